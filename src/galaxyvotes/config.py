@@ -1,0 +1,199 @@
+"""Every setting and its default, in frozen dataclasses; named recipes; TOML in and out.
+
+A recipe is a name (`paper`, `small`) or a TOML file, plus single settings such as `train.learning_rate=1e-3`. The
+resolved recipe is saved with the run, so a run folder alone rebuilds its network.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import tomlkit
+
+from galaxyvotes.errors import ConfigError
+
+__all__ = ["RECIPES", "ModelSettings", "PackSettings", "Recipe", "SplitSettings", "TrainSettings"]
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """How galaxies are divided; the fractions add up to 1, and another key draws another division."""
+
+    train: float = 0.8
+    validation: float = 0.1
+    test: float = 0.1
+    key: str = "galaxyvotes"
+
+    def __post_init__(self) -> None:
+        """Refuse fractions that are no division."""
+        parts = (self.train, self.validation, self.test)
+        if min(parts) < 0 or abs(sum(parts) - 1) > 1e-9:
+            raise ConfigError(f"splits {parts} must be three fractions from 0 to 1 that add up to 1, e.g. 0.8,0.1,0.1")
+
+
+@dataclass(frozen=True)
+class PackSettings:
+    """Which square of an image is kept, in its own pixels (0: all of it), and the side it is resized to."""
+
+    crop_px: int = 128
+    size_px: int = 128
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that no image can have."""
+        if self.crop_px < 0 or not 8 <= self.size_px <= 2048:
+            raise ConfigError(
+                f"crop {self.crop_px} px, size {self.size_px} px: crop is 0 (all) or more, size from 8 to 2048"
+            )
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Which network; `batch_norm_momentum` is the weight of the newest batch in the running statistics."""
+
+    name: str = "vgg6"
+    batch_norm_momentum: float = 0.01
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How it learns.
+
+    `answers` names the only answers to learn (empty: all); `min_mean_fraction` keeps those whose mean fraction over
+    the training galaxies reaches it. `keep` is which epoch's network the run ends with: the last, or the one with the
+    lowest validation loss. `precision` "auto" is bfloat16 where the device multiplies it faster, else float32.
+    """
+
+    objective: str = "bce"
+    epochs: int = 50
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    adam_epsilon: float = 1e-7
+    augment: Literal["none", "dihedral"] = "none"
+    keep: Literal["last", "best"] = "last"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    seed: int = 0
+    answers: tuple[str, ...] = ()
+    min_mean_fraction: float = 0.0
+    checkpoint_minutes: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that cannot be trained with."""
+        for name, smallest in (("epochs", 1), ("batch_size", 2), ("seed", 0), ("checkpoint_minutes", 0)):
+            if getattr(self, name) < smallest:
+                raise ConfigError(f"train.{name} is {getattr(self, name)}; the smallest is {smallest}")
+        for name in ("learning_rate", "adam_epsilon"):
+            if not 0 < getattr(self, name) < 1:
+                raise ConfigError(f"train.{name} is {getattr(self, name)}; it lies between 0 and 1")
+        if not 0 <= self.min_mean_fraction < 1:
+            raise ConfigError(f"train.min_mean_fraction is {self.min_mean_fraction}; it lies in 0–1")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what a run becomes, given a store."""
+
+    name: str = "paper"
+    model: ModelSettings = field(default_factory=ModelSettings)
+    train: TrainSettings = field(default_factory=TrainSettings)
+
+    @staticmethod
+    def load(source: "str | Path | Recipe", settings: Sequence[str] = ()) -> "Recipe":
+        """A recipe by name, from a TOML file or as it is, with single settings such as `train.epochs=10` on top."""
+        if isinstance(source, Recipe):
+            recipe = source
+        elif str(source) in RECIPES:
+            recipe = RECIPES[str(source)]
+        elif Path(source).suffix == ".toml":
+            path = Path(source)
+            if not path.is_file():
+                raise ConfigError(f"no recipe file {path}")
+            recipe = Recipe.from_toml(path.read_text("utf-8"), origin=str(path))
+        else:
+            raise ConfigError(f"no recipe {str(source)!r}{_nearest(str(source), RECIPES)}; or give a .toml file")
+        for setting in settings:
+            recipe = recipe.changed(setting)
+        return recipe
+
+    def changed(self, setting: str) -> "Recipe":
+        """This recipe with one setting, `section.name=value`, changed."""
+        key, equals, value = setting.partition("=")
+        path = key.strip().split(".")
+        if not equals:
+            raise ConfigError(f"--set {setting!r}: expected section.name=value, e.g. train.epochs=10")
+        try:
+            parsed = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            parsed = value.strip()
+        nested: dict[str, Any] = {path[-1]: parsed}
+        for part in reversed(path[:-1]):
+            nested = {part: nested}
+        return _merge(self, nested, f"--set {setting}")
+
+    def to_toml(self) -> str:
+        """The whole recipe as TOML; `from_toml` reads it back equal."""
+        return tomlkit.dumps(asdict(self))
+
+    @staticmethod
+    def from_toml(text: str, origin: str = "recipe") -> "Recipe":
+        """The recipe in a TOML text; what it does not name has its default."""
+        try:
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{origin}: not TOML: {error}") from None
+        return _merge(Recipe(name=Path(origin).stem), data, origin)
+
+
+def _merge(settings: Any, data: dict[str, Any], origin: str, prefix: str = "") -> Any:
+    known = {entry.name: entry for entry in fields(settings)}
+    changes: dict[str, Any] = {}
+    for key, value in data.items():
+        if key not in known:
+            raise ConfigError(f"{origin}: unknown setting {prefix}{key}{_nearest(key, known, prefix)}")
+        current = getattr(settings, key)
+        if hasattr(current, "__dataclass_fields__"):
+            if not isinstance(value, dict):
+                raise ConfigError(f"{origin}: {prefix}{key} is a section of settings, not a value")
+            changes[key] = _merge(current, value, origin, f"{prefix}{key}.")
+        else:
+            changes[key] = _coerce(known[key].type, value, f"{origin}: {prefix}{key}")
+    return replace(settings, **changes)
+
+
+def _coerce(kind: Any, value: Any, where: str) -> Any:
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise ConfigError(f"{where} is {value!r}; one of {', '.join(get_args(kind))}")
+        return value
+    if get_origin(kind) is tuple:
+        if isinstance(value, str):
+            value = [part.strip() for part in value.split(",") if part.strip()]
+        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+            raise ConfigError(f"{where} is {value!r}; expected a list of names")
+        return tuple(value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+        raise ConfigError(f"{where} is {value!r}; expected {kind.__name__}")
+    return value
+
+
+def _nearest(name: str, known: Any, prefix: str = "") -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    listed = ", ".join(f"{prefix}{each}" for each in known)
+    return f"; did you mean {prefix}{close[0]}?" if close else f"; known are {listed}"
+
+
+RECIPES: dict[str, Recipe] = {
+    # The 2023 paper's, exactly: docs/decisions.md says where its text and its code differ and which we follow.
+    "paper": Recipe("paper"),
+    # The same network for hundreds to thousands of galaxies: many small steps, batch-norm statistics that settle
+    # within them, each galaxy seen from its eight sides, and the epoch that validates best.
+    "small": Recipe(
+        "small",
+        ModelSettings(batch_norm_momentum=0.1),
+        TrainSettings(batch_size=32, epochs=40, augment="dihedral", keep="best"),
+    ),
+}

@@ -1,0 +1,76 @@
+"""What somebody says about some galaxies: one row a galaxy, one column an answer, joint fractions.
+
+A network, a baseline and the volunteers themselves all speak in this type, so one report compares them.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+from jaxtyping import Float
+
+from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.files import replacing
+
+__all__ = ["Predictions"]
+
+_WRITERS = {".csv": pa.csv.write_csv, ".parquet": pa.parquet.write_table}
+_READERS = {".csv": pa.csv.read_csv, ".parquet": pa.parquet.read_table}
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Joint fractions (0–1) per galaxy and answer; `columns` are answers of a tree, all of them or some."""
+
+    ids: tuple[str, ...]
+    columns: tuple[str, ...]
+    fractions: Float[np.ndarray, "galaxy answer"]
+    id_name: str = "id"
+
+    def __post_init__(self) -> None:
+        """Refuse a table whose sides do not fit."""
+        if self.fractions.shape != (len(self.ids), len(self.columns)):
+            raise ValueError(
+                f"{self.fractions.shape} fractions for {len(self.ids)} galaxies × {len(self.columns)} answers"
+            )
+
+    def __len__(self) -> int:
+        """The number of galaxies."""
+        return len(self.ids)
+
+    def to_table(self) -> pa.Table:
+        """An Arrow table: the id, then one column an answer."""
+        arrays = [pa.array(self.ids, pa.string()), *(pa.array(column) for column in self.fractions.T)]
+        return pa.table(arrays, names=[self.id_name, *self.columns])
+
+    def write(self, path: str | Path) -> None:
+        """Write CSV or Parquet, as the extension says; an unknown one is an error."""
+        path = Path(path)
+        writer = _WRITERS[known_format(path)]
+        with replacing(path) as partial:
+            writer(self.to_table(), partial)
+
+    @staticmethod
+    def read(path: str | Path) -> "Predictions":
+        """Read back what `write` wrote: the first column is the id, all others are answers."""
+        path = Path(path)
+        reader = _READERS[known_format(path)]
+        try:
+            table = reader(path)
+            ids = tuple(str(value) for value in table.column(0).to_pylist())
+            fractions = np.stack([np.asarray(c, np.float32) for c in table.columns[1:]], axis=1)
+        except (OSError, pa.ArrowInvalid, ValueError, IndexError) as error:
+            raise DataError(f"{path}: not a table of predictions: {error}") from None
+        names = table.column_names
+        return Predictions(ids, tuple(names[1:]), fractions, id_name=names[0])
+
+
+def known_format(path: Path) -> str:
+    """The extension of a table file, `.csv` or `.parquet`; any other is an error."""
+    suffix = path.suffix.lower()
+    if suffix not in _WRITERS:
+        raise ConfigError(f"{path}: unknown table format {suffix!r}; name a file that ends in .csv or .parquet")
+    return suffix

@@ -1,0 +1,263 @@
+"""The decision tree: questions, their answers, and which answer leads to which question.
+
+A tree is data (`trees/*.toml`), never code; a plain classification is a tree of one question. Two relations are kept
+apart, because campaigns publish them apart:
+
+- `next` of an answer is the question a volunteer sees after giving it: the flowchart.
+- `asked_of` of a question is the answer whose givers are *all* asked it. The joint fractions of its answers (of
+  everybody) add up to the joint fraction of that answer; without one they add up to 1.
+
+So the joint fraction of an answer is its conditional fraction (of those who were asked) times the joint fraction of
+`asked_of`, and the two hold the same information wherever anybody was asked.
+
+Source: Willett et al. 2013, MNRAS 435, 2835, section 2 and table 2.
+"""
+
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import tomlkit
+from jaxtyping import Float
+
+from galaxyvotes.errors import ConfigError
+
+__all__ = ["Answer", "DecisionTree", "Question", "VoteColumns"]
+
+Holds = Literal["joint", "conditional", "votes", "class"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer; `column` names it in every table, `next` is the question that follows it."""
+
+    column: str
+    text: str
+    next: str | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question; everybody who gave the answer `asked_of` is asked it, or everybody if that is None."""
+
+    name: str
+    text: str
+    answers: tuple[Answer, ...]
+    asked_of: str | None = None
+
+
+@dataclass(frozen=True)
+class VoteColumns:
+    """How tables of a campaign name one kind of column, `{answer}` standing for the answer's own name.
+
+    `holds` says what is in them: joint fractions, conditional fractions, whole votes, or (one column) a class.
+    `normalise` divides the answers of a question by their sum: for fractions debiased one by one.
+    """
+
+    name: str
+    columns: str
+    holds: Holds
+    normalise: bool = False
+
+    def of(self, answer: str) -> str:
+        """The name of the column that holds this answer."""
+        return self.columns.replace("{answer}", answer)
+
+
+@dataclass(frozen=True)
+class DecisionTree:
+    """Questions in the order of the campaign's columns; `DecisionTree.load("kaggle")` reads one that ships."""
+
+    name: str
+    title: str
+    questions: tuple[Question, ...]
+    tables: tuple[VoteColumns, ...] = (VoteColumns("fraction", "{answer}", "joint"),)
+    source: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a tree that contradicts itself, naming the question."""
+        names = [question.name for question in self.questions]
+        columns = self.columns
+        if not self.questions:
+            raise ConfigError(f"tree {self.name!r} has no question")
+        for values, what in ((names, "question"), (columns, "answer column")):
+            for value in values:
+                if list(values).count(value) > 1:
+                    raise ConfigError(f"tree {self.name!r} has the {what} {value!r} twice")
+        for question in self.questions:
+            where = f"tree {self.name!r}, question {question.name!r}"
+            if len(question.answers) < 2:
+                raise ConfigError(f"{where} has {len(question.answers)} answer(s); a question needs two or more")
+            if question.asked_of is not None and question.asked_of not in columns:
+                raise ConfigError(f"{where}: asked_of names {question.asked_of!r}, which is no answer of this tree")
+            for answer in question.answers:
+                if answer.next is not None and answer.next not in names:
+                    raise ConfigError(
+                        f"{where}, answer {answer.column!r}: next names {answer.next!r}, which is no question"
+                    )
+        for table in self.tables:
+            if table.holds not in get_args(Holds):
+                raise ConfigError(
+                    f"tree {self.name!r}, table {table.name!r}: holds is {table.holds!r}; one of {get_args(Holds)}"
+                )
+        _ = self.depth_first  # refuses a circle
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every answer's column, in table order."""
+        return tuple(answer.column for question in self.questions for answer in question.answers)
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """Every answer, in table order."""
+        return tuple(answer for question in self.questions for answer in question.answers)
+
+    @cached_property
+    def slices(self) -> tuple[slice, ...]:
+        """Per question, where its answers stand among `columns`."""
+        ends = np.cumsum([len(question.answers) for question in self.questions]).tolist()
+        return tuple(slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True))
+
+    @cached_property
+    def parents(self) -> tuple[int | None, ...]:
+        """Per question, the index in `columns` of the answer it is asked of; None means everybody."""
+        return tuple(None if q.asked_of is None else self.columns.index(q.asked_of) for q in self.questions)
+
+    @cached_property
+    def depth_first(self) -> tuple[int, ...]:
+        """Question indices, each after the question that its `asked_of` belongs to."""
+        owner = {answer.column: i for i, question in enumerate(self.questions) for answer in question.answers}
+        order: list[int] = []
+
+        def visit(index: int, path: tuple[int, ...]) -> None:
+            if index in path:
+                circle = " → ".join(self.questions[i].name for i in (*path[path.index(index) :], index))
+                raise ConfigError(f"tree {self.name!r}: asked_of goes in a circle: {circle}")
+            asked_of = self.questions[index].asked_of
+            if asked_of is not None:
+                visit(owner[asked_of], (*path, index))
+            if index not in order:
+                order.append(index)
+
+        for index in range(len(self.questions)):
+            visit(index, ())
+        return tuple(order)
+
+    def asked(self, joint: Float[np.ndarray, "galaxy answer"]) -> Float[np.ndarray, "galaxy question"]:
+        """The fraction of everybody who was asked each question."""
+        asked = np.ones((len(joint), len(self.questions)), joint.dtype)
+        for index, parent in enumerate(self.parents):
+            if parent is not None:
+                asked[:, index] = joint[:, parent]
+        return asked
+
+    def conditional(self, joint: Float[np.ndarray, "galaxy answer"]) -> Float[np.ndarray, "galaxy answer"]:
+        """Fractions of those who were asked, from fractions of everybody; NaN where nobody was asked."""
+        result = np.full_like(joint, np.nan)
+        asked = self.asked(joint)
+        for index, where in enumerate(self.slices):
+            reached = asked[:, index] > 0
+            result[reached, where] = joint[reached, where] / asked[reached, index, None]
+        return result
+
+    def joint(self, conditional: Float[np.ndarray, "galaxy answer"]) -> Float[np.ndarray, "galaxy answer"]:
+        """Fractions of everybody, from fractions of those who were asked.
+
+        Zero where nobody gave the answer that leads to the question, whatever the conditional fraction says there;
+        NaN where somebody gave it and the conditional fraction is NaN.
+        """
+        result = np.full_like(conditional, np.nan)
+        for index in self.depth_first:
+            where, parent = self.slices[index], self.parents[index]
+            asked = np.ones(len(conditional), conditional.dtype) if parent is None else result[:, parent]
+            result[:, where] = np.where(asked[:, None] == 0, 0, conditional[:, where] * asked[:, None])
+        return result
+
+    def __iter__(self) -> Iterator[tuple[Question, slice]]:
+        """Each question with the place of its answers among `columns`."""
+        return iter(zip(self.questions, self.slices, strict=True))
+
+    def draw(self) -> str:
+        """The tree as indented text: each question under the answer it is asked of."""
+        lines = [f"{self.name}: {self.title}"]
+
+        def branch(asked_of: str | None, indent: str) -> None:
+            for question in self.questions:
+                if question.asked_of != asked_of:
+                    continue
+                lines.append(f"{indent}{question.name}  {question.text}")
+                for answer in question.answers:
+                    follows = f"  → {answer.next}" if answer.next else ""
+                    lines.append(f"{indent}  {answer.column}  {answer.text}{follows}")
+                    branch(answer.column, indent + "      ")
+
+        branch(None, "")
+        return "\n".join(lines)
+
+    def to_toml(self) -> str:
+        """The tree as the text of a tree file; `from_toml` reads it back equal."""
+        document = {"name": self.name, "title": self.title, "source": self.source}
+        document |= {"table": [_plain(table) for table in self.tables]}
+        document |= {
+            "question": [
+                {key: value for key, value in _plain(question).items() if key != "answers"}
+                | {"answer": [_plain(answer) for answer in question.answers]}
+                for question in self.questions
+            ]
+        }
+        return tomlkit.dumps(document)
+
+    @staticmethod
+    def from_toml(text: str, origin: str = "tree file") -> "DecisionTree":
+        """The tree in the text of a tree file; `origin` names it in errors."""
+        try:
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{origin}: not TOML: {error}") from None
+        try:
+            questions = tuple(
+                Question(answers=tuple(Answer(**answer) for answer in question.pop("answer", ())), **question)
+                for question in data.pop("question", ())
+            )
+            tables = tuple(VoteColumns(**table) for table in data.pop("table", ()))
+            return DecisionTree(**data, questions=questions, **({"tables": tables} if tables else {}))
+        except (TypeError, AttributeError, ValueError) as error:
+            reason = str(error).replace("__init__() ", "")
+            raise ConfigError(f"{origin}: {reason}; see the trees that ship: {', '.join(shipped())}") from None
+
+    @staticmethod
+    def load(name: str | Path) -> "DecisionTree":
+        """A tree that ships, by name (`kaggle`, `gz2`, `classes5` …), or one from a `.toml` file."""
+        if str(name) in shipped():
+            return DecisionTree.from_toml((_TREES / f"{name}.toml").read_text("utf-8"), origin=f"tree {name}")
+        path = Path(name)
+        if path.suffix != ".toml":
+            raise ConfigError(f"no tree {str(name)!r}: give one of {', '.join(shipped())}, or a .toml file")
+        if not path.is_file():
+            raise ConfigError(f"no tree file {path}")
+        return DecisionTree.from_toml(path.read_text("utf-8"), origin=str(path))
+
+    @staticmethod
+    def of_classes(classes: Sequence[str], name: str = "class") -> "DecisionTree":
+        """A tree of one question, for a plain classification; answers in alphabetical order."""
+        answers = tuple(Answer(column, column) for column in sorted(set(classes)))
+        tables = (VoteColumns("class", name, "class"), VoteColumns("fraction", "{answer}", "joint"))
+        return DecisionTree(name, f"Classes of the column {name!r}", (Question(name, name, answers),), tables)
+
+
+_TREES = resources.files("galaxyvotes") / "trees"
+
+
+def shipped() -> tuple[str, ...]:
+    """The names of the trees that come with the package."""
+    return tuple(sorted(entry.name.removesuffix(".toml") for entry in _TREES.iterdir() if entry.name.endswith(".toml")))
+
+
+def _plain(item: Any) -> dict[str, Any]:
+    values = {entry.name: getattr(item, entry.name) for entry in fields(item)}
+    return {key: value for key, value in values.items() if value is not None and value is not False}

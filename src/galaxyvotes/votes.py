@@ -1,0 +1,216 @@
+"""What volunteers said, from the columns of a table: checked once here, trusted afterwards.
+
+Whatever a campaign publishes (joint fractions, conditional fractions, whole counts, a class) becomes joint fractions,
+and the counts beside them where there are any. A question that nobody was asked, or whose answer is not known, is NaN
+as a whole; a row without a single value is a galaxy without votes.
+"""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from jaxtyping import Float, Float32, Int32
+
+from galaxyvotes.errors import DataError
+from galaxyvotes.tree import DecisionTree, VoteColumns, shipped
+
+__all__ = ["VoteLayout", "Votes", "find_layout", "read_votes"]
+
+SUM_TOLERANCE = 0.01  # published fractions are rounded to two or three decimals
+
+
+@dataclass(frozen=True)
+class VoteLayout:
+    """Which columns of a table are votes: the tree, the columns read as fractions, the columns read as counts."""
+
+    tree: DecisionTree
+    main: VoteColumns
+    counts: VoteColumns | None
+
+    @property
+    def column_names(self) -> set[str]:
+        """Every column of the table that is votes and not the user's own."""
+        used = [self.main] + ([self.counts] if self.counts else [])
+        return {columns.of(answer) for columns in used for answer in self.tree.columns}
+
+
+@dataclass(frozen=True)
+class Votes:
+    """Joint fractions (NaN: not known) and, where the table has them, whole counts (-1: not known)."""
+
+    fractions: Float32[np.ndarray, "galaxy answer"]
+    counts: Int32[np.ndarray, "galaxy answer"] | None
+
+
+def find_layout(
+    columns: Sequence[str], *, tree: DecisionTree | None = None, kind: str | None = None
+) -> VoteLayout | None:
+    """The tree and the kind of columns that a table's header fits, or None; `tree` and `kind` narrow the search."""
+    header = set(columns)
+    for candidate in [tree] if tree else [DecisionTree.load(name) for name in shipped()]:
+        fitting = [
+            table for table in candidate.tables if {table.of(answer) for answer in candidate.columns} <= header
+        ]
+        wanted = [table for table in fitting if kind in (None, table.name)]
+        if not wanted:
+            continue
+        main = next((table for table in wanted if table.holds != "votes"), wanted[0])
+        others = [table for table in fitting if table.holds == "votes" and table.columns != main.columns]
+        return VoteLayout(candidate, main, others[0] if others and main.holds != "votes" else None)
+    return None
+
+
+def closest_layout(columns: Sequence[str], tree: DecisionTree | None = None) -> str:
+    """A sentence that says which known columns a header comes nearest to, for an error."""
+    header = set(columns)
+    best: tuple[float, str] = (0.0, "")
+    for candidate in [tree] if tree else [DecisionTree.load(name) for name in shipped()]:
+        for table in candidate.tables:
+            names = {table.of(answer) for answer in candidate.columns}
+            missing = sorted(names - header)
+            share = 1 - len(missing) / len(names)
+            if share > best[0]:
+                best = (
+                    share,
+                    f"nearest is tree {candidate.name!r}, columns {table.name!r}: {len(missing)} of {len(names)}"
+                    f" are missing, e.g. {missing[0]}",
+                )
+    return best[1] or f"no column of any known tree ({', '.join(shipped())}) is there"
+
+
+def read_votes(table: pa.Table, layout: VoteLayout, *, origin: str, first_line: int = 2) -> Votes:
+    """The votes of a table; an impossible value is a DataError naming file, line, column and value.
+
+    `first_line` is the line of the first row: 2 in a CSV with a header, 1 (a row number) elsewhere.
+    """
+    reader = _Reader(table, layout.tree, origin, first_line)
+    if layout.main.holds == "class":
+        return Votes(reader.classes(layout.main), None)
+    if layout.main.holds == "votes":
+        counts = reader.counts(layout.main)
+        return Votes(_fractions_of(counts, layout.tree), counts)
+    fractions = reader.fractions(layout.main)
+    return Votes(fractions, reader.counts(layout.counts) if layout.counts else None)
+
+
+def _fractions_of(counts: Int32[np.ndarray, "galaxy answer"], tree: DecisionTree) -> Float32[np.ndarray, "galaxy answer"]:
+    conditional = np.full(counts.shape, np.nan)
+    for _, where in tree:
+        known = counts[:, where].clip(min=0)
+        asked = known.sum(axis=1)
+        reached = asked > 0
+        conditional[reached, where] = known[reached] / asked[reached, None]
+    return tree.joint(conditional).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    table: pa.Table
+    tree: DecisionTree
+    origin: str
+    first_line: int
+
+    def fractions(self, columns: VoteColumns) -> Float32[np.ndarray, "galaxy answer"]:
+        values = self._numbers(columns)
+        is_votes = next((t.name for t in self.tree.tables if t.holds == "votes" and t.columns == columns.columns), None)
+        remedy = f" If these are whole counts, pass --votes {is_votes}." if is_votes else ""
+        self._refuse(values > 1 + 1e-6, values, columns, f"fractions lie in 0–1.{remedy}")
+        self._refuse(values < 0, values, columns, "fractions lie in 0–1.")
+        unknown = np.isnan(values)
+        unlabelled = unknown.all(axis=1)
+        for index, (question, where) in enumerate(self.tree):
+            block, parent = values[:, where], self.tree.parents[index]
+            partly = np.isnan(block).any(axis=1) & ~unlabelled
+            if columns.holds == "conditional":
+                # Empty as a whole: nobody was asked. Debiasing one by one also loses single answers.
+                partly &= ~np.isnan(block).all(axis=1)
+            if columns.normalise:
+                values[partly, where] = np.nan
+            elif partly.any():
+                row = int(partly.argmax())
+                column = columns.of(self.tree.columns[where][int(np.isnan(block[row]).argmax())])
+                raise DataError(f"{self._at(row)}: {column} is empty or NaN; expected a fraction in 0–1")
+            total = block.sum(axis=1)
+            expected = np.ones(len(total))
+            what = "1"
+            if columns.holds == "joint" and parent is not None:
+                expected, what = values[:, parent], self.tree.columns[parent]
+            if columns.holds == "conditional":
+                # A question nobody was asked is published as zeros, too.
+                nobody = total == 0
+                values[nobody, where] = np.nan
+                total = np.where(nobody, np.nan, total)
+            if columns.normalise:
+                with np.errstate(invalid="ignore"):
+                    values[:, where] /= np.nansum(values[:, where], axis=1, keepdims=True)
+                continue
+            off = np.abs(total - expected) > SUM_TOLERANCE
+            if off.any():
+                row = int(off.argmax())
+                names = ", ".join(columns.of(answer) for answer in self.tree.columns[where])
+                raise DataError(
+                    f"{self._at(row)}: the answers of {question.name} ({names}) add up to {total[row]:.4g};"
+                    f" expected {expected[row]:.4g} ({what})"
+                )
+        values = values.clip(0, 1)
+        return (self.tree.joint(values) if columns.holds == "conditional" else values).astype(np.float32)
+
+    def counts(self, columns: VoteColumns) -> Int32[np.ndarray, "galaxy answer"]:
+        values = self._numbers(columns)
+        self._refuse((values < 0) | (values != np.floor(values)) & ~np.isnan(values), values, columns,
+                     "votes are whole counts, 0 or more.")  # fmt: skip
+        self._refuse(values > 1e6, values, columns, "no galaxy has a million votes.")
+        return np.where(np.isnan(values), -1, values).astype(np.int32)
+
+    def classes(self, columns: VoteColumns) -> Float32[np.ndarray, "galaxy answer"]:
+        names = self.table.column(columns.columns).cast(pa.string()).to_pylist()
+        place = {answer: i for i, answer in enumerate(self.tree.columns)}
+        fractions = np.zeros((len(names), len(place)), np.float32)
+        for row, name in enumerate(names):
+            if name is None or name == "":
+                fractions[row] = np.nan
+            elif name not in place:
+                close = difflib.get_close_matches(name, place, n=1)
+                known = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(place)}"
+                raise DataError(f"{self._at(row)}: {columns.columns} is {name!r}; {known}")
+            else:
+                fractions[row, place[name]] = 1
+        return fractions
+
+    def _numbers(self, columns: VoteColumns) -> Float[np.ndarray, "galaxy answer"]:
+        arrays = []
+        for answer in self.tree.columns:
+            column = self.table.column(columns.of(answer))
+            try:
+                arrays.append(column.cast(pa.float64()).to_numpy())
+            except pa.ArrowInvalid:
+                texts = column.cast(pa.string())
+                for row, text in enumerate(texts.to_pylist()):
+                    if text not in (None, "") and not _is_number(text):
+                        raise DataError(
+                            f"{self._at(row)}: {columns.of(answer)} is {text!r}; expected a number"
+                        ) from None
+                cleaned = pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
+                arrays.append(cleaned.cast(pa.float64()).to_numpy())
+        return np.stack(arrays, axis=1).astype(np.float64)
+
+    def _refuse(self, bad: np.ndarray, values: np.ndarray, columns: VoteColumns, expected: str) -> None:
+        if bad.any():
+            row, answer = np.argwhere(bad)[0].tolist()
+            column = columns.of(self.tree.columns[answer])
+            more = f" ({int(bad.sum()) - 1} more like it)" if bad.sum() > 1 else ""
+            raise DataError(f"{self._at(row)}: {column} is {values[row, answer]:g}; {expected}{more}")
+
+    def _at(self, row: int) -> str:
+        return f"{self.origin} {'line' if self.first_line == 2 else 'row'} {row + self.first_line}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
