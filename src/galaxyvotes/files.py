@@ -22,7 +22,9 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror or error}; what was there before is untouched") from error
+        raise DataError(
+            f"cannot write {path}: {error.strerror or error}; what was there before is untouched"
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
 

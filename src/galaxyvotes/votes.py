@@ -51,13 +51,11 @@ def find_layout(
     """The tree and the kind of columns that a table's header fits, or None; `tree` and `kind` narrow the search."""
     header = set(columns)
     for candidate in [tree] if tree else [DecisionTree.load(name) for name in shipped()]:
-        fitting = [
-            table for table in candidate.tables if {table.of(answer) for answer in candidate.columns} <= header
-        ]
+        fitting = [table for table in candidate.tables if {table.of(answer) for answer in candidate.columns} <= header]
         wanted = [table for table in fitting if kind in (None, table.name)]
         if not wanted:
             continue
-        main = next((table for table in wanted if table.holds != "votes"), wanted[0])
+        main = wanted[0]
         others = [table for table in fitting if table.holds == "votes" and table.columns != main.columns]
         return VoteLayout(candidate, main, others[0] if others and main.holds != "votes" else None)
     return None
@@ -96,7 +94,9 @@ def read_votes(table: pa.Table, layout: VoteLayout, *, origin: str, first_line: 
     return Votes(fractions, reader.counts(layout.counts) if layout.counts else None)
 
 
-def _fractions_of(counts: Int32[np.ndarray, "galaxy answer"], tree: DecisionTree) -> Float32[np.ndarray, "galaxy answer"]:
+def _fractions_of(
+    counts: Int32[np.ndarray, "galaxy answer"], tree: DecisionTree
+) -> Float32[np.ndarray, "galaxy answer"]:
     conditional = np.full(counts.shape, np.nan)
     for _, where in tree:
         known = counts[:, where].clip(min=0)

@@ -1,0 +1,255 @@
+"""A catalog becomes a store: every image read, decoded, cropped and written once, in parallel.
+
+Packing writes beside its goal, in `<out>.partial`, and renames the folder when everything is there. Its journal has one
+line for every few dozen images, with their digests: after a crash, a kill or a full disk the same command checks what
+is there against the journal and goes on behind it. An image that cannot be used is recorded with its reason and never
+stops the others.
+"""
+
+import errno
+import io
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import tomlkit
+import xxhash
+
+from galaxyvotes.archives import Member
+from galaxyvotes.catalog import Catalog, open_catalog
+from galaxyvotes.config import PackSettings, SplitSettings
+from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.files import write_text
+from galaxyvotes.images import to_square
+from galaxyvotes.parallel import in_order
+from galaxyvotes.progress import bar
+from galaxyvotes.splits import assign_splits
+from galaxyvotes.store import FORMAT, OWN_COLUMNS, Store, file_digest, image_digest, manifest_digest
+from galaxyvotes.tree import DecisionTree
+
+__all__ = ["pack"]
+
+CHUNK = 64  # images that one thread takes at a time, and that one line of the journal answers for
+HEADER_BYTES = 128  # of images.npy, rewritten with the final number of galaxies
+
+
+def pack(
+    source: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    table: str | None = None,
+    tree: str | DecisionTree | None = None,
+    votes: str | None = None,
+    classes: str | None = None,
+    id_column: str | None = None,
+    unlabelled: bool = False,
+    settings: PackSettings | None = None,
+    splits: SplitSettings | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Store:
+    """Pack images and what volunteers said about them into the folder `out`; see `open_catalog` for the sources.
+
+    Raises DataError if a table or an archive is not what it should be, if there is no space left (what is packed
+    stays, and the same call goes on), or if not one image could be used.
+    """
+    settings, splits, out = settings or PackSettings(), splits or SplitSettings(), Path(out)
+    if out.exists():
+        raise ConfigError(f"{out} exists already: name another folder, or remove it first")
+    sources = [Path(source)] if isinstance(source, str | Path) else [Path(each) for each in source]
+    with open_catalog(
+        sources, table=table, tree=tree, votes=votes, classes=classes, id_column=id_column, unlabelled=unlabelled
+    ) as catalog:
+        partial = out.with_name(out.name + ".partial")
+        packing = _Packing(catalog, partial, settings, splits)
+        packing.begin()
+        try:
+            packing.images(workers or os.cpu_count() or 1, progress=progress)
+            packing.finish()
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise DataError(
+                f"no space left while packing {out}: {len(packing.kept):,} of {len(catalog):,} images are packed in"
+                f" {partial}; free some space and run the same command again"
+            ) from None
+        partial.rename(out)
+        for name in ("plan.json", "journal.jsonl"):
+            (out / name).unlink()
+    return Store.open(out)
+
+
+@dataclass
+class _Packing:
+    catalog: Catalog
+    folder: Path
+    settings: PackSettings
+    splits: SplitSettings
+
+    def __post_init__(self) -> None:
+        self.kept: list[int] = []
+        self.digests: list[bytes] = []
+        self.rejected: list[tuple[int, str]] = []
+
+    @property
+    def image_bytes(self) -> int:
+        return self.settings.size_px**2 * 3
+
+    def begin(self) -> None:
+        """Make the folder, or take up what an earlier attempt with the same plan left in it."""
+        plan = {"format": FORMAT, "catalog": self.catalog.digest(), **asdict(self.settings)}
+        plan_file, journal, images = (self.folder / name for name in ("plan.json", "journal.jsonl", "images.npy"))
+        if plan_file.is_file():
+            if json.loads(plan_file.read_text("utf-8")) != plan:
+                raise ConfigError(
+                    f"{self.folder} holds the beginning of another packing (other images, table or size): remove it, or"
+                    " name another folder"
+                )
+            self._take_up(journal, images)
+        else:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            images.write_bytes(bytes(HEADER_BYTES))
+            journal.write_bytes(b"")
+            write_text(plan_file, json.dumps(plan))
+        needed = (len(self.catalog) - self.done) * self.image_bytes
+        free = shutil.disk_usage(self.folder).free
+        if needed > free:
+            raise DataError(
+                f"packing {len(self.catalog):,} images needs {needed / 1e9:.2f} GB more and {self.folder.parent} has"
+                f" {free / 1e9:.2f} GB free: free some space, or pack a smaller --size"
+            )
+
+    @property
+    def done(self) -> int:
+        """How many images are behind us, kept or rejected."""
+        return len(self.kept) + len(self.rejected)
+
+    def _take_up(self, journal: Path, images: Path) -> None:
+        lines = journal.read_bytes().splitlines(keepends=True)
+        whole = 0
+        with images.open("rb") as file:
+            file.seek(HEADER_BYTES)
+            for line in lines:
+                if not line.endswith(b"\n"):
+                    break
+                entry = json.loads(line)
+                digests = [bytes.fromhex(digest) for digest in entry["digests"]]
+                if any(xxhash.xxh3_128(file.read(self.image_bytes)).digest() != digest for digest in digests):
+                    break
+                self.kept += entry["kept"]
+                self.digests += digests
+                self.rejected += [(row, reason) for row, reason in entry["rejected"]]
+                whole += len(line)
+        os.truncate(journal, whole)
+        os.truncate(images, HEADER_BYTES + len(self.kept) * self.image_bytes)
+
+    def images(self, workers: int, *, progress: bool) -> None:
+        """Pack the images that are not yet packed, in the catalog's order."""
+        rows = range(self.done, len(self.catalog))
+        chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+        with (
+            (self.folder / "images.npy").open("ab") as pixels,
+            (self.folder / "journal.jsonl").open("a", encoding="utf-8") as journal,
+            bar(show=progress) as shown,
+        ):
+            task = shown.add_task("packing", total=len(self.catalog), completed=self.done)
+            for chunk, results in in_order(self._chunk, chunks, workers):
+                good = [(row, image) for row, image in zip(chunk, results, strict=True) if not isinstance(image, str)]
+                bad = [(row, reason) for row, reason in zip(chunk, results, strict=True) if isinstance(reason, str)]
+                digests = [image_digest(image) for _, image in good]
+                for _, image in good:
+                    pixels.write(image.data)
+                pixels.flush()
+                entry = {"kept": [row for row, _ in good], "digests": [d.hex() for d in digests], "rejected": bad}
+                journal.write(json.dumps(entry) + "\n")
+                journal.flush()
+                self.kept += entry["kept"]
+                self.digests += digests
+                self.rejected += bad
+                shown.update(task, completed=self.done)
+            os.fsync(pixels.fileno())
+
+    def _chunk(self, rows: range) -> list[Any]:
+        return [self._one(self.catalog.images[row]) for row in rows]
+
+    def _one(self, image: Member) -> Any:
+        try:
+            return to_square(image.read(), crop_px=self.settings.crop_px or None, size_px=self.settings.size_px)
+        except DataError as error:
+            return str(error)
+
+    def finish(self) -> None:
+        """Write the table, the tree, the rejected and, last, the manifest."""
+        catalog, folder = self.catalog, self.folder
+        if not self.kept:
+            reason = f"; the first: {catalog.images[0].name}: {self.rejected[0][1]}" if self.rejected else ""
+            raise DataError(f"not one of {len(catalog):,} images could be packed{reason}")
+        header = io.BytesIO()
+        shape = (len(self.kept), self.settings.size_px, self.settings.size_px, 3)
+        np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        assert header.tell() == HEADER_BYTES
+        with (folder / "images.npy").open("r+b") as file:
+            file.write(header.getvalue())
+            os.fsync(file.fileno())
+        ids = [catalog.ids[row] for row in self.kept]
+        splits = assign_splits(ids, [digest.hex() for digest in self.digests], self.splits)
+        pq.write_table(self._table(ids, splits), folder / "galaxies.parquet")
+        rejected = [(catalog.images[row].name, catalog.ids[row], reason) for row, reason in self.rejected]
+        rejected += [("", each, "the row has no image") for each in catalog.rows_without_image]
+        columns = [list(column) for column in zip(*rejected, strict=True)] or [[], [], []]
+        pacsv.write_csv(
+            pa.table({name: pa.array(values, pa.string()) for name, values in
+                      zip(("image", "id", "reason"), columns, strict=True)}),
+            folder / "rejected.csv",
+        )  # fmt: skip
+        small = ["galaxies.parquet", "rejected.csv"]
+        if catalog.tree is not None:
+            write_text(folder / "tree.toml", catalog.tree.to_toml())
+            small.append("tree.toml")
+        manifest: dict[str, Any] = {
+            "format": FORMAT,
+            "galaxyvotes": version("galaxyvotes"),
+            "galaxies": len(self.kept),
+            **asdict(self.settings),
+            "id_name": catalog.id_name,
+            "sources": list(catalog.sources),
+            "votes": catalog.votes_from,
+            "split_settings": asdict(self.splits),
+            "splits": {name: int((splits == name).sum()) for name in ("train", "validation", "test")},
+            "duplicates": len(self.digests) - len(set(self.digests)),
+            "rejected_images": len(self.rejected),
+            "rows_without_image": len(catalog.rows_without_image),
+            "rows_without_votes": catalog.rows_without_votes,
+            "images_without_row": catalog.images_without_row,
+            "digests": {name: file_digest(folder / name) for name in small},
+        }
+        manifest["digest"] = manifest_digest(manifest)
+        write_text(folder / "store.toml", tomlkit.dumps(manifest))
+
+    def _table(self, ids: list[str], splits: np.ndarray) -> pa.Table:
+        catalog, rows = self.catalog, np.array(self.kept)
+        table: dict[str, Any] = {
+            catalog.id_name: ids,
+            "split": splits,
+            "source": [catalog.images[row].name for row in self.kept],
+            "pixels": self.digests,
+        }
+        if catalog.tree is not None and catalog.fractions is not None:
+            for place, answer in enumerate(catalog.tree.columns):
+                table[f"fraction:{answer}"] = catalog.fractions[rows, place]
+            if catalog.counts is not None:
+                for place, answer in enumerate(catalog.tree.columns):
+                    table[f"votes:{answer}"] = catalog.counts[rows, place]
+        for name, column in zip(catalog.columns.column_names, catalog.columns.columns, strict=True):
+            own = f"table:{name}" if name in table or name in OWN_COLUMNS else name
+            table[own] = column.take(pa.array(rows))
+        return pa.table(table)
