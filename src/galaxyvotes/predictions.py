@@ -3,22 +3,23 @@
 A network, a baseline and the volunteers themselves all speak in this type, so one report compares them.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
 from jaxtyping import Float
 
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.files import replacing
 
-__all__ = ["Predictions"]
+__all__ = ["Predictions", "writing"]
 
-_WRITERS = {".csv": pa.csv.write_csv, ".parquet": pa.parquet.write_table}
-_READERS = {".csv": pa.csv.read_csv, ".parquet": pa.parquet.read_table}
+_READERS = {".csv": pacsv.read_csv, ".parquet": pq.read_table}
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,8 @@ class Predictions:
 
     def write(self, path: str | Path) -> None:
         """Write CSV or Parquet, as the extension says; an unknown one is an error."""
-        path = Path(path)
-        writer = _WRITERS[known_format(path)]
-        with replacing(path) as partial:
-            writer(self.to_table(), partial)
+        with writing(path, self.columns, id_name=self.id_name) as write:
+            write(self)
 
     @staticmethod
     def read(path: str | Path) -> "Predictions":
@@ -68,9 +67,26 @@ class Predictions:
         return Predictions(ids, tuple(names[1:]), fractions, id_name=names[0])
 
 
+@contextmanager
+def writing(
+    path: str | Path, columns: tuple[str, ...], *, id_name: str = "id"
+) -> Iterator[Callable[[Predictions], None]]:
+    """A function that appends predictions to a new table, CSV or Parquet as the extension says.
+
+    The file appears whole when the context ends well, and not at all otherwise.
+    """
+    path = Path(path)
+    suffix = known_format(path)
+    schema = pa.schema([(id_name, pa.string()), *((column, pa.float32()) for column in columns)])
+    with replacing(path) as partial:
+        writer = pacsv.CSVWriter(partial, schema, write_options=pacsv.WriteOptions(quoting_style="needed")) if suffix == ".csv" else pq.ParquetWriter(partial, schema)
+        with writer:
+            yield lambda part: writer.write_table(part.to_table().cast(schema))
+
+
 def known_format(path: Path) -> str:
     """The extension of a table file, `.csv` or `.parquet`; any other is an error."""
     suffix = path.suffix.lower()
-    if suffix not in _WRITERS:
+    if suffix not in _READERS:
         raise ConfigError(f"{path}: unknown table format {suffix!r}; name a file that ends in .csv or .parquet")
     return suffix

@@ -1,0 +1,217 @@
+"""A run is one folder, and the folder alone is enough to predict, to judge or to go on training.
+
+    config.toml            the resolved recipe
+    tree.toml              the decision tree
+    run.json               what it was trained on, and on which computer; which answers its network gives
+    seen.parquet           every galaxy that taught or tuned it: id, pixels, split
+    metrics.jsonl          one line an epoch
+    weights.safetensors    the network at the end of training
+    state.safetensors      while training: network, optimiser and position, all of them or none
+
+Every tensor file carries a digest of its tensors and of its own header, so a flipped byte is found. Nothing is pickled.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+import xxhash
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from galaxyvotes.config import PackSettings, Recipe
+from galaxyvotes.errors import CheckpointError, ConfigError
+from galaxyvotes.files import replacing, write_text
+from galaxyvotes.models import build
+from galaxyvotes.objectives import Objective
+from galaxyvotes.tree import DecisionTree
+
+__all__ = ["Network", "Run"]
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network with what is needed to use it: what its answers mean and which square of an image it wants to see."""
+
+    module: nn.Module
+    objective: Objective
+    pack: PackSettings
+
+    @property
+    def tree(self) -> DecisionTree:
+        """The tree its answers belong to."""
+        return self.objective.tree
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The answers it gives, in the order of its output."""
+        return tuple(self.objective.columns)
+
+    @staticmethod
+    def build(recipe: Recipe, tree: DecisionTree, columns: tuple[str, ...], pack: PackSettings) -> "Network":
+        """An untrained network, drawn from the recipe's seed."""
+        torch.manual_seed(recipe.train.seed)
+        module = build(
+            recipe.model.name,
+            answers=len(columns),
+            size_px=pack.size_px,
+            batch_norm_momentum=recipe.model.batch_norm_momentum,
+        )
+        return Network(module, Objective(recipe.train.objective, tree, columns), pack)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder; `Run.open` checks that this program can read it."""
+
+    path: Path
+
+    @staticmethod
+    def create(
+        path: str | Path, recipe: Recipe, tree: DecisionTree, seen: pa.Table, facts: dict[str, Any]
+    ) -> "Run":
+        """A new folder with everything but weights; one that exists is refused."""
+        path = Path(path)
+        if path.exists():
+            raise ConfigError(f"{path} exists already: continue it with --resume, or name another folder")
+        path.mkdir(parents=True)
+        write_text(path / "config.toml", recipe.to_toml())
+        write_text(path / "tree.toml", tree.to_toml())
+        with replacing(path / "seen.parquet") as partial:
+            pq.write_table(seen, partial)
+        digests = {name: _file_digest(path / name) for name in ("config.toml", "tree.toml", "seen.parquet")}
+        write_text(path / "run.json", json.dumps({"format": FORMAT, **facts, "digests": digests}, indent=2) + "\n")
+        return Run(path)
+
+    @staticmethod
+    def open(path: str | Path) -> "Run":
+        """The run in a folder, its small files checked against their digests."""
+        path = Path(path)
+        if not (path / "run.json").is_file():
+            raise CheckpointError(f"{path} is no run: it has no run.json")
+        try:
+            facts = json.loads((path / "run.json").read_text("utf-8"))
+            found, digests = int(facts["format"]), dict(facts["digests"])
+        except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+            raise CheckpointError(f"{path / 'run.json'} is damaged: {error!r}") from None
+        if found > FORMAT:
+            raise CheckpointError(
+                f"{path} was written by a newer galaxyvotes (format {found}; this one reads {FORMAT}): upgrade galaxyvotes"
+            )
+        for name, digest in digests.items():
+            if not (path / name).is_file() or _file_digest(path / name) != digest:
+                raise CheckpointError(f"{path / name} is missing or has changed since the run began; restore it")
+        return Run(path)
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What `run.json` says."""
+        return json.loads((self.path / "run.json").read_text("utf-8"))
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The resolved recipe."""
+        return Recipe.from_toml((self.path / "config.toml").read_text("utf-8"), str(self.path / "config.toml"))
+
+    @cached_property
+    def tree(self) -> DecisionTree:
+        """The decision tree it was trained on."""
+        return DecisionTree.from_toml((self.path / "tree.toml").read_text("utf-8"), str(self.path / "tree.toml"))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The answers its network gives."""
+        return tuple(self.facts["columns"])
+
+    @cached_property
+    def seen(self) -> pa.Table:
+        """Every galaxy that taught or tuned it: columns id, pixels (digest), split."""
+        return pq.read_table(self.path / "seen.parquet")
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """One row an epoch: loss, MSE and accuracy on training and validation galaxies."""
+        path = self.path / "metrics.jsonl"
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.is_file() else []
+
+    @property
+    def finished(self) -> bool:
+        """Whether training came to its end."""
+        return (self.path / "weights.safetensors").is_file()
+
+    def untrained(self) -> Network:
+        """The network as it was before the first step."""
+        return Network.build(self.recipe, self.tree, self.columns, PackSettings(**self.facts["pack"]))
+
+    def network(self, device: str | torch.device = "cpu") -> Network:
+        """The trained network, in evaluation mode."""
+        if not self.finished:
+            raise CheckpointError(f"{self.path} has no weights yet: finish it with galaxyvotes train --resume")
+        network = self.untrained()
+        tensors, _ = read_tensors(self.path / "weights.safetensors")
+        load_state(network.module, tensors, self.path / "weights.safetensors")
+        network.module.to(device).eval()
+        return network
+
+
+def load_state(module: nn.Module, tensors: dict[str, Tensor], origin: Path) -> None:
+    """Put tensors into a module; ones that do not fit are a CheckpointError."""
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise CheckpointError(f"{origin} does not fit the network of its run: {error}") from None
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
+    """Write tensors and a JSON-able note in one step, with the digest of both."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    note = json.dumps(metadata)
+    header = {"format": FORMAT, "note": note, "digest": _tensor_digest(tensors, note)}
+    with replacing(path) as partial:
+        # One key: safetensors writes several in any order, and equal runs shall be equal files.
+        save_file(tensors, partial, metadata={"galaxyvotes": json.dumps(header)})
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and their note; damage is a CheckpointError."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("galaxyvotes", "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        found, note, digest = int(header["format"]), str(header["note"]), header["digest"]
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error!r}; restore it or train again") from None
+    if found > FORMAT:
+        raise CheckpointError(
+            f"{path} was written by a newer galaxyvotes (format {found}; this one reads {FORMAT}): upgrade galaxyvotes"
+        )
+    if _tensor_digest(tensors, note) != digest:
+        raise CheckpointError(f"{path} is damaged: its digest does not fit; restore it or train again")
+    return tensors, json.loads(note)
+
+
+def _tensor_digest(tensors: dict[str, Tensor], note: str) -> str:
+    digest = xxhash.xxh3_128(note.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(np.ascontiguousarray(tensor.flatten().view(torch.uint8).numpy()))
+    return digest.hexdigest()
+
+
+def _file_digest(path: Path) -> str:
+    return xxhash.xxh3_128(path.read_bytes()).hexdigest()
+
+
+def pack_facts(pack: PackSettings) -> dict[str, int]:
+    """Pack settings as plain data."""
+    return asdict(pack)

@@ -1,0 +1,163 @@
+"""One network over one slice of images. Validation, reports and whole catalogues all come through here.
+
+Images go through in groups of one fixed size, the last one filled up, so that what a galaxy gets does not depend on
+who stands beside it: not on batch size, slice or order, to the last bit.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int, UInt8
+
+from galaxyvotes.archives import Member, Source
+from galaxyvotes.catalog import ids_of
+from galaxyvotes.checkpoint import Network, Run
+from galaxyvotes.errors import DataError
+from galaxyvotes.files import write_text
+from galaxyvotes.images import to_square
+from galaxyvotes.models import to_input
+from galaxyvotes.parallel import in_order
+from galaxyvotes.predictions import Predictions, known_format, writing
+from galaxyvotes.progress import bar, progress_bar
+from galaxyvotes.store import Store
+
+__all__ = ["Predicted", "choose_device", "predict", "predict_store"]
+
+GROUP = 32  # on a CPU the activations of this many stay in its cache
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device of that name; "auto" is CUDA, else Apple's MPS, else the CPU."""
+    if name != "auto":
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+@torch.inference_mode()
+def logits_of(
+    network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]
+) -> Float32[np.ndarray, "galaxy answer"]:
+    """The network's raw output for images that are packed as it wants them."""
+    device = next(network.module.parameters()).device
+    result = np.empty((len(images), len(network.columns)), np.float32)
+    for start in range(0, len(images), GROUP):
+        group = images[start : start + GROUP]
+        filled = np.zeros((GROUP, *group.shape[1:]), np.uint8)
+        filled[: len(group)] = group
+        logits = network.module(to_input(torch.from_numpy(filled).to(device)))
+        result[start : start + len(group)] = logits[: len(group)].float().cpu().numpy()
+    return result
+
+
+def store_logits(
+    network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], *, progress: bool = False
+) -> Float32[np.ndarray, "galaxy answer"]:
+    """The network's raw output for these rows of a store, in their order; the network ends in evaluation mode."""
+    network.module.eval()
+    parts = [
+        logits_of(network, store.images(rows[start : start + 512]))
+        for start in progress_bar(range(0, len(rows), 512), "predicting", show=progress)
+    ]
+    return np.concatenate(parts) if parts else np.empty((0, len(network.columns)), np.float32)
+
+
+def predict_store(
+    network: Network, store: Store, rows: Int[np.ndarray, " galaxy"] | None = None, *, progress: bool = False
+) -> Predictions:
+    """Joint fractions for these rows of a store (all of them), in their order."""
+    chosen = np.arange(len(store)) if rows is None else rows
+    fractions = fractions_of(network, store_logits(network, store, chosen, progress=progress))
+    return Predictions(tuple(store.ids[row] for row in chosen.tolist()), network.columns, fractions, store.id_name)
+
+
+def fractions_of(
+    network: Network, logits: Float32[np.ndarray, "galaxy answer"]
+) -> Float32[np.ndarray, "galaxy answer"]:
+    """What the raw output means: joint fractions."""
+    return network.objective.fractions(torch.from_numpy(logits)).numpy()
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What became of a prediction job: how many galaxies are in `path`, and which images could not be used."""
+
+    path: Path
+    galaxies: int
+    rejected: tuple[tuple[str, str], ...]
+
+    @property
+    def rejected_path(self) -> Path:
+        """Where the images that could not be used are listed with their reasons, if there are any."""
+        return self.path.with_name(self.path.name + ".rejected.csv")
+
+
+def predict(
+    images: str | Path | Sequence[str | Path],
+    run: Run | str | Path,
+    out: str | Path,
+    *,
+    device: str = "auto",
+    workers: int | None = None,
+    progress: bool = True,
+) -> Predicted:
+    """Write a run's answers for images in folders, archives or a store: a table, one row a galaxy.
+
+    The first column is the id (the file's stem), then one column an answer, joint fractions. The extension of `out`
+    says CSV or Parquet. Images are cropped as the run's own were. One that cannot be used never stops the others: it is
+    left out and listed with its reason in `<out>.rejected.csv`. Memory does not grow with the number of images.
+    """
+    out = Path(out)
+    known_format(out)
+    network = (run if isinstance(run, Run) else Run.open(run)).network(choose_device(device))
+    paths = [Path(images)] if isinstance(images, str | Path) else [Path(path) for path in images]
+    if len(paths) == 1 and (paths[0] / "store.toml").is_file():
+        predictions = predict_store(network, Store.open(paths[0]), progress=progress)
+        predictions.write(out)
+        return Predicted(out, len(predictions), ())
+    galaxies, rejected = 0, []
+    with Source.open(*paths) as source, bar(show=progress) as shown:
+        if not source.images:
+            raise DataError(f"no image (JPEG, PNG …) in {', '.join(str(path) for path in paths)}")
+        named = sorted(zip(ids_of(source.images), source.images, strict=True), key=lambda each: each[1].order_key)
+        chunks = [named[start : start + 4 * GROUP] for start in range(0, len(named), 4 * GROUP)]
+        task = shown.add_task("predicting", total=len(named))
+
+        def decode(chunk: list[tuple[str, Member]]) -> list[UInt8[np.ndarray, "side side 3"] | str]:
+            return [_square(member, network) for _, member in chunk]
+
+        with writing(out, network.columns) as write:
+            for chunk, squares in in_order(decode, chunks, workers or os.cpu_count() or 1):
+                good = [(name, square) for (name, _), square in zip(chunk, squares, strict=True) if not isinstance(square, str)]
+                rejected += [
+                    (name, reason) for (name, _), reason in zip(chunk, squares, strict=True) if isinstance(reason, str)
+                ]
+                shown.advance(task, len(chunk))
+                if good:
+                    logits = logits_of(network, np.stack([square for _, square in good]))
+                    write(Predictions(tuple(name for name, _ in good), network.columns, fractions_of(network, logits)))
+                    galaxies += len(good)
+            if not galaxies:
+                raise DataError(f"not one of {len(named):,} images could be used; the first: {rejected[0][1]}")
+    done = Predicted(out, galaxies, tuple(rejected))
+    done.rejected_path.unlink(missing_ok=True)
+    if rejected:
+        rows = [["id", "reason"], *rejected]
+        write_text(done.rejected_path, "".join(f"{name},{_quoted(reason)}\n" for name, reason in rows))
+    return done
+
+
+def _square(member: Member, network: Network) -> UInt8[np.ndarray, "side side 3"] | str:
+    try:
+        return to_square(member.read(), crop_px=network.pack.crop_px or None, size_px=network.pack.size_px)
+    except DataError as error:
+        return str(error)
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
