@@ -1,0 +1,105 @@
+"""What every test file shares: checked array shapes, one thread, and a few small galaxies."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import simplejpeg
+import torch
+from jaxtyping import install_import_hook
+from PIL import Image
+
+# The shapes in annotations are checked on every call, in the test run only; nothing may import the package before.
+install_import_hook("galaxyvotes", "beartype.beartype")
+torch.set_num_threads(1)
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real galaxies; a test that asks for it is skipped where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"the real galaxies are not here: {SHARED_DATA} is no folder")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def kaggle():
+    """The tree of the 2014 challenge."""
+    from galaxyvotes.tree import DecisionTree
+
+    return DecisionTree.load("kaggle")
+
+
+@pytest.fixture(scope="session")
+def make_jpeg() -> Callable[..., bytes]:
+    """`make_jpeg(seed, side)`: a JPEG of a blob of light on a noisy sky, another one for every seed."""
+
+    def draw(seed: int = 0, side: int = 24) -> bytes:
+        random = np.random.default_rng(seed)
+        y, x = (np.mgrid[:side, :side] + 0.5) / side - 0.5
+        light = np.exp(-(x**2 + y**2) / random.uniform(0.01, 0.1))[..., None] * random.uniform(80, 220, 3)
+        sky = random.uniform(0, 30, (side, side, 3))
+        return simplejpeg.encode_jpeg((light + sky).astype(np.uint8), quality=95)
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def make_image() -> Callable[..., bytes]:
+    """`make_image(array or Pillow image, kind)`: an image file of any kind that Pillow writes."""
+
+    def encode(picture: np.ndarray | Image.Image, kind: str = "PNG") -> bytes:
+        buffer = io.BytesIO()
+        (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(buffer, kind)
+        return buffer.getvalue()
+
+    return encode
+
+
+@pytest.fixture(scope="session")
+def make_fractions() -> Callable[..., np.ndarray]:
+    """`make_fractions(tree, galaxies, seed)`: joint fractions that obey the tree, float32 (galaxies, answers)."""
+
+    def draw(tree, galaxies: int, seed: int = 0) -> np.ndarray:
+        random = np.random.default_rng(seed)
+        questions = [random.dirichlet(np.ones(len(question.answers)), galaxies) for question in tree.questions]
+        return tree.joint(np.concatenate(questions, axis=1)).astype(np.float32)
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def make_csv() -> Callable[..., str]:
+    """`make_csv(header, ids, values)`: a table, an id first, then numbers with six places."""
+
+    def write(header: list[str], ids: list[str], values: np.ndarray) -> str:
+        rows = [[name, *(f"{value:.6f}" for value in row)] for name, row in zip(ids, values.tolist(), strict=True)]
+        return "".join(",".join(row) + "\n" for row in [header, *rows])
+
+    return write
+
+
+@pytest.fixture
+def galaxies_folder(tmp_path: Path, kaggle, make_jpeg, make_fractions, make_csv) -> Path:
+    """Twelve JPEGs of 24 px, `images/1000.jpg` to `images/1011.jpg`, and `solutions.csv` in the challenge's form."""
+    folder = tmp_path / "galaxies"
+    (folder / "images").mkdir(parents=True)
+    ids = [str(1000 + n) for n in range(12)]
+    for n, name in enumerate(ids):
+        (folder / "images" / f"{name}.jpg").write_bytes(make_jpeg(n))
+    table = make_csv(["GalaxyID", *kaggle.columns], ids, make_fractions(kaggle, len(ids)))
+    (folder / "solutions.csv").write_text(table, "utf-8")
+    return folder
+
+
+@pytest.fixture
+def tiny_store(galaxies_folder: Path, tmp_path: Path):
+    """The twelve galaxies packed at 16 px, with the challenge's tree."""
+    from galaxyvotes.config import PackSettings
+    from galaxyvotes.pack import pack
+
+    return pack(galaxies_folder, tmp_path / "store", settings=PackSettings(16, 16), workers=1, progress=False)
