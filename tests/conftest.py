@@ -103,3 +103,36 @@ def tiny_store(galaxies_folder: Path, tmp_path: Path):
     from galaxyvotes.pack import pack
 
     return pack(galaxies_folder, tmp_path / "store", settings=PackSettings(16, 16), workers=1, progress=False)
+
+
+@pytest.fixture(scope="session")
+def blobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of classes: forty round and forty long blobs of 32 px, which a network tells apart in seconds."""
+    folder = tmp_path_factory.mktemp("blobs") / "images"
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[-16:16, -16:16] + 0.5
+    for number in range(80):
+        kind, width = (("round", 5), ("long", 2))[number % 2]
+        light = np.exp(-((x / 5) ** 2 + (y / width) ** 2)) * 200 + random.normal(20, 5, x.shape)
+        image = np.repeat(light.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        (folder / kind / f"g{number}.jpg").write_bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=95))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def blob_store(blobs: Path):
+    """The blobs, packed."""
+    from galaxyvotes import PackSettings, SplitSettings, pack
+
+    splits = SplitSettings(0.7, 0.15, 0.15)
+    return pack(blobs, blobs.parent / "store", settings=PackSettings(32, 32), splits=splits, progress=False)
+
+
+@pytest.fixture(scope="session")
+def blob_run(blob_store, tmp_path_factory: pytest.TempPathFactory):
+    """A network that has learned the blobs, never interrupted."""
+    from galaxyvotes import train
+
+    settings = ("train.epochs=12", "train.batch_size=8")
+    return train(blob_store, tmp_path_factory.mktemp("run") / "run", recipe="small", settings=settings, progress=False)

@@ -6,31 +6,16 @@ import sys
 import time
 from importlib import import_module
 
-import numpy as np
 import pytest
-import simplejpeg
-from galaxyvotes import ConfigError, DataError, PackSettings, Run, SplitSettings, Store, pack, predict_store, train
+from galaxyvotes import ConfigError, DataError, Run, Store, predict_store, train
 from galaxyvotes.errors import CheckpointError
 
 SETTINGS = ("train.epochs=3", "train.batch_size=8", "train.checkpoint_minutes=0")
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory) -> Store:
-    """Forty round and forty elongated blobs of 32 px, a plain classification."""
-    folder = tmp_path_factory.mktemp("blobs")
-    random = np.random.default_rng(0)
-    y, x = np.mgrid[-16:16, -16:16] + 0.5
-    for number in range(80):
-        kind = ("round", "long")[number % 2]
-        width = 5 if kind == "round" else 2
-        light = np.exp(-((x / 5) ** 2 + (y / width) ** 2)) * 200 + random.normal(20, 5, x.shape)
-        image = np.repeat(light.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
-        (folder / kind).mkdir(exist_ok=True)
-        (folder / kind / f"g{number}.jpg").write_bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=95))
-    return pack(
-        folder, folder.parent / "store", settings=PackSettings(32, 32), splits=SplitSettings(0.7, 0.15, 0.15), progress=False
-    )
+def store(blob_store) -> Store:
+    return blob_store
 
 
 def go(store, out, *, settings=SETTINGS, **more) -> Run:
@@ -111,10 +96,9 @@ def test_a_run_killed_outright_goes_on_to_the_same_end(store, whole, tmp_path):
     assert ending(go(store, out, settings=(), resume=True)) == ending(whole)
 
 
-def test_it_learns_what_the_volunteers_see(store, tmp_path):
-    run = go(store, tmp_path / "run", settings=("train.epochs=12", "train.batch_size=8"))
+def test_it_learns_what_the_volunteers_see(store, blob_run):
     rows = store.rows("test")
-    predicted = predict_store(run.network(), store, rows).fractions
+    predicted = predict_store(blob_run.network(), store, rows).fractions
     assert (predicted.argmax(axis=1) == store.fractions[rows].argmax(axis=1)).mean() > 0.9
 
 

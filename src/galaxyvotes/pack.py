@@ -23,6 +23,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import tomlkit
 import xxhash
+from jaxtyping import UInt8
 
 from galaxyvotes.archives import Member
 from galaxyvotes.catalog import Catalog, open_catalog
@@ -36,7 +37,7 @@ from galaxyvotes.splits import assign_splits
 from galaxyvotes.store import FORMAT, OWN_COLUMNS, Store, file_digest, image_digest, manifest_digest
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["pack"]
+__all__ = ["pack", "read_square"]
 
 CHUNK = 64  # images that one thread takes at a time, and that one line of the journal answers for
 HEADER_BYTES = 128  # of images.npy, rewritten with the final number of galaxies
@@ -47,7 +48,7 @@ def pack(
     out: str | Path,
     *,
     table: str | None = None,
-    tree: str | DecisionTree | None = None,
+    tree: str | Path | DecisionTree | None = None,
     votes: str | None = None,
     classes: str | None = None,
     id_column: str | None = None,
@@ -63,6 +64,8 @@ def pack(
     stays, and the same call goes on), or if not one image could be used.
     """
     settings, splits, out = settings or PackSettings(), splits or SplitSettings(), Path(out)
+    if workers is not None and workers < 1:
+        raise ConfigError(f"workers is {workers}; the smallest is 1")
     if out.exists():
         raise ConfigError(f"{out} exists already: name another folder, or remove it first")
     sources = [Path(source)] if isinstance(source, str | Path) else [Path(each) for each in source]
@@ -71,21 +74,29 @@ def pack(
     ) as catalog:
         partial = out.with_name(out.name + ".partial")
         packing = _Packing(catalog, partial, settings, splits)
-        packing.begin()
         try:
+            packing.begin()
             packing.images(workers or os.cpu_count() or 1, progress=progress)
             packing.finish()
         except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            reason = "no space left" if full else f"{partial} cannot be written ({error.strerror or error})"
             raise DataError(
-                f"no space left while packing {out}: {len(packing.kept):,} of {len(catalog):,} images are packed in"
-                f" {partial}; free some space and run the same command again"
-            ) from None
+                f"{reason} while packing {out}: {len(packing.kept):,} of {len(catalog):,} images are packed in"
+                f" {partial}; {'free some space' if full else 'mend that'} and run the same command again"
+            ) from error
         partial.rename(out)
         for name in ("plan.json", "journal.jsonl"):
             (out / name).unlink()
     return Store.open(out)
+
+
+def read_square(image: Member, settings: PackSettings) -> UInt8[np.ndarray, "side side 3"] | str:
+    """An image as a store holds it, or the reason why it cannot be used."""
+    try:
+        return to_square(image.read(), crop_px=settings.crop_px or None, size_px=settings.size_px)
+    except DataError as error:
+        return str(error).removeprefix(f"{image.name}: ")
 
 
 @dataclass
@@ -101,15 +112,20 @@ class _Packing:
         self.rejected: list[tuple[int, str]] = []
 
     @property
+    def id_name(self) -> str:
+        """The table's word for the id, unless it is one of the store's own."""
+        return "id" if self.catalog.id_name in OWN_COLUMNS else self.catalog.id_name
+
+    @property
     def image_bytes(self) -> int:
         return self.settings.size_px**2 * 3
 
     def begin(self) -> None:
         """Make the folder, or take up what an earlier attempt with the same plan left in it."""
-        plan = {"format": FORMAT, "catalog": self.catalog.digest(), **asdict(self.settings)}
+        plan = json.dumps({"format": FORMAT, "catalog": self.catalog.digest(), **asdict(self.settings)})
         plan_file, journal, images = (self.folder / name for name in ("plan.json", "journal.jsonl", "images.npy"))
         if plan_file.is_file():
-            if json.loads(plan_file.read_text("utf-8")) != plan:
+            if plan_file.read_text("utf-8", "replace") != plan:
                 raise ConfigError(
                     f"{self.folder} holds the beginning of another packing (other images, table or size): remove it, or"
                     " name another folder"
@@ -119,10 +135,12 @@ class _Packing:
             self.folder.mkdir(parents=True, exist_ok=True)
             images.write_bytes(bytes(HEADER_BYTES))
             journal.write_bytes(b"")
-            write_text(plan_file, json.dumps(plan))
+            write_text(plan_file, plan)
         needed = (len(self.catalog) - self.done) * self.image_bytes
         free = shutil.disk_usage(self.folder).free
         if needed > free:
+            if not self.done:
+                shutil.rmtree(self.folder)  # so that another size can be tried
             raise DataError(
                 f"packing {len(self.catalog):,} images needs {needed / 1e9:.2f} GB more and {self.folder.parent} has"
                 f" {free / 1e9:.2f} GB free: free some space, or pack a smaller --size"
@@ -139,15 +157,20 @@ class _Packing:
         with images.open("rb") as file:
             file.seek(HEADER_BYTES)
             for line in lines:
-                if not line.endswith(b"\n"):
+                try:
+                    entry = json.loads(line)
+                    digests = [bytes.fromhex(digest) for digest in entry["digests"]]
+                    rejected = [(row, reason) for row, reason in entry["rejected"]]
+                    rows = sorted([*entry["kept"], *(row for row, _ in rejected)])
+                except (ValueError, KeyError, TypeError):  # cut short or damaged
                     break
-                entry = json.loads(line)
-                digests = [bytes.fromhex(digest) for digest in entry["digests"]]
-                if any(xxhash.xxh3_128(file.read(self.image_bytes)).digest() != digest for digest in digests):
+                as_expected = line.endswith(b"\n") and rows == list(range(self.done, self.done + len(rows)))
+                found = [xxhash.xxh3_128(file.read(self.image_bytes)).digest() for _ in entry["kept"]]
+                if not as_expected or found != digests:
                     break
                 self.kept += entry["kept"]
                 self.digests += digests
-                self.rejected += [(row, reason) for row, reason in entry["rejected"]]
+                self.rejected += rejected
                 whole += len(line)
         os.truncate(journal, whole)
         os.truncate(images, HEADER_BYTES + len(self.kept) * self.image_bytes)
@@ -178,14 +201,8 @@ class _Packing:
                 shown.update(task, completed=self.done)
             os.fsync(pixels.fileno())
 
-    def _chunk(self, rows: range) -> list[Any]:
-        return [self._one(self.catalog.images[row]) for row in rows]
-
-    def _one(self, image: Member) -> Any:
-        try:
-            return to_square(image.read(), crop_px=self.settings.crop_px or None, size_px=self.settings.size_px)
-        except DataError as error:
-            return str(error)
+    def _chunk(self, rows: range) -> list[UInt8[np.ndarray, "side side 3"] | str]:
+        return [read_square(self.catalog.images[row], self.settings) for row in rows]
 
     def finish(self) -> None:
         """Write the table, the tree, the rejected and, last, the manifest."""
@@ -205,6 +222,8 @@ class _Packing:
         pq.write_table(self._table(ids, splits), folder / "galaxies.parquet")
         rejected = [(catalog.images[row].name, catalog.ids[row], reason) for row, reason in self.rejected]
         rejected += [("", each, "the row has no image") for each in catalog.rows_without_image]
+        rejected += [("", each, "the row has no votes") for each in catalog.rows_without_votes]
+        rejected += [(each, "", "no row of the table names the image") for each in catalog.images_without_row]
         columns = [list(column) for column in zip(*rejected, strict=True)] or [[], [], []]
         pacsv.write_csv(
             pa.table({name: pa.array(values, pa.string()) for name, values in
@@ -220,7 +239,7 @@ class _Packing:
             "galaxyvotes": version("galaxyvotes"),
             "galaxies": len(self.kept),
             **asdict(self.settings),
-            "id_name": catalog.id_name,
+            "id_name": self.id_name,
             "sources": list(catalog.sources),
             "votes": catalog.votes_from,
             "split_settings": asdict(self.splits),
@@ -228,8 +247,8 @@ class _Packing:
             "duplicates": len(self.digests) - len(set(self.digests)),
             "rejected_images": len(self.rejected),
             "rows_without_image": len(catalog.rows_without_image),
-            "rows_without_votes": catalog.rows_without_votes,
-            "images_without_row": catalog.images_without_row,
+            "rows_without_votes": len(catalog.rows_without_votes),
+            "images_without_row": len(catalog.images_without_row),
             "digests": {name: file_digest(folder / name) for name in small},
         }
         manifest["digest"] = manifest_digest(manifest)
@@ -238,7 +257,7 @@ class _Packing:
     def _table(self, ids: list[str], splits: np.ndarray) -> pa.Table:
         catalog, rows = self.catalog, np.array(self.kept)
         table: dict[str, Any] = {
-            catalog.id_name: ids,
+            self.id_name: ids,
             "split": splits,
             "source": [catalog.images[row].name for row in self.kept],
             "pixels": self.digests,
@@ -250,6 +269,6 @@ class _Packing:
                 for place, answer in enumerate(catalog.tree.columns):
                     table[f"votes:{answer}"] = catalog.counts[rows, place]
         for name, column in zip(catalog.columns.column_names, catalog.columns.columns, strict=True):
-            own = f"table:{name}" if name in table or name in OWN_COLUMNS else name
+            own = f"table:{name}" if name in table else name
             table[own] = column.take(pa.array(rows))
         return pa.table(table)

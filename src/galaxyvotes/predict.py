@@ -16,10 +16,10 @@ from jaxtyping import Float32, Int, UInt8
 from galaxyvotes.archives import Member, Source
 from galaxyvotes.catalog import ids_of
 from galaxyvotes.checkpoint import Network, Run
-from galaxyvotes.errors import DataError
+from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.files import write_text
-from galaxyvotes.images import to_square
 from galaxyvotes.models import to_input
+from galaxyvotes.pack import read_square
 from galaxyvotes.parallel import in_order
 from galaxyvotes.predictions import Predictions, known_format, writing
 from galaxyvotes.progress import bar, progress_bar
@@ -32,11 +32,13 @@ GROUP = 32  # on a CPU the activations of this many stay in its cache
 
 def choose_device(name: str = "auto") -> torch.device:
     """The device of that name; "auto" is CUDA, else Apple's MPS, else the CPU."""
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(kind for kind, there in present.items() if there)
+    if not present.get(name.partition(":")[0], False):
+        here = ", ".join(kind for kind, there in present.items() if there)
+        raise ConfigError(f"--device {name!r}: this machine has {here}; auto takes the first of them")
+    return torch.device(name)
 
 
 @torch.inference_mode()
@@ -129,7 +131,7 @@ def predict(
         task = shown.add_task("predicting", total=len(named))
 
         def decode(chunk: list[tuple[str, Member]]) -> list[UInt8[np.ndarray, "side side 3"] | str]:
-            return [_square(member, network) for _, member in chunk]
+            return [read_square(member, network.pack) for _, member in chunk]
 
         with writing(out, network.columns) as write:
             for chunk, squares in in_order(decode, chunks, workers or os.cpu_count() or 1):
@@ -143,20 +145,13 @@ def predict(
                     write(Predictions(tuple(name for name, _ in good), network.columns, fractions_of(network, logits)))
                     galaxies += len(good)
             if not galaxies:
-                raise DataError(f"not one of {len(named):,} images could be used; the first: {rejected[0][1]}")
+                raise DataError(f"not one of {len(named):,} images could be used; the first: {': '.join(rejected[0])}")
     done = Predicted(out, galaxies, tuple(rejected))
     done.rejected_path.unlink(missing_ok=True)
     if rejected:
         rows = [["id", "reason"], *rejected]
         write_text(done.rejected_path, "".join(f"{name},{_quoted(reason)}\n" for name, reason in rows))
     return done
-
-
-def _square(member: Member, network: Network) -> UInt8[np.ndarray, "side side 3"] | str:
-    try:
-        return to_square(member.read(), crop_px=network.pack.crop_px or None, size_px=network.pack.size_px)
-    except DataError as error:
-        return str(error)
 
 
 def _quoted(text: str) -> str:

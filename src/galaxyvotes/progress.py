@@ -1,12 +1,13 @@
 """Progress bars on a terminal; silence in a log."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["bar", "progress_bar"]
+__all__ = ["bar", "counting", "progress_bar"]
 
 T = TypeVar("T")
 
@@ -22,3 +23,11 @@ def progress_bar(items: Sequence[T], what: str, *, show: bool = True) -> Iterato
     """The items, with a bar that moves as they are taken."""
     with bar(show=show) as progress:
         yield from progress.track(items, description=what)
+
+
+@contextmanager
+def counting(what: str, total: int, *, show: bool = True) -> Iterator[Callable[[int, int], None]]:
+    """A function that moves a bar to (done, total)."""
+    with bar(show=show) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

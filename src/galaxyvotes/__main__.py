@@ -1,0 +1,5 @@
+"""`python -m galaxyvotes` is `galaxyvotes`."""
+
+from galaxyvotes.cli import main
+
+main()

@@ -1,0 +1,368 @@
+"""The command line: parse, call one function, print. What takes long to import is imported by the command that needs it."""
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+
+from galaxyvotes.errors import ConfigError, GalaxyVotesError
+
+__all__ = ["app", "main"]
+
+app = App(
+    name="galaxyvotes",
+    help="Learn from volunteers' votes on galaxy images what they would say about any other galaxy.",
+    version=lambda: version("galaxyvotes"),
+    help_format="markdown",
+)
+Settings = Annotated[tuple[str, ...], Parameter(name="--set", negative=())]
+Flag = Parameter(negative=())
+
+
+@app.command
+def pack(
+    *paths: Path,
+    crop: int = 128,
+    size: int = 128,
+    table: str | None = None,
+    tree: str | None = None,
+    votes: str | None = None,
+    classes: str | None = None,
+    id_column: str | None = None,
+    unlabelled: Annotated[bool, Flag] = False,
+    splits: str = "0.8,0.1,0.1",
+    split_key: str = "galaxyvotes",
+    workers: int | None = None,
+) -> None:
+    """Pack images and what volunteers said about them into a store.
+
+    galaxyvotes pack SOURCE [SOURCE ...] OUT
+
+    A SOURCE is a folder, a zip, the challenge's zip of zips, or a CSV or Parquet table; several belong together. A
+    pack that was stopped goes on when the same command is run again.
+
+    Parameters
+    ----------
+    paths
+        The sources, and last the folder to make.
+    crop
+        Side in pixels of the central square that is kept; 0 keeps all of it.
+    size
+        Side in pixels to which that square is brought.
+    table
+        The table of votes, where several could be it.
+    tree
+        The decision tree, by name (see galaxyvotes tree) or as a .toml file; found from the table's header otherwise.
+    votes
+        Which of its columns to read, where a table has several kinds: weighted, debiased, fraction, votes ...
+    classes
+        A column of class names: they become the answers of one question.
+    id_column
+        The column that names the images; otherwise the one that fits most of them.
+    unlabelled
+        Also pack images that have no votes.
+    splits
+        Fractions of training, validation and test galaxies.
+    split_key
+        Another word draws another division.
+    workers
+        Threads; as many as there are cores otherwise.
+    """
+    from galaxyvotes.config import PackSettings, SplitSettings
+    from galaxyvotes.pack import pack as pack_
+
+    if len(paths) < 2:
+        raise ConfigError("pack needs sources and the folder to make: galaxyvotes pack SOURCE [SOURCE ...] OUT")
+    try:
+        train_, validation, test = (float(part) for part in splits.split(","))
+    except ValueError:
+        raise ConfigError(f"--splits {splits!r}: expected three fractions, e.g. 0.8,0.1,0.1") from None
+    store = pack_(
+        paths[:-1],
+        paths[-1],
+        table=table,
+        tree=tree,
+        votes=votes,
+        classes=classes,
+        id_column=id_column,
+        unlabelled=unlabelled,
+        settings=PackSettings(crop, size),
+        splits=SplitSettings(train_, validation, test, split_key),
+        workers=workers,
+    )
+    facts = store.manifest
+    divided = ", ".join(f"{count:,} {name}" for name, count in facts["splits"].items())
+    _say(f"{store.path}: {len(store):,} galaxies of {store.size_px} px ({divided})")
+    if facts["votes"]:
+        _say(f"votes: {facts['votes']} (tree {store.tree.name}, {len(store.tree.columns)} answers)")
+    for count, what in (
+        (facts["duplicates"], "have the same pixels as another galaxy and share its split"),
+        (facts["rejected_images"], f"images could not be used: {store.path / 'rejected.csv'}"),
+        (facts["rows_without_image"], f"rows of the table have no image: {store.path / 'rejected.csv'}"),
+        (facts["rows_without_votes"], "galaxies have no votes and were left out (--unlabelled keeps them)"),
+        (facts["images_without_row"], "images stand in no row of the table and were left out (--unlabelled keeps them)"),
+    ):
+        if count:
+            _say(f"{count:,} {what}")
+
+
+@app.command
+def tree(name: str | None = None, *, out: Path | None = None) -> None:
+    """Print a decision tree, or draw it as a flowchart; without a name, list those that ship.
+
+    Parameters
+    ----------
+    name
+        A tree that ships, or a .toml file.
+    out
+        Draw it into this file (.svg, .png, .pdf).
+    """
+    from galaxyvotes.tree import DecisionTree, shipped
+
+    if name is None:
+        for each in shipped():
+            _say(f"{each:10} {DecisionTree.load(each).title}")
+        return
+    chosen = DecisionTree.load(name)
+    if out is None:
+        _say(chosen.draw())
+        return
+    from galaxyvotes.diagrams import flowchart
+    from galaxyvotes.figures import save
+
+    save(flowchart(chosen), out)
+    _say(str(out))
+
+
+@app.command
+def train(
+    store: Path,
+    out: Path = Path("run"),
+    *,
+    recipe: str = "paper",
+    settings: Settings = (),
+    answers: str | None = None,
+    min_mean_fraction: float | None = None,
+    resume: Annotated[bool, Flag] = False,
+    device: str = "auto",
+) -> None:
+    """Train a network on a store and leave it in a run folder.
+
+    Ctrl-C saves and stops; the same command with --resume goes on to the same end, bit for bit.
+
+    Parameters
+    ----------
+    store
+        A packed store.
+    out
+        The run folder to make, or with --resume to go on with.
+    recipe
+        A recipe by name (paper, small) or a .toml file.
+    settings
+        Change one setting, e.g. --set train.epochs=10; may be given several times.
+    answers
+        Learn only these answers, separated by commas.
+    min_mean_fraction
+        Learn only answers with at least this mean fraction over the training galaxies.
+    resume
+        Go on with a run that was stopped.
+    device
+        auto, cpu, cuda, mps.
+    """
+    from galaxyvotes.train import train as train_
+
+    if answers is not None:
+        settings = (*settings, f"train.answers={answers}")
+    if min_mean_fraction is not None:
+        settings = (*settings, f"train.min_mean_fraction={min_mean_fraction}")
+    run = train_(store, out, recipe=recipe, settings=settings, resume=resume, device=device)
+    last = run.history[-1]
+    _say(f"{run.path}: {last['epoch']} epochs, validation RMSE {last['validation_mse'] ** 0.5:.4f}")
+
+
+@app.command
+def evaluate(
+    run: Path,
+    store: Path,
+    *,
+    out: Path | None = None,
+    split: Literal["test", "validation", "train"] = "test",
+    allow_seen: Annotated[bool, Flag] = False,
+    as_published: Annotated[bool, Flag] = False,
+    baselines: Annotated[bool, Parameter(negative="--no-baselines")] = True,
+    seed: int = 0,
+    device: str = "auto",
+) -> None:
+    """Judge a run on galaxies it has never seen, beside the baselines: report.html, report.json and report.csv.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    store
+        A packed store.
+    out
+        Folder for the report; the run's own folder otherwise.
+    split
+        Which galaxies: test, or by name those that tuned or taught the run.
+    allow_seen
+        Judge even though the run has seen some of these galaxies; the report says how many.
+    as_published
+        Add the 2023 paper's protocol, which judges mostly on training galaxies, marked as contaminated.
+    baselines
+        Also fit and judge the baselines (mean vote, central pixel, boosted trees).
+    seed
+        Of the bootstrap and the boosted trees.
+    device
+        auto, cpu, cuda, mps.
+    """
+    from galaxyvotes.evaluate import evaluate as evaluate_
+
+    result = evaluate_(
+        run,
+        store,
+        out=out,
+        split=split,
+        allow_seen=allow_seen,
+        as_published=as_published,
+        baselines=baselines,
+        seed=seed,
+        device=device,
+    )
+    _say(result.table())
+    _say(str(result.path))
+
+
+@app.command
+def predict(
+    *images: Path,
+    run: Path,
+    out: Path,
+    device: str = "auto",
+    workers: int | None = None,
+) -> None:
+    """Answer every question for images in folders, archives or a store: a CSV or Parquet table.
+
+    Parameters
+    ----------
+    images
+        Folders, zips, image files, or one packed store.
+    run
+        A finished run.
+    out
+        The table to write; .csv or .parquet.
+    device
+        auto, cpu, cuda, mps.
+    workers
+        Threads that decode images; as many as there are cores otherwise.
+    """
+    from galaxyvotes.predict import predict as predict_
+
+    if not images:
+        raise ConfigError("predict needs images: galaxyvotes predict IMAGES --run RUN --out FILE")
+    done = predict_(images, run, out, device=device, workers=workers)
+    _say(f"{done.path}: {done.galaxies:,} galaxies")
+    if done.rejected:
+        _say(f"{len(done.rejected):,} images could not be used: {done.rejected_path}")
+
+
+@app.command
+def submit(predictions: Path, *, sample: Path, out: Path) -> None:
+    """Turn predictions into a submission for the 2014 challenge.
+
+    Parameters
+    ----------
+    predictions
+        What galaxyvotes predict wrote.
+    sample
+        A sample submission (.csv or .zip); its header, ids and order are kept.
+    out
+        The submission to write (.csv or .zip).
+    """
+    from galaxyvotes.predictions import Predictions
+    from galaxyvotes.submit import submit as submit_
+
+    submit_(Predictions.read(predictions), sample, out)
+    _say(str(out))
+
+
+@app.command
+def figures(run: Path, store: Path | None = None, *, out: Path = Path("figures"), kind: str = "svg") -> None:
+    """Draw the paper's figures: flowchart, architecture with legend and, given a store, the ROC plots of its test galaxies.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    store
+        A packed store, for the ROC plots.
+    out
+        Folder for the figures.
+    kind
+        svg, png or pdf.
+    """
+    from galaxyvotes.evaluate import draw_figures
+
+    for path in draw_figures(run, store, out, kind=kind):
+        _say(str(path))
+
+
+@app.command
+def simulate(out: Path, *, galaxies: int = 2000, seed: int = 0) -> None:
+    """Draw a small Galaxy Zoo from a seed: images, and volunteers' votes on them with the truth beside them.
+
+    Parameters
+    ----------
+    out
+        The folder to make; galaxyvotes pack reads it.
+    galaxies
+        How many.
+    seed
+        The same seed draws the same galaxies.
+    """
+    from galaxyvotes.progress import counting
+    from galaxyvotes.simulate import simulate as simulate_
+
+    with counting("simulating", galaxies) as progress:
+        simulate_(out, galaxies=galaxies, seed=seed, progress=progress)
+    _say(f"{out}: {galaxies:,} galaxies")
+
+
+@app.command
+def demo(out: Path = Path("demo"), *, galaxies: int = 2000, seed: int = 0) -> None:
+    """Simulate, pack, train and evaluate in a few minutes, and leave a report.
+
+    Parameters
+    ----------
+    out
+        The folder to make; one that an earlier demo left is gone on with.
+    galaxies
+        How many to simulate.
+    seed
+        Of everything that is random.
+    """
+    from galaxyvotes.demo import demo as demo_
+
+    result = demo_(out, galaxies=galaxies, seed=seed)
+    _say(result.table())
+    _say(f"report: {result.path}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command; an error that the user can mend is one line and exit status 2."""
+    try:
+        app(arguments, exit_on_error=False, print_error=False)
+    except (GalaxyVotesError, CycloptsError) as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"galaxyvotes: {error}", markup=False)
+        sys.exit(2)
+    except KeyboardInterrupt as stop:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"galaxyvotes: {stop or 'stopped'}", markup=False)
+        sys.exit(130)
+
+
+def _say(text: str) -> None:
+    print(text)

@@ -1,0 +1,28 @@
+"""The whole line on galaxies that nobody needs to download: simulate, pack, train, evaluate.
+
+Each step that an earlier call finished is kept, so a demo that was stopped goes on.
+"""
+
+from pathlib import Path
+
+from galaxyvotes.config import Recipe
+from galaxyvotes.evaluate import Evaluation, evaluate
+from galaxyvotes.pack import pack
+from galaxyvotes.progress import counting
+from galaxyvotes.simulate import simulate
+from galaxyvotes.store import Store
+from galaxyvotes.train import train
+
+__all__ = ["demo"]
+
+
+def demo(out: str | Path, *, galaxies: int = 2000, seed: int = 0, epochs: int = 12, progress: bool = True) -> Evaluation:
+    """Leave a simulated zoo, its store, a run and `report.html` in the folder `out`."""
+    zoo, packed, run = (Path(out) / name for name in ("zoo", "store", "run"))
+    if not zoo.exists():
+        with counting("simulating", galaxies, show=progress) as told:
+            simulate(zoo, galaxies=galaxies, seed=seed, progress=told)
+    store = Store.open(packed) if packed.exists() else pack(zoo, packed, progress=progress)
+    recipe = Recipe.load("small", (f"train.epochs={epochs}", f"train.seed={seed}"))
+    train(store, run, recipe=recipe, resume=run.exists(), progress=progress)
+    return evaluate(run, store, out=Path(out), seed=seed)

@@ -1,0 +1,218 @@
+"""A run judged on galaxies of a store that it has never seen, beside the baselines, in one report.
+
+A galaxy counts as seen if its pixels, or its id in a catalogue of the same kind of ids, taught or tuned the run: it is
+found however the second store was packed or divided. Judging on seen galaxies is refused unless they are asked for by
+the name of their split, or with `allow_seen`; the report then says how many there are.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+
+from galaxyvotes.baselines import BASELINES
+from galaxyvotes.checkpoint import Network, Run
+from galaxyvotes.diagrams import architecture, flowchart
+from galaxyvotes.errors import CheckpointError, DataError
+from galaxyvotes.figures import roc_plot, roc_plots, save
+from galaxyvotes.predict import choose_device, predict_store
+from galaxyvotes.report import Report, summarise, write_report
+from galaxyvotes.store import Store
+
+__all__ = ["Evaluation", "draw_figures", "evaluate"]
+
+PUBLISHED_TEST_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The numbers of a report (`document`, what `report.json` holds) and where its files are."""
+
+    report: Report
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Every number, as in `report.json`."""
+        return self.report.document
+
+    @property
+    def path(self) -> Path:
+        """The page."""
+        return self.report.html
+
+    def table(self) -> str:
+        """The headline numbers as text: the network first, then the baselines."""
+        rows = [("", "RMSE", "95 % interval", "MAE", "accuracy", "mean AUC")]
+        for name, numbers in {"network": self.document["network"], **self.document["baselines"]}.items():
+            low, high = numbers["rmse"]["low"], numbers["rmse"]["high"]
+            rows.append((
+                name,
+                _told(numbers["rmse"]["value"]),
+                f"{_told(low)}–{_told(high)}",
+                _told(numbers["mae"]["value"]),
+                _told(numbers["argmax_accuracy"]["value"], 3),
+                _told(numbers["mean_auc"]["value"], 3),
+            ))  # fmt: skip
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        return "\n".join([*lines, self.document["summary"]])
+
+
+def evaluate(
+    run: Run | str | Path,
+    store: Store | str | Path,
+    *,
+    out: str | Path | None = None,
+    split: str = "test",
+    allow_seen: bool = False,
+    as_published: bool = False,
+    baselines: bool = True,
+    seed: int = 0,
+    resamples: int = 1000,
+    device: str = "auto",
+    progress: bool = True,
+) -> Evaluation:
+    """Judge a run on one split of a store; `report.html`, `.json` and `.csv` go to `out`, or to the run's folder.
+
+    `as_published` adds the protocol of the 2023 paper, marked as contaminated: errors and accuracy of the training
+    galaxies, and AUCs of a fifth of all galaxies drawn without regard to what was trained on. Raises CheckpointError
+    if run and store do not belong together, DataError if seen galaxies would be judged.
+    """
+    run = run if isinstance(run, Run) else Run.open(run)
+    store = store if isinstance(store, Store) else Store.open(store)
+    _refuse_strangers(run, store)
+    rows = _known(store, store.rows(split), run)
+    if not len(rows):
+        raise DataError(f"{store.path} has no galaxy with votes in its {split} split")
+    seen = _seen(run, store)
+    if seen[rows].any() and split == "test" and not allow_seen:
+        examples = ", ".join(store.ids[row] for row in rows[seen[rows]][:3].tolist())
+        raise DataError(
+            f"{int(seen[rows].sum()):,} of the {len(rows):,} test galaxies of {store.path} taught or tuned {run.path}"
+            f" ({examples} …): numbers on them would flatter. Use the store it was trained on, or pass --allow-seen"
+        )
+    network = run.network(choose_device(device))
+    predicted = predict_store(network, store, rows, progress=progress)
+    truth = _truth(store, rows, run)
+    others = {name: fit(store, rows, seed=seed) for name, fit in BASELINES.items()} if baselines else {}
+    report = write_report(
+        Path(out) if out is not None else run.path,
+        network=predicted,
+        baselines=others,
+        truth=truth,
+        tree=store.tree,
+        provenance=_provenance(run, store, split, rows, device=str(next(network.module.parameters()).device)),
+        seen_in_training=int(seen[rows].sum()),
+        images=lambda places: store.images(rows[places]),
+        history=run.history,
+        contaminated=_as_published(run, store, network, seen, seed, resamples) if as_published else None,
+        seed=seed,
+        resamples=resamples,
+    )
+    return Evaluation(report)
+
+
+def draw_figures(
+    run: Run | str | Path, store: Store | str | Path | None, out: str | Path, *, kind: str = "svg", device: str = "auto"
+) -> list[Path]:
+    """The paper's figures of a run as files in `out`: flowchart (1), architecture with legend (2, 3) and, given a
+    store, the ROC plots of its test galaxies: all of them, and one of each answer (4–7).
+    """
+    run = run if isinstance(run, Run) else Run.open(run)
+    out = Path(out)
+    side = run.facts["pack"]["size_px"]
+    drawn = {"flowchart": flowchart(run.tree), "architecture": architecture(run.untrained().module, (3, side, side))}
+    if store is not None:
+        store = store if isinstance(store, Store) else Store.open(store)
+        _refuse_strangers(run, store)
+        rows = _known(store, store.rows("test"), run)
+        if _seen(run, store)[rows].any():
+            raise DataError(f"{run.path} has seen test galaxies of {store.path}: use the store it was trained on")
+        truth = _truth(store, rows, run)
+        predicted = predict_store(run.network(choose_device(device)), store, rows).fractions
+        drawn["roc"] = roc_plots(truth, predicted, run.tree, columns=run.columns)
+        for place, column in enumerate(run.columns):
+            known = ~np.isnan(truth[:, place])
+            text = next(answer.text for answer in run.tree.answers if answer.column == column)
+            drawn[f"roc-{column}"] = roc_plot(truth[known, place], predicted[known, place], title=f"{column}: {text}")
+    paths = []
+    for name, figure in drawn.items():
+        paths.append(out / f"{name}.{kind}")
+        save(figure, paths[-1])
+    return paths
+
+
+def _refuse_strangers(run: Run, store: Store) -> None:
+    if run.tree.questions != store.tree.questions:
+        raise CheckpointError(
+            f"{run.path} answers the tree {run.tree.name!r}, and {store.path} holds votes on {store.tree.name!r}"
+        )
+    wanted = run.facts["pack"]
+    if wanted != {"crop_px": store.pack.crop_px, "size_px": store.pack.size_px}:
+        raise CheckpointError(
+            f"{run.path} wants images cropped to {wanted['crop_px']} px and brought to {wanted['size_px']} px;"
+            f" {store.path} holds {store.pack.crop_px} and {store.pack.size_px}: pack it again with --crop and --size"
+        )
+
+
+def _known(store: Store, rows: Int[np.ndarray, " galaxy"], run: Run) -> Int[np.ndarray, " galaxy"]:
+    return rows[~np.isnan(_truth(store, rows, run)).all(axis=1)]
+
+
+def _truth(store: Store, rows: Int[np.ndarray, " galaxy"], run: Run) -> np.ndarray:
+    places = [store.tree.columns.index(column) for column in run.columns]
+    return store.fractions[rows][:, places]
+
+
+def _seen(run: Run, store: Store) -> Bool[np.ndarray, " galaxy"]:
+    pixels = set(run.seen.column("pixels").to_pylist())
+    same_ids = run.facts["store"]["id_name"] == store.id_name
+    ids = set(run.seen.column("id").to_pylist()) if same_ids else set()
+    return np.array([name in ids or each in pixels for name, each in zip(store.ids, store.pixels, strict=True)], bool)
+
+
+def _as_published(
+    run: Run, store: Store, network: Network, seen: Bool[np.ndarray, " galaxy"], seed: int, resamples: int
+) -> dict[str, Any]:
+    """The paper's protocol: AUCs of a second, independent draw from all galaxies; errors of the training galaxies."""
+    everyone = _known(store, np.arange(len(store)), run)
+    random = np.random.default_rng(seed)
+    drawn = np.sort(random.permutation(everyone)[: max(1, round(PUBLISHED_TEST_SHARE * len(everyone)))])
+    summary = summarise(
+        _truth(store, drawn, run), predict_store(network, store, drawn), store.tree, seed=seed, resamples=resamples
+    )
+    taught = _known(store, store.rows("train"), run)
+    of_training = summarise(
+        _truth(store, taught, run), predict_store(network, store, taught), store.tree, seed=seed, resamples=resamples
+    )
+    for name in ("mse", "rmse", "mae", "argmax_accuracy"):
+        summary[name] = of_training[name]
+    note = (
+        f"As in the paper, MSE, RMSE, MAE and the accuracy of the highest answer are of the {len(taught):,} training"
+        " galaxies themselves; every other measure is of the fifth of all galaxies."
+    )
+    return {**summary, "seen": int(seen[drawn].sum()), "note": note}
+
+
+def _provenance(
+    run: Run, store: Store, split: str, rows: Int[np.ndarray, " galaxy"], *, device: str
+) -> dict[str, Any]:
+    recipe = run.recipe
+    return {
+        "store": store.path.name,
+        "votes": f"{store.manifest['votes']} (tree {store.tree.name})",
+        "galaxies": ", ".join(f"{count:,} {name}" for name, count in store.manifest["splits"].items()),
+        "judged on": f"{len(rows):,} {split} galaxies",
+        "image": f"central {store.pack.crop_px or 'square of all'} px, brought to {store.size_px} px",
+        "run": run.path.name,
+        "recipe": f"{recipe.name}: {recipe.model.name}, {recipe.train.objective}, {recipe.train.epochs} epochs,"
+        f" batch {recipe.train.batch_size}, seed {recipe.train.seed}",
+        "galaxyvotes": f"{run.facts['galaxyvotes']} (torch {torch.__version__}, {device})",
+    }
+
+
+def _told(value: float | None, digits: int = 4) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,85 @@
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from galaxyvotes import ConfigError, DataError, Predictions, predict, predict_store
+from galaxyvotes.predict import choose_device, logits_of
+
+
+def test_what_a_galaxy_gets_does_not_depend_on_its_neighbours_to_the_last_bit(blob_run, blob_store):
+    network = blob_run.network()
+    images = blob_store.images(np.arange(70))
+    whole = logits_of(network, images)
+    assert np.array_equal(whole[:1], logits_of(network, images[:1]))
+    assert np.array_equal(whole[33:50], logits_of(network, images[33:50]))
+    assert np.array_equal(whole[::-1], logits_of(network, images[::-1]))
+
+
+def test_files_and_store_give_the_same_answers(blob_run, blob_store, blobs, tmp_path):
+    done = predict(blobs, blob_run, tmp_path / "out.parquet", workers=3, progress=False)
+    from_files = Predictions.read(done.path)
+    from_store = predict_store(blob_run.network(), blob_store)
+    place = {name: row for row, name in enumerate(from_files.ids)}
+    order = [place[name] for name in from_store.ids]
+    assert np.array_equal(from_files.fractions[order], from_store.fractions)
+
+
+def test_the_number_of_threads_changes_nothing(blob_run, blobs, tmp_path):
+    for workers in (1, 4):
+        predict(blobs, blob_run, tmp_path / f"{workers}.csv", workers=workers, progress=False)
+    assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "4.csv").read_bytes()
+
+
+def test_csv_and_parquet_hold_the_same_table(blob_run, blobs, tmp_path):
+    for name in ("a.csv", "a.parquet"):
+        predict(blobs, blob_run, tmp_path / name, progress=False)
+    csv, parquet = Predictions.read(tmp_path / "a.csv"), Predictions.read(tmp_path / "a.parquet")
+    assert csv.ids == parquet.ids
+    assert csv.columns == parquet.columns == ("long", "round")
+    assert np.array_equal(csv.fractions, parquet.fractions)
+    assert pq.read_schema(tmp_path / "a.parquet").names == ["id", "long", "round"]
+
+
+def test_one_bad_image_is_listed_with_its_reason_and_stops_nothing(blob_run, blobs, tmp_path, make_jpeg):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number in range(5):
+        (folder / f"good{number}.jpg").write_bytes(make_jpeg(number, 40))
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "small.jpg").write_bytes(make_jpeg(1, 20))
+    done = predict(folder, blob_run, tmp_path / "out.csv", progress=False)
+    assert done.galaxies == 5
+    assert {name for name, _ in done.rejected} == {"empty", "small"}
+    listed = done.rejected_path.read_text()
+    assert "0 bytes" in listed
+    assert "20" in listed
+
+
+def test_nothing_but_bad_images_is_an_error_and_leaves_no_table(blob_run, tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.jpg").write_bytes(b"no")
+    with pytest.raises(DataError, match=r"not one of 1 images could be used; the first: a: "):
+        predict(tmp_path / "images", blob_run, tmp_path / "out.csv", progress=False)
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_an_unknown_format_is_an_error_before_any_work(blob_run, blobs, tmp_path):
+    with pytest.raises(ConfigError, match=r"unknown table format '\.txt'"):
+        predict(blobs, blob_run, tmp_path / "out.txt", progress=False)
+
+
+def test_images_that_share_a_name_keep_their_whole_path(blob_run, tmp_path, make_jpeg):
+    for folder in ("a", "b"):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+        (tmp_path / "in" / folder / "1.jpg").write_bytes(make_jpeg(1, 40))
+    predict(tmp_path / "in", blob_run, tmp_path / "out.csv", progress=False)
+    assert Predictions.read(tmp_path / "out.csv").ids == ("a/1.jpg", "b/1.jpg")
+
+
+def test_a_device_is_chosen_by_itself():
+    assert choose_device().type in ("cuda", "mps", "cpu")
+    assert choose_device("cpu").type == "cpu"
+
+
+def test_a_device_that_does_not_exist_is_an_error_that_says_which_do(blob_run, blobs, tmp_path):
+    with pytest.raises(ConfigError, match="--device 'toaster'"):
+        predict(blobs, blob_run, tmp_path / "out.csv", device="toaster", progress=False)
