@@ -14,7 +14,9 @@ PAGE = Path(__file__).with_name("commands.md")
 def commands() -> str:
     """The page: every command's --help, in alphabetical order."""
     names = sorted(name for name in app if not name.startswith("-"))
-    parts = ["# Commands\n\nMade from `--help` by `python docs/commands.py`; change the docstrings in `cli.py` instead.\n"]
+    parts = [
+        "# Commands\n\nMade from `--help` by `python docs/commands.py`; change the docstrings in `cli.py` instead.\n"
+    ]
     for name in names:
         text = io.StringIO()
         console = Console(file=text, width=100, force_terminal=False, color_system=None, highlight=False)

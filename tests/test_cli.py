@@ -1,0 +1,91 @@
+import subprocess
+import sys
+
+import pytest
+
+from galaxyvotes.cli import main
+
+
+def run(capsys, *arguments: str) -> tuple[int, str, str]:
+    """Exit status, standard output and standard error of a command."""
+    status = 0
+    try:
+        main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_an_error_is_one_line_on_standard_error_and_status_2(capsys, tmp_path):
+    status, out, err = run(capsys, "pack", tmp_path / "nothing", tmp_path / "store")
+    assert status == 2
+    assert out == ""
+    assert err.startswith("galaxyvotes: ")
+    assert "no such file or folder" in err
+    assert err.count("\n") == 1
+
+
+def test_a_mistyped_option_names_the_nearest(capsys):
+    status, _, err = run(capsys, "pack", "a", "b", "--sizze", "3")
+    assert status == 2
+    assert "--size" in err
+
+
+def test_pack_says_what_became_of_everything(capsys, galaxies_folder, tmp_path):
+    (galaxies_folder / "images" / "1003.jpg").write_bytes(b"")
+    (galaxies_folder / "images" / "1004.jpg").unlink()
+    (galaxies_folder / "images" / "9999.jpg").write_bytes((galaxies_folder / "images" / "1001.jpg").read_bytes())
+    status, out, _ = run(capsys, "pack", galaxies_folder, tmp_path / "s", "--crop", "0", "--size", "16")
+    assert status == 0
+    assert "10 galaxies of 16 px" in out
+    assert "tree kaggle, 37 answers" in out
+    assert "1 images could not be used" in out
+    assert "1 rows of the table have no image" in out
+    assert "1 images stand in no row" in out
+
+
+def test_the_whole_line_by_commands(capsys, blobs, tmp_path):
+    store, out, table = tmp_path / "store", tmp_path / "run", tmp_path / "answers.csv"
+    for command in (
+        ("pack", blobs, store, "--crop", "32", "--size", "32", "--splits", "0.7,0.15,0.15"),
+        ("train", store, out, "--recipe", "small", "--set", "train.epochs=2", "--set", "train.batch_size=8"),
+        ("evaluate", out, store, "--no-baselines"),
+        ("predict", blobs, "--run", out, "--out", table),
+        ("figures", out, store, "--out", tmp_path / "figures"),
+    ):
+        status, _, err = run(capsys, *command)
+        assert status == 0, err
+    assert (out / "report.html").is_file()
+    assert len(table.read_text().splitlines()) == 81
+
+
+def test_trees_are_listed_printed_and_drawn(capsys, tmp_path):
+    assert "kaggle" in run(capsys, "tree")[1]
+    assert "Class11.6" in run(capsys, "tree", "kaggle")[1]
+    assert run(capsys, "tree", "kaggle", "--out", tmp_path / "tree.svg")[0] == 0
+    assert "<svg" in (tmp_path / "tree.svg").read_text()
+    status, _, err = run(capsys, "tree", "kagle")
+    assert status == 2
+    assert "kaggle" in err
+
+
+def test_a_sample_submission_is_filled_in(capsys, tmp_path):
+    (tmp_path / "p.csv").write_text("id,A,B\n7,0.25,0.75\n5,1,0\n")
+    (tmp_path / "sample.csv").write_text("GalaxyID,A,B\r\n5,0,0\r\n7,0,0\r\n")
+    status, _, _ = run(capsys, "submit", tmp_path / "p.csv", "--sample", tmp_path / "sample.csv", "--out", tmp_path / "s.csv")
+    assert status == 0
+    assert (tmp_path / "s.csv").read_bytes() == b"GalaxyID,A,B\r\n5,1,0\r\n7,0.25,0.75\r\n"
+
+
+@pytest.mark.parametrize("arguments", [("pack", "x"), ("predict", "--run", "r", "--out", "o.csv")])
+def test_a_command_without_its_arguments_says_what_it_needs(capsys, arguments):
+    status, _, err = run(capsys, *arguments)
+    assert status == 2
+    assert "needs" in err
+
+
+def test_help_does_not_import_what_only_work_needs():
+    code = "import sys, galaxyvotes.cli as c; print([m for m in ('torch', 'sklearn', 'matplotlib', 'pyarrow') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,80 @@
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import galaxyvotes
+from galaxyvotes.cli import app
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "src" / "galaxyvotes").glob("*.py"))
+
+
+def test_the_public_names_are_sorted_and_all_there():
+    assert list(galaxyvotes.__all__) == sorted(galaxyvotes.__all__)
+    for name in galaxyvotes.__all__:
+        assert callable(getattr(galaxyvotes, name)), name
+
+
+def test_a_verb_is_the_function_even_after_its_module_was_imported():
+    code = "import galaxyvotes.train, galaxyvotes.pack, galaxyvotes as g; assert g.train.__name__ == 'train'; g.pack.__doc__"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_name_that_does_not_exist_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'trian'"):
+        _ = galaxyvotes.trian
+
+
+def test_every_module_says_what_it_is_and_what_it_gives():
+    for path in SOURCES:
+        text = path.read_text("utf-8")
+        assert text.startswith('"""'), path.name
+        assert path.name == "__main__.py" or "__all__" in text, path.name
+
+
+def test_every_command_has_a_page_that_is_not_stale():
+    spec = importlib.util.spec_from_file_location("commands", ROOT / "docs" / "commands.py")
+    assert spec is not None
+    assert spec.loader is not None
+    commands = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(commands)
+    assert (ROOT / "docs" / "commands.md").read_text("utf-8") == commands.commands(), "run python docs/commands.py"
+
+
+def test_every_command_is_a_function_of_the_same_name():
+    commands = {name for name in app if not name.startswith("-")}
+    by_function = {"pack", "train", "evaluate", "predict", "submit", "simulate"}
+    assert by_function <= commands
+    assert by_function <= set(galaxyvotes.__all__)
+
+
+def test_the_readme_shows_the_file_tree_as_it_is():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    shown = set(re.findall(r"^  ([a-z0-9_]+\.py) ", readme, flags=re.MULTILINE))
+    assert shown == {path.name for path in SOURCES if not path.name.startswith("__")}
+
+
+def test_links_in_the_documentation_lead_somewhere():
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_claim_of_the_results_page_names_a_script_that_exists():
+    scripts = set(re.findall(r"benchmarks/([a-z0-9_]+\.py)", (ROOT / "docs" / "results.md").read_text("utf-8")))
+    assert scripts
+    for script in scripts:
+        assert (ROOT / "benchmarks" / script).is_file(), script
+
+
+def test_no_pickle_is_ever_read():
+    for path in SOURCES:
+        text = path.read_text("utf-8")
+        assert "torch.load" not in text, path.name
+        assert "import pickle" not in text, path.name
+        assert "joblib" not in text, path.name
+        assert "allow_pickle=True" not in text, path.name
