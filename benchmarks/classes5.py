@@ -12,9 +12,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-from provenance import spread, write
 
 import galaxyvotes as gv
+from provenance import spread, write
 
 
 def main() -> None:

@@ -2,8 +2,8 @@
 
     python benchmarks/honest.py --json benchmarks/json/honest.json
 
-For each seed the 736 galaxies with published fractions are divided anew (80 : 10 : 10, split key = seed), the network is
-trained from that seed, and judged on the test galaxies of that division, which neither taught nor tuned it. Recipes:
+For each seed the 736 galaxies with published fractions are divided anew (80 : 10 : 10, split key = seed), the network
+is trained from that seed, and judged on the test galaxies of that division, which neither taught nor tuned it. Recipes:
 `paper` exactly, and `small`, the same network scaled to hundreds of galaxies (see `galaxyvotes.config`). The spread is
 over seeds: division and initialisation vary together. Work is kept in --work, so that a stopped benchmark goes on.
 """
@@ -12,11 +12,18 @@ import argparse
 import json
 from pathlib import Path
 
+import galaxyvotes as gv
 from provenance import spread, write
 
-import galaxyvotes as gv
-
-MEASURES = ("rmse", "mae", "argmax_accuracy", "question_accuracy", "confident_accuracy", "mean_auc", "mean_auc_of_frequent")
+MEASURES = (
+    "rmse",
+    "mae",
+    "argmax_accuracy",
+    "question_accuracy",
+    "confident_accuracy",
+    "mean_auc",
+    "mean_auc_of_frequent",
+)
 
 
 def judged(store: gv.Store, recipe: str, seed: int, work: Path, *, settings: tuple[str, ...] = ()) -> dict:
@@ -51,7 +58,9 @@ def main() -> None:
                     value = numbers[measure]["value"]
                     if value is not None:
                         results.setdefault(name, {}).setdefault(measure, []).append(value)
-            print(seed, recipe, {name: round(numbers["rmse"]["value"], 4) for name, numbers in rows.items()}, flush=True)
+            print(
+                seed, recipe, {name: round(numbers["rmse"]["value"], 4) for name, numbers in rows.items()}, flush=True
+            )
     table = {name: {measure: spread(values) for measure, values in rows.items()} for name, rows in results.items()}
     print(f"\n{'':28}" + "".join(f"{measure:>24}" for measure in MEASURES))
     for name, rows in table.items():

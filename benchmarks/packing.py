@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 import simplejpeg
-from provenance import spread, write
 
 import galaxyvotes as gv
+from provenance import spread, write
 
 
 def make(data: Path, work: Path, copies: int) -> tuple[Path, Path, Path, list[bytes]]:
@@ -83,7 +83,13 @@ def main() -> None:
     shutil.rmtree(given.work, ignore_errors=True)
     archive, folder, table, images = make(given.data, given.work, given.copies)
     few = min(len(images), 2000)
-    rates: dict[str, list[float]] = {"ours": [], "bare decoder": [], "paper's loop": [], "ours ÷ bare": [], "ours ÷ loop": []}
+    rates: dict[str, list[float]] = {
+        "ours": [],
+        "bare decoder": [],
+        "paper's loop": [],
+        "ours ÷ bare": [],
+        "ours ÷ loop": [],
+    }
     for _ in range(given.rounds):
         for name, work, count in (
             ("ours", lambda: ours(archive, table, given.work / "store"), len(images)),
@@ -97,8 +103,12 @@ def main() -> None:
         rates["ours ÷ loop"].append(rates["ours"][-1] / rates["paper's loop"][-1])
     for name, values in rates.items():
         shown = spread(values)
-        print(f"{name:16}{shown['mean']:12.2f} ± {shown['deviation']:.2f}   ({shown['smallest']:.2f} to {shown['largest']:.2f})")
-    write(given.json, {"images": len(images), "rounds": given.rounds, "images_per_second": {n: spread(v) for n, v in rates.items()}})
+        ends = f"{shown['smallest']:.2f} to {shown['largest']:.2f}"
+        print(f"{name:16}{shown['mean']:10.2f} ± {shown['deviation']:.2f} ({ends})")
+    write(
+        given.json,
+        {"images": len(images), "rounds": given.rounds, "images_per_second": {n: spread(v) for n, v in rates.items()}},
+    )
     shutil.rmtree(given.work)
 
 

@@ -15,6 +15,13 @@ from PIL import Image
 install_import_hook("galaxyvotes", "beartype.beartype")
 torch.set_num_threads(1)
 
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let strategies build our own types: beartype looks at random items of tuples, which Hypothesis takes for ours."""
+    reason = "Do not use the `random` module inside strategies"
+    config.addinivalue_line("filterwarnings", f"ignore:{reason}:hypothesis.errors.HypothesisDeprecationWarning")
+
+
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 

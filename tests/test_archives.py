@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from galaxyvotes import archives
+from galaxyvotes import archives, zips
 from galaxyvotes.archives import Member, Source
 from galaxyvotes.errors import DataError
 
@@ -270,7 +270,7 @@ def test_a_deflated_zip_in_a_zip_is_read_in_any_order_by_any_number_of_threads(d
 def test_a_deflated_zip_in_a_zip_is_inflated_once_if_read_in_order(deflated_in_deflated, monkeypatch):
     path, files = deflated_in_deflated
     inflated = 0
-    read = archives._Cursor.read
+    read = zips._Cursor.read
 
     def counted(cursor, count):
         nonlocal inflated
@@ -278,7 +278,7 @@ def test_a_deflated_zip_in_a_zip_is_inflated_once_if_read_in_order(deflated_in_d
         return read(cursor, count)
 
     with Source.open(path) as source:
-        monkeypatch.setattr(archives._Cursor, "read", counted)
+        monkeypatch.setattr(zips._Cursor, "read", counted)
         for image in sorted(source.images, key=lambda image: image.order_key):
             image.read()
     assert inflated < 1.02 * sum(map(len, files.values()))
@@ -446,7 +446,7 @@ def test_an_entry_that_shrank_a_thousandfold_refuses_the_archive(path):
 )
 def test_an_archive_of_too_many_entries_is_refused(path, monkeypatch, limit, value, reason):
     path.write_bytes(zip_of(FILES))
-    monkeypatch.setattr(archives, limit, value)
+    monkeypatch.setattr(zips, limit, value)
     with pytest.raises(DataError, match=rf"galaxies\.zip: refused: .*{reason}"):
         Source.open(path)
 

@@ -1,4 +1,5 @@
 import torch
+
 from galaxyvotes.augment import dihedral
 
 

@@ -3,6 +3,7 @@ import shutil
 
 import pytest
 import torch
+
 from galaxyvotes import CheckpointError, Run
 from galaxyvotes.checkpoint import read_tensors, write_tensors
 
@@ -28,7 +29,11 @@ def test_the_folder_alone_rebuilds_the_network(blob_run, copy):
 
 
 def test_tensors_and_their_note_come_back_as_they_were(tmp_path):
-    tensors = {"a": torch.randn(3, 4).to(memory_format=torch.contiguous_format), "b": torch.tensor(7), "c": torch.zeros(0)}
+    tensors = {
+        "a": torch.randn(3, 4).to(memory_format=torch.contiguous_format),
+        "b": torch.tensor(7),
+        "c": torch.zeros(0),
+    }
     write_tensors(tmp_path / "x.safetensors", tensors, {"epoch": 3, "loss": 0.1})
     found, note = read_tensors(tmp_path / "x.safetensors")
     assert note == {"epoch": 3, "loss": 0.1}

@@ -73,7 +73,9 @@ def test_trees_are_listed_printed_and_drawn(capsys, tmp_path):
 def test_a_sample_submission_is_filled_in(capsys, tmp_path):
     (tmp_path / "p.csv").write_text("id,A,B\n7,0.25,0.75\n5,1,0\n")
     (tmp_path / "sample.csv").write_text("GalaxyID,A,B\r\n5,0,0\r\n7,0,0\r\n")
-    status, _, _ = run(capsys, "submit", tmp_path / "p.csv", "--sample", tmp_path / "sample.csv", "--out", tmp_path / "s.csv")
+    status, _, _ = run(
+        capsys, "submit", tmp_path / "p.csv", "--sample", tmp_path / "sample.csv", "--out", tmp_path / "s.csv"
+    )
     assert status == 0
     assert (tmp_path / "s.csv").read_bytes() == b"GalaxyID,A,B\r\n5,1,0\r\n7,0.25,0.75\r\n"
 
@@ -86,6 +88,7 @@ def test_a_command_without_its_arguments_says_what_it_needs(capsys, arguments):
 
 
 def test_help_does_not_import_what_only_work_needs():
-    code = "import sys, galaxyvotes.cli as c; print([m for m in ('torch', 'sklearn', 'matplotlib', 'pyarrow') if m in sys.modules])"
+    heavy = ("torch", "sklearn", "matplotlib", "pyarrow")
+    code = f"import sys, galaxyvotes.cli; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

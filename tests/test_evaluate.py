@@ -38,7 +38,9 @@ def test_the_network_stands_beside_every_baseline(evaluation):
     table = evaluation.table()
     for name in ("network", *evaluation.document["baselines"]):
         assert f"\n{name}" in table
-    assert evaluation.document["network"]["rmse"]["value"] < evaluation.document["baselines"]["mean vote"]["rmse"]["value"]
+    assert (
+        evaluation.document["network"]["rmse"]["value"] < evaluation.document["baselines"]["mean vote"]["rmse"]["value"]
+    )
 
 
 def test_the_papers_protocol_says_how_many_galaxies_it_had_trained_on(evaluation):
@@ -67,7 +69,11 @@ def test_renamed_copies_of_seen_galaxies_are_found_by_their_pixels(blob_run, blo
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(image.read_bytes())
     other = pack(
-        tmp_path / "renamed", tmp_path / "store", settings=PackSettings(32, 32), splits=SplitSettings(key="b"), progress=False
+        tmp_path / "renamed",
+        tmp_path / "store",
+        settings=PackSettings(32, 32),
+        splits=SplitSettings(key="b"),
+        progress=False,
     )
     with pytest.raises(DataError, match="would flatter"):
         evaluate(blob_run, other, out=tmp_path / "report", resamples=20, progress=False)
@@ -79,7 +85,7 @@ def test_training_galaxies_are_judged_only_by_the_name_of_their_split(blob_run, 
 
 
 def test_a_store_of_another_tree_or_size_is_refused(blob_run, blobs, tiny_store, tmp_path):
-    with pytest.raises(CheckpointError, match="answers the tree 'class', and .* holds votes on 'kaggle'"):
+    with pytest.raises(CheckpointError, match=r"answers the tree 'class', and .* holds votes on 'kaggle'"):
         evaluate(blob_run, tiny_store, out=tmp_path / "report")
     smaller = pack(blobs, tmp_path / "smaller", settings=PackSettings(32, 24), progress=False)
     with pytest.raises(CheckpointError, match="pack it again with --crop and --size"):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.objectives import OBJECTIVES, Objective
 from galaxyvotes.tree import DecisionTree

@@ -1,6 +1,7 @@
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+
 from galaxyvotes import ConfigError, DataError, Predictions, predict, predict_store
 from galaxyvotes.predict import choose_device, logits_of
 

@@ -37,10 +37,10 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_galaxy_has_a_picture_and_a_row(zoo: Path):
     rows = table(zoo)
-    assert [row["GalaxyID"] for row in rows] == [str(100001 + i) for i in range(60)]
-    assert sorted(contents(zoo)) == sorted(["votes.csv", *(f"images/{row['GalaxyID']}.jpg" for row in rows)])
+    assert [row["SimulationID"] for row in rows] == [str(100001 + i) for i in range(60)]
+    assert sorted(contents(zoo)) == sorted(["votes.csv", *(f"images/{row['SimulationID']}.jpg" for row in rows)])
     for row in rows:
-        picture = simplejpeg.decode_jpeg((zoo / "images" / f"{row['GalaxyID']}.jpg").read_bytes())
+        picture = simplejpeg.decode_jpeg((zoo / "images" / f"{row['SimulationID']}.jpg").read_bytes())
         assert picture.shape == (96, 96, 3)
         assert 0 < picture.mean() < 150
 
@@ -48,7 +48,7 @@ def test_every_galaxy_has_a_picture_and_a_row(zoo: Path):
 def test_the_table_holds_fractions_votes_and_truth(zoo: Path):
     row = table(zoo)[0]
     truth = [f"true_{field.name}" for field in fields(Galaxy)]
-    assert list(row) == ["GalaxyID", *TREE.columns, *(f"{column}_votes" for column in TREE.columns), *truth]
+    assert list(row) == ["SimulationID", *TREE.columns, *(f"{column}_votes" for column in TREE.columns), *truth]
     assert all(0.0 <= float(row[column]) <= 1.0 for column in TREE.columns)
     assert not any(row[name] == "nan" for name in truth)
 

@@ -7,6 +7,7 @@ import time
 from importlib import import_module
 
 import pytest
+
 from galaxyvotes import ConfigError, DataError, Run, Store, predict_store, train
 from galaxyvotes.errors import CheckpointError
 

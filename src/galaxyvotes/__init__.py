@@ -11,6 +11,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from galaxyvotes.memory import ask_for_large_pages
+
 if TYPE_CHECKING:
     from galaxyvotes.catalog import Catalog, open_catalog
     from galaxyvotes.checkpoint import Network, Run
@@ -90,3 +92,4 @@ class _Package(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
+ask_for_large_pages()

@@ -17,7 +17,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
@@ -76,9 +75,7 @@ class Run:
     path: Path
 
     @staticmethod
-    def create(
-        path: str | Path, recipe: Recipe, tree: DecisionTree, seen: pa.Table, facts: dict[str, Any]
-    ) -> "Run":
+    def create(path: str | Path, recipe: Recipe, tree: DecisionTree, seen: pa.Table, facts: dict[str, Any]) -> "Run":
         """A new folder with everything but weights; one that exists is refused."""
         path = Path(path)
         if path.exists():
@@ -105,7 +102,8 @@ class Run:
             raise CheckpointError(f"{path / 'run.json'} is damaged: {error!r}") from None
         if found > FORMAT:
             raise CheckpointError(
-                f"{path} was written by a newer galaxyvotes (format {found}; this one reads {FORMAT}): upgrade galaxyvotes"
+                f"{path} was written by a newer galaxyvotes (format {found}; this one reads {FORMAT}):"
+                " upgrade galaxyvotes"
             )
         for name, digest in digests.items():
             if not (path / name).is_file() or _file_digest(path / name) != digest:
@@ -204,7 +202,7 @@ def _tensor_digest(tensors: dict[str, Tensor], note: str) -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(np.ascontiguousarray(tensor.flatten().view(torch.uint8).numpy()))
+        digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

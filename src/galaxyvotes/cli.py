@@ -1,4 +1,7 @@
-"""The command line: parse, call one function, print. What takes long to import is imported by the command that needs it."""
+"""The command line: parse, call one function, print.
+
+What takes long to import is imported by the command that needs it.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -104,7 +107,10 @@ def pack(
         (facts["rejected_images"], f"images could not be used: {store.path / 'rejected.csv'}"),
         (facts["rows_without_image"], f"rows of the table have no image: {store.path / 'rejected.csv'}"),
         (facts["rows_without_votes"], "galaxies have no votes and were left out (--unlabelled keeps them)"),
-        (facts["images_without_row"], "images stand in no row of the table and were left out (--unlabelled keeps them)"),
+        (
+            facts["images_without_row"],
+            "images stand in no row of the table and were left out (--unlabelled keeps them)",
+        ),
     ):
         if count:
             _say(f"{count:,} {what}")
@@ -292,7 +298,7 @@ def submit(predictions: Path, *, sample: Path, out: Path) -> None:
 
 @app.command
 def figures(run: Path, store: Path | None = None, *, out: Path = Path("figures"), kind: str = "svg") -> None:
-    """Draw the paper's figures: flowchart, architecture with legend and, given a store, the ROC plots of its test galaxies.
+    """Draw the paper's figures: flowchart, architecture and, given a store, the ROC plots of its test galaxies.
 
     Parameters
     ----------

@@ -6,14 +6,15 @@ resolved recipe is saved with the run, so a run folder alone rebuilds its networ
 
 import difflib
 import tomllib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import tomlkit
 
 from galaxyvotes.errors import ConfigError
+from galaxyvotes.files import read_text
 
 __all__ = ["RECIPES", "ModelSettings", "PackSettings", "Recipe", "SplitSettings", "TrainSettings"]
 
@@ -30,7 +31,7 @@ class SplitSettings:
     def __post_init__(self) -> None:
         """Refuse fractions that are no division."""
         parts = (self.train, self.validation, self.test)
-        if min(parts) < 0 or abs(sum(parts) - 1) > 1e-9:
+        if not (min(parts) >= 0 and abs(sum(parts) - 1) <= 1e-9):  # so written, NaN is refused, too
             raise ConfigError(f"splits {parts} must be three fractions from 0 to 1 that add up to 1, e.g. 0.8,0.1,0.1")
 
 
@@ -55,6 +56,11 @@ class ModelSettings:
 
     name: str = "vgg6"
     batch_norm_momentum: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Refuse a weight that is none."""
+        if not 0 < self.batch_norm_momentum <= 1:
+            raise ConfigError(f"model.batch_norm_momentum is {self.batch_norm_momentum}; it lies above 0, up to 1")
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,7 @@ class TrainSettings:
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be trained with."""
         for name, smallest in (("epochs", 1), ("batch_size", 2), ("seed", 0), ("checkpoint_minutes", 0)):
-            if getattr(self, name) < smallest:
+            if not getattr(self, name) >= smallest:
                 raise ConfigError(f"train.{name} is {getattr(self, name)}; the smallest is {smallest}")
         for name in ("learning_rate", "adam_epsilon"):
             if not 0 < getattr(self, name) < 1:
@@ -110,7 +116,7 @@ class Recipe:
             path = Path(source)
             if not path.is_file():
                 raise ConfigError(f"no recipe file {path}")
-            recipe = Recipe.from_toml(path.read_text("utf-8"), origin=str(path))
+            recipe = Recipe.from_toml(read_text(path), origin=str(path))
         else:
             raise ConfigError(f"no recipe {str(source)!r}{_nearest(str(source), RECIPES)}; or give a .toml file")
         for setting in settings:
@@ -151,15 +157,27 @@ def _merge(settings: Any, data: dict[str, Any], origin: str, prefix: str = "") -
     changes: dict[str, Any] = {}
     for key, value in data.items():
         if key not in known:
-            raise ConfigError(f"{origin}: unknown setting {prefix}{key}{_nearest(key, known, prefix)}")
+            elsewhere = [name for name in _names(Recipe()) if name.endswith(f".{key}")]
+            hint = f"; did you mean {elsewhere[0]}?" if elsewhere else _nearest(key, known, prefix)
+            raise ConfigError(f"{origin}: unknown setting {prefix}{key}{hint}")
         current = getattr(settings, key)
-        if hasattr(current, "__dataclass_fields__"):
+        if is_dataclass(current):
             if not isinstance(value, dict):
                 raise ConfigError(f"{origin}: {prefix}{key} is a section of settings, not a value")
             changes[key] = _merge(current, value, origin, f"{prefix}{key}.")
         else:
             changes[key] = _coerce(known[key].type, value, f"{origin}: {prefix}{key}")
-    return replace(settings, **changes)
+    try:
+        return replace(settings, **changes)
+    except ConfigError as error:
+        raise ConfigError(f"{origin}: {error}") from None
+
+
+def _names(settings: Any, prefix: str = "") -> Iterator[str]:
+    """Every setting, section.name."""
+    for entry in fields(settings):
+        value = getattr(settings, entry.name)
+        yield from _names(value, f"{entry.name}.") if is_dataclass(value) else [prefix + entry.name]
 
 
 def _coerce(kind: Any, value: Any, where: str) -> Any:
@@ -176,7 +194,8 @@ def _coerce(kind: Any, value: Any, where: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-        raise ConfigError(f"{where} is {value!r}; expected {kind.__name__}")
+        expected = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[kind]
+        raise ConfigError(f"{where} is {value!r}; expected {expected}")
     return value
 
 

@@ -25,6 +25,7 @@ from galaxyvotes.store import Store
 __all__ = ["Evaluation", "draw_figures", "evaluate"]
 
 PUBLISHED_TEST_SHARE = 0.2
+CHALLENGE_ID = "GalaxyID"  # the 2014 leaderboard says nothing about galaxies of other catalogues
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,11 @@ def evaluate(
     network = run.network(choose_device(device))
     predicted = predict_store(network, store, rows, progress=progress)
     truth = _truth(store, rows, run)
-    others = {name: fit(store, rows, seed=seed) for name, fit in BASELINES.items()} if baselines else {}
+    # To pyright a cached_property is no property, and so a Store no Galaxies.
+    others = {
+        name: fit(store, rows, columns=run.columns, seed=seed)  # pyright: ignore[reportArgumentType]
+        for name, fit in (BASELINES if baselines else {}).items()
+    }
     report = write_report(
         Path(out) if out is not None else run.path,
         network=predicted,
@@ -108,6 +113,7 @@ def evaluate(
         seen_in_training=int(seen[rows].sum()),
         images=lambda places: store.images(rows[places]),
         history=run.history,
+        leaderboard=store.id_name == CHALLENGE_ID,
         contaminated=_as_published(run, store, network, seen, seed, resamples) if as_published else None,
         seed=seed,
         resamples=resamples,
@@ -197,9 +203,7 @@ def _as_published(
     return {**summary, "seen": int(seen[drawn].sum()), "note": note}
 
 
-def _provenance(
-    run: Run, store: Store, split: str, rows: Int[np.ndarray, " galaxy"], *, device: str
-) -> dict[str, Any]:
+def _provenance(run: Run, store: Store, split: str, rows: Int[np.ndarray, " galaxy"], *, device: str) -> dict[str, Any]:
     recipe = run.recipe
     return {
         "store": store.path.name,

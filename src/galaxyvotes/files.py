@@ -3,20 +3,20 @@
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from galaxyvotes.errors import DataError
 
-__all__ = ["replacing", "write_text"]
+__all__ = ["read_text", "replacing", "write_text"]
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A path to write to; on success the file there takes the place of `path` in one step, on failure it is removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
@@ -26,7 +26,16 @@ def replacing(path: Path) -> Iterator[Path]:
             f"cannot write {path}: {error.strerror or error}; what was there before is untouched"
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
+
+
+def read_text(path: Path) -> str:
+    """The UTF-8 text of a file; a DataError if it has none."""
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as UTF-8 text: {error}") from None
 
 
 def write_text(path: Path, text: str) -> None:

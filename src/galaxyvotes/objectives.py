@@ -1,11 +1,10 @@
 """What a network's output means as fractions, and what a mistake costs.
 
-| name            | fractions                                            | cost of a galaxy                                   |
-|-----------------|------------------------------------------------------|----------------------------------------------------|
-| `bce`           | sigmoid of each answer (the paper)                   | binary cross-entropy, mean over its known answers  |
-| `mse`           | sigmoid of each answer                               | squared error, mean over its known answers         |
-| `cross_entropy` | softmax within each question, multiplied down the tree | cross-entropy of each question, weighted by the   |
-|                 |                                                      | fraction of volunteers who were asked it           |
+- `bce` (the paper): fractions are a sigmoid of each answer; a galaxy costs the binary cross-entropy, mean over its
+  known answers
+- `mse`: fractions as above; a galaxy costs the squared error, mean over its known answers
+- `cross_entropy`: fractions are a softmax within each question, multiplied down the tree; a galaxy costs the
+  cross-entropy of each question, weighted by the fraction of volunteers who were asked it
 
 Answers that are not known (NaN) cost nothing. Only `cross_entropy` keeps the laws of the tree, and so needs all of its
 answers.

@@ -142,8 +142,8 @@ class _Packing:
             if not self.done:
                 shutil.rmtree(self.folder)  # so that another size can be tried
             raise DataError(
-                f"packing {len(self.catalog):,} images needs {needed / 1e9:.2f} GB more and {self.folder.parent} has"
-                f" {free / 1e9:.2f} GB free: free some space, or pack a smaller --size"
+                f"packing {len(self.catalog):,} images needs {needed / 1e6:,.1f} MB more and {self.folder.parent} has"
+                f" {free / 1e6:,.1f} MB free: free some space, or pack a smaller --size"
             )
 
     @property

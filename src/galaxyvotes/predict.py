@@ -18,6 +18,7 @@ from galaxyvotes.catalog import ids_of
 from galaxyvotes.checkpoint import Network, Run
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.files import write_text
+from galaxyvotes.memory import keep_freed_memory
 from galaxyvotes.models import to_input
 from galaxyvotes.pack import read_square
 from galaxyvotes.parallel import in_order
@@ -27,7 +28,7 @@ from galaxyvotes.store import Store
 
 __all__ = ["Predicted", "choose_device", "predict", "predict_store"]
 
-GROUP = 32  # on a CPU the activations of this many stay in its cache
+GROUP = 16  # on a CPU the activations of this many stay in its cache
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -38,6 +39,8 @@ def choose_device(name: str = "auto") -> torch.device:
     if not present.get(name.partition(":")[0], False):
         here = ", ".join(kind for kind, there in present.items() if there)
         raise ConfigError(f"--device {name!r}: this machine has {here}; auto takes the first of them")
+    if name == "cpu":
+        keep_freed_memory()
     return torch.device(name)
 
 
@@ -127,7 +130,7 @@ def predict(
         if not source.images:
             raise DataError(f"no image (JPEG, PNG …) in {', '.join(str(path) for path in paths)}")
         named = sorted(zip(ids_of(source.images), source.images, strict=True), key=lambda each: each[1].order_key)
-        chunks = [named[start : start + 4 * GROUP] for start in range(0, len(named), 4 * GROUP)]
+        chunks = [named[start : start + 8 * GROUP] for start in range(0, len(named), 8 * GROUP)]
         task = shown.add_task("predicting", total=len(named))
 
         def decode(chunk: list[tuple[str, Member]]) -> list[UInt8[np.ndarray, "side side 3"] | str]:
@@ -135,7 +138,11 @@ def predict(
 
         with writing(out, network.columns) as write:
             for chunk, squares in in_order(decode, chunks, workers or os.cpu_count() or 1):
-                good = [(name, square) for (name, _), square in zip(chunk, squares, strict=True) if not isinstance(square, str)]
+                good = [
+                    (name, square)
+                    for (name, _), square in zip(chunk, squares, strict=True)
+                    if not isinstance(square, str)
+                ]
                 rejected += [
                     (name, reason) for (name, _), reason in zip(chunk, squares, strict=True) if isinstance(reason, str)
                 ]

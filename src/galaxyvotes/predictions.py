@@ -16,10 +16,11 @@ from jaxtyping import Float
 
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.files import replacing
+from galaxyvotes.tables import Table
 
 __all__ = ["Predictions", "writing"]
 
-_READERS = {".csv": pacsv.read_csv, ".parquet": pq.read_table}
+_FORMATS = (".csv", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,22 @@ class Predictions:
     def read(path: str | Path) -> "Predictions":
         """Read back what `write` wrote: the first column is the id, all others are answers."""
         path = Path(path)
-        reader = _READERS[known_format(path)]
+        known_format(path)
         try:
-            table = reader(path)
-            ids = tuple(str(value) for value in table.column(0).to_pylist())
-            fractions = np.stack([np.asarray(c, np.float32) for c in table.columns[1:]], axis=1)
-        except (OSError, pa.ArrowInvalid, ValueError, IndexError) as error:
-            raise DataError(f"{path}: not a table of predictions: {error}") from None
-        names = table.column_names
-        return Predictions(ids, tuple(names[1:]), fractions, id_name=names[0])
+            table = Table(str(path), path.read_bytes())
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+        id_name, *columns = table.header()
+        if not columns:
+            raise DataError(f"{path} has one column, {id_name!r}: expected an id, then a column for each answer")
+        data = table.read()
+        fractions = np.empty((data.num_rows, len(columns)), np.float32)
+        for place, column in enumerate(columns):
+            try:
+                fractions[:, place] = data.column(column).cast(pa.float32(), safe=False).to_numpy()
+            except pa.ArrowException as error:
+                raise DataError(f"{path}: column {column!r} is not numbers: {error}") from None
+        return Predictions(tuple(table.texts(id_name)), tuple(columns), fractions, id_name=id_name)
 
 
 @contextmanager
@@ -79,7 +87,7 @@ def writing(
     suffix = known_format(path)
     schema = pa.schema([(id_name, pa.string()), *((column, pa.float32()) for column in columns)])
     with replacing(path) as partial:
-        writer = pacsv.CSVWriter(partial, schema, write_options=pacsv.WriteOptions(quoting_style="needed")) if suffix == ".csv" else pq.ParquetWriter(partial, schema)
+        writer = pacsv.CSVWriter(partial, schema) if suffix == ".csv" else pq.ParquetWriter(partial, schema)
         with writer:
             yield lambda part: writer.write_table(part.to_table().cast(schema))
 
@@ -87,6 +95,6 @@ def writing(
 def known_format(path: Path) -> str:
     """The extension of a table file, `.csv` or `.parquet`; any other is an error."""
     suffix = path.suffix.lower()
-    if suffix not in _READERS:
+    if suffix not in _FORMATS:
         raise ConfigError(f"{path}: unknown table format {suffix!r}; name a file that ends in .csv or .parquet")
     return suffix

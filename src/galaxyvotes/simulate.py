@@ -81,7 +81,7 @@ def simulate(
         with (folder / "votes.csv").open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file, lineterminator="\n")
             votes_columns = [f"{column}_votes" for column in tree.columns]
-            table.writerow(["GalaxyID", *tree.columns, *votes_columns, *(f"true_{name}" for name in truth)])
+            table.writerow(["SimulationID", *tree.columns, *votes_columns, *(f"true_{name}" for name in truth)])
             for index, (jpeg, row) in enumerate(made):
                 (folder / "images" / f"{_FIRST_ID + index}.jpg").write_bytes(jpeg)
                 table.writerow([_FIRST_ID + index, *row])

@@ -1,8 +1,8 @@
 """Packed galaxies, ready to be read at memory speed: one folder.
 
-    store.toml       what is in it: sizes, splits, where it came from, digests of the two files below
+    store.toml       what is in it: sizes, splits, where it came from, digests of the small files below
     images.npy       uint8 (galaxy, side, side, 3), RGB, memory-mapped
-    galaxies.parquet one row a galaxy: id, split, source, digest of its pixels, fractions, votes, the table's own columns
+    galaxies.parquet one row a galaxy: id, split, source, digest of its pixels, fractions, votes, the table's columns
     tree.toml        the decision tree of the votes (absent if there are none)
     rejected.csv     every image and row that could not be used, with its reason
 
@@ -63,25 +63,23 @@ class Store:
                 else ""
             )
             raise DataError(f"{path} is no store: it has no store.toml{hint}")
-        text = (path / "store.toml").read_text("utf-8")
         try:
-            manifest = tomllib.loads(text)
-            found, digests = int(manifest["format"]), dict(manifest["digests"])
-        except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+            manifest = tomllib.loads((path / "store.toml").read_text("utf-8"))
+            found = int(manifest["format"])
+        except (OSError, KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path / 'store.toml'} is damaged: {error!r}; pack the store again") from None
         if found > FORMAT:
             raise DataError(
-                f"{path} was packed by a newer galaxyvotes (format {found}; this one reads {FORMAT}): upgrade galaxyvotes"
+                f"{path} was packed by a newer galaxyvotes (format {found}; this one reads {FORMAT}):"
+                " upgrade galaxyvotes, or pack it again with this one"
             )
         if manifest_digest(manifest) != manifest.get("digest"):
             raise DataError(f"{path / 'store.toml'} is damaged: its digest does not fit; pack the store again")
-        for name, digest in digests.items():
+        for name, digest in manifest["digests"].items():
             if not (path / name).is_file() or file_digest(path / name) != digest:
                 raise DataError(f"{path / name} is missing or damaged: its digest does not fit; pack the store again")
         store = Store(path, manifest)
-        shape, expected = store._pixels.shape, (len(store), store.size_px, store.size_px, 3)
-        if shape != expected:
-            raise DataError(f"{path / 'images.npy'} holds {shape}; expected {expected}: pack the store again")
+        _ = store._pixels  # refuses a damaged header
         return store
 
     def __len__(self) -> int:
@@ -174,15 +172,22 @@ class Store:
 
     @cached_property
     def _pixels(self) -> UInt8[np.ndarray, "galaxy side side 3"]:
+        path, expected = self.path / "images.npy", (len(self), self.size_px, self.size_px, 3)
         try:
-            return np.load(self.path / "images.npy", mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise DataError(f"{self.path / 'images.npy'} cannot be read: {error}; pack the store again") from None
+            pixels = np.load(path, mmap_mode="r", allow_pickle=False)
+        except Exception as error:  # NumPy's parser raises nearly anything at a damaged header
+            raise DataError(f"{path} is missing or damaged: {error}; pack the store again") from None
+        if (pixels.shape, pixels.dtype) != (expected, np.uint8):
+            raise DataError(
+                f"{path} is damaged: it holds {pixels.dtype} {pixels.shape}; expected uint8 {expected}."
+                " Pack the store again"
+            )
+        return pixels
 
 
 def image_digest(image: UInt8[np.ndarray, "side side 3"]) -> bytes:
     """128 bits that two different images do not share by accident."""
-    return xxhash.xxh3_128(np.ascontiguousarray(image)).digest()
+    return xxhash.xxh3_128(np.ascontiguousarray(image).data).digest()
 
 
 def file_digest(path: Path) -> str:

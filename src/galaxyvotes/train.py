@@ -65,7 +65,9 @@ def train(
             raise ConfigError("a resumed run keeps its recipe: leave out --set, or start another run")
         run = Run.open(out)
         if run.facts["store"]["digest"] != store.digest:
-            raise CheckpointError(f"{run.path} was trained on another store ({run.facts['store']['path']}), not {store.path}")
+            raise CheckpointError(
+                f"{run.path} was trained on another store ({run.facts['store']['path']}), not {store.path}"
+            )
     else:
         run = _create(store, Path(out), Recipe.load(recipe, settings))
     if not run.finished:
@@ -109,11 +111,13 @@ def _create(store: Store, out: Path, recipe: Recipe) -> Run:
         if not len(rows):
             raise DataError(f"{store.path} has no galaxy with votes in its {split} split; pack more galaxies")
     rows = np.concatenate(list(parts.values()))
-    seen = pa.table({
-        "id": [store.ids[row] for row in rows.tolist()],
-        "pixels": [store.pixels[row] for row in rows.tolist()],
-        "split": np.repeat(list(parts), [len(part) for part in parts.values()]),
-    })
+    seen = pa.table(
+        {
+            "id": [store.ids[row] for row in rows.tolist()],
+            "pixels": [store.pixels[row] for row in rows.tolist()],
+            "split": np.repeat(list(parts), [len(part) for part in parts.values()]),
+        }
+    )
     facts = {
         "galaxyvotes": version("galaxyvotes"),
         "torch": torch.__version__,
@@ -185,7 +189,7 @@ class _Training:
                         self._save()
                         if stop.is_set():
                             raise KeyboardInterrupt(
-                                f"stopped in epoch {self.position.epoch + 1}; go on with --resume (run: {self.run.path})"
+                                f"stopped in epoch {self.position.epoch + 1} of {self.run.path}; go on with --resume"
                             )
                 self.position.seconds += time.monotonic() - began
                 row = self._end_epoch()
@@ -216,7 +220,9 @@ class _Training:
                     ahead = reader.submit(self.store.images, parts[number + 1])
                 yield images, self.truth[part]
 
-    def _step(self, images: UInt8[np.ndarray, "galaxy side side 3"], truth: Float32[np.ndarray, "galaxy answer"]) -> None:
+    def _step(
+        self, images: UInt8[np.ndarray, "galaxy side side 3"], truth: Float32[np.ndarray, "galaxy answer"]
+    ) -> None:
         at, settings = self.position, self.settings
         seed = _seed(settings.seed, at.epoch, at.step + 1)
         torch.manual_seed(seed)
@@ -251,12 +257,13 @@ class _Training:
         self._refuse_divergence(bool(logits.isfinite().all()))
         truth = self.truth[rows]
         predicted = self.network.objective.fractions(logits).numpy()
+        validation_loss = float(self.network.objective.loss(logits, torch.from_numpy(truth)).mean())
         row = {
             "epoch": at.epoch + 1,
             "loss": at.loss / len(self.rows["train"]),
             "mse": at.squared / max(at.known, 1),
             "accuracy": at.correct / at.compared if at.compared else None,
-            "validation_loss": float(self.network.objective.loss(logits, torch.from_numpy(truth)).mean()),
+            "validation_loss": validation_loss,
             "validation_mse": mse(truth, predicted),
             "validation_accuracy": argmax_accuracy(truth, predicted),
             "seconds": round(at.seconds, 3),
@@ -264,8 +271,8 @@ class _Training:
         row = {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
         history = [*at.history, row]
         best = at.best_loss
-        if self.settings.keep == "best" and row["validation_loss"] < best:
-            best = row["validation_loss"]
+        if self.settings.keep == "best" and validation_loss < best:
+            best = validation_loss
             self.best = {name: tensor.detach().cpu().clone() for name, tensor in self.module.state_dict().items()}
         self.position = _Position(epoch=at.epoch + 1, history=history, best_loss=best)
         lines = "".join(json.dumps(each) + "\n" for each in history)
@@ -321,7 +328,7 @@ def _stop_signal() -> Iterator[threading.Event]:
         yield stop
         return
 
-    def asked(number: int, frame: object) -> None:
+    def asked(*_: object) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
@@ -342,7 +349,11 @@ def _seed(*parts: int) -> int:
 def _low_precision(setting: str, device: torch.device) -> bool:
     if setting != "auto":
         return setting == "bfloat16"
-    return device.type == "cuda" and torch.cuda.is_bf16_supported()
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    # Without these instructions a CPU only imitates bfloat16, slowly. Before 2.12 torch did not tell.
+    can = getattr(torch.cpu, "get_capabilities", dict)()
+    return device.type == "cpu" and any(can.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def _told(row: dict[str, Any]) -> str:

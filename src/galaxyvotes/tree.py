@@ -15,7 +15,7 @@ Source: Willett et al. 2013, MNRAS 435, 2835, section 2 and table 2.
 
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -26,6 +26,7 @@ import tomlkit
 from jaxtyping import Float
 
 from galaxyvotes.errors import ConfigError
+from galaxyvotes.files import read_text
 
 __all__ = ["Answer", "DecisionTree", "Question", "VoteColumns"]
 
@@ -69,6 +70,9 @@ class VoteColumns:
         return self.columns.replace("{answer}", answer)
 
 
+FRACTIONS = (VoteColumns("fraction", "{answer}", "joint"),)
+
+
 @dataclass(frozen=True)
 class DecisionTree:
     """Questions in the order of the campaign's columns; `DecisionTree.load("kaggle")` reads one that ships."""
@@ -76,7 +80,7 @@ class DecisionTree:
     name: str
     title: str
     questions: tuple[Question, ...]
-    tables: tuple[VoteColumns, ...] = (VoteColumns("fraction", "{answer}", "joint"),)
+    tables: tuple[VoteColumns, ...] = FRACTIONS
     source: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -85,7 +89,8 @@ class DecisionTree:
         columns = self.columns
         if not self.questions:
             raise ConfigError(f"tree {self.name!r} has no question")
-        for values, what in ((names, "question"), (columns, "answer column")):
+        tables = [table.name for table in self.tables]
+        for values, what in ((names, "question"), (columns, "answer column"), (tables, "table")):
             for value in values:
                 if list(values).count(value) > 1:
                     raise ConfigError(f"tree {self.name!r} has the {what} {value!r} twice")
@@ -101,9 +106,10 @@ class DecisionTree:
                         f"{where}, answer {answer.column!r}: next names {answer.next!r}, which is no question"
                     )
         for table in self.tables:
-            if table.holds not in get_args(Holds):
+            if ("{answer}" in table.columns) == (table.holds == "class"):
+                expected = "one column, without {answer}" if table.holds == "class" else "{answer} in it"
                 raise ConfigError(
-                    f"tree {self.name!r}, table {table.name!r}: holds is {table.holds!r}; one of {get_args(Holds)}"
+                    f"tree {self.name!r}, table {table.name!r}: columns is {table.columns!r}; expected {expected}"
                 )
         _ = self.depth_first  # refuses a circle
 
@@ -220,15 +226,19 @@ class DecisionTree:
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{origin}: not TOML: {error}") from None
         try:
+            tables = tuple(_made(VoteColumns, "[[table]]", each) for each in _list(data, "table"))
             questions = tuple(
-                Question(answers=tuple(Answer(**answer) for answer in question.pop("answer", ())), **question)
-                for question in data.pop("question", ())
+                _made(
+                    Question,
+                    "[[question]]",
+                    each,
+                    answers=tuple(_made(Answer, "[[question.answer]]", answer) for answer in _list(each, "answer")),
+                )
+                for each in _list(data, "question")
             )
-            tables = tuple(VoteColumns(**table) for table in data.pop("table", ()))
-            return DecisionTree(**data, questions=questions, **({"tables": tables} if tables else {}))
-        except (TypeError, AttributeError, ValueError) as error:
-            reason = str(error).replace("__init__() ", "")
-            raise ConfigError(f"{origin}: {reason}; see the trees that ship: {', '.join(shipped())}") from None
+            return _made(DecisionTree, "the tree", data, questions=questions, tables=tables or FRACTIONS)
+        except ConfigError as error:
+            raise ConfigError(f"{origin}: {error}") from None
 
     @staticmethod
     def load(name: str | Path) -> "DecisionTree":
@@ -240,13 +250,13 @@ class DecisionTree:
             raise ConfigError(f"no tree {str(name)!r}: give one of {', '.join(shipped())}, or a .toml file")
         if not path.is_file():
             raise ConfigError(f"no tree file {path}")
-        return DecisionTree.from_toml(path.read_text("utf-8"), origin=str(path))
+        return DecisionTree.from_toml(read_text(path), origin=str(path))
 
     @staticmethod
     def of_classes(classes: Sequence[str], name: str = "class") -> "DecisionTree":
         """A tree of one question, for a plain classification; answers in alphabetical order."""
         answers = tuple(Answer(column, column) for column in sorted(set(classes)))
-        tables = (VoteColumns("class", name, "class"), VoteColumns("fraction", "{answer}", "joint"))
+        tables = (VoteColumns("class", name, "class"), *FRACTIONS)
         return DecisionTree(name, f"Classes of the column {name!r}", (Question(name, name, answers),), tables)
 
 
@@ -256,6 +266,30 @@ _TREES = resources.files("galaxyvotes") / "trees"
 def shipped() -> tuple[str, ...]:
     """The names of the trees that come with the package."""
     return tuple(sorted(entry.name.removesuffix(".toml") for entry in _TREES.iterdir() if entry.name.endswith(".toml")))
+
+
+def _list(data: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """Take a list of tables out of a TOML table."""
+    found = data.pop(key, [])
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise ConfigError(f"{key} is {found!r}; expected one or more tables")
+    return found
+
+
+def _made(kind: Any, where: str, given: dict[str, Any], **made: Any) -> Any:
+    """A dataclass from the keys of a TOML table; what is missing, unknown or of another type is named."""
+    known = {entry.name: entry for entry in fields(kind) if entry.name not in made}
+    for key, value in given.items():
+        if key not in known:
+            raise ConfigError(f"{where} has the unknown key {key!r}; known are {', '.join(known)}")
+        if not isinstance(value, bool if key == "normalise" else str):
+            expected = "true or false" if key == "normalise" else "a text in quotes"
+            raise ConfigError(f"{where}: {key} is {value!r}; expected {expected}")
+        if key == "holds" and value not in get_args(Holds):
+            raise ConfigError(f"{where}: holds is {value!r}; one of {', '.join(get_args(Holds))}")
+    if missing := [key for key, entry in known.items() if entry.default is MISSING and key not in given]:
+        raise ConfigError(f"{where} {given or ''} has no {' and no '.join(missing)}".replace("  ", " "))
+    return kind(**given, **made)
 
 
 def _plain(item: Any) -> dict[str, Any]:

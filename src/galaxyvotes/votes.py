@@ -6,12 +6,11 @@ as a whole; a row without a single value is a galaxy without votes.
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from jaxtyping import Float, Float32, Int32
 
 from galaxyvotes.errors import DataError
@@ -50,41 +49,45 @@ def find_layout(
 ) -> VoteLayout | None:
     """The tree and the kind of columns that a table's header fits, or None; `tree` and `kind` narrow the search."""
     header = set(columns)
-    for candidate in [tree] if tree else [DecisionTree.load(name) for name in shipped()]:
+    found: list[VoteLayout] = []
+    for candidate in _candidates(tree):
         fitting = [table for table in candidate.tables if {table.of(answer) for answer in candidate.columns} <= header]
         wanted = [table for table in fitting if kind in (None, table.name)]
         if not wanted:
             continue
         main = wanted[0]
         others = [table for table in fitting if table.holds == "votes" and table.columns != main.columns]
-        return VoteLayout(candidate, main, others[0] if others and main.holds != "votes" else None)
-    return None
+        found.append(VoteLayout(candidate, main, others[0] if others and main.holds != "votes" else None))
+    # Many tables have a column called "class" that is not the volunteers'; a whole campaign's columns say more.
+    return max(found, key=lambda layout: len(layout.column_names), default=None)
 
 
 def closest_layout(columns: Sequence[str], tree: DecisionTree | None = None) -> str:
     """A sentence that says which known columns a header comes nearest to, for an error."""
     header = set(columns)
     best: tuple[float, str] = (0.0, "")
-    for candidate in [tree] if tree else [DecisionTree.load(name) for name in shipped()]:
+    candidates = _candidates(tree)
+    for candidate in candidates:
         for table in candidate.tables:
             names = {table.of(answer) for answer in candidate.columns}
             missing = sorted(names - header)
             share = 1 - len(missing) / len(names)
             if share > best[0]:
-                best = (
-                    share,
-                    f"nearest is tree {candidate.name!r}, columns {table.name!r}: {len(missing)} of {len(names)}"
-                    f" are missing, e.g. {missing[0]}",
-                )
-    return best[1] or f"no column of any known tree ({', '.join(shipped())}) is there"
+                what = f"{len(missing)} of {len(names)} are missing, e.g. {missing[0]}" if missing else "all are there"
+                best = share, f"nearest is tree {candidate.name!r}, columns {table.name!r}: {what}"
+    return best[1] or f"no column of the tree {' or '.join(each.name for each in candidates)} is there"
 
 
-def read_votes(table: pa.Table, layout: VoteLayout, *, origin: str, first_line: int = 2) -> Votes:
+def _candidates(tree: DecisionTree | None) -> list[DecisionTree]:
+    return [tree] if tree else [DecisionTree.load(name) for name in shipped()]
+
+
+def read_votes(table: pa.Table, layout: VoteLayout, *, at: Callable[[int], str]) -> Votes:
     """The votes of a table; an impossible value is a DataError naming file, line, column and value.
 
-    `first_line` is the line of the first row: 2 in a CSV with a header, 1 (a row number) elsewhere.
+    `at` says where a row stands: its file and line.
     """
-    reader = _Reader(table, layout.tree, origin, first_line)
+    reader = _Reader(table, layout.tree, at)
     if layout.main.holds == "class":
         return Votes(reader.classes(layout.main), None)
     if layout.main.holds == "votes":
@@ -110,15 +113,15 @@ def _fractions_of(
 class _Reader:
     table: pa.Table
     tree: DecisionTree
-    origin: str
-    first_line: int
+    at: Callable[[int], str]
 
     def fractions(self, columns: VoteColumns) -> Float32[np.ndarray, "galaxy answer"]:
         values = self._numbers(columns)
         is_votes = next((t.name for t in self.tree.tables if t.holds == "votes" and t.columns == columns.columns), None)
+        expected = "fractions lie in 0–1. Correct it, or leave all votes of this row empty."
         remedy = f" If these are whole counts, pass --votes {is_votes}." if is_votes else ""
-        self._refuse(values > 1 + 1e-6, values, columns, f"fractions lie in 0–1.{remedy}")
-        self._refuse(values < 0, values, columns, "fractions lie in 0–1.")
+        self._refuse(values > 1 + 1e-6, values, columns, expected + remedy)
+        self._refuse(values < 0, values, columns, expected)
         unknown = np.isnan(values)
         unlabelled = unknown.all(axis=1)
         for index, (question, where) in enumerate(self.tree):
@@ -132,12 +135,14 @@ class _Reader:
             elif partly.any():
                 row = int(partly.argmax())
                 column = columns.of(self.tree.columns[where][int(np.isnan(block[row]).argmax())])
-                raise DataError(f"{self._at(row)}: {column} is empty or NaN; expected a fraction in 0–1")
+                raise DataError(
+                    f"{self.at(row)}: {column} is empty or NaN; expected a fraction in 0–1."
+                    " Fill it in, or leave all votes of this row empty"
+                )
             total = block.sum(axis=1)
-            expected = np.ones(len(total))
-            what = "1"
+            expected, like = np.ones(len(total)), ""
             if columns.holds == "joint" and parent is not None:
-                expected, what = values[:, parent], self.tree.columns[parent]
+                expected, like = values[:, parent], f" like {columns.of(self.tree.columns[parent])}"
             if columns.holds == "conditional":
                 # A question nobody was asked is published as zeros, too.
                 nobody = total == 0
@@ -152,8 +157,8 @@ class _Reader:
                 row = int(off.argmax())
                 names = ", ".join(columns.of(answer) for answer in self.tree.columns[where])
                 raise DataError(
-                    f"{self._at(row)}: the answers of {question.name} ({names}) add up to {total[row]:.4g};"
-                    f" expected {expected[row]:.4g} ({what})"
+                    f"{self.at(row)}: the answers of {question.name} ({names}) add up to {total[row]:.4g};"
+                    f" expected {expected[row]:.4g}{like}. Correct the row, or leave all its votes empty"
                 )
         values = values.clip(0, 1)
         return (self.tree.joint(values) if columns.holds == "conditional" else values).astype(np.float32)
@@ -163,6 +168,16 @@ class _Reader:
         self._refuse((values < 0) | (values != np.floor(values)) & ~np.isnan(values), values, columns,
                      "votes are whole counts, 0 or more.")  # fmt: skip
         self._refuse(values > 1e6, values, columns, "no galaxy has a million votes.")
+        for _, where in self.tree:
+            unknown = np.isnan(values[:, where])
+            partly = unknown.any(axis=1) & ~unknown.all(axis=1)
+            if partly.any():
+                row = int(partly.argmax())
+                column = columns.of(self.tree.columns[where][int(unknown[row].argmax())])
+                raise DataError(
+                    f"{self.at(row)}: {column} is empty while other answers of its question have votes;"
+                    " expected a whole count, 0 if nobody gave it"
+                )
         return np.where(np.isnan(values), -1, values).astype(np.int32)
 
     def classes(self, columns: VoteColumns) -> Float32[np.ndarray, "galaxy answer"]:
@@ -174,8 +189,9 @@ class _Reader:
                 fractions[row] = np.nan
             elif name not in place:
                 close = difflib.get_close_matches(name, place, n=1)
-                known = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(place)}"
-                raise DataError(f"{self._at(row)}: {columns.columns} is {name!r}; {known}")
+                known = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(place)}."
+                other = f" If these classes are not the tree's, pass --classes {columns.columns} without --tree"
+                raise DataError(f"{self.at(row)}: {columns.columns} is {name!r}; {known}{other}")
             else:
                 fractions[row, place[name]] = 1
         return fractions
@@ -183,34 +199,23 @@ class _Reader:
     def _numbers(self, columns: VoteColumns) -> Float[np.ndarray, "galaxy answer"]:
         arrays = []
         for answer in self.tree.columns:
-            column = self.table.column(columns.of(answer))
-            try:
-                arrays.append(column.cast(pa.float64()).to_numpy())
-            except pa.ArrowInvalid:
-                texts = column.cast(pa.string())
-                for row, text in enumerate(texts.to_pylist()):
-                    if text not in (None, "") and not _is_number(text):
-                        raise DataError(
-                            f"{self._at(row)}: {columns.of(answer)} is {text!r}; expected a number"
-                        ) from None
-                cleaned = pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
-                arrays.append(cleaned.cast(pa.float64()).to_numpy())
+            name = columns.of(answer)
+            column = self.table.column(name)
+            if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+                arrays.append(column.cast(pa.float64(), safe=False).to_numpy())
+            else:
+                arrays.append([self._number(row, name, value) for row, value in enumerate(column.to_pylist())])
         return np.stack(arrays, axis=1).astype(np.float64)
+
+    def _number(self, row: int, column: str, value: object) -> float:
+        try:
+            return float("nan" if value in (None, "") else str(value))
+        except ValueError:
+            raise DataError(f"{self.at(row)}: {column} is {str(value)!r}; expected a number") from None
 
     def _refuse(self, bad: np.ndarray, values: np.ndarray, columns: VoteColumns, expected: str) -> None:
         if bad.any():
             row, answer = np.argwhere(bad)[0].tolist()
             column = columns.of(self.tree.columns[answer])
             more = f" ({int(bad.sum()) - 1} more like it)" if bad.sum() > 1 else ""
-            raise DataError(f"{self._at(row)}: {column} is {values[row, answer]:g}; {expected}{more}")
-
-    def _at(self, row: int) -> str:
-        return f"{self.origin} {'line' if self.first_line == 2 else 'row'} {row + self.first_line}"
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+            raise DataError(f"{self.at(row)}: {column} is {values[row, answer]:g}; {expected}{more}")

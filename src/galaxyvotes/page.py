@@ -1,0 +1,120 @@
+"""The report as one page that needs nothing else: no script, no font, no picture from anywhere.
+
+It shows a document (see `report`) and adds the figures of the same predictions. Figures are inline SVG whose colours
+follow the page's, light or dark; galaxies are JPEG data URIs. Whatever comes from a table or a folder name is escaped.
+"""
+
+import base64
+import io
+import re
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+from PIL import Image
+
+from galaxyvotes import figures
+from galaxyvotes.diagrams import ACCENT, FILL, INK, MUTED, PAPER, RULE
+from galaxyvotes.predictions import Predictions
+from galaxyvotes.tree import DecisionTree
+
+__all__ = ["render"]
+
+_COLOURS = {INK: "ink", MUTED: "muted", RULE: "rule", FILL: "fill", PAPER: "paper", ACCENT: "accent"}
+_PICTURE_PX = 192
+HEADLINE = (
+    ("rmse", "RMSE", False),
+    ("mae", "MAE", False),
+    ("argmax_accuracy", "Accuracy, all columns", True),
+    ("question_accuracy", "Accuracy, per question", True),
+    ("confident_accuracy", "Accuracy, confident", True),
+    ("mean_auc", "Mean AUC", True),
+)
+
+
+def render(
+    document: Mapping[str, Any],
+    truth: Float[np.ndarray, "galaxy answer"],
+    network: Predictions,
+    tree: DecisionTree,
+    *,
+    pictures: UInt8[np.ndarray, "shown height width 3"] | None = None,
+) -> str:
+    """The page's HTML; `pictures` are of the document's best galaxies, then of its worst."""
+    rows = document["network"]["answers"]
+    drawn = {
+        "roc": inline_svg(figures.roc_plots(truth, network.fractions, tree, columns=network.columns)),
+        "reliability": inline_svg(figures.reliability_plot(truth, network.fractions)),
+        "history": inline_svg(figures.history_plot(document["history"])) if document["history"] else None,
+    }
+    uris = [None] * 2 * len(document["best"]) if pictures is None else [jpeg_uri(picture) for picture in pictures]
+    shown = len(document["best"])
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"fixed": _fixed, "signed": _signed, "percent": _percent}
+    source = (resources.files("galaxyvotes") / "report.html.j2").read_text("utf-8")
+    return environment.from_string(source).render(
+        d=document,
+        figures=drawn,
+        headline=HEADLINE,
+        predictors={"network": document["network"], **document["baselines"]},
+        texts={question.name: question.text for question in tree.questions},
+        widest=max((ends["high"] or 0.0 for ends in _rmses(document)), default=0.0) * 1.05 or 1.0,
+        questions=[
+            (question, [(answer, i) for i, answer in _rows_of(question.answers, rows)])
+            for question in tree.questions
+            if _rows_of(question.answers, rows)
+        ],
+        galaxies={
+            "best": list(zip(document["best"], uris[:shown], strict=True)),
+            "worst": list(zip(document["worst"], uris[shown:], strict=True)),
+        },
+    )
+
+
+def _rmses(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [summary["rmse"] for summary in (document["network"], *document["baselines"].values())]
+
+
+def _rows_of(answers: Any, rows: list[Mapping[str, Any]]) -> list[tuple[int, Any]]:
+    """These answers with their places among the document's rows."""
+    places = {row["answer"]: i for i, row in enumerate(rows)}
+    return [(places[answer.column], answer) for answer in answers if answer.column in places]
+
+
+def inline_svg(figure: Figure) -> Markup:
+    """A figure as part of a page: its colours and font are the page's."""
+    text = figures.to_svg(figure)
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>\s*|<defs>\s*<style.*?</defs>\s*", "", text, flags=re.DOTALL)
+    text = re.sub(r' xmlns(:xlink)?="[^"]*"| version="1.1"| width="[^"]*pt" height="[^"]*pt"', "", text, count=4)
+    text = re.sub(r' id="[a-z0-9.]+_\d+"', "", text)  # matplotlib's names of groups would stand twice on a page
+    text = re.sub(r"font-family: [^;\"]*;? ?", "", text).replace("xlink:href", "href")
+    for colour, name in _COLOURS.items():
+        text = text.replace(colour, f"var(--{name})")
+    return Markup(text)  # matplotlib has escaped what it was given
+
+
+def jpeg_uri(picture: UInt8[np.ndarray, "height width 3"]) -> str:
+    """A picture as a data URI, made smaller if it is large."""
+    image = Image.fromarray(picture)
+    image.thumbnail((_PICTURE_PX, _PICTURE_PX), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=88)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _fixed(value: float | None, digits: int = 4) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _signed(value: float | None, digits: int = 4) -> str:
+    return "–" if value is None else f"{value:+.{digits}f}".replace("-", "−")
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.0f}\N{NO-BREAK SPACE}%"

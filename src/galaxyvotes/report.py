@@ -1,0 +1,346 @@
+"""Predictions → numbers, and the files that tell them: `report.json`, `report.csv` and the page `report.html`.
+
+Everything comes in as arrays, so a report can be made of any predictions of any galaxies. The numbers are one plain
+dictionary (a *document*): it is the JSON file, and the page and the CSV show what stands in it and nothing else.
+Every measure is `{"value", "low", "high"}`, the ends of a 95 % bootstrap interval over galaxies; undefined is null.
+
+What each measure means is said in `metrics`. Accuracy and confident accuracy as one number are the mean over the
+questions that have galaxies to count.
+"""
+
+import csv
+import io
+import json
+import math
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from galaxyvotes import metrics
+from galaxyvotes.errors import DataError
+from galaxyvotes.files import write_text
+from galaxyvotes.intervals import Interval, intervals, mean_defined
+from galaxyvotes.page import render
+from galaxyvotes.predictions import Predictions
+from galaxyvotes.tree import DecisionTree
+
+__all__ = ["Report", "compare", "leaderboard_place", "summarise", "write_report"]
+
+FORMAT = 1
+SHOWN = 6  # galaxies predicted best, and as many predicted worst
+QUESTIONS_SHOWN = 3
+
+Measure = dict[str, float | None]
+Images = Callable[[Int[np.ndarray, " galaxy"]], UInt8[np.ndarray, "galaxy height width 3"]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The numbers, and where the three files are."""
+
+    document: dict[str, Any]
+    html: Path
+    json: Path
+    csv: Path
+
+
+# ---- numbers
+
+
+def summarise(
+    truth: Float[np.ndarray, "galaxy answer"],
+    predicted: Predictions,
+    tree: DecisionTree,
+    *,
+    seed: int = 0,
+    resamples: int = 1000,
+) -> dict[str, Any]:
+    """Every measure of these predictions, ready for JSON; `truth` has the predictions' rows and columns.
+
+    The mean AUC is over the answers where it is defined, and once more over those with ten positives or more: with
+    fewer, an AUC says little.
+    """
+    guess, columns = predicted.fractions, predicted.columns
+    found = metrics.bootstrap(
+        truth, guess, tree, columns=columns, resamples=resamples, auc_resamples=min(resamples, 200), seed=seed
+    )
+    _, positives, negatives = metrics.auc_per_answer(truth, guess)
+    defined = (positives > 0) & (negatives > 0)
+    curve = metrics.reliability(truth, guess)
+
+    def over_questions(name: str, min_confidence: float) -> dict[str, Any]:
+        each = metrics.question_accuracy(truth, guess, tree, columns=columns, min_confidence=min_confidence)
+        rows = [{"question": q, "galaxies": n} | _at(found[name], i) for i, (q, (_, n)) in enumerate(each.items())]
+        return _at(found[f"mean_{name}"]) | {"questions": rows}
+
+    return {
+        "galaxies": len(predicted),
+        **{name: _at(found[name]) for name in ("mse", "rmse", "mae", "argmax_accuracy")},
+        "question_accuracy": over_questions("question_accuracy", 0.0),
+        "confident_accuracy": over_questions("confident_accuracy", metrics.MIN_CONFIDENCE),
+        "mean_auc": _at(found["mean_auc"]) | {"answers": int(defined.sum())},
+        "mean_auc_of_frequent": _at(found["mean_auc_of_frequent"])
+        | {"answers": int((defined & (positives >= metrics.FEW_POSITIVES)).sum())},
+        "calibration_error": _at(found["calibration_error"]),
+        "reliability": [
+            {"mean_predicted": _number(p), "mean_truth": _number(t), "fractions": int(n)}
+            for p, t, n in zip(curve.mean_predicted, curve.mean_truth, curve.counts, strict=True)
+        ],
+        "consistency": [
+            {"question": name, "mean": _number(gap.mean), "largest": _number(gap.largest)}
+            for name, gap in metrics.consistency(guess, tree, columns=columns).items()
+        ],
+        "answers": [
+            {
+                "answer": column,
+                "mean_fraction": _number(float(mean_defined(truth[:, i]))),
+                "mean_predicted": _number(float(mean_defined(guess[:, i]))),
+                "rmse": _at(found["rmse_per_answer"], i),
+                "auc": _at(found["auc_per_answer"], i),
+                "positives": int(positives[i]),
+                "negatives": int(negatives[i]),
+            }
+            for i, column in enumerate(columns)
+        ],
+    }
+
+
+def compare(
+    truth: Float[np.ndarray, "galaxy answer"],
+    predicted: Predictions,
+    other: Predictions,
+    *,
+    seed: int = 0,
+    resamples: int = 1000,
+) -> Measure:
+    """By how much the RMSE of `other` is above that of `predicted`, with its interval.
+
+    Both are judged on the same resamples, so the interval is that of the difference, narrower than the two apart.
+    """
+    squares = [np.where(np.isnan(truth), 0.0, (one.fractions - truth) ** 2) for one in (predicted, other)]
+    sums = np.stack([np.asarray(square.sum(axis=1), np.float64) for square in squares], axis=1)
+    known = (~np.isnan(truth)).sum(axis=1)
+
+    def difference(weights: np.ndarray) -> np.ndarray:
+        cells = weights @ known
+        roots = np.sqrt(weights @ sums / np.where(cells > 0, cells, np.nan)[:, None])
+        return roots[:, 1] - roots[:, 0]
+
+    return _at(intervals({"rmse": difference}, len(truth), resamples=resamples, seed=seed)["rmse"])
+
+
+def _at(interval: Interval, *index: int) -> Measure:
+    ends = {"value": interval.value, "low": interval.low, "high": interval.high}
+    return {name: _number(float(np.asarray(end)[index])) for name, end in ends.items()}
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+# ---- the leaderboard
+
+
+@cache
+def _leaderboard() -> dict[str, Any]:
+    return tomllib.loads((resources.files("galaxyvotes") / "leaderboard.toml").read_text("utf-8"))
+
+
+def leaderboard_place(rmse: float) -> dict[str, Any]:
+    """Between which known places of the 2014 leaderboard an RMSE would stand, in numbers and as a sentence.
+
+    `better` is the nearest known place at or above it, `worse` the nearest below; None beyond the ends.
+    """
+    board = _leaderboard()
+    places, teams, benchmark = board["place"], board["teams"], board["benchmark"]
+    better = next((place for place in reversed(places) if place["rmse"] <= rmse), None)
+    worse = next((place for place in places if place["rmse"] > rmse), None)
+
+    def named(place: Mapping[str, Any]) -> str:
+        return f"place {place['rank']} ({place['rmse']:.5f})"
+
+    if better is None:
+        where = f"ahead of {named(places[0])}"
+    elif worse is not None:
+        where = f"between {named(better)} and {named(worse)}"
+    else:
+        side = "ahead of" if rmse < benchmark["rmse"] else "level with or behind"
+        where = (
+            f"after {named(better)}, the last one known, and {side} the {benchmark['name']} ({benchmark['rmse']:.5f})"
+        )
+    keep = ("rank", "rmse")
+    return {
+        "rmse": rmse,
+        "better": better and {key: better[key] for key in keep},
+        "worse": worse and {key: worse[key] for key in keep},
+        "teams": teams,
+        "sentence": f"An RMSE of {rmse:.4f} would stand {where} among {teams} teams.",
+        "caveat": (
+            f"Only a rough comparison: the leaderboard was computed on the challenge's own {board['galaxies']:,} test "
+            "galaxies, whose votes were never published, and those teams had 61,578 galaxies to learn from."
+        ),
+        "title": board["title"],
+    }
+
+
+# ---- the document and the files
+
+
+def write_report(
+    out: str | Path,
+    *,
+    network: Predictions,
+    baselines: Mapping[str, Predictions],
+    truth: Float[np.ndarray, "galaxy answer"],
+    tree: DecisionTree,
+    provenance: Mapping[str, Any],
+    seen_in_training: int,
+    images: Images | None = None,
+    history: Sequence[Mapping[str, Any]] | None = None,
+    contaminated: Mapping[str, Any] | None = None,
+    leaderboard: bool = True,
+    title: str = "How close the network comes to the volunteers",
+    seed: int = 0,
+    resamples: int = 1000,
+) -> Report:
+    """Write `report.html`, `report.json` and `report.csv` into the folder `out`, each in one step.
+
+    `truth` has the network's rows and columns; a baseline may have more columns, in any order. `images` gives the
+    galaxies at these places of `truth` as pictures. `provenance` is shown as it is, in its order. `history` is the rows
+    of `metrics.jsonl`. `contaminated` is a summary (see `summarise`) of the same measures on galaxies of which some
+    were trained on, and under "seen" how many. `leaderboard` is for galaxies of the challenge: it says nothing about
+    others, and is left out for any tree but the challenge's, or for a part of its answers.
+    """
+    out = Path(out)
+    if not len(network):
+        raise DataError("no galaxy to judge by: a report needs galaxies with known fractions")
+    aligned = {name: _aligned(baseline, network, name) for name, baseline in baselines.items()}
+    document: dict[str, Any] = {
+        "format": FORMAT,
+        "title": title,
+        "tree": tree.name,
+        "galaxies": len(network),
+        "seen_in_training": seen_in_training,
+        "bootstrap": {"seed": seed, "resamples": resamples, "auc_resamples": min(resamples, 200)},
+        "network": summarise(truth, network, tree, seed=seed, resamples=resamples),
+        "baselines": {n: summarise(truth, b, tree, seed=seed, resamples=resamples) for n, b in aligned.items()},
+        "ahead_of": {n: compare(truth, network, b, seed=seed, resamples=resamples) for n, b in aligned.items()},
+        "leaderboard": None,
+        "contaminated": contaminated and dict(contaminated),
+        "history": [dict(row) for row in history or ()],
+        "provenance": dict(provenance),
+    }
+    rmse = document["network"]["rmse"]["value"]
+    if leaderboard and rmse is not None and tree.name == _leaderboard()["tree"] and network.columns == tree.columns:
+        document["leaderboard"] = leaderboard_place(rmse)
+    document["summary"] = _summary(document)
+    best, worst = _best_and_worst(truth, network.fractions)
+    document["best"] = [_galaxy(row, truth, network, tree) for row in best.tolist()]
+    document["worst"] = [_galaxy(row, truth, network, tree) for row in worst.tolist()]
+    pictures = images(np.concatenate([best, worst])) if images and len(best) else None
+    page = render(document, truth, network, tree, pictures=pictures)
+    report = Report(document, out / "report.html", out / "report.json", out / "report.csv")
+    write_text(report.json, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+    write_text(report.csv, _table(document, tree))
+    write_text(report.html, page)
+    return report
+
+
+def _aligned(baseline: Predictions, network: Predictions, name: str) -> Predictions:
+    """A baseline with the network's columns only."""
+    missing = set(network.columns) - set(baseline.columns)
+    if missing or baseline.ids != network.ids:
+        what = f"has no column {sorted(missing)[0]!r}" if missing else "is about other galaxies than the network"
+        raise ValueError(f"baseline {name!r} {what}")
+    places = [baseline.columns.index(column) for column in network.columns]
+    return replace(baseline, columns=network.columns, fractions=baseline.fractions[:, places])
+
+
+def _summary(document: Mapping[str, Any]) -> str:
+    """The report in a sentence or two, that promise no more than the numbers do."""
+    network, seen, galaxies = document["network"], document["seen_in_training"], document["galaxies"]
+    rmse = network["rmse"]
+    whom = f"{galaxies:,} galaxies that it never saw in training" if not seen else f"{galaxies:,} galaxies"
+    text = f"On {whom}, the network's {len(network['answers'])} vote fractions have an RMSE of {_told(rmse)}."
+    scored = {n: b["rmse"]["value"] for n, b in document["baselines"].items() if b["rmse"]["value"] is not None}
+    if scored:
+        best = min(scored, key=lambda name: scored[name])
+        verdict = _verdict(**document["ahead_of"][best])
+        text += f" The best baseline, {best}, has {scored[best]:.4f}: {verdict}."
+    if seen:
+        text += f" {seen:,} of these galaxies were in training, so this says little about how it does on others."
+    return text
+
+
+def _verdict(value: float, low: float, high: float) -> str:
+    """Who is better, in words; with no clear difference the sign says by how much the baseline's RMSE is above."""
+    if low > 0:
+        return f"the network is better by {value:.4f} (95\N{NO-BREAK SPACE}% interval {low:.4f} to {high:.4f})"
+    if high < 0:
+        return f"the network is worse by {-value:.4f} (95\N{NO-BREAK SPACE}% interval {-high:.4f} to {-low:.4f})"
+    return f"no clear difference ({value:+.4f}, 95\N{NO-BREAK SPACE}% interval {low:+.4f} to {high:+.4f})"
+
+
+def _told(measure: Measure) -> str:
+    if measure["value"] is None:
+        return "undefined"
+    return f"{measure['value']:.4f} (95\N{NO-BREAK SPACE}% interval {measure['low']:.4f} to {measure['high']:.4f})"
+
+
+def _best_and_worst(
+    truth: Float[np.ndarray, "galaxy answer"], predicted: Float[np.ndarray, "galaxy answer"]
+) -> tuple[Int[np.ndarray, " best"], Int[np.ndarray, " worst"]]:
+    """The galaxies with the smallest and largest RMSE over their known answers; none is among both."""
+    known = ~np.isnan(truth)
+    counts = known.sum(axis=1)
+    squares = np.where(known, (predicted - truth) ** 2, 0.0).sum(axis=1)
+    order = np.argsort(squares / np.maximum(counts, 1), kind="stable")
+    order = order[counts[order] > 0]
+    shown = min(SHOWN, len(order) // 2)
+    return order[:shown], order[::-1][:shown]
+
+
+def _galaxy(row: int, truth: np.ndarray, network: Predictions, tree: DecisionTree) -> dict[str, Any]:
+    """One galaxy: of the questions that half of the volunteers reached, or half in the network's view, the worst."""
+    places = {column: i for i, column in enumerate(network.columns)}
+    said, guess = truth[row].astype(float), network.fractions[row].astype(float)
+    missed: dict[str, float] = {}
+    shown: list[dict[str, Any]] = []
+    for question, _ in tree:
+        answers = [(answer.text, places[answer.column]) for answer in question.answers if answer.column in places]
+        at = [place for _, place in answers]
+        if not at or np.isnan(said[at]).any() or max(said[at].sum(), guess[at].sum()) < metrics.MIN_ASKED:
+            continue
+        bars = [{"text": text, "volunteers": float(said[i]), "network": float(guess[i])} for text, i in answers]
+        missed[question.name] = float(((said[at] - guess[at]) ** 2).sum())
+        shown.append({"question": question.name, "text": question.text, "answers": bars})
+    worst = sorted(missed, key=lambda name: -missed[name])[:QUESTIONS_SHOWN]
+    return {
+        "id": network.ids[row],
+        "rmse": float(np.sqrt(np.nanmean((said - guess) ** 2))),
+        "questions": [question for question in shown if question["question"] in worst],
+    }
+
+
+def _table(document: Mapping[str, Any], tree: DecisionTree) -> str:
+    """The CSV: one row an answer."""
+    texts = {a.column: (q.name, a.text) for q, _ in tree for a in q.answers}
+    names = list(document["baselines"])
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    head = ["question", "answer", "text", "mean_fraction", "rmse", "rmse_low", "rmse_high"]
+    head += ["auc", "auc_low", "auc_high", "positives", "negatives"]
+    writer.writerow([*head, *(f"rmse_{name.replace(' ', '_')}" for name in names)])
+    for i, row in enumerate(document["network"]["answers"]):
+        question, text = texts[row["answer"]]
+        cells = [question, row["answer"], text, row["mean_fraction"], *row["rmse"].values(), *row["auc"].values()]
+        others = [document["baselines"][name]["answers"][i]["rmse"]["value"] for name in names]
+        writer.writerow([*cells, row["positives"], row["negatives"], *others])
+    return file.getvalue()

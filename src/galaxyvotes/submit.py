@@ -1,0 +1,81 @@
+"""A submission for the 2014 challenge: its header, order and numbers, and every galaxy it asks for exactly once."""
+
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from galaxyvotes.archives import Source
+from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.files import replacing
+from galaxyvotes.predictions import Predictions
+from galaxyvotes.tables import Table
+
+__all__ = ["submit"]
+
+
+def submit(predictions: Predictions, sample: str | Path, out: str | Path) -> None:
+    """Write predictions in the form of a sample submission (a CSV, or a zip that holds one).
+
+    Every id of the sample must be there, no other, and none twice; so must every column. Rows come in the sample's
+    order, lines end as in the challenge's own files, and numbers are plain decimals with up to nine places. A name
+    that ends in .zip packs the CSV.
+    """
+    out = Path(out)
+    if out.suffix.lower() not in (".csv", ".zip"):
+        raise ConfigError(f"{out}: a submission ends in .csv or .zip")
+    with Source.open(sample) as source:
+        if len(source.tables) != 1:
+            raise DataError(f"{sample} holds {len(source.tables)} tables; a sample submission is one CSV")
+        table = Table(source.tables[0].name, source.tables[0].read())
+    header = table.header()
+    wanted = table.texts(header[0])
+    _check(predictions, header, wanted, table.name)
+    place = {name: row for row, name in enumerate(predictions.ids)}
+    columns = [predictions.columns.index(column) for column in header[1:]]
+    values = predictions.fractions[[place[name] for name in wanted]][:, columns]
+    outside = ~((values >= 0) & (values <= 1))  # so written, NaN is outside, too
+    if outside.any():
+        row, column = np.argwhere(outside)[0].tolist()
+        raise DataError(
+            f"galaxy {wanted[row]}: {header[1:][column]} is {values[row, column]:g}; a submission's numbers lie in 0–1"
+        )
+    lines = [",".join(header)]
+    lines += [_line(name, row) for name, row in zip(wanted, values.tolist(), strict=True)]
+    text = "\r\n".join(lines) + "\r\n"
+    with replacing(out) as partial:
+        if out.suffix.lower() == ".zip":
+            with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr(out.stem.removesuffix(".csv") + ".csv", text)
+        else:
+            partial.write_bytes(text.encode())
+
+
+def _check(predictions: Predictions, header: list[str], wanted: list[str], sample: str) -> None:
+    missing_columns = [column for column in header[1:] if column not in predictions.columns]
+    if missing_columns:
+        raise DataError(f"the predictions have no {_examples(missing_columns, 'column')}, which {sample} asks for")
+    if twice := [name for name, count in Counter(wanted).items() if count > 1]:
+        raise DataError(f"{sample} asks twice for {_examples(twice, 'galaxy', 'galaxies')}; it is no sample submission")
+    known, given = set(wanted), set(predictions.ids)
+    problems = []
+    if duplicated := [name for name, count in Counter(predictions.ids).items() if count > 1]:
+        problems.append(f"given twice: {_examples(duplicated, 'galaxy', 'galaxies')}")
+    if missing := sorted(known - given):
+        problems.append(f"missing: {_examples(missing, 'galaxy', 'galaxies')}")
+    if extra := sorted(given - known):
+        problems.append(f"not asked for: {_examples(extra, 'galaxy', 'galaxies')}")
+    if problems:
+        raise DataError(f"the predictions are not what {sample} asks for: {'; '.join(problems)}")
+
+
+def _line(name: str, values: list[float]) -> str:
+    numbers = [f"{abs(value):.9f}".rstrip("0").rstrip(".") for value in values]  # -0 becomes 0
+    return ",".join([name, *numbers])
+
+
+def _examples(names: list[str], one: str, many: str | None = None) -> str:
+    what = one if len(names) == 1 else many or one + "s"
+    shown = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
+    return f"{len(names):,} {what} ({shown})"

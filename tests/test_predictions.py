@@ -1,0 +1,131 @@
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from galaxyvotes.errors import ConfigError, DataError, GalaxyVotesError
+from galaxyvotes.predictions import Predictions, writing
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), min_size=1, max_size=8)
+
+
+@st.composite
+def tables(draw) -> Predictions:
+    ids = tuple(draw(st.lists(texts, min_size=1, max_size=6)))
+    id_name, *columns = draw(st.lists(texts, min_size=2, max_size=5, unique=True))
+    numbers = st.floats(0, 1, width=32) | st.just(np.nan)
+    values = draw(hnp.arrays(np.float32, (len(ids), len(columns)), elements=numbers))
+    return Predictions(ids, tuple(columns), values, id_name)
+
+
+def refusal(path, kind: type[GalaxyVotesError] = DataError) -> str:
+    with pytest.raises(kind) as error:
+        Predictions.read(path)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".CSV"])
+@given(table=tables())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_written_is_read_back_bit_for_bit(tmp_path, suffix, table):
+    path = tmp_path / f"p{suffix}"
+    table.write(path)
+    back = Predictions.read(path)
+    assert (back.ids, back.columns, back.id_name) == (table.ids, table.columns, table.id_name)
+    np.testing.assert_array_equal(back.fractions, table.fractions)
+
+
+def test_ids_stay_what_they_are_though_they_look_like_numbers_or_dates(tmp_path):
+    ids = ("007", "1e5", "nan", "True", "2020-01-01", "587722981742084144", "J152532.19-000115.7")
+    table = Predictions(ids, ("a",), np.zeros((7, 1), np.float32))
+    table.write(tmp_path / "p.csv")
+    assert Predictions.read(tmp_path / "p.csv").ids == ids
+
+
+def test_the_first_column_is_the_id_and_the_others_are_named_as_in_the_tree(tmp_path, kaggle, make_fractions):
+    table = Predictions(("1", "2"), kaggle.columns, make_fractions(kaggle, 2), "GalaxyID")
+    table.write(tmp_path / "p.csv")
+    assert pacsv.read_csv(tmp_path / "p.csv").column_names == ["GalaxyID", *kaggle.columns]
+    table.write(tmp_path / "p.parquet")
+    schema = pq.read_schema(tmp_path / "p.parquet")
+    assert schema.names == ["GalaxyID", *kaggle.columns]
+    assert set(schema.types) == {pa.string(), pa.float32()}
+
+
+def test_double_precision_is_written_as_single(tmp_path):
+    Predictions(("1",), ("a",), np.array([[0.1]])).write(tmp_path / "p.parquet")
+    assert Predictions.read(tmp_path / "p.parquet").fractions == np.float32(0.1)
+
+
+@pytest.mark.parametrize("name", ["p.fits", "p.json", "p", "p.csv.gz"])
+def test_an_unknown_format_is_refused_and_never_becomes_csv(tmp_path, name):
+    table = Predictions(("1",), ("a",), np.zeros((1, 1), np.float32))
+    path = tmp_path / name
+    expected = f"{path}: unknown table format {path.suffix!r}; name a file that ends in .csv or .parquet"
+    with pytest.raises(ConfigError, match=re.escape(expected)):
+        table.write(path)
+    assert list(tmp_path.iterdir()) == []
+    assert refusal(path, ConfigError) == expected
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_table_written_in_parts_is_the_table_written_at_once(tmp_path, suffix, kaggle, make_fractions):
+    values = make_fractions(kaggle, 7)
+    whole = Predictions(tuple("abcdefg"), kaggle.columns, values)
+    whole.write(tmp_path / f"whole{suffix}")
+    with writing(tmp_path / f"parts{suffix}", kaggle.columns) as write:
+        for part in (slice(0, 3), slice(3, 7)):
+            write(Predictions(whole.ids[part], kaggle.columns, values[part]))
+    parts = Predictions.read(tmp_path / f"parts{suffix}")
+    assert parts.ids == whole.ids
+    np.testing.assert_array_equal(parts.fractions, values)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_when_writing_is_interrupted_the_old_table_stays(tmp_path, suffix):
+    path = tmp_path / f"p{suffix}"
+    old = Predictions(("1",), ("a",), np.zeros((1, 1), np.float32))
+    old.write(path)
+
+    def fail() -> None:
+        with writing(path, ("a",)) as write:
+            write(Predictions(("2",), ("a",), np.ones((1, 1), np.float32)))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert Predictions.read(path).ids == ("1",)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("", "p.csv is empty: expected a header and one row a galaxy"),
+        ("id,a\n", "p.csv is empty: it has a header but no rows"),
+        ("id\n1\n", "p.csv has one column, 'id': expected an id, then a column for each answer"),
+        ("id,a,a\n1,2,3\n", "p.csv: the column 'a' is there 2 times; names must differ"),
+        ("id,a\n1,0.5\n2\n", "p.csv line 3 has 1 cells and the header 2"),
+        ("id,a,b\n1,0.5,many\n", "p.csv: column 'b' is not numbers: "),
+    ],
+)
+def test_a_table_that_holds_no_predictions_is_refused_by_name(tmp_path, content, told):
+    (tmp_path / "p.csv").write_text(content)
+    assert told in refusal(tmp_path / "p.csv")
+
+
+def test_a_missing_or_damaged_file_is_refused_by_name(tmp_path):
+    assert refusal(tmp_path / "p.csv") == f"{tmp_path / 'p.csv'} cannot be read: No such file or directory"
+    (tmp_path / "p.parquet").write_bytes(b"PAR1 and nothing more")
+    assert refusal(tmp_path / "p.parquet").startswith(f"{tmp_path / 'p.parquet'}: not a table: ")
+
+
+def test_sides_that_do_not_fit_are_a_mistake_of_the_caller():
+    with pytest.raises(ValueError, match=r"\(2, 1\) fractions for 1 galaxies × 1 answers"):
+        Predictions(("1",), ("a",), np.zeros((2, 1), np.float32))
