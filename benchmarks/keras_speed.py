@@ -7,8 +7,8 @@ recipe, on the same cores, in two processes of which one waits while the other w
 side going first in turn: Keras trains, we train; Keras predicts, we predict.
 - Keras: `fit` and `predict`, float32, on arrays already in memory and divided by 255, compiled and warmed up
 - ours: the second epoch of `galaxyvotes.train` by its own clock, and `galaxyvotes.predict_store`; both read uint8
-  images from the store. Precision as --precision says, auto: bfloat16 where the processor multiplies it faster. So that
-  this is no silent trade, the difference of our fractions from those in float32 is printed, too.
+  images from the store. Precision as --precision says; auto is bfloat16 where the processor multiplies it faster. So
+  that this is no silent trade, the difference of our fractions from those in float32 is printed, too.
 The ratio is taken within each round; on a shared machine trust the median, and what `others` says: the share of the
 machine's processor time that neither side used.
 """
