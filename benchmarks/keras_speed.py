@@ -7,8 +7,8 @@ recipe, on the same cores, in two processes of which one waits while the other w
 side going first in turn: Keras trains, we train; Keras predicts, we predict.
 - Keras: `fit` and `predict`, float32, on arrays already in memory and divided by 255, compiled and warmed up
 - ours: the second epoch of `galaxyvotes.train` by its own clock, and `galaxyvotes.predict_store`; both read uint8
-  images from the store. Precision as the settings decide: bfloat16 where the processor multiplies it faster. So that
-  this is no silent trade, the difference of our fractions from those in float32 is printed, too.
+  images from the store. Precision as --precision says; auto is bfloat16 where the processor multiplies it faster. So
+  that this is no silent trade, the difference of our fractions from those in float32 is printed, too.
 The ratio is taken within each round; on a shared machine trust the median, and what `others` says: the share of the
 machine's processor time that neither side used.
 """
@@ -55,7 +55,7 @@ def make_store(work: Path, data: Path | None, galaxies: int, seed: int) -> Path:
     return gv.pack([work / "images.zip", work / "solutions.csv"], work / "store", progress=False).path
 
 
-def keras_side(path: Path, _: Path) -> dict[str, Callable[[], float]]:
+def keras_side(path: Path, _work: Path, _precision: str) -> dict[str, Callable[[], float]]:
     """What Keras does on request, and how many galaxies a second it did."""
     network = paper_network(37, seed=0)
     import keras
@@ -83,7 +83,7 @@ def keras_side(path: Path, _: Path) -> dict[str, Callable[[], float]]:
     return {"train": train, "predict": predict}
 
 
-def our_side(path: Path, work: Path) -> dict[str, Callable[[], float]]:
+def our_side(path: Path, work: Path, precision: str) -> dict[str, Callable[[], float]]:
     """What we do on request, and how many galaxies a second we did."""
     import galaxyvotes as gv
 
@@ -91,9 +91,8 @@ def our_side(path: Path, work: Path) -> dict[str, Callable[[], float]]:
     runs: list[gv.Run] = []
 
     def train() -> float:
-        runs.append(
-            gv.train(store, work / f"run-{len(runs)}", settings=("train.epochs=2",), device="cpu", progress=False)
-        )
+        settings = ("train.epochs=2", f"train.precision={precision}")
+        runs.append(gv.train(store, work / f"run-{len(runs)}", settings=settings, device="cpu", progress=False))
         return len(store.rows("train")) / runs[-1].history[-1]["seconds"]
 
     def predict() -> float:
@@ -113,9 +112,9 @@ def busy() -> float:
     return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
 
 
-def serve(connection: Connection, side: str, path: Path, work: Path) -> None:
+def serve(connection: Connection, side: str, path: Path, work: Path, precision: str) -> None:
     """Do what is asked until nothing more is: the body of either process. Tells the rate and the share of others."""
-    jobs = {"Keras": keras_side, "ours": our_side}[side](path, work)
+    jobs = {"Keras": keras_side, "ours": our_side}[side](path, work, precision)
     while (job := connection.recv()) is not None:
         start, used, all_used = time.perf_counter(), time.process_time(), busy()
         rate = jobs[job]()
@@ -151,11 +150,11 @@ def main() -> None:
         "--galaxies", type=int, default=1280, help="how many with random pixels; four fifths are trained on"
     )
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--precision", default="auto", help="ours: auto, float32 or bfloat16")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     refuse_without_keras()
     rates: dict[str, dict[str, list[float]]] = {job: {"Keras": [], "ours": [], "ratio": []} for job in REACH}
-    others: dict[str, float] = {}
     context = get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
@@ -164,18 +163,21 @@ def main() -> None:
         lines, processes = {}, []
         for side in ("Keras", "ours"):
             lines[side], theirs = context.Pipe()
-            processes.append(context.Process(target=serve, args=(theirs, side, path, work), daemon=True))
+            processes.append(
+                context.Process(target=serve, args=(theirs, side, path, work, given.precision), daemon=True)
+            )
             processes[-1].start()
         for number in range(given.rounds + 1):  # the first is for warming up
             for job, rate in rates.items():
+                others: dict[str, float] = {}
                 for side in ("Keras", "ours") if number % 2 else ("ours", "Keras"):
                     lines[side].send(job)
-                    rate[side].append(lines[side].recv())
+                    done, others[side] = lines[side].recv()
+                    rate[side].append(done)
                 rate["ratio"].append(rate["ours"][-1] / rate["Keras"][-1])
-                if number:
-                    print(
-                        f"round {number} {job:8}" + "".join(f"{k:>8} {v[-1]:8.2f}" for k, v in rate.items()), flush=True
-                    )
+                shown = "".join(f"{name:>8} {values[-1]:7.2f}" for name, values in rate.items())
+                shares = ", ".join(f"{share:.0%} beside {side}" for side, share in others.items())
+                print(f"round {number or '-'} {job:8}{shown}   others {shares}", flush=True)
         for side, process in zip(lines, processes, strict=True):
             lines[side].send(None)
             process.join()
@@ -193,7 +195,7 @@ def main() -> None:
         "\nour fractions beside float32: "
         + ", ".join(f"{name} difference {value:.1e}" for name, value in difference.items())
     )
-    write(given.json, {"rounds": given.rounds, "real": bool(given.data), "reach": REACH,
+    write(given.json, {"rounds": given.rounds, "precision": given.precision, "real": bool(given.data), "reach": REACH,
                        "galaxies_per_second": table, "difference_from_float32": difference})  # fmt: skip
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -13,6 +15,13 @@ def test_what_a_galaxy_gets_does_not_depend_on_its_neighbours_to_the_last_bit(bl
     assert np.array_equal(whole[:1], logits_of(network, images[:1]))
     assert np.array_equal(whole[33:50], logits_of(network, images[33:50]))
     assert np.array_equal(whole[::-1], logits_of(network, images[::-1]))
+
+
+def test_bfloat16_moves_a_fraction_by_less_than_a_hundredth(blob_run, blob_store):
+    network = blob_run.network()
+    exact = predict_store(replace(network, precision="float32"), blob_store).fractions
+    fast = predict_store(replace(network, precision="bfloat16"), blob_store).fractions
+    assert 0 < np.abs(fast - exact).max() < 0.01
 
 
 def test_files_and_store_give_the_same_answers(blob_run, blob_store, blobs, tmp_path):

@@ -214,7 +214,7 @@ def test_a_place_on_the_leaderboard_is_between_the_known_ones(rmse, better, wors
     assert (place["better"] and place["better"]["rank"]) == better
     assert (place["worse"] and place["worse"]["rank"]) == worse
     assert words in place["sentence"]
-    assert "never published" in place["caveat"]
+    assert "not public" in place["caveat"]
 
 
 def test_the_leaderboard_is_only_for_the_challenge_and_all_of_its_answers(tmp_path, written):
@@ -317,7 +317,7 @@ def test_the_same_input_gives_the_same_files(tmp_path, written):
 def test_the_contaminated_protocol_is_marked_and_stands_beside_the_honest_one(tmp_path, written):
     page = Page(written.html.read_text())
     assert ("section", {"id": "as-published", "class": "leak", "aria-labelledby": "published-h"}) in page.tags
-    assert "32 had been trained on" in page.text
+    assert "32 had taught or tuned the network" in page.text
     honest, published = (written.document[key]["rmse"]["value"] for key in ("network", "contaminated"))
     assert f"−{honest - published:.4f} flatters" in page.text
     assert "as-published" not in report(tmp_path, images=None).html.read_text()

@@ -44,6 +44,7 @@ class Network:
     module: nn.Module
     objective: Objective
     pack: PackSettings
+    precision: str = "auto"
 
     @property
     def tree(self) -> DecisionTree:
@@ -65,7 +66,7 @@ class Network:
             size_px=pack.size_px,
             batch_norm_momentum=recipe.model.batch_norm_momentum,
         )
-        return Network(module, Objective(recipe.train.objective, tree, columns), pack)
+        return Network(module, Objective(recipe.train.objective, tree, columns), pack, recipe.train.precision)
 
 
 @dataclass(frozen=True)

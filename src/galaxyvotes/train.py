@@ -37,7 +37,7 @@ from galaxyvotes.errors import CheckpointError, ConfigError, DataError
 from galaxyvotes.files import write_text
 from galaxyvotes.metrics import argmax_accuracy, mse
 from galaxyvotes.models import to_input
-from galaxyvotes.predict import choose_device, store_logits
+from galaxyvotes.predict import choose_device, low_precision, store_logits
 from galaxyvotes.progress import bar
 from galaxyvotes.store import Store
 
@@ -165,7 +165,7 @@ class _Training:
         self.rows = {name: rows[split == name] for name in ("train", "validation")}
         places = [run.tree.columns.index(column) for column in run.columns]
         self.truth = np.ascontiguousarray(store.fractions[:, places])
-        self.low_precision = _low_precision(self.settings.precision, device)
+        self.low_precision = low_precision(self.settings.precision, device)
         state = run.path / "state.safetensors"
         if state.is_file():
             self._load(state)
@@ -344,16 +344,6 @@ def _stop_signal() -> Iterator[threading.Event]:
 def _seed(*parts: int) -> int:
     """One 63-bit seed from a few numbers, so that no two positions share their random numbers."""
     return int.from_bytes(blake2b(repr(parts).encode(), digest_size=8).digest()) >> 1
-
-
-def _low_precision(setting: str, device: torch.device) -> bool:
-    if setting != "auto":
-        return setting == "bfloat16"
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    # Without these instructions a CPU only imitates bfloat16, slowly. Before 2.12 torch did not tell.
-    can = getattr(torch.cpu, "get_capabilities", dict)()
-    return device.type == "cpu" and any(can.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def _told(row: dict[str, Any]) -> str:
