@@ -103,6 +103,25 @@ def test_it_learns_what_the_volunteers_see(store, blob_run):
     assert (predicted.argmax(axis=1) == store.fractions[rows].argmax(axis=1)).mean() > 0.9
 
 
+def test_a_cosine_schedule_rises_falls_and_ends_near_nothing_and_a_constant_one_stays(store, tmp_path, monkeypatch):
+    training = import_module("galaxyvotes.train")._Training
+    step, rates = training._step, []
+
+    def watched(self, images, truth):
+        step(self, images, truth)
+        rates.append(self.optimiser.param_groups[0]["lr"])
+
+    monkeypatch.setattr(training, "_step", watched)
+    go(store, tmp_path / "cosine", settings=(*SETTINGS, "train.schedule=cosine"))
+    peak = rates.index(max(rates))
+    assert rates[:peak] == sorted(rates[:peak])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert 0 < rates[-1] < 0.01 * max(rates) <= 0.001
+    rates.clear()
+    go(store, tmp_path / "constant", settings=(*SETTINGS, "train.schedule=constant"))
+    assert set(rates) == {1e-3}
+
+
 def test_the_test_galaxies_teach_nothing(store, whole):
     seen = set(whole.seen.column("id").to_pylist())
     assert seen == {store.ids[row] for split in ("train", "validation") for row in store.rows(split).tolist()}

@@ -235,6 +235,8 @@ class _Training:
             logits = self.module(to_input(pixels))
         logits = logits.float()
         costs = self.network.objective.loss(logits, wanted)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._learning_rate()
         self.optimiser.zero_grad(set_to_none=True)
         costs.mean().backward()
         self.optimiser.step()
@@ -278,6 +280,14 @@ class _Training:
         lines = "".join(json.dumps(each) + "\n" for each in history)
         write_text(self.run.path / "metrics.jsonl", lines)
         return row
+
+    def _learning_rate(self) -> float:
+        """The rate of this step, from the recipe and the position alone."""
+        if self.settings.schedule == "constant":
+            return self.settings.learning_rate
+        steps = math.ceil(len(self.rows["train"]) / self.settings.batch_size)
+        done = (self.position.epoch + (self.position.step + 0.5) / steps) / self.settings.epochs
+        return self.settings.learning_rate * min(done / 0.05, 0.5 + 0.5 * math.cos(math.pi * done))
 
     def _refuse_divergence(self, finite: bool) -> None:
         if not finite:
