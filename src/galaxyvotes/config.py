@@ -68,9 +68,10 @@ class TrainSettings:
     """How it learns.
 
     `answers` names the only answers to learn (empty: all); `min_mean_fraction` keeps those whose mean fraction over
-    the training galaxies reaches it. `schedule` "cosine" lets the learning rate rise over the first twentieth of the
-    steps and then fall to nothing along half a cosine. `keep` is which epoch's network the run ends with: the last, or the one with the
-    lowest validation loss. `precision` "auto" is bfloat16 where the device multiplies it faster, else float32.
+    the training galaxies reaches it. `schedule` "cosine" lets the learning rate rise over the first twentieth of
+    the steps and then fall to nothing along half a cosine. `keep` is which epoch's network the run ends with: the
+    last, or the one with the lowest validation loss. `precision` "auto" is bfloat16 where the device multiplies it
+    faster, else float32.
     """
 
     objective: str = "bce"
@@ -210,8 +211,8 @@ def _nearest(name: str, known: Any, prefix: str = "") -> str:
 RECIPES: dict[str, Recipe] = {
     # The 2023 paper's, exactly: docs/decisions.md says where its text and its code differ and which we follow.
     "paper": Recipe("paper"),
-    # The same network for hundreds to thousands of galaxies: many small steps that end gently, batch-norm statistics that settle
-    # within them, each galaxy seen from its eight sides, and the epoch that validates best.
+    # The same network for hundreds to thousands of galaxies: many small steps that end gently, batch-norm
+    # statistics that settle within them, each galaxy seen from its eight sides, and the epoch that validates best.
     "small": Recipe(
         "small",
         ModelSettings(batch_norm_momentum=0.1),

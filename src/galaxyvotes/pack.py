@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,16 @@ def read_square(image: Member, settings: PackSettings) -> UInt8[np.ndarray, "sid
         return str(error).removeprefix(f"{image.name}: ")
 
 
+@dataclass(frozen=True)
+class _Chunk:
+    """What became of a few images: those kept with their rows and digests, those rejected with their reasons."""
+
+    images: UInt8[np.ndarray, "galaxy side side 3"]
+    kept: list[int]
+    digests: list[bytes]
+    rejected: list[tuple[int, str]]
+
+
 @dataclass
 class _Packing:
     catalog: Catalog
@@ -180,29 +190,35 @@ class _Packing:
         rows = range(self.done, len(self.catalog))
         chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
         with (
-            (self.folder / "images.npy").open("ab") as pixels,
+            (self.folder / "images.npy").open("ab", buffering=0) as pixels,
             (self.folder / "journal.jsonl").open("a", encoding="utf-8") as journal,
             bar(show=progress) as shown,
         ):
             task = shown.add_task("packing", total=len(self.catalog), completed=self.done)
-            for chunk, results in in_order(self._chunk, chunks, workers):
-                good = [(row, image) for row, image in zip(chunk, results, strict=True) if not isinstance(image, str)]
-                bad = [(row, reason) for row, reason in zip(chunk, results, strict=True) if isinstance(reason, str)]
-                digests = [image_digest(image) for _, image in good]
-                for _, image in good:
-                    pixels.write(image.data)
-                pixels.flush()
-                entry = {"kept": [row for row, _ in good], "digests": [d.hex() for d in digests], "rejected": bad}
+            for _, chunk in in_order(self._chunk, chunks, workers):
+                pixels.write(chunk.images.data)
+                entry = {"kept": chunk.kept, "digests": [d.hex() for d in chunk.digests], "rejected": chunk.rejected}
                 journal.write(json.dumps(entry) + "\n")
                 journal.flush()
-                self.kept += entry["kept"]
-                self.digests += digests
-                self.rejected += bad
+                self.kept += chunk.kept
+                self.digests += chunk.digests
+                self.rejected += chunk.rejected
                 shown.update(task, completed=self.done)
             os.fsync(pixels.fileno())
 
-    def _chunk(self, rows: range) -> list[UInt8[np.ndarray, "side side 3"] | str]:
-        return [read_square(self.catalog.images[row], self.settings) for row in rows]
+    def _chunk(self, rows: range) -> "_Chunk":
+        # All of an image's work is done here, so that the one thread that writes never holds up the others.
+        side = self.settings.size_px
+        chunk = _Chunk(np.empty((len(rows), side, side, 3), np.uint8), [], [], [])
+        for row in rows:
+            square = read_square(self.catalog.images[row], self.settings)
+            if isinstance(square, str):
+                chunk.rejected.append((row, square))
+                continue
+            chunk.images[len(chunk.kept)] = square
+            chunk.digests.append(image_digest(square))
+            chunk.kept.append(row)
+        return replace(chunk, images=chunk.images[: len(chunk.kept)])
 
     def finish(self) -> None:
         """Write the table, the tree, the rejected and, last, the manifest."""
