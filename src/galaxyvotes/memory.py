@@ -3,7 +3,7 @@
 A training step of VGG-6 on 256 galaxies asks for two gigabytes in large blocks. glibc gives each back to the kernel
 when it is freed, and the kernel hands it out anew in pages of 4 kB, each cleared first: on a CPU that takes almost half
 of the step. Told to keep what was freed, and with pages of 2 MB where the kernel has them, the process holds the memory
-of its largest batch until it ends, and trains 1.7 times as fast (docs/results.md).
+of its largest batch until it ends, and trains 1.5 to 1.8 times as fast (docs/results.md).
 """
 
 import ctypes
