@@ -202,6 +202,60 @@ def test_many_threads_decode_the_same_pixels():
         assert all((a == decode(b)).all() for a, b in zip(pool.map(decode, files), files, strict=True))
 
 
+# Only the rows that a crop needs
+
+
+@pytest.fixture
+def asked(monkeypatch) -> list[int]:
+    """How many rows of each JPEG the decoder was asked for."""
+    rows: list[int] = []
+    plain = simplejpeg.decode_jpeg
+
+    def decode_jpeg(data, *args, **options):
+        rows.append(simplejpeg.decode_jpeg_header(data)[0])
+        return plain(data, *args, **options)
+
+    monkeypatch.setattr(images.simplejpeg, "decode_jpeg", decode_jpeg)
+    return rows
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize(("height", "width"), [(424, 424), (211, 300), (423, 97)])
+@pytest.mark.parametrize("crop_px", [96, 33])
+def test_rows_below_the_crop_are_not_decoded_and_change_no_pixel(asked, subsampling, height, width, crop_px):
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    data = encoded(noise, subsampling=subsampling)
+    whole = crop_and_resize(decode(data), crop_px=crop_px, size_px=crop_px)
+    asked.clear()
+    assert (to_square(data, crop_px=crop_px, size_px=crop_px, intact=True) == whole).all()
+    assert asked == [(height - crop_px) // 2 + crop_px + 4]
+
+
+@pytest.mark.parametrize(
+    "options", [{"progressive": True}, {"restart_marker_blocks": 2}, {"exif": exif(6)}, {"exif": exif(3)}]
+)
+def test_a_jpeg_whose_rows_cannot_be_told_apart_is_decoded_whole(options):
+    data = encoded(some_pixels(200, 160), **options)
+    assert (to_square(data, crop_px=64, size_px=32, intact=True) == to_square(data, crop_px=64, size_px=32)).all()
+
+
+@pytest.mark.parametrize("cut", [2, 1000, 0.5, 0.9])
+def test_a_truncated_jpeg_is_refused_even_if_it_is_called_intact(cut):
+    data = encoded(np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8))
+    with pytest.raises(DataError, match="truncated"):
+        to_square(data[: -cut if cut > 1 else int(cut * len(data))], crop_px=64, size_px=64, intact=True)
+
+
+def test_a_jpeg_that_nothing_vouches_for_is_decoded_to_its_end(asked):
+    to_square(encoded(some_pixels(200, 160)), crop_px=64, size_px=64)
+    assert asked == [200]
+
+
+def test_an_intact_jpeg_smaller_than_the_crop_is_refused():
+    with pytest.raises(DataError, match="smaller than the crop of 64 × 64"):
+        to_square(encoded(some_pixels(50, 160)), crop_px=64, size_px=64, intact=True)
+
+
 # Refusals
 
 

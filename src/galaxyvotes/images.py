@@ -5,6 +5,10 @@ Pure functions, safe in any number of threads. Plain JPEGs, as surveys publish t
 format is tried. The size is read from the header before any pixel is decoded. An image that is cut short or damaged
 is refused whole: half a galaxy is not data. Reasons name no file; the caller knows it.
 
+Of a JPEG whose bytes a checksum has vouched for, only the rows down to the crop's last are decoded: for the central 128
+of 424 pixels that is two thirds of the work. Bytes that nothing has vouched for are decoded to the end, because that is
+how damage shows.
+
 What becomes of unusual pixels
 - grey: three equal channels; a palette: its colours; CMYK: Pillow's plain conversion, Adobe's inverted kind included
 - transparent: laid over black, the colour of the sky
@@ -14,11 +18,13 @@ What becomes of unusual pixels
 """
 
 import io
+import re
 import struct
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 import simplejpeg
@@ -34,7 +40,9 @@ _MAX_SCANS = 100  # a progressive JPEG has about ten; thousands cost minutes for
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
 _JPEG, _FITS = b"\xff\xd8", b"SIMPLE  ="
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_PROGRESSIVE = (0xC2, 0xCA)
+_BASELINE, _PROGRESSIVE = 0xC0, (0xC2, 0xCA)
+_MARGIN = 4  # rows below the crop that its last row's colours are smoothed with
+_ONLY_CUT = re.compile(r"\d+ extraneous bytes before marker 0xd9$")  # what libjpeg says of rows it was not asked for
 _UPRIGHT = {  # by EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -47,8 +55,19 @@ _UPRIGHT = {  # by EXIF orientation
 _QUIET = threading.Lock()  # warnings.catch_warnings changes the whole process
 
 
-def to_square(data: bytes, *, crop_px: int | None, size_px: int) -> UInt8[np.ndarray, "{size_px} {size_px} 3"]:
-    """A file's central square as pixels: `decode`, then `crop_and_resize`."""
+def to_square(
+    data: bytes, *, crop_px: int | None, size_px: int, intact: bool = False
+) -> UInt8[np.ndarray, "{size_px} {size_px} 3"]:
+    """A file's central square as pixels: `decode`, then `crop_and_resize`.
+
+    `intact` says that a checksum has vouched for the bytes; the pixels are the same, and come sooner.
+    """
+    if intact and crop_px is not None and data.startswith(_JPEG):
+        header = _read_jpeg_header(data)
+        bottom = (header.height - crop_px) // 2 + crop_px
+        if crop_px <= min(header.height, header.width) and (rows := _decode_rows(data, header, bottom)) is not None:
+            top, left = bottom - crop_px, (header.width - crop_px) // 2
+            return _resize(rows[top:bottom, left : left + crop_px], size_px)
     return crop_and_resize(decode(data), crop_px=crop_px, size_px=size_px)
 
 
@@ -69,8 +88,12 @@ def crop_and_resize(
             f"lower --crop to {min(height, width)} or less"
         )
     top, left = (height - side) // 2, (width - side) // 2
-    square = np.ascontiguousarray(pixels[top : top + side, left : left + side])
-    if side == size_px:
+    return _resize(pixels[top : top + side, left : left + side], size_px)
+
+
+def _resize(square: UInt8[np.ndarray, "side side 3"], size_px: int) -> UInt8[np.ndarray, "{size_px} {size_px} 3"]:
+    square = np.ascontiguousarray(square)
+    if len(square) == size_px:
         return square
     return np.array(Image.fromarray(square).resize((size_px, size_px), Image.Resampling.BILINEAR))
 
@@ -83,17 +106,38 @@ def decode(data: bytes) -> UInt8[np.ndarray, "height width 3"]:
         raise DataError("FITS images are not read yet")
     if not data.startswith(_JPEG):
         return _decode_with_pillow(data)
-    height, width, channels, orientation = _read_jpeg_header(data)
-    _check_size(width, height)
-    if channels == 4:
+    header = _read_jpeg_header(data)
+    _check_size(header.width, header.height)
+    if header.channels == 4:
         return _decode_with_pillow(data)
     try:
         pixels = simplejpeg.decode_jpeg(data, "RGB", strict=True)
     except ValueError as error:
         raise DataError(f"is a damaged or truncated JPEG ({error})") from None
-    if orientation in _UPRIGHT:
-        return np.array(Image.fromarray(pixels).transpose(_UPRIGHT[orientation]))
+    if header.orientation in _UPRIGHT:
+        return np.array(Image.fromarray(pixels).transpose(_UPRIGHT[header.orientation]))
     return pixels
+
+
+def _decode_rows(data: bytes, header: "_JpegHeader", rows: int) -> UInt8[np.ndarray, "height width 3"] | None:
+    """The first rows of an upright baseline JPEG; None where only decoding all of it can tell.
+
+    libjpeg is told of an image that ends below them. It decodes that, finds the rest of the data and says so; that
+    remark, alone, means that what was asked for is there.
+    """
+    rows += _MARGIN
+    _check_size(header.width, header.height)
+    if header.frame != _BASELINE or header.channels == 4 or header.orientation in _UPRIGHT or rows >= header.height:
+        return None
+    shorter = bytearray(data)
+    struct.pack_into(">H", shorter, header.height_at, rows)
+    pixels = np.empty((rows, header.width, 3), np.uint8)
+    try:
+        simplejpeg.decode_jpeg(shorter, "RGB", strict=True, buffer=pixels)
+    except ValueError as remark:
+        if _ONLY_CUT.search(str(remark)):
+            return pixels
+    return None
 
 
 def _check_size(width: int, height: int) -> None:
@@ -101,8 +145,17 @@ def _check_size(width: int, height: int) -> None:
         raise DataError(f"is {width} × {height} pixels; at most {MAX_PIXELS:,} pixels are read")
 
 
-def _read_jpeg_header(data: bytes) -> tuple[int, int, int, int]:
-    """Height, width, channels and EXIF orientation of a JPEG, from the segments before its first scan."""
+class _JpegHeader(NamedTuple):
+    height: int
+    width: int
+    channels: int
+    orientation: int  # EXIF's, 1 to 8
+    frame: int  # the marker, which says how it is coded
+    height_at: int  # where in the file the height stands
+
+
+def _read_jpeg_header(data: bytes) -> _JpegHeader:
+    """What the segments before a JPEG's first scan say."""
     orientation, position = 1, 2
     try:
         while data[position] == 0xFF:
@@ -114,7 +167,7 @@ def _read_jpeg_header(data: bytes) -> tuple[int, int, int, int]:
                 height, width, channels = struct.unpack_from(">HHB", data, position + 5)
                 if marker in _PROGRESSIVE and data.count(b"\xff\xda") > _MAX_SCANS:
                     raise DataError(f"is a JPEG in more than {_MAX_SCANS} scans, which only serves to waste time")
-                return height, width, channels, orientation
+                return _JpegHeader(height, width, channels, orientation, marker, position + 5)
             if marker == 0xE1 and data.startswith(b"Exif\0\0", position + 4):
                 orientation = _read_orientation(data[position + 10 : position + 65_600])
             position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")

@@ -94,7 +94,8 @@ def pack(
 def read_square(image: Member, settings: PackSettings) -> UInt8[np.ndarray, "side side 3"] | str:
     """An image as a store holds it, or the reason why it cannot be used."""
     try:
-        return to_square(image.read(), crop_px=settings.crop_px or None, size_px=settings.size_px)
+        data = image.read()
+        return to_square(data, crop_px=settings.crop_px or None, size_px=settings.size_px, intact=image.has_checksum)
     except DataError as error:
         return str(error).removeprefix(f"{image.name}: ")
 
