@@ -24,11 +24,12 @@ else:
     import os
     os.environ["THP_MEM_ALLOC_ENABLE"] = "0"
 import torch
+from galaxyvotes.config import ModelSettings
 from galaxyvotes.models import build, to_input
 torch.manual_seed(0)
 images = torch.randint(0, 256, (256, 128, 128, 3), dtype=torch.uint8)
 truth = torch.rand(256, 37)
-network = build("vgg6", answers=37).train()
+network = build(ModelSettings("vgg6"), answers=37).train()
 optimiser = torch.optim.Adam(network.parameters(), fused=True)
 seconds = []
 for _ in range(4):

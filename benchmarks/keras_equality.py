@@ -44,6 +44,7 @@ def our_side(images: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
     """Fractions of our network with these weights, in float32."""
     import torch
 
+    from galaxyvotes.config import ModelSettings
     from galaxyvotes.models import build, to_input
 
     def convolution(kernel: np.ndarray) -> np.ndarray:
@@ -62,7 +63,7 @@ def our_side(images: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
         for part in ("weight", "bias", *(("running_mean", "running_var") if layer == "norm" else ())):
             value = next(left)
             state[f"{layer}.{part}"] = moved[layer](value) if part == "weight" and layer in moved else value
-    network = build("vgg6", answers=ANSWERS).eval()
+    network = build(ModelSettings("vgg6"), answers=ANSWERS).eval()
     tensors = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in state.items()}
     network.load_state_dict(tensors | {"norm.num_batches_tracked": torch.tensor(0)})
     with torch.inference_mode():

@@ -1,6 +1,6 @@
 import torch
 
-from galaxyvotes.augment import dihedral
+from galaxyvotes.augment import VIEWS, dihedral, sky, views
 
 
 def test_every_view_is_one_of_the_eight_sides_and_all_of_them_come():
@@ -20,3 +20,56 @@ def test_the_same_seed_gives_the_same_views():
     images = torch.randint(0, 255, (9, 8, 8, 3), dtype=torch.uint8)
     first = dihedral(images, torch.Generator().manual_seed(3))
     assert torch.equal(first, dihedral(images, torch.Generator().manual_seed(3)))
+
+
+def disc(side: int = 64, radius: float = 12.0) -> torch.Tensor:
+    """A smooth round light in the middle, the same from every angle."""
+    y, x = torch.meshgrid(*[torch.arange(side) - (side - 1) / 2] * 2, indexing="ij")
+    return torch.exp(-(x**2 + y**2) / (2 * radius**2)).expand(1, 3, side, side)
+
+
+def test_a_galaxy_under_another_sky_is_still_there_about_as_bright_and_never_out_of_range():
+    before = disc().expand(64, 3, 64, 64)
+    after = sky(before, torch.Generator().manual_seed(0))
+    assert after.shape == before.shape
+    assert after.min() >= 0
+    assert after.max() <= 1
+    assert (after.amax(dim=(1, 2, 3)) > 0.6).all()
+    sizes = (after > 0.5).float().sum(dim=(1, 2, 3)) / (before > 0.5).float().sum(dim=(1, 2, 3))
+    assert 0.4 < sizes.min() < 0.9 < 1.1 < sizes.max() < 2.5  # zoom 1 / 1.2 to 1.2, and brighter is larger
+
+
+def test_skies_turn_galaxies_to_every_angle_and_mirror_half_of_them():
+    arm = torch.zeros(1, 3, 65, 65)
+    arm[..., 32, 40:52] = 1  # to the right of the centre …
+    arm[..., 36, 46:52] = 1  # … with a hook below its end
+    after = sky(arm.expand(400, 3, 65, 65), torch.Generator().manual_seed(0))[:, 0]
+    y, x = torch.meshgrid(*[torch.arange(65) - 32.0] * 2, indexing="ij")
+    light = (after > 0.2) * after
+    angle = torch.atan2((light * y).sum(dim=(1, 2)), (light * x).sum(dim=(1, 2)))
+    quarters = torch.histc(angle, bins=4, min=-torch.pi, max=torch.pi)
+    assert (quarters > 60).all()
+    # the hook lies on one side of the arm, or after a mirror image on the other
+    radius = torch.hypot(x, y)
+    towards = torch.atan2(y, x)[None] - angle[:, None, None]
+    side = (light * radius * torch.sin(towards)).sum(dim=(1, 2))
+    inner = (light * (radius < 12) * radius * torch.sin(towards)).sum(dim=(1, 2))
+    mirrored = (inner - side > 0).float().mean()
+    assert 0.4 < mirrored < 0.6
+
+
+def test_the_same_seed_gives_the_same_skies_and_another_others():
+    images = torch.rand(4, 3, 32, 32)
+    first, again, other = (sky(images, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_the_views_of_a_galaxy_are_the_eight_sides_itself_first():
+    image = torch.rand(1, 3, 5, 5)
+    seen = list(views(image, VIEWS))
+    assert torch.equal(seen[0], image)
+    sides = [side for k in range(4) for side in (image.rot90(k, (2, 3)), image.rot90(k, (2, 3)).flip(2))]
+    assert len({tuple(view.flatten().tolist()) for view in seen}) == 8
+    assert all(any(torch.equal(view, side) for side in sides) for view in seen)
+    assert len(list(views(image, 3))) == 3

@@ -4,13 +4,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from galaxyvotes.config import ModelSettings
 from galaxyvotes.errors import ConfigError
-from galaxyvotes.models import MODELS, VGG6, build, to_input
+from galaxyvotes.models import MODELS, VGG6, Compact, build, encoder, to_input
 
 
 def network(seed: int = 0, *, answers: int = 5, size_px: int = 36, **settings) -> VGG6:
     torch.manual_seed(seed)
-    module = build("vgg6", answers=answers, size_px=size_px, **settings)
+    module = build(ModelSettings("vgg6", **settings), answers=answers, size_px=size_px)
     assert isinstance(module, VGG6)
     return module
 
@@ -58,7 +59,7 @@ def without_dropout(module: VGG6) -> VGG6:
 
 
 def test_the_papers_network_has_the_papers_number_of_parameters():
-    module = build("vgg6", answers=37)
+    module = build(ModelSettings("vgg6"), answers=37)
     trainable = sum(parameter.numel() for parameter in module.parameters())
     statistics = sum(buffer.numel() for buffer in module.buffers() if buffer.is_floating_point())
     assert trainable == 1_632_117
@@ -165,15 +166,53 @@ def test_pixels_become_their_share_of_255_and_keep_their_place():
 def test_the_smallest_image_is_twenty_pixels():
     assert network(size_px=20).eval()(torch.zeros(1, 3, 20, 20)).shape == (1, 5)
     with pytest.raises(ConfigError, match=r"images of 19 px are too small for model vgg6: the smallest are 20 px"):
-        build("vgg6", answers=5, size_px=19)
+        build(ModelSettings("vgg6"), answers=5, size_px=19)
 
 
 @pytest.mark.parametrize(("name", "said"), [("vgg-6", "did you mean vgg6"), ("transformer", "known are")])
 def test_an_unknown_network_is_refused_with_the_nearest_name_and_the_list(name, said):
     with pytest.raises(ConfigError, match=said) as caught:
-        build(name, answers=5)
+        build(ModelSettings(name), answers=5)
     assert repr(name) in str(caught.value)
     assert all(known in str(caught.value) for known in MODELS)
+
+
+def compact(*, answers: int = 5, size_px: int = 32, **settings) -> Compact:
+    torch.manual_seed(0)
+    module = build(ModelSettings("compact", **{"width": 8} | settings), answers=answers, size_px=size_px)
+    assert isinstance(module, Compact)
+    return module
+
+
+def test_our_small_network_has_as_many_parameters_as_its_page_says():
+    module = compact(answers=37, width=32)
+    assert 1.2e6 < sum(parameter.numel() for parameter in module.parameters()) < 1.3e6
+
+
+@pytest.mark.parametrize("size_px", [32, 48, 64, 96])
+@pytest.mark.parametrize("depth", [1, 2])
+def test_our_small_network_takes_any_side_that_halves_four_times(size_px, depth):
+    module = compact(size_px=size_px, depth=depth).eval()
+    assert module(torch.rand(2, 3, size_px, size_px)).shape == (2, 5)
+    assert encoder(module)(torch.rand(2, 3, size_px, size_px)).shape == (2, 64)
+
+
+@pytest.mark.parametrize("size_px", [16, 31, 40, 100])
+def test_a_side_that_does_not_halve_four_times_is_refused(size_px):
+    with pytest.raises(ConfigError, match=rf"images of {size_px} px do not fit model compact.*--size 64"):
+        compact(size_px=size_px)
+
+
+def test_our_small_networks_blocks_begin_as_the_identity():
+    block = compact(depth=2).stage2[1].eval()
+    image = torch.rand(2, 32, 4, 4)
+    assert torch.equal(block(image), image)
+
+
+@pytest.mark.parametrize("settings", [{"width": 7}, {"depth": 0}, {"dropout": 1.0}])
+def test_a_network_that_cannot_be_built_is_refused(settings):
+    with pytest.raises(ConfigError, match="expected 8 to 1024, 1 to 16, and from 0 up to 1"):
+        ModelSettings("compact", **settings)
 
 
 def test_it_learns_eight_galaxies_by_heart():

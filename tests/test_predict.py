@@ -19,8 +19,12 @@ def test_what_a_galaxy_gets_does_not_depend_on_its_neighbours_to_the_last_bit(bl
 
 def test_bfloat16_moves_a_fraction_by_less_than_a_hundredth(blob_run, blob_store):
     network = blob_run.network()
-    exact = predict_store(replace(network, precision="float32"), blob_store).fractions
-    fast = predict_store(replace(network, precision="bfloat16"), blob_store).fractions
+    exact = predict_store(
+        replace(network, recipe=network.recipe.changed("train.precision=float32")), blob_store
+    ).fractions
+    fast = predict_store(
+        replace(network, recipe=network.recipe.changed("train.precision=bfloat16")), blob_store
+    ).fractions
     assert 0 < np.abs(fast - exact).max() < 0.01
 
 

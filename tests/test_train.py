@@ -140,7 +140,7 @@ def test_a_folder_that_exists_is_refused(store, whole):
 
 def test_a_run_cannot_go_on_with_another_store(store, whole, tmp_path):
     state = json.loads((whole.path / "run.json").read_text())
-    state["store"]["digest"] = "another"
+    state["stores"][0]["digest"] = "another"
     (whole.path / "run.json").rename(tmp_path / "kept.json")
     try:
         (whole.path / "run.json").write_text(json.dumps(state))
@@ -152,7 +152,7 @@ def test_a_run_cannot_go_on_with_another_store(store, whole, tmp_path):
 
 def test_fewer_answers_give_a_smaller_network(store, tmp_path):
     run = go(store, tmp_path / "run", settings=("train.epochs=1", "train.batch_size=8", "train.answers=round"))
-    assert run.columns == ("round",)
+    assert run.heads[0].columns == ("round",)
     assert predict_store(run.network(), store, store.rows("test")).columns == ("round",)
 
 

@@ -1,9 +1,9 @@
 """A run is one folder, and the folder alone is enough to predict, to judge or to go on training.
 
     config.toml            the resolved recipe
-    tree.toml              the decision tree
-    run.json               what it was trained on, and on which computer; which answers its network gives
-    seen.parquet           every galaxy that taught or tuned it: id, pixels, split
+    tree.toml              the decision tree of its first head; tree-2.toml … of the others
+    run.json               what it was trained on, and on which computer; which answers each head gives
+    seen.parquet           every galaxy that taught or tuned it: id, the catalogue's word for ids, pixels, split
     metrics.jsonl          one line an epoch
     weights.safetensors    the network at the end of training
     state.safetensors      while training: network, optimiser and position, all of them or none
@@ -12,7 +12,8 @@ Every tensor file carries a digest of its tensors and of its own header, so a fl
 """
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,41 +33,75 @@ from galaxyvotes.models import build
 from galaxyvotes.objectives import Objective
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["Network", "Run"]
+__all__ = ["Head", "Network", "Run"]
 
 FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Network:
-    """A network with what is needed to use it: what its answers mean and which square of an image it wants to see."""
+class Head:
+    """The answers of one tree that a network gives, one output each; a network of several trees has several heads."""
 
-    module: nn.Module
-    objective: Objective
+    tree: DecisionTree
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network with what is needed to use one of its heads, and which square of an image it wants to see."""
+
+    module: nn.Sequential
+    heads: tuple[Head, ...]
     pack: PackSettings
-    precision: str = "auto"
+    recipe: Recipe
+    place: int = 0
+
+    @property
+    def head(self) -> Head:
+        """The head in use."""
+        return self.heads[self.place]
 
     @property
     def tree(self) -> DecisionTree:
         """The tree its answers belong to."""
-        return self.objective.tree
+        return self.head.tree
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The answers it gives, in the order of its output."""
-        return tuple(self.objective.columns)
+        """The answers it gives."""
+        return self.head.columns
+
+    @property
+    def outputs(self) -> slice:
+        """Where its answers stand among the outputs of the module."""
+        start = sum(len(head.columns) for head in self.heads[: self.place])
+        return slice(start, start + len(self.columns))
+
+    @cached_property
+    def objective(self) -> Objective:
+        """What its outputs mean as fractions."""
+        return Objective(self.recipe.train.objective, self.tree, self.columns)
+
+    @property
+    def all_heads(self) -> tuple["Network", ...]:
+        """The same network, once for each of its heads."""
+        return tuple(replace(self, place=place) for place in range(len(self.heads)))
+
+    def answering(self, tree: str | None) -> "Network":
+        """The same network, used for the tree of that name; for its first one if there is no name."""
+        names = [head.tree.name for head in self.heads]
+        if tree is not None and tree not in names:
+            raise ConfigError(f"this network answers the tree {' and '.join(names)}, not {tree!r}")
+        return replace(self, place=0 if tree is None else names.index(tree))
 
     @staticmethod
-    def build(recipe: Recipe, tree: DecisionTree, columns: tuple[str, ...], pack: PackSettings) -> "Network":
+    def build(recipe: Recipe, heads: Sequence[Head], pack: PackSettings) -> "Network":
         """An untrained network, drawn from the recipe's seed."""
         torch.manual_seed(recipe.train.seed)
-        module = build(
-            recipe.model.name,
-            answers=len(columns),
-            size_px=pack.size_px,
-            batch_norm_momentum=recipe.model.batch_norm_momentum,
-        )
-        return Network(module, Objective(recipe.train.objective, tree, columns), pack, recipe.train.precision)
+        module = build(recipe.model, answers=sum(len(head.columns) for head in heads), size_px=pack.size_px)
+        network = Network(module, tuple(heads), pack, recipe)
+        _ = [each.objective for each in network.all_heads]  # refuses an objective that does not fit
+        return network
 
 
 @dataclass(frozen=True)
@@ -76,18 +111,22 @@ class Run:
     path: Path
 
     @staticmethod
-    def create(path: str | Path, recipe: Recipe, tree: DecisionTree, seen: pa.Table, facts: dict[str, Any]) -> "Run":
+    def create(path: str | Path, recipe: Recipe, heads: Sequence[Head], seen: pa.Table, facts: dict[str, Any]) -> "Run":
         """A new folder with everything but weights; one that exists is refused."""
         path = Path(path)
         if path.exists():
             raise ConfigError(f"{path} exists already: continue it with --resume, or name another folder")
         path.mkdir(parents=True)
         write_text(path / "config.toml", recipe.to_toml())
-        write_text(path / "tree.toml", tree.to_toml())
+        for number, head in enumerate(heads, 1):
+            write_text(path / _tree_file(number), head.tree.to_toml())
         with replacing(path / "seen.parquet") as partial:
             pq.write_table(seen, partial)
-        digests = {name: _file_digest(path / name) for name in ("config.toml", "tree.toml", "seen.parquet")}
-        write_text(path / "run.json", json.dumps({"format": FORMAT, **facts, "digests": digests}, indent=2) + "\n")
+        trees = [_tree_file(number) for number in range(1, len(heads) + 1)]
+        digests = {name: _file_digest(path / name) for name in ("config.toml", *trees, "seen.parquet")}
+        columns = [head.columns for head in heads]
+        facts = {"format": FORMAT, **facts, "columns": columns, "digests": digests}
+        write_text(path / "run.json", json.dumps(facts, indent=2) + "\n")
         return Run(path)
 
     @staticmethod
@@ -122,18 +161,17 @@ class Run:
         return Recipe.from_toml((self.path / "config.toml").read_text("utf-8"), str(self.path / "config.toml"))
 
     @cached_property
-    def tree(self) -> DecisionTree:
-        """The decision tree it was trained on."""
-        return DecisionTree.from_toml((self.path / "tree.toml").read_text("utf-8"), str(self.path / "tree.toml"))
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The answers its network gives."""
-        return tuple(self.facts["columns"])
+    def heads(self) -> tuple[Head, ...]:
+        """The trees it was trained on, each with the answers that its network gives."""
+        heads = []
+        for number, columns in enumerate(self.facts["columns"], 1):
+            path = self.path / _tree_file(number)
+            heads.append(Head(DecisionTree.from_toml(path.read_text("utf-8"), str(path)), tuple(columns)))
+        return tuple(heads)
 
     @cached_property
     def seen(self) -> pa.Table:
-        """Every galaxy that taught or tuned it: columns id, pixels (digest), split."""
+        """Every galaxy that taught or tuned it: columns id, id_name, pixels (digest), split."""
         return pq.read_table(self.path / "seen.parquet")
 
     @property
@@ -149,17 +187,21 @@ class Run:
 
     def untrained(self) -> Network:
         """The network as it was before the first step."""
-        return Network.build(self.recipe, self.tree, self.columns, PackSettings(**self.facts["pack"]))
+        return Network.build(self.recipe, self.heads, PackSettings(**self.facts["pack"]))
 
-    def network(self, device: str | torch.device = "cpu") -> Network:
-        """The trained network, in evaluation mode."""
+    def network(self, device: str | torch.device = "cpu", *, tree: str | None = None) -> Network:
+        """The trained network, in evaluation mode, to answer the tree of that name or its first one."""
         if not self.finished:
             raise CheckpointError(f"{self.path} has no weights yet: finish it with galaxyvotes train --resume")
-        network = self.untrained()
+        network = self.untrained().answering(tree)
         tensors, _ = read_tensors(self.path / "weights.safetensors")
         load_state(network.module, tensors, self.path / "weights.safetensors")
         network.module.to(device).eval()
         return network
+
+
+def _tree_file(number: int) -> str:
+    return "tree.toml" if number == 1 else f"tree-{number}.toml"
 
 
 def load_state(module: nn.Module, tensors: dict[str, Tensor], origin: Path) -> None:

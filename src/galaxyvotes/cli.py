@@ -146,9 +146,7 @@ def tree(name: str | None = None, *, out: Path | None = None) -> None:
 
 @app.command
 def train(
-    store: Path,
-    out: Path = Path("run"),
-    *,
+    *paths: Path,
     recipe: str = "paper",
     settings: Settings = (),
     answers: str | None = None,
@@ -156,18 +154,19 @@ def train(
     resume: Annotated[bool, Flag] = False,
     device: str = "auto",
 ) -> None:
-    """Train a network on a store and leave it in a run folder.
+    """Train a network on one or several stores and leave it in a run folder.
 
-    Ctrl-C saves and stops; the same command with --resume goes on to the same end, bit for bit.
+    galaxyvotes train STORE [STORE ...] RUN
+
+    Several stores share one network, which has a head for each of their trees. Ctrl-C saves and
+    stops; the same command with --resume goes on to the same end, bit for bit.
 
     Parameters
     ----------
-    store
-        A packed store.
-    out
-        The run folder to make, or with --resume to go on with.
+    paths
+        The packed stores, and last the run folder to make or, with --resume, to go on with.
     recipe
-        A recipe by name (paper, small) or a .toml file.
+        A recipe by name (paper, small, compact, strong) or a .toml file.
     settings
         Change one setting, e.g. --set train.epochs=10; may be given several times.
     answers
@@ -181,11 +180,13 @@ def train(
     """
     from galaxyvotes.train import train as train_
 
+    if len(paths) < 2:
+        raise ConfigError("train needs a store and the run folder to make: galaxyvotes train STORE [STORE ...] RUN")
     if answers is not None:
         settings = (*settings, f"train.answers={answers}")
     if min_mean_fraction is not None:
         settings = (*settings, f"train.min_mean_fraction={min_mean_fraction}")
-    run = train_(store, out, recipe=recipe, settings=settings, resume=resume, device=device)
+    run = train_(paths[:-1], paths[-1], recipe=recipe, settings=settings, resume=resume, device=device)
     last = run.history[-1]
     _say(f"{run.path}: {last['epoch']} epochs, validation RMSE {last['validation_mse'] ** 0.5:.4f}")
 

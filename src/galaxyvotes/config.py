@@ -52,13 +52,24 @@ class PackSettings:
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """Which network; `batch_norm_momentum` is the weight of the newest batch in the running statistics."""
+    """Which network; `batch_norm_momentum` is the weight of the newest batch in the running statistics.
+
+    `width`, `depth` and `dropout` are those of `compact`.
+    """
 
     name: str = "vgg6"
     batch_norm_momentum: float = 0.01
+    width: int = 32
+    depth: int = 1
+    dropout: float = 0.2
 
     def __post_init__(self) -> None:
-        """Refuse a weight that is none."""
+        """Refuse numbers that no network can have."""
+        if not (8 <= self.width <= 1024 and 1 <= self.depth <= 16 and 0 <= self.dropout < 1):
+            raise ConfigError(
+                f"model.width {self.width}, depth {self.depth}, dropout {self.dropout}:"
+                " expected 8 to 1024, 1 to 16, and from 0 up to 1"
+            )
         if not 0 < self.batch_norm_momentum <= 1:
             raise ConfigError(f"model.batch_norm_momentum is {self.batch_norm_momentum}; it lies above 0, up to 1")
 
@@ -68,19 +79,27 @@ class TrainSettings:
     """How it learns.
 
     `answers` names the only answers to learn (empty: all); `min_mean_fraction` keeps those whose mean fraction over
-    the training galaxies reaches it. `schedule` "cosine" lets the learning rate rise over the first twentieth of
-    the steps and then fall to nothing along half a cosine. `keep` is which epoch's network the run ends with: the
-    last, or the one with the lowest validation loss. `precision` "auto" is bfloat16 where the device multiplies it
-    faster, else float32.
+    the training galaxies reaches it. `balance` says how several stores share a batch: by their number of galaxies to
+    that power. `schedule` "cosine" lets the learning rate rise over the first twentieth of the steps and then fall to
+    nothing along half a cosine. `weight_decay` is AdamW's; at 0 that is Adam. `clip_norm` is the longest gradient a
+    step follows (0: any). With `average` above 0 the run ends with a running mean of the weights, which keeps this
+    share of itself at each step. `patience` ends training after so many epochs without a lower validation loss (0:
+    never). `keep` is which epoch's network the run ends with: the last, or the one with the lowest validation loss.
+    `precision` "auto" is bfloat16 where the device multiplies it faster, else float32.
     """
 
     objective: str = "bce"
     epochs: int = 50
     batch_size: int = 256
+    balance: float = 1.0
     learning_rate: float = 1e-3
     adam_epsilon: float = 1e-7
+    weight_decay: float = 0.0
+    clip_norm: float = 0.0
     schedule: Literal["constant", "cosine"] = "constant"
-    augment: Literal["none", "dihedral"] = "none"
+    average: float = 0.0
+    augment: Literal["none", "dihedral", "sky"] = "none"
+    patience: int = 0
     keep: Literal["last", "best"] = "last"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = 0
@@ -90,14 +109,18 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be trained with."""
-        for name, smallest in (("epochs", 1), ("batch_size", 2), ("seed", 0), ("checkpoint_minutes", 0)):
+        for name, smallest in (("epochs", 1), ("batch_size", 2), ("seed", 0), ("patience", 0),
+                               ("weight_decay", 0), ("clip_norm", 0), ("checkpoint_minutes", 0)):  # fmt: skip
             if not getattr(self, name) >= smallest:
                 raise ConfigError(f"train.{name} is {getattr(self, name)}; the smallest is {smallest}")
         for name in ("learning_rate", "adam_epsilon"):
             if not 0 < getattr(self, name) < 1:
                 raise ConfigError(f"train.{name} is {getattr(self, name)}; it lies between 0 and 1")
-        if not 0 <= self.min_mean_fraction < 1:
-            raise ConfigError(f"train.min_mean_fraction is {self.min_mean_fraction}; it lies in 0–1")
+        for name in ("min_mean_fraction", "average"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"train.{name} is {getattr(self, name)}; it lies in 0–1")
+        if not 0 <= self.balance <= 1:
+            raise ConfigError(f"train.balance is {self.balance}; it lies in 0–1")
 
 
 @dataclass(frozen=True)

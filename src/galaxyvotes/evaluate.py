@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Int
 
 from galaxyvotes.baselines import BASELINES
-from galaxyvotes.checkpoint import Network, Run
+from galaxyvotes.checkpoint import Head, Network, Run
 from galaxyvotes.diagrams import architecture, flowchart
 from galaxyvotes.errors import CheckpointError, DataError
 from galaxyvotes.figures import roc_plot, roc_plots, save
@@ -84,8 +84,8 @@ def evaluate(
     """
     run = run if isinstance(run, Run) else Run.open(run)
     store = store if isinstance(store, Store) else Store.open(store)
-    _refuse_strangers(run, store)
-    rows = _known(store, store.rows(split), run)
+    head = _head(run, store)
+    rows = _known(store, store.rows(split), head)
     if not len(rows):
         raise DataError(f"{store.path} has no galaxy with votes in its {split} split")
     seen = _seen(run, store)
@@ -95,12 +95,12 @@ def evaluate(
             f"{int(seen[rows].sum()):,} of the {len(rows):,} test galaxies of {store.path} taught or tuned {run.path}"
             f" ({examples} …): numbers on them would flatter. Use the store it was trained on, or pass --allow-seen"
         )
-    network = run.network(choose_device(device))
+    network = run.network(choose_device(device), tree=head.tree.name)
     predicted = predict_store(network, store, rows, progress=progress)
-    truth = _truth(store, rows, run)
+    truth = _truth(store, rows, head)
     # To pyright a cached_property is no property, and so a Store no Galaxies.
     others = {
-        name: fit(store, rows, columns=run.columns, seed=seed)  # pyright: ignore[reportArgumentType]
+        name: fit(store, rows, columns=head.columns, seed=seed)  # pyright: ignore[reportArgumentType]
         for name, fit in (BASELINES if baselines else {}).items()
     }
     report = write_report(
@@ -114,7 +114,7 @@ def evaluate(
         images=lambda places: store.images(rows[places]),
         history=run.history,
         leaderboard=store.id_name == CHALLENGE_ID,
-        contaminated=_as_published(run, store, network, seen, seed, resamples) if as_published else None,
+        contaminated=_as_published(store, network, seen, seed, resamples) if as_published else None,
         seed=seed,
         resamples=resamples,
     )
@@ -130,19 +130,22 @@ def draw_figures(
     run = run if isinstance(run, Run) else Run.open(run)
     out = Path(out)
     side = run.facts["pack"]["size_px"]
-    drawn = {"flowchart": flowchart(run.tree), "architecture": architecture(run.untrained().module, (3, side, side))}
+    drawn = {
+        "flowchart": flowchart(run.heads[0].tree),
+        "architecture": architecture(run.untrained().module, (3, side, side)),
+    }
     if store is not None:
         store = store if isinstance(store, Store) else Store.open(store)
-        _refuse_strangers(run, store)
-        rows = _known(store, store.rows("test"), run)
+        head = _head(run, store)
+        rows = _known(store, store.rows("test"), head)
         if _seen(run, store)[rows].any():
             raise DataError(f"{run.path} has seen test galaxies of {store.path}: use the store it was trained on")
-        truth = _truth(store, rows, run)
-        predicted = predict_store(run.network(choose_device(device)), store, rows).fractions
-        drawn["roc"] = roc_plots(truth, predicted, run.tree, columns=run.columns)
-        for place, column in enumerate(run.columns):
+        truth = _truth(store, rows, head)
+        predicted = predict_store(run.network(choose_device(device), tree=head.tree.name), store, rows).fractions
+        drawn["roc"] = roc_plots(truth, predicted, head.tree, columns=head.columns)
+        for place, column in enumerate(head.columns):
             known = ~np.isnan(truth[:, place])
-            text = next(answer.text for answer in run.tree.answers if answer.column == column)
+            text = next(answer.text for answer in head.tree.answers if answer.column == column)
             drawn[f"roc-{column}"] = roc_plot(truth[known, place], predicted[known, place], title=f"{column}: {text}")
     paths = []
     for name, figure in drawn.items():
@@ -151,10 +154,13 @@ def draw_figures(
     return paths
 
 
-def _refuse_strangers(run: Run, store: Store) -> None:
-    if run.tree.questions != store.tree.questions:
+def _head(run: Run, store: Store) -> Head:
+    """The head of a run that answers what a store asks; strangers are refused."""
+    head = next((head for head in run.heads if head.tree.questions == store.tree.questions), None)
+    if head is None:
+        answered = " and ".join(repr(head.tree.name) for head in run.heads)
         raise CheckpointError(
-            f"{run.path} answers the tree {run.tree.name!r}, and {store.path} holds votes on {store.tree.name!r}"
+            f"{run.path} answers the tree {answered}, and {store.path} holds votes on {store.tree.name!r}"
         )
     wanted = run.facts["pack"]
     if wanted != {"crop_px": store.pack.crop_px, "size_px": store.pack.size_px}:
@@ -162,37 +168,46 @@ def _refuse_strangers(run: Run, store: Store) -> None:
             f"{run.path} wants images cropped to {wanted['crop_px']} px and brought to {wanted['size_px']} px;"
             f" {store.path} holds {store.pack.crop_px} and {store.pack.size_px}: pack it again with --crop and --size"
         )
+    return head
 
 
-def _known(store: Store, rows: Int[np.ndarray, " galaxy"], run: Run) -> Int[np.ndarray, " galaxy"]:
-    return rows[~np.isnan(_truth(store, rows, run)).all(axis=1)]
+def _known(store: Store, rows: Int[np.ndarray, " galaxy"], head: Head) -> Int[np.ndarray, " galaxy"]:
+    return rows[~np.isnan(_truth(store, rows, head)).all(axis=1)]
 
 
-def _truth(store: Store, rows: Int[np.ndarray, " galaxy"], run: Run) -> np.ndarray:
-    places = [store.tree.columns.index(column) for column in run.columns]
+def _truth(store: Store, rows: Int[np.ndarray, " galaxy"], head: Head) -> np.ndarray:
+    places = [store.tree.columns.index(column) for column in head.columns]
     return store.fractions[rows][:, places]
 
 
 def _seen(run: Run, store: Store) -> Bool[np.ndarray, " galaxy"]:
     pixels = set(run.seen.column("pixels").to_pylist())
-    same_ids = run.facts["store"]["id_name"] == store.id_name
-    ids = set(run.seen.column("id").to_pylist()) if same_ids else set()
+    seen = zip(run.seen.column("id_name").to_pylist(), run.seen.column("id").to_pylist(), strict=True)
+    ids = {name for id_name, name in seen if id_name == store.id_name}
     return np.array([name in ids or each in pixels for name, each in zip(store.ids, store.pixels, strict=True)], bool)
 
 
 def _as_published(
-    run: Run, store: Store, network: Network, seen: Bool[np.ndarray, " galaxy"], seed: int, resamples: int
+    store: Store, network: Network, seen: Bool[np.ndarray, " galaxy"], seed: int, resamples: int
 ) -> dict[str, Any]:
     """The paper's protocol: AUCs of a second, independent draw from all galaxies; errors of the training galaxies."""
-    everyone = _known(store, np.arange(len(store)), run)
+    everyone = _known(store, np.arange(len(store)), network.head)
     random = np.random.default_rng(seed)
     drawn = np.sort(random.permutation(everyone)[: max(1, round(PUBLISHED_TEST_SHARE * len(everyone)))])
     summary = summarise(
-        _truth(store, drawn, run), predict_store(network, store, drawn), store.tree, seed=seed, resamples=resamples
+        _truth(store, drawn, network.head),
+        predict_store(network, store, drawn),
+        store.tree,
+        seed=seed,
+        resamples=resamples,
     )
-    taught = _known(store, store.rows("train"), run)
+    taught = _known(store, store.rows("train"), network.head)
     of_training = summarise(
-        _truth(store, taught, run), predict_store(network, store, taught), store.tree, seed=seed, resamples=resamples
+        _truth(store, taught, network.head),
+        predict_store(network, store, taught),
+        store.tree,
+        seed=seed,
+        resamples=resamples,
     )
     for name in ("mse", "rmse", "mae", "argmax_accuracy"):
         summary[name] = of_training[name]

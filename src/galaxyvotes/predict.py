@@ -62,7 +62,7 @@ def logits_of(
 ) -> Float32[np.ndarray, "galaxy answer"]:
     """The network's raw output for images that are packed as it wants them."""
     device = next(network.module.parameters()).device
-    half = low_precision(network.precision, device)
+    half = low_precision(network.recipe.train.precision, device)
     result = np.empty((len(images), len(network.columns)), np.float32)
     for start in range(0, len(images), GROUP):
         group = images[start : start + GROUP]
@@ -70,7 +70,7 @@ def logits_of(
         filled[: len(group)] = group
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
             logits = network.module(to_input(torch.from_numpy(filled).to(device)))
-        result[start : start + len(group)] = logits[: len(group)].float().cpu().numpy()
+        result[start : start + len(group)] = logits[: len(group), network.outputs].float().cpu().numpy()
     return result
 
 

@@ -1,12 +1,14 @@
-"""The loop: a store and a recipe become a run.
+"""The loop: stores and a recipe become a run.
 
 Everything random is drawn from the recipe's seed and the position (epoch, step), never from what came before: the
 order of the galaxies from the epoch, augmentation and dropout from the step. So the state that `--resume` needs is
-network, optimiser and position; and a run that was stopped (Ctrl-C, SIGTERM) or killed at any moment ends, resumed,
-bit for bit where it would have ended on the same machine with the same number of threads.
+network, optimiser, averaged network and position; and a run that was stopped (Ctrl-C, SIGTERM) or killed at any moment
+ends, resumed, bit for bit where it would have ended on the same machine with the same number of threads.
 
 Metrics of an epoch are the paper's: loss, MSE and accuracy (argmax over all answers), on the training galaxies as they
-were met during the epoch and on the validation galaxies after it.
+were met during the epoch and on the validation galaxies after it. With several stores, the loss is that of all heads
+together, and MSE and accuracy are those of the first store's head; on validation galaxies, those of each other head
+stand beside them under its tree's name.
 """
 
 import json
@@ -15,27 +17,26 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from hashlib import blake2b
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
-from jaxtyping import Float32, Int, UInt8
-from torch import Tensor
+from jaxtyping import Float, Float32, UInt8
+from torch import Tensor, nn
 
-from galaxyvotes.augment import dihedral
+from galaxyvotes.augment import dihedral, sky
 from galaxyvotes.checkpoint import Network, Run, load_state, pack_facts, read_tensors, write_tensors
 from galaxyvotes.config import Recipe
 from galaxyvotes.errors import CheckpointError, ConfigError, DataError
 from galaxyvotes.files import write_text
 from galaxyvotes.metrics import argmax_accuracy, mse
+from galaxyvotes.mixture import Mixture, seed_of
 from galaxyvotes.models import to_input
 from galaxyvotes.predict import choose_device, low_precision, store_logits
 from galaxyvotes.progress import bar
@@ -45,7 +46,7 @@ __all__ = ["train"]
 
 
 def train(
-    store: Store | str | Path,
+    stores: Store | str | Path | Sequence[Store | str | Path],
     out: str | Path,
     *,
     recipe: str | Path | Recipe = "paper",
@@ -54,79 +55,57 @@ def train(
     device: str = "auto",
     progress: bool = True,
 ) -> Run:
-    """Train a network on the store's training split and leave it in the folder `out`.
+    """Train a network on the training split of one or several stores and leave it in the folder `out`.
 
-    `settings` are changes to the recipe such as `train.epochs=10`. With `resume`, a run that was stopped goes on from
-    its last state with the recipe it began with; a finished one is returned as it is. KeyboardInterrupt after a stop.
+    Several stores share one encoder and have a head for each of their trees; see `galaxyvotes.mixture`. `settings` are
+    changes to the recipe such as `train.epochs=10`. With `resume`, a run that was stopped goes on from its last state
+    with the recipe it began with; a finished one is returned as it is. KeyboardInterrupt after a stop.
     """
-    store = store if isinstance(store, Store) else Store.open(store)
+    named = [stores] if isinstance(stores, Store | str | Path) else stores
+    opened = [each if isinstance(each, Store) else Store.open(each) for each in named]
     if resume and Path(out).exists():
         if settings:
             raise ConfigError("a resumed run keeps its recipe: leave out --set, or start another run")
         run = Run.open(out)
-        if run.facts["store"]["digest"] != store.digest:
+        if [each["digest"] for each in run.facts["stores"]] != [store.digest for store in opened]:
+            before = ", ".join(each["path"] for each in run.facts["stores"])
             raise CheckpointError(
-                f"{run.path} was trained on another store ({run.facts['store']['path']}), not {store.path}"
+                f"{run.path} was trained on another store ({before}), not {', '.join(str(s.path) for s in opened)}"
             )
+        mixture = Mixture.of(opened, run.recipe)
     else:
-        run = _create(store, Path(out), Recipe.load(recipe, settings))
+        if Path(out).exists():
+            raise ConfigError(f"{out} exists already: continue it with --resume, or name another folder")
+        chosen = Recipe.load(recipe, settings)
+        mixture = Mixture.of(opened, chosen)
+        run = _create(mixture, Path(out), chosen)
     if not run.finished:
-        _Training(run, store, choose_device(device)).go(progress=progress)
+        _Training(run, mixture, choose_device(device)).go(progress=progress)
     return run
 
 
-def chosen_columns(store: Store, recipe: Recipe) -> tuple[str, ...]:
-    """The answers to learn: those the recipe names, that enough training galaxies have."""
-    columns = store.tree.columns
-    wanted = recipe.train.answers or columns
-    for column in wanted:
-        if column not in columns:
-            raise ConfigError(f"train.answers names {column!r}, which is no answer of tree {store.tree.name!r}: "
-                              f"{', '.join(columns)}")  # fmt: skip
-    with np.errstate(invalid="ignore"):
-        means = np.nanmean(store.fractions[store.rows("train")], axis=0)
-    floor = recipe.train.min_mean_fraction
-    kept = tuple(c for c, mean in zip(columns, means, strict=True) if c in wanted and mean >= floor)
-    if len(kept) < 1:
-        raise ConfigError(f"no answer has a mean fraction of {floor} or more over the training galaxies; the largest "
-                          f"is {np.nanmax(means):.3f}")  # fmt: skip
-    return kept
-
-
-def _labelled(store: Store, split: str, columns: tuple[str, ...]) -> Int[np.ndarray, " galaxy"]:
-    rows = store.rows(split)
-    places = [store.tree.columns.index(column) for column in columns]
-    return rows[~np.isnan(store.fractions[rows][:, places]).all(axis=1)]
-
-
-def _create(store: Store, out: Path, recipe: Recipe) -> Run:
-    if out.exists():
-        raise ConfigError(f"{out} exists already: continue it with --resume, or name another folder")
-    if not len(store.rows("train")):
-        raise DataError(f"{store.path} has no galaxy with votes in its training split")
-    columns = chosen_columns(store, recipe)
-    Network.build(recipe, store.tree, columns, store.pack)  # a recipe that cannot be built leaves no folder behind
-    parts = {split: _labelled(store, split, columns) for split in ("train", "validation")}
-    for split, rows in parts.items():
-        if not len(rows):
-            raise DataError(f"{store.path} has no galaxy with votes in its {split} split; pack more galaxies")
-    rows = np.concatenate(list(parts.values()))
-    seen = pa.table(
-        {
-            "id": [store.ids[row] for row in rows.tolist()],
-            "pixels": [store.pixels[row] for row in rows.tolist()],
-            "split": np.repeat(list(parts), [len(part) for part in parts.values()]),
-        }
-    )
+def _create(mixture: Mixture, out: Path, recipe: Recipe) -> Run:
+    pack = mixture.stores[0].pack
+    Network.build(recipe, mixture.heads, pack)  # a recipe that cannot be built leaves no folder behind
+    _ = mixture.quotas
     facts = {
         "galaxyvotes": version("galaxyvotes"),
         "torch": torch.__version__,
-        "columns": columns,
-        "pack": pack_facts(store.pack),
-        "store": {"path": store.path.name, "digest": store.digest, "galaxies": len(store), "id_name": store.id_name},
-        "galaxies": {split: len(part) for split, part in parts.items()},
+        "pack": pack_facts(pack),
+        "stores": [
+            {
+                "path": store.path.name,
+                "digest": store.digest,
+                "galaxies": len(store),
+                "id_name": store.id_name,
+                "train": len(train_),
+                "validation": len(validation),
+            }
+            for store, train_, validation in zip(mixture.stores, mixture.train, mixture.validation, strict=True)
+        ],
+        "left_out": mixture.left_out,
     }
-    return Run.create(out, recipe, store.tree, seen, facts)
+    return Run.create(out, recipe, mixture.heads, mixture.seen(), facts)
 
 
 @dataclass
@@ -136,6 +115,7 @@ class _Position:
     epoch: int = 0
     step: int = 0
     loss: float = 0.0
+    met: int = 0
     squared: float = 0.0
     known: int = 0
     correct: int = 0
@@ -146,41 +126,42 @@ class _Position:
 
 
 class _Training:
-    """One run in progress. Its state is what `_save` writes: network, optimiser, best network, position."""
+    """One run in progress. Its state is what `_save` writes: network, optimiser, averages, best network, position."""
 
-    def __init__(self, run: Run, store: Store, device: torch.device) -> None:
-        self.run, self.store, self.device = run, store, device
-        self.settings = run.recipe.train
+    def __init__(self, run: Run, mixture: Mixture, device: torch.device) -> None:
+        self.run, self.mixture, self.device = run, mixture, device
+        self.settings = settings = run.recipe.train
         self.network = run.untrained()
         self.module = self.network.module.to(device)
-        self.optimiser = torch.optim.Adam(
-            self.module.parameters(), lr=self.settings.learning_rate, eps=self.settings.adam_epsilon, fused=True
-        )
+        if settings.weight_decay:
+            self.optimiser = torch.optim.AdamW(
+                _decayed(self.module, settings.weight_decay),
+                settings.learning_rate,
+                eps=settings.adam_epsilon,
+                fused=True,
+            )
+        else:
+            self.optimiser = torch.optim.Adam(
+                self.module.parameters(), settings.learning_rate, eps=settings.adam_epsilon, fused=True
+            )
+        self.averaged = replace(self.network, module=deepcopy(self.module)) if settings.average else self.network
         self.position = _Position()
         self.best: dict[str, Tensor] = {}
-        seen = run.seen.to_pydict()
-        index = {name: row for row, name in enumerate(store.ids)}
-        rows = np.array([index[name] for name in seen["id"]], np.int64)
-        split = np.array(seen["split"])
-        self.rows = {name: rows[split == name] for name in ("train", "validation")}
-        places = [run.tree.columns.index(column) for column in run.columns]
-        self.truth = np.ascontiguousarray(store.fractions[:, places])
-        self.low_precision = low_precision(self.settings.precision, device)
+        self.low_precision = low_precision(settings.precision, device)
         state = run.path / "state.safetensors"
         if state.is_file():
             self._load(state)
 
     def go(self, *, progress: bool) -> None:
         """Train to the end, or save and raise KeyboardInterrupt when asked to stop."""
-        steps = math.ceil(len(self.rows["train"]) / self.settings.batch_size)
+        steps = self.mixture.steps
         saved = time.monotonic()
         with _stop_signal() as stop, bar(show=progress) as shown:
             task = shown.add_task("training", total=self.settings.epochs * steps)
-            while self.position.epoch < self.settings.epochs:
-                order = self._order(self.position.epoch)
+            while self.position.epoch < self.settings.epochs and not self._given_up:
                 shown.update(task, description=f"epoch {self.position.epoch + 1}/{self.settings.epochs}")
                 began = time.monotonic()
-                for images, truth in self._batches(order, self.position.step):
+                for images, truth in self.mixture.batches(self.position.epoch, self.position.step):
                     self._step(images, truth)
                     shown.update(task, completed=self.position.epoch * steps + self.position.step)
                     if stop.is_set() or time.monotonic() - saved > self.settings.checkpoint_minutes * 60:
@@ -197,96 +178,124 @@ class _Training:
                 if self.position.epoch < self.settings.epochs and time.monotonic() - saved > 10:
                     self._save()
                     saved = time.monotonic()
-        final = self.best if self.settings.keep == "best" else self.module.state_dict()
-        write_tensors(self.run.path / "weights.safetensors", dict(final), {"epochs": self.settings.epochs})
+        final = self.best if self.settings.keep == "best" else self.averaged.module.state_dict()
+        write_tensors(self.run.path / "weights.safetensors", dict(final), {"epochs": self.position.epoch})
         (self.run.path / "state.safetensors").unlink(missing_ok=True)
 
-    def _order(self, epoch: int) -> Int[np.ndarray, " galaxy"]:
-        generator = torch.Generator().manual_seed(_seed(self.settings.seed, epoch, 0))
-        return self.rows["train"][torch.randperm(len(self.rows["train"]), generator=generator).numpy()]
-
-    def _batches(
-        self, order: Int[np.ndarray, " galaxy"], first: int
-    ) -> Iterator[tuple[UInt8[np.ndarray, "galaxy side side 3"], Float32[np.ndarray, "galaxy answer"]]]:
-        """Batches from step `first` on; the next one is read while one is being learned from."""
-        size = self.settings.batch_size
-        parts = [order[start : start + size] for start in range(first * size, len(order), size)]
-        with ThreadPoolExecutor(1) as reader:
-            ahead = reader.submit(self.store.images, parts[0]) if parts else None
-            for number, part in enumerate(parts):
-                assert ahead is not None
-                images = ahead.result()
-                if number + 1 < len(parts):
-                    ahead = reader.submit(self.store.images, parts[number + 1])
-                yield images, self.truth[part]
+    @property
+    def _given_up(self) -> bool:
+        losses = [row["validation_loss"] for row in self.position.history]
+        return 0 < self.settings.patience <= len(losses) - 1 - losses.index(min(losses)) if losses else False
 
     def _step(
-        self, images: UInt8[np.ndarray, "galaxy side side 3"], truth: Float32[np.ndarray, "galaxy answer"]
+        self, images: UInt8[np.ndarray, "galaxy side side 3"], truth: Float32[np.ndarray, "galaxy output"]
     ) -> None:
         at, settings = self.position, self.settings
-        seed = _seed(settings.seed, at.epoch, at.step + 1)
+        seed = seed_of(settings.seed, at.epoch, at.step + 1)
         torch.manual_seed(seed)
         pixels = torch.from_numpy(images).to(self.device)
         wanted = torch.from_numpy(truth).to(self.device)
         if settings.augment == "dihedral":
             pixels = dihedral(pixels, torch.Generator().manual_seed(seed))
+        seen = to_input(pixels)
+        if settings.augment == "sky":
+            seen = sky(seen, torch.Generator().manual_seed(seed))
         self.module.train()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.low_precision):
-            logits = self.module(to_input(pixels))
+            logits = self.module(seen)
         logits = logits.float()
-        costs = self.network.objective.loss(logits, wanted)
+        costs = self._costs(logits, wanted)
         for group in self.optimiser.param_groups:
             group["lr"] = self._learning_rate()
         self.optimiser.zero_grad(set_to_none=True)
         costs.mean().backward()
+        if settings.clip_norm:
+            torch.nn.utils.clip_grad_norm_(self.module.parameters(), settings.clip_norm)
         self.optimiser.step()
         at.step += 1
+        self._average()
         loss = float(costs.detach().sum())
         self._refuse_divergence(math.isfinite(loss))
-        predicted = self.network.objective.fractions(logits.detach())
+        predicted = self.network.objective.fractions(logits.detach()[:, self.network.outputs])
+        wanted = wanted[:, self.network.outputs]
         known = ~wanted.isnan()
         at.loss += loss
+        at.met += len(images)
         at.squared += float(((predicted - wanted.nan_to_num()).square() * known).sum())
         at.known += int(known.sum())
         whole = known.all(dim=1)
         at.correct += int((predicted[whole].argmax(dim=1) == wanted[whole].argmax(dim=1)).sum())
         at.compared += int(whole.sum())
 
+    def _costs(
+        self, logits: Float[Tensor, "galaxy output"], truth: Float[Tensor, "galaxy output"]
+    ) -> Float[Tensor, " galaxy"]:
+        """What each galaxy costs all heads together."""
+        return torch.stack(
+            [head.objective.loss(logits[:, head.outputs], truth[:, head.outputs]) for head in self.network.all_heads]
+        ).sum(dim=0)
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Let the averaged network follow; quickly at first, so that it soon forgets how the network began."""
+        if not self.settings.average:
+            return
+        done = self.position.epoch * self.mixture.steps + self.position.step
+        keep = min(self.settings.average, done / (done + 10))
+        mean, now = self.averaged.module.state_dict(), self.module.state_dict()
+        for name, tensor in mean.items():
+            if tensor.is_floating_point():
+                tensor.lerp_(now[name], 1 - keep)
+            else:
+                tensor.copy_(now[name])
+
     def _end_epoch(self) -> dict[str, Any]:
         at = self.position
-        rows = self.rows["validation"]
-        logits = torch.from_numpy(store_logits(self.network, self.store, rows))
-        self._refuse_divergence(bool(logits.isfinite().all()))
-        truth = self.truth[rows]
-        predicted = self.network.objective.fractions(logits).numpy()
-        validation_loss = float(self.network.objective.loss(logits, torch.from_numpy(truth)).mean())
-        row = {
+        row: dict[str, Any] = {
             "epoch": at.epoch + 1,
-            "loss": at.loss / len(self.rows["train"]),
+            "loss": at.loss / at.met,
             "mse": at.squared / max(at.known, 1),
             "accuracy": at.correct / at.compared if at.compared else None,
-            "validation_loss": validation_loss,
-            "validation_mse": mse(truth, predicted),
-            "validation_accuracy": argmax_accuracy(truth, predicted),
+            **self._validate(),
             "seconds": round(at.seconds, 3),
         }
         row = {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
         history = [*at.history, row]
         best = at.best_loss
-        if self.settings.keep == "best" and validation_loss < best:
-            best = validation_loss
-            self.best = {name: tensor.detach().cpu().clone() for name, tensor in self.module.state_dict().items()}
+        if self.settings.keep == "best" and row["validation_loss"] < best:
+            best = row["validation_loss"]
+            state = self.averaged.module.state_dict()
+            self.best = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
         self.position = _Position(epoch=at.epoch + 1, history=history, best_loss=best)
         lines = "".join(json.dumps(each) + "\n" for each in history)
         write_text(self.run.path / "metrics.jsonl", lines)
+        return row
+
+    def _validate(self) -> dict[str, float]:
+        """Loss of all validation galaxies, and MSE and accuracy of each head on its own."""
+        row: dict[str, float] = {"validation_loss": 0.0}
+        for head in self.averaged.all_heads:
+            logits, truth = [], []
+            for place, (store, rows) in enumerate(zip(self.mixture.stores, self.mixture.validation, strict=True)):
+                if self.mixture.head_of(store).tree.questions == head.tree.questions:
+                    logits.append(torch.from_numpy(store_logits(head, store, rows)))
+                    truth.append(self.mixture.truth(place, rows)[:, head.outputs])
+            found, known = torch.cat(logits), np.concatenate(truth)
+            self._refuse_divergence(bool(found.isfinite().all()))
+            predicted = head.objective.fractions(found).numpy()
+            row["validation_loss"] += float(head.objective.loss(found, torch.from_numpy(known)).mean())
+            name = "validation_{}" if head.place == 0 else f"{head.tree.name}_validation_{{}}"
+            row |= {
+                name.format("mse"): mse(known, predicted),
+                name.format("accuracy"): argmax_accuracy(known, predicted),
+            }
         return row
 
     def _learning_rate(self) -> float:
         """The rate of this step, from the recipe and the position alone."""
         if self.settings.schedule == "constant":
             return self.settings.learning_rate
-        steps = math.ceil(len(self.rows["train"]) / self.settings.batch_size)
-        done = (self.position.epoch + (self.position.step + 0.5) / steps) / self.settings.epochs
+        done = (self.position.epoch + (self.position.step + 0.5) / self.mixture.steps) / self.settings.epochs
         return self.settings.learning_rate * min(done / 0.05, 0.5 + 0.5 * math.cos(math.pi * done))
 
     def _refuse_divergence(self, finite: bool) -> None:
@@ -299,19 +308,24 @@ class _Training:
     def _save(self) -> None:
         tensors = {f"network.{name}": tensor for name, tensor in self.module.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
-        for (name, _), state in zip(self.module.named_parameters(), self.optimiser.state.values(), strict=False):
+        if self.settings.average:
+            tensors |= {f"averaged.{name}": tensor for name, tensor in self.averaged.module.state_dict().items()}
+        for name, parameter in self.module.named_parameters():
+            state = self.optimiser.state.get(parameter, {})
             tensors |= {f"optimiser.{key}.{name}": value for key, value in state.items()}
         position = {**asdict(self.position), "threads": torch.get_num_threads()}
         write_tensors(self.run.path / "state.safetensors", tensors, position)
 
     def _load(self, path: Path) -> None:
         tensors, position = read_tensors(path)
-        parts: dict[str, dict[str, Tensor]] = {"network": {}, "best": {}, "optimiser": {}}
+        parts: dict[str, dict[str, Tensor]] = {"network": {}, "best": {}, "averaged": {}, "optimiser": {}}
         for name, tensor in tensors.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = tensor
         load_state(self.module, parts["network"], path)
         self.best = parts["best"]
+        if self.settings.average:
+            load_state(self.averaged.module, parts["averaged"], path)
         for name, parameter in self.module.named_parameters():
             saved = {key: parts["optimiser"].get(f"{key}.{name}") for key in ("step", "exp_avg", "exp_avg_sq")}
             self.optimiser.state[parameter] = {
@@ -328,6 +342,15 @@ class _Training:
                 stacklevel=3,
             )
         self.position = _Position(**position)
+
+
+def _decayed(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices decay; biases and the scales of batch norms do not."""
+    parameters = list(module.parameters())
+    return [
+        {"params": [each for each in parameters if each.dim() > 1], "weight_decay": weight_decay},
+        {"params": [each for each in parameters if each.dim() <= 1], "weight_decay": 0.0},
+    ]
 
 
 @contextmanager
@@ -349,11 +372,6 @@ def _stop_signal() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _seed(*parts: int) -> int:
-    """One 63-bit seed from a few numbers, so that no two positions share their random numbers."""
-    return int.from_bytes(blake2b(repr(parts).encode(), digest_size=8).digest()) >> 1
 
 
 def _told(row: dict[str, Any]) -> str:

@@ -1,0 +1,210 @@
+"""Several stores as one stream of batches: which galaxies teach, with which votes, in what order.
+
+Each catalogue speaks its own tree: 37 fractions of a few hundred galaxies, five classes of many, another campaign's
+columns. A network has one head a tree, and every batch holds galaxies of every store, so all of them teach one encoder.
+An answer that a store does not know is NaN and costs nothing.
+
+A galaxy may stand in several stores. Whichever of them keeps it for validation or testing keeps it from all of them:
+it teaches nobody, and a test galaxy tunes nobody either. The same galaxy is one with the same pixels, or the same id in
+a catalogue that calls its ids alike.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+import pyarrow as pa
+import torch
+from jaxtyping import Float32, Int, UInt8
+
+from galaxyvotes.checkpoint import Head
+from galaxyvotes.config import Recipe, TrainSettings
+from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.store import Store
+
+__all__ = ["Mixture", "seed_of"]
+
+Rows = Int[np.ndarray, "_"]  # of any one store
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Stores to learn from together, the heads they speak to, and each store's galaxies that teach and that tune."""
+
+    stores: tuple[Store, ...]
+    heads: tuple[Head, ...]
+    train: tuple[Rows, ...]
+    validation: tuple[Rows, ...]
+    left_out: int
+    settings: TrainSettings
+
+    @staticmethod
+    def of(stores: Sequence[Store], recipe: Recipe) -> "Mixture":
+        """All galaxies of these stores that may teach or tune; DataError where nothing can be learned from a store."""
+        stores = tuple(stores)
+        _refuse_unlike(stores)
+        heads: list[Head] = []
+        for store in stores:
+            columns = _chosen_columns(store, recipe.train)
+            known = next((head for head in heads if head.tree.questions == store.tree.questions), None)
+            if known is None and any(head.tree.name == store.tree.name for head in heads):
+                raise ConfigError(
+                    f"{store.path}: another store has another tree {store.tree.name!r}; rename one of them"
+                )
+            if known is None:
+                heads.append(Head(store.tree, columns))
+        held, tested = (_names(stores, splits) for splits in (("validation", "test"), ("test",)))
+        parts: dict[str, list[Rows]] = {"train": [], "validation": []}
+        left_out = 0
+        for store in stores:
+            for split, kept_apart in (("train", held), ("validation", tested)):
+                rows = _labelled(store, split, _head_of(heads, store).columns)
+                apart = np.array([bool(_keys(store, row) & kept_apart) for row in rows.tolist()], bool)
+                left_out += int(apart.sum())
+                parts[split].append(rows[~apart])
+                if not (~apart).any():
+                    raise DataError(f"{store.path} has no galaxy with votes in its {split} split; pack more galaxies")
+        return Mixture(stores, tuple(heads), tuple(parts["train"]), tuple(parts["validation"]), left_out, recipe.train)
+
+    def head_of(self, store: Store) -> Head:
+        """The head that a store speaks to."""
+        return _head_of(self.heads, store)
+
+    def seen(self) -> pa.Table:
+        """Every galaxy that teaches or tunes: its id, what its catalogue calls ids, the digest of its pixels, split."""
+        rows = [
+            {"id": store.ids[row], "id_name": store.id_name, "pixels": store.pixels[row], "split": split}
+            for split, parts in (("train", self.train), ("validation", self.validation))
+            for store, part in zip(self.stores, parts, strict=True)
+            for row in part.tolist()
+        ]
+        return pa.Table.from_pylist(rows)
+
+    @property
+    def quotas(self) -> tuple[int, ...]:
+        """How many galaxies of each store stand in a batch.
+
+        Shares go with the number of training galaxies to the power of `balance`: 1 as they come, 0 the same of each.
+        """
+        weights = [len(rows) ** self.settings.balance for rows in self.train]
+        shares = [max(1, round(self.settings.batch_size * weight / sum(weights))) for weight in weights]
+        largest = max(range(len(shares)), key=lambda place: (len(self.train[place]), -place))
+        shares[largest] = self.settings.batch_size - (sum(shares) - shares[largest])
+        if shares[largest] < 1:
+            raise ConfigError(
+                f"train.batch_size is {self.settings.batch_size}; {len(shares)} stores want {2 * len(shares)} or more"
+            )
+        return tuple(shares)
+
+    @property
+    def steps(self) -> int:
+        """Batches of an epoch, which goes once through the store that needs most of them; the others begin again."""
+        if len(self.stores) == 1:
+            return math.ceil(len(self.train[0]) / self.settings.batch_size)
+        largest = max(range(len(self.train)), key=lambda place: len(self.train[place]))
+        return math.ceil(len(self.train[largest]) / self.quotas[largest])
+
+    def batches(
+        self, epoch: int, first: int
+    ) -> Iterator[tuple[UInt8[np.ndarray, "galaxy side side 3"], Float32[np.ndarray, "galaxy output"]]]:
+        """Batches of an epoch from step `first` on; the next one is read while one is being learned from."""
+        orders = [self._order(place, epoch) for place in range(len(self.stores))]
+
+        def read(step: int) -> tuple[UInt8[np.ndarray, "galaxy side side 3"], Float32[np.ndarray, "galaxy output"]]:
+            parts = [order[step * quota : (step + 1) * quota] for order, quota in zip(orders, self.quotas, strict=True)]
+            images = [store.images(rows) for store, rows in zip(self.stores, parts, strict=True)]
+            truth = [self.truth(place, rows) for place, rows in enumerate(parts)]
+            return np.concatenate(images), np.concatenate(truth)
+
+        with ThreadPoolExecutor(1) as reader:
+            ahead = reader.submit(read, first) if first < self.steps else None
+            for step in range(first, self.steps):
+                assert ahead is not None
+                batch = ahead.result()
+                if step + 1 < self.steps:
+                    ahead = reader.submit(read, step + 1)
+                yield batch
+
+    def truth(self, place: int, rows: Rows) -> Float32[np.ndarray, "galaxy output"]:
+        """What volunteers said of these galaxies of a store, for every output of the network; NaN where not known."""
+        store, width = self.stores[place], sum(len(head.columns) for head in self.heads)
+        truth = np.full((len(rows), width), np.nan, np.float32)
+        start = 0
+        for head in self.heads:
+            if head is self.head_of(store):
+                places = [store.tree.columns.index(column) for column in head.columns]
+                truth[:, start : start + len(places)] = store.fractions[rows][:, places]
+            start += len(head.columns)
+        return truth
+
+    def _order(self, place: int, epoch: int) -> Rows:
+        """The galaxies of a store in the order of an epoch, as often as its batches want them."""
+        rows, wanted = self.train[place], self.steps * self.quotas[place]
+        if len(self.stores) == 1:
+            wanted = len(rows)
+        parts = []
+        for turn in range(math.ceil(wanted / len(rows))):
+            position = (epoch, 0) if place == turn == 0 else (epoch, 0, place, turn)
+            generator = torch.Generator().manual_seed(seed_of(self.settings.seed, *position))
+            parts.append(rows[torch.randperm(len(rows), generator=generator).numpy()])
+        return np.concatenate(parts)[:wanted]
+
+
+def seed_of(*parts: int) -> int:
+    """One 63-bit seed from a few numbers, so that no two positions share their random numbers."""
+    return int.from_bytes(blake2b(repr(parts).encode(), digest_size=8).digest()) >> 1
+
+
+def _refuse_unlike(stores: tuple[Store, ...]) -> None:
+    if not stores:
+        raise ConfigError("there is no store to learn from")
+    for store in stores:
+        if store.pack != stores[0].pack:
+            raise ConfigError(
+                f"{store.path} holds images of crop {store.pack.crop_px}, size {store.pack.size_px} px, and"
+                f" {stores[0].path} of {stores[0].pack.crop_px}, {stores[0].pack.size_px}: pack them alike"
+            )
+
+
+def _head_of(heads: Sequence[Head], store: Store) -> Head:
+    return next(head for head in heads if head.tree.questions == store.tree.questions)
+
+
+def _chosen_columns(store: Store, settings: TrainSettings) -> tuple[str, ...]:
+    """The answers to learn: those the recipe names, that enough training galaxies have."""
+    if not len(store.rows("train")):
+        raise DataError(f"{store.path} has no galaxy with votes in its training split")
+    columns = store.tree.columns
+    wanted = settings.answers or columns
+    for column in wanted:
+        if column not in columns:
+            raise ConfigError(f"train.answers names {column!r}, which is no answer of tree {store.tree.name!r}: "
+                              f"{', '.join(columns)}")  # fmt: skip
+    with np.errstate(invalid="ignore"):
+        means = np.nanmean(store.fractions[store.rows("train")], axis=0)
+    floor = settings.min_mean_fraction
+    kept = tuple(c for c, mean in zip(columns, means, strict=True) if c in wanted and (floor == 0 or mean >= floor))
+    if len(kept) < 1:
+        raise ConfigError(f"no answer has a mean fraction of {floor} or more over the training galaxies; the largest "
+                          f"is {np.nanmax(means):.3f}")  # fmt: skip
+    return kept
+
+
+def _labelled(store: Store, split: str, columns: tuple[str, ...]) -> Rows:
+    rows = store.rows(split)
+    places = [store.tree.columns.index(column) for column in columns]
+    return rows[~np.isnan(store.fractions[rows][:, places]).all(axis=1)]
+
+
+def _keys(store: Store, row: int) -> set[bytes | tuple[str, str]]:
+    """What a galaxy is known by."""
+    return {store.pixels[row], (store.id_name, store.ids[row])}
+
+
+def _names(stores: tuple[Store, ...], splits: tuple[str, ...]) -> set[bytes | tuple[str, str]]:
+    return {
+        key for store in stores for split in splits for row in store.rows(split).tolist() for key in _keys(store, row)
+    }
