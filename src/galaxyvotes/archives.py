@@ -13,7 +13,7 @@ import os
 import posixpath
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import FileIO
@@ -226,7 +226,7 @@ def _walk(folder: Path, root: Path, prefix: str = "") -> Iterator[str]:
 
 
 @contextmanager
-def _naming(name: str) -> Iterator[None]:
+def _naming(name: str) -> Generator[None]:
     """Make an error say which file it is about."""
     try:
         yield
