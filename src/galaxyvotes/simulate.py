@@ -191,7 +191,7 @@ def _disc(rng: np.random.Generator) -> dict[str, Any]:
 
 def _choose(shares: dict[Any, float], rng: np.random.Generator) -> Any:
     edges = np.cumsum(list(shares.values()))
-    return list(shares)[int(np.searchsorted(edges, rng.random() * edges[-1]))]
+    return list(shares)[int(np.searchsorted(edges, float(rng.random() * edges[-1])))]
 
 
 # --- picture ---------------------------------------------------------------------------------------------------------

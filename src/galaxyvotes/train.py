@@ -142,7 +142,7 @@ class _Position:
     compared: int = 0
     seconds: float = 0.0
     best_loss: float = math.inf
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
 
 class _Training:
