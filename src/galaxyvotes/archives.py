@@ -13,7 +13,7 @@ import os
 import posixpath
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import FileIO
@@ -43,12 +43,12 @@ _HIDDEN = re.compile(r"(?:^|/)(?:\.[^/]|__MACOSX/)")
 class Member:
     """One file of a source; `read()` gives its bytes, in any thread, until the source is closed.
 
-    `entry` is its path inside its folder or innermost zip, as a table may name it.
+    `entry` is its path inside its folder or innermost zip, as a table may name it; `line` is its line in that zip.
     """
 
     entry: str
     _place: "_Folder | _Packed"
-    _line: Line | None = None
+    line: Line | None = None
 
     @property
     def name(self) -> str:
@@ -68,12 +68,12 @@ class Member:
     @property
     def has_checksum(self) -> bool:
         """Whether `read` has checked its bytes: those in a zip, not those in a folder."""
-        return self._line is not None
+        return self.line is not None
 
     @property
     def order_key(self) -> tuple[int, int]:
         """Where its bytes lie: read many files in this order."""
-        return self._place.number, self._line.offset if self._line else 0
+        return self._place.number, self.line.offset if self.line else 0
 
     def read(self) -> bytes:
         """The whole file, unpacked and checked; a DataError names the archive and the entry."""
@@ -188,12 +188,12 @@ class _Packed(NamedTuple):
     archive: Zip
 
     def read(self, member: Member) -> bytes:
-        assert member._line is not None
-        return self.archive.read(member._line)
+        assert member.line is not None
+        return self.archive.read(member.line)
 
     def open(self, member: Member) -> Zip:
-        assert member._line is not None
-        return self.archive.open(member._line)
+        assert member.line is not None
+        return self.archive.open(member.line)
 
 
 def _split(path: str) -> tuple[str, str]:
@@ -226,7 +226,7 @@ def _walk(folder: Path, root: Path, prefix: str = "") -> Iterator[str]:
 
 
 @contextmanager
-def _naming(name: str) -> Iterator[None]:
+def _naming(name: str) -> Generator[None]:
     """Make an error say which file it is about."""
     try:
         yield

@@ -19,7 +19,7 @@ Statistics 29, 1189, in scikit-learn's histogram version (Ke et al. 2017, NIPS).
 import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
@@ -121,7 +121,7 @@ def central_pixel(
     member = cluster.ravel()[: len(training)] == np.arange(len(clusters))[:, None]
     known = ~np.isnan(fractions)
     votes = np.where(known, fractions, 0)
-    counts = member.astype(np.float64) @ known
+    counts: np.ndarray = member.astype(np.float64) @ known
     means = np.divide(member.astype(np.float64) @ votes, counts, out=np.zeros(counts.shape), where=counts > 0)
     means = np.where(counts > 0, means, np.nanmean(fractions, axis=0, dtype=np.float64))
     return _predictions(store, rows, names, means[cluster.ravel()[len(training) :]])
@@ -144,7 +144,7 @@ def boosted_trees(
         known = ~np.isnan(votes)
         if not len(wanted) or np.ptp(votes[known]) == 0:
             return np.full(len(wanted), votes[known][0])
-        trees = HistGradientBoostingRegressor(
+        trees: Any = HistGradientBoostingRegressor(
             learning_rate=0.1,
             max_iter=100,
             max_leaf_nodes=16,
@@ -207,7 +207,7 @@ def _predictions(
     store: Galaxies, rows: Int[np.ndarray, " row"], names: tuple[str, ...], fractions: Float[np.ndarray, "row answer"]
 ) -> Predictions:
     ids = store.ids
-    return Predictions(tuple(ids[row] for row in rows), names, fractions.astype(np.float32))
+    return Predictions(tuple(ids[int(row)] for row in rows), names, fractions.astype(np.float32))
 
 
 def _of_images(

@@ -10,7 +10,7 @@ Nothing right of here knows about Kaggle, Galaxy Zoo or file layouts. What belon
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -80,7 +80,7 @@ def open_catalog(
     classes: str | None = None,
     id_column: str | None = None,
     unlabelled: bool = False,
-) -> Iterator[Catalog]:
+) -> Generator[Catalog]:
     """The catalog of some folders, archives and tables, open for reading while the context lasts.
 
     `table` names the table of votes where several fit; `tree` the decision tree (a name or a file); `votes` the kind

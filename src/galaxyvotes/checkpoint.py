@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 import torch
 import xxhash
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor, nn
 
 from galaxyvotes.config import PackSettings, Recipe
@@ -225,8 +225,10 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, An
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and their note; damage is a CheckpointError."""
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("galaxyvotes", "{}"))
+        opened: Any = safe_open(path, framework="pt")
+        with opened as file:
+            notes: dict[str, str] = file.metadata() or {}
+            header = json.loads(notes.get("galaxyvotes", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         found, note, digest = int(header["format"]), str(header["note"]), header["digest"]
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, cast, get_args, get_origin
 
 import tomlkit
 
@@ -190,7 +190,7 @@ def _merge(settings: Any, data: dict[str, Any], origin: str, prefix: str = "") -
         if is_dataclass(current):
             if not isinstance(value, dict):
                 raise ConfigError(f"{origin}: {prefix}{key} is a section of settings, not a value")
-            changes[key] = _merge(current, value, origin, f"{prefix}{key}.")
+            changes[key] = _merge(current, cast("dict[str, Any]", value), origin, f"{prefix}{key}.")
         else:
             changes[key] = _coerce(known[key].type, value, f"{origin}: {prefix}{key}")
     try:
@@ -214,9 +214,10 @@ def _coerce(kind: Any, value: Any, where: str) -> Any:
     if get_origin(kind) is tuple:
         if isinstance(value, str):
             value = [part.strip() for part in value.split(",") if part.strip()]
-        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        items: Sequence[Any] = value
+        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in items):
             raise ConfigError(f"{where} is {value!r}; expected a list of names")
-        return tuple(value)
+        return tuple(items)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -67,7 +67,8 @@ def flowchart(tree: DecisionTree) -> Figure:
     names = [question.name for question in tree.questions]
     links = [(i, names.index(after)) for i, card in enumerate(cards) for _, _, after in card.exits if after]
     back = leads_back(len(cards), links)
-    edges, ends = [], []
+    edges: list[Edge] = []
+    ends: list[tuple[int, float, str]] = []
     for i, card in enumerate(cards):
         for first, last, after in card.exits:
             port = (card.cell_x(first) + card.cell_x(last)) / 2
@@ -150,7 +151,7 @@ def _arrow(
         at = to
     points.append((at, tops[layout.layers[edge.target]]))
     codes.append(Curve.LINETO)
-    style = {"arrowstyle": "-|>,head_length=5,head_width=2.4", "shrinkA": 0, "shrinkB": 0}
+    style: dict[str, Any] = {"arrowstyle": "-|>,head_length=5,head_width=2.4", "shrinkA": 0, "shrinkB": 0}
     axes.add_patch(FancyArrowPatch(path=Curve(points, codes), color=MUTED, lw=1.1, zorder=1, **style))
 
 
@@ -201,7 +202,8 @@ def architecture(network: nn.Module, input_shape: tuple[int, int, int]) -> Figur
     spare = [kind for kind in kinds if kind not in _COLOURS]
     colours = {"input": RULE} | _COLOURS | {kind: _OTHERS[i % len(_OTHERS)] for i, kind in enumerate(spare)}
     side = max((max(layer.shape[1:]) for block in blocks for layer in block if len(layer.shape) > 1), default=1)
-    places, x, row = [], 0.0, 0
+    places: list[tuple[float, int, float]] = []
+    x, row = 0.0, 0
     for block in blocks:
         width = max(_block_size(block, side)[0], *(text_width(words, 7.5) for words in _caption(block[0]))) + 0.28
         if x + width > _ROW_INCHES:
@@ -237,7 +239,7 @@ def _layers(network: nn.Module, input_shape: tuple[int, int, int]) -> list[_Laye
     counted: set[int] = set()
 
     def record(module: nn.Module, _: Any, output: Any) -> None:
-        first = output[0] if isinstance(output, (tuple, list)) else output
+        first = cast("Sequence[Any]", output)[0] if isinstance(output, (tuple, list)) else output
         shape = tuple(first.shape[1:]) if isinstance(first, Tensor) else ()
         mine = [p for p in module.parameters() if p.requires_grad and id(p) not in counted]
         counted.update(id(p) for p in mine)
@@ -259,7 +261,7 @@ def _layers(network: nn.Module, input_shape: tuple[int, int, int]) -> list[_Laye
 
 def _setting(module: nn.Module) -> str:
     """The one setting worth a word: the size of a kernel."""
-    size = getattr(module, "kernel_size", None)
+    size: int | tuple[int, ...] | None = getattr(module, "kernel_size", None)
     return "" if size is None else "×".join(map(str, size if isinstance(size, tuple) else (size, size)))
 
 
@@ -337,7 +339,7 @@ def _text(
     align: Literal["left", "center"] = "center",
     weight: str = "normal",
 ) -> None:
-    style = {"fontsize": size, "color": color, "ha": align, "va": "center", "fontweight": weight}
+    style: dict[str, Any] = {"fontsize": size, "color": color, "ha": align, "va": "center", "fontweight": weight}
     axes.text(x, y, words, parse_math=False, zorder=5, **style)
 
 

@@ -90,7 +90,7 @@ def evaluate(
         raise DataError(f"{store.path} has no galaxy with votes in its {split} split")
     seen = _seen(run, store)
     if seen[rows].any() and split == "test" and not allow_seen:
-        examples = ", ".join(store.ids[row] for row in rows[seen[rows]][:3].tolist())
+        examples = ", ".join(store.ids[int(row)] for row in rows[seen[rows]][:3])
         raise DataError(
             f"{int(seen[rows].sum()):,} of the {len(rows):,} test galaxies of {store.path} taught or tuned {run.path}"
             f" ({examples} …): numbers on them would flatter. Use the store it was trained on, or pass --allow-seen"
@@ -147,7 +147,7 @@ def draw_figures(
             known = ~np.isnan(truth[:, place])
             text = next(answer.text for answer in head.tree.answers if answer.column == column)
             drawn[f"roc-{column}"] = roc_plot(truth[known, place], predicted[known, place], title=f"{column}: {text}")
-    paths = []
+    paths: list[Path] = []
     for name, figure in drawn.items():
         paths.append(out / f"{name}.{kind}")
         save(figure, paths[-1])

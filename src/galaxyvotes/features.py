@@ -160,7 +160,7 @@ def _averaged(images: UInt8[np.ndarray, "galaxy side side 3"]) -> tuple[Float32[
     return np.stack(sums).reshape(3, len(images), -1).astype(np.float32), 1 / (3 * 255 * block**2)
 
 
-def _added(parts: Sequence[np.ndarray], dtype: type) -> np.ndarray:
+def _added(parts: Sequence[np.ndarray], dtype: type[np.generic]) -> np.ndarray:
     total = parts[0].astype(dtype)
     for part in parts[1:]:
         total += part
@@ -231,7 +231,7 @@ def _growth(common: Pixels, elliptical: Pixels) -> tuple[np.ndarray, np.ndarray]
     """Elliptical radii that hold 20, 50 and 80 % of the light inside one half side, and that light."""
     inside = np.cumsum(_sums(np.maximum(common, 0), _step(elliptical), _STEPS + 1)[:, :_STEPS], axis=1)
     total = inside[:, -1]
-    radii = []
+    radii: list[np.ndarray] = []
     for part in (0.2, 0.5, 0.8):
         wanted = total * np.float32(part)
         place = np.argmax(inside >= wanted[:, None], axis=1)
@@ -272,7 +272,7 @@ def _growths(g: _Galaxies) -> np.ndarray:
 
 
 def _isophotes(g: _Galaxies) -> np.ndarray:
-    columns = []
+    columns: list[np.ndarray] = []
     for area, xx, xy, yy in g.isophotes:
         columns += [area / g.light.shape[1], _axes(xx, xy, yy)[0]]
     return np.stack(columns, axis=1)
@@ -307,7 +307,7 @@ def _clumps(g: _Galaxies) -> np.ndarray:
     outer = g.elliptical / np.maximum(g.radii[:, 1:2], _TINY)
     inside = ((outer > ZONES[0]) & (outer < ZONES[-1])).astype(np.float32)
     light = np.sum(np.maximum(g.light, 0) * inside, axis=1)
-    columns = []
+    columns: list[np.ndarray] = []
     for reach in (1, 3):
         excess = (g.light - _box(g.light.reshape(-1, side, side), reach).reshape(g.light.shape)) * inside
         above = np.maximum(excess, 0).sum(axis=1)

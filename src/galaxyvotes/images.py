@@ -22,7 +22,7 @@ import re
 import struct
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -214,7 +214,7 @@ def _decode_with_pillow(data: bytes) -> UInt8[np.ndarray, "height width 3"]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """Pillow's remarks on odd metadata and large sizes kept from the user, who is told what matters by an error."""
     with _QUIET, warnings.catch_warnings():
         warnings.simplefilter("ignore")

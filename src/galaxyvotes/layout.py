@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.isotonic import isotonic_regression
+from sklearn.isotonic import isotonic_regression  # pyright: ignore[reportUnknownVariableType]
 
 __all__ = ["Edge", "Layout", "lay_out", "leads_back"]
 
@@ -89,7 +89,9 @@ def _longest_paths(count: int, edges: Sequence[Edge]) -> list[int]:
 
 def _pieces(layers: list[int], edges: Sequence[Edge]) -> tuple[list[Edge], list[list[int]]]:
     """Every edge cut into pieces of one layer each, through numbered lanes that follow the boxes."""
-    pieces, lanes, fresh = [], [], len(layers)
+    pieces: list[Edge] = []
+    lanes: list[list[int]] = []
+    fresh = len(layers)
     for edge in edges:
         row = list(range(fresh, fresh + layers[edge.target] - layers[edge.source] - 1))
         fresh += len(row)
@@ -107,7 +109,7 @@ def _ordered(rows: list[list[int]], pieces: list[Edge]) -> list[list[int]]:
         rows = [list(row) for row in rows]
         for row in rows if down else rows[::-1]:
             place = {box: i for other in rows for i, box in enumerate(other)}
-            mean = {}
+            mean: dict[int, float] = {}
             for box in row:
                 if down:
                     near = [place[p.source] + math.tanh(p.port) / 2 for p in pieces if p.target == box]
@@ -131,14 +133,16 @@ def _crossings(rows: list[list[int]], pieces: list[Edge]) -> int:
 def _positions(rows: list[list[int]], pieces: list[Edge], sizes: list[float], *, gap: float, boxes: int) -> np.ndarray:
     """The x of every box and lane: each row in turn moves to its neighbours as far as order and distances allow."""
     x = np.zeros(len(sizes))
-    distances = []
+    distances: list[np.ndarray] = []
     for row in rows:
         steps = [(sizes[a] + sizes[b]) / 2 + gap for a, b in itertools.pairwise(row)]
         distances.append(np.cumsum([0.0, *steps]))
         x[row] = distances[-1] - distances[-1][-1] / 2
     for sweep in range(_SWEEPS):
         for level in range(len(rows)) if sweep % 2 == 0 else reversed(range(len(rows))):
-            row, wanted, weights = rows[level], [], []
+            wanted: list[float] = []
+            weights: list[float] = []
+            row = rows[level]
             for box in row:
                 pulls = [(x[p.source] + p.port, p.source >= boxes) for p in pieces if p.target == box]
                 pulls += [(x[p.target] - p.port, p.target >= boxes) for p in pieces if p.source == box]

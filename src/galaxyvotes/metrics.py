@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
-from sklearn.metrics import roc_curve
+from sklearn.metrics import roc_curve  # pyright: ignore[reportUnknownVariableType]
 
 from galaxyvotes.intervals import Interval, Statistic, areas, divide, intervals, mean_defined, ratio, root, value_of
 from galaxyvotes.tree import DecisionTree
@@ -174,7 +174,8 @@ def roc(positive: Bool[np.ndarray, " galaxy"], predicted: Float[np.ndarray, " ga
     _check(positive, predicted)
     if positive.all() or not positive.any():
         return Roc(*(np.empty(0) for _ in range(3)))
-    return Roc(*(np.asarray(part, np.float64) for part in roc_curve(positive, predicted)))
+    curve: tuple[np.ndarray, ...] = roc_curve(positive, predicted)
+    return Roc(*(np.asarray(part, np.float64) for part in curve))
 
 
 def auc(positive: Bool[np.ndarray, " galaxy"], predicted: Float[np.ndarray, " galaxy"]) -> float:
@@ -226,7 +227,7 @@ def consistency(predicted: Fractions, tree: DecisionTree, *, columns: Sequence[s
     Zero where predictions keep to the tree: everybody who is asked a question gives one answer. NaN without galaxies.
     `columns` as in `question_accuracy`; a question is also left out if the answer that leads to it is not held.
     """
-    gaps = {}
+    gaps: dict[str, Gap] = {}
     for name, answers, asked_of in _whole_questions(predicted, tree, columns):
         if asked_of != -1:
             asked = 1.0 if asked_of is None else predicted[:, asked_of].astype(np.float64)

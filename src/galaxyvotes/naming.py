@@ -111,7 +111,7 @@ def name_images(
 
 
 def _namings(table: Table, columns: Sequence[str], images: Images) -> list[_Naming]:
-    namings = []
+    namings: list[_Naming] = []
     for name, texts in zip(columns, table.text_columns(columns), strict=True):
         encoded = texts.combine_chunks().dictionary_encode()
         keys = [images.key(text) for text in encoded.dictionary.to_pylist()]

@@ -52,7 +52,7 @@ def low_precision(setting: str, device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     # Without these instructions a CPU only imitates bfloat16, slowly. Before 2.12 torch did not tell.
-    can = getattr(torch.cpu, "get_capabilities", dict)()
+    can: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return device.type == "cpu" and any(can.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
@@ -139,7 +139,8 @@ def predict(
         predictions = predict_store(network, Store.open(paths[0]), progress=progress)
         predictions.write(out)
         return Predicted(out, len(predictions), ())
-    galaxies, rejected = 0, []
+    galaxies = 0
+    rejected: list[tuple[str, str]] = []
     with Source.open(*paths) as source, bar(show=progress) as shown:
         if not source.images:
             raise DataError(f"no image (JPEG, PNG …) in {', '.join(str(path) for path in paths)}")
@@ -170,7 +171,7 @@ def predict(
     done = Predicted(out, galaxies, tuple(rejected))
     done.rejected_path.unlink(missing_ok=True)
     if rejected:
-        rows = [["id", "reason"], *rejected]
+        rows = [("id", "reason"), *rejected]
         write_text(done.rejected_path, "".join(f"{name},{_quoted(reason)}\n" for name, reason in rows))
     return done
 

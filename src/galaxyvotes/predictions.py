@@ -3,7 +3,7 @@
 A network, a baseline and the volunteers themselves all speak in this type, so one report compares them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +78,7 @@ class Predictions:
 @contextmanager
 def writing(
     path: str | Path, columns: tuple[str, ...], *, id_name: str = "id"
-) -> Iterator[Callable[[Predictions], None]]:
+) -> Generator[Callable[[Predictions], None]]:
     """A function that appends predictions to a new table, CSV or Parquet as the extension says.
 
     The file appears whole when the context ends well, and not at all otherwise.

@@ -1,6 +1,6 @@
 """Progress bars on a terminal; silence in a log."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -26,7 +26,7 @@ def progress_bar(items: Sequence[T], what: str, *, show: bool = True) -> Iterato
 
 
 @contextmanager
-def counting(what: str, total: int, *, show: bool = True) -> Iterator[Callable[[int, int], None]]:
+def counting(what: str, total: int, *, show: bool = True) -> Generator[Callable[[int, int], None]]:
     """A function that moves a bar to (done, total)."""
     with bar(show=show) as progress:
         task = progress.add_task(what, total=total)

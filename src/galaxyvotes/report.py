@@ -310,7 +310,8 @@ def _best_and_worst(
 def _galaxy(row: int, truth: np.ndarray, network: Predictions, tree: DecisionTree) -> dict[str, Any]:
     """One galaxy: of the questions that half of the volunteers reached, or half in the network's view, the worst."""
     places = {column: i for i, column in enumerate(network.columns)}
-    said, guess = truth[row].astype(float), network.fractions[row].astype(float)
+    said: np.ndarray = truth[row].astype(float)
+    guess: np.ndarray = network.fractions[row].astype(float)
     missed: dict[str, float] = {}
     shown: list[dict[str, Any]] = []
     for question, _ in tree:

@@ -15,7 +15,7 @@ import math
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
@@ -119,7 +119,7 @@ def _in_order(
 
 
 @contextmanager
-def _new_folder(out: Path) -> Iterator[Path]:
+def _new_folder(out: Path) -> Generator[Path]:
     """A folder to fill, which takes the place of `out` in one step; nothing is left of it on failure."""
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise ConfigError(f"{out} exists and is not an empty folder; name a new one")
@@ -191,7 +191,7 @@ def _disc(rng: np.random.Generator) -> dict[str, Any]:
 
 def _choose(shares: dict[Any, float], rng: np.random.Generator) -> Any:
     edges = np.cumsum(list(shares.values()))
-    return list(shares)[int(np.searchsorted(edges, rng.random() * edges[-1]))]
+    return list(shares)[int(np.searchsorted(edges, float(rng.random() * edges[-1])))]
 
 
 # --- picture ---------------------------------------------------------------------------------------------------------

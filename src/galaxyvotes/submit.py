@@ -59,7 +59,7 @@ def _check(predictions: Predictions, header: list[str], wanted: list[str], sampl
     if twice := [name for name, count in Counter(wanted).items() if count > 1]:
         raise DataError(f"{sample} asks twice for {_examples(twice, 'galaxy', 'galaxies')}; it is no sample submission")
     known, given = set(wanted), set(predictions.ids)
-    problems = []
+    problems: list[str] = []
     if duplicated := [name for name, count in Counter(predictions.ids).items() if count > 1]:
         problems.append(f"given twice: {_examples(duplicated, 'galaxy', 'galaxies')}")
     if missing := sorted(known - given):

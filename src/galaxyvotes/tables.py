@@ -47,7 +47,7 @@ class Table:
             if self.is_parquet:
                 names = pq.read_schema(pa.BufferReader(self.data)).names
             else:
-                _, names = next(self._lines(), (1, []))
+                _, names = next(self._lines(), (1, [""]))
         except _BROKEN as error:
             raise DataError(f"{self.name}: not a table: {error}") from None
         if not any(names):

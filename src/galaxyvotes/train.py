@@ -17,7 +17,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
@@ -122,7 +122,7 @@ class _Position:
     compared: int = 0
     seconds: float = 0.0
     best_loss: float = math.inf
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
 
 class _Training:
@@ -354,7 +354,7 @@ def _decayed(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def _stop_signal() -> Iterator[threading.Event]:
+def _stop_signal() -> Generator[threading.Event]:
     """Set once Ctrl-C or SIGTERM arrives; a second Ctrl-C stops at once."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():

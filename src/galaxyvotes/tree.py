@@ -271,9 +271,10 @@ def shipped() -> tuple[str, ...]:
 def _list(data: dict[str, Any], key: str) -> list[dict[str, Any]]:
     """Take a list of tables out of a TOML table."""
     found = data.pop(key, [])
-    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+    tables: list[Any] = found
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in tables):
         raise ConfigError(f"{key} is {found!r}; expected one or more tables")
-    return found
+    return tables
 
 
 def _made(kind: Any, where: str, given: dict[str, Any], **made: Any) -> Any:

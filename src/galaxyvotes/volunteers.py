@@ -154,7 +154,7 @@ def ballots(
     }
     odd = np.stack([seen[name] for name in _ODD])
     cannot_tell = sight.spiral + rng.normal(0.0, _USUAL_ERROR, volunteers) < 0.55
-    answers = {
+    answers: dict[str, np.ndarray] = {
         "Q1": np.where(seen["artifact"] > 0.5, 2, seen["features"] > 0.5),
         "Q2": seen["axis_ratio"] > 0.32,
         "Q3": seen["bar"] < 0.5,

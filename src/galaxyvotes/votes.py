@@ -181,7 +181,7 @@ class _Reader:
         return np.where(np.isnan(values), -1, values).astype(np.int32)
 
     def classes(self, columns: VoteColumns) -> Float32[np.ndarray, "galaxy answer"]:
-        names = self.table.column(columns.columns).cast(pa.string()).to_pylist()
+        names: list[str | None] = self.table.column(columns.columns).cast(pa.string()).to_pylist()
         place = {answer: i for i, answer in enumerate(self.tree.columns)}
         fractions = np.zeros((len(names), len(place)), np.float32)
         for row, name in enumerate(names):
@@ -197,7 +197,7 @@ class _Reader:
         return fractions
 
     def _numbers(self, columns: VoteColumns) -> Float[np.ndarray, "galaxy answer"]:
-        arrays = []
+        arrays: list[np.ndarray | list[float]] = []
         for answer in self.tree.columns:
             name = columns.of(answer)
             column = self.table.column(name)
@@ -215,7 +215,7 @@ class _Reader:
 
     def _refuse(self, bad: np.ndarray, values: np.ndarray, columns: VoteColumns, expected: str) -> None:
         if bad.any():
-            row, answer = np.argwhere(bad)[0].tolist()
+            row, answer = map(int, np.argwhere(bad)[0])
             column = columns.of(self.tree.columns[answer])
             more = f" ({int(bad.sum()) - 1} more like it)" if bad.sum() > 1 else ""
             raise DataError(f"{self.at(row)}: {column} is {values[row, answer]:g}; {expected}{more}")
