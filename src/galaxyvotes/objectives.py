@@ -1,13 +1,15 @@
 """What a network's output means as fractions, and what a mistake costs.
 
-- `bce` (the paper): fractions are a sigmoid of each answer; a galaxy costs the binary cross-entropy, mean over its
-  known answers
-- `mse`: fractions as above; a galaxy costs the squared error, mean over its known answers
-- `cross_entropy`: fractions are a softmax within each question, multiplied down the tree; a galaxy costs the
-  cross-entropy of each question, weighted by the fraction of volunteers who were asked it
+Fractions of each answer by itself, a sigmoid:
+- `bce` (the paper): a galaxy costs the binary cross-entropy, mean over its known answers
+- `mse`: … the squared error, mean over its known answers
 
-Answers that are not known (NaN) cost nothing. Only `cross_entropy` keeps the laws of the tree, and so needs all of its
-answers.
+Fractions that keep the laws of the tree, and so need all of its answers: a softmax within each question, multiplied
+down the tree:
+- `mse_tree`: … the squared error, mean over its known answers
+- `cross_entropy`: … the cross-entropy of each question, weighted by the fraction of volunteers who were asked it
+
+What is not known costs nothing.
 """
 
 import difflib
@@ -24,7 +26,7 @@ from galaxyvotes.tree import DecisionTree
 
 __all__ = ["OBJECTIVES", "Objective"]
 
-OBJECTIVES = ("bce", "mse", "cross_entropy")
+OBJECTIVES = ("bce", "mse", "mse_tree", "cross_entropy")
 
 
 @dataclass(frozen=True)
@@ -41,22 +43,19 @@ class Objective:
             close = difflib.get_close_matches(self.name, OBJECTIVES, n=1)
             hint = f"did you mean {close[0]}?" if close else f"one of {', '.join(OBJECTIVES)}"
             raise ConfigError(f"train.objective is {self.name!r}; {hint}")
-        if self.name == "cross_entropy" and tuple(self.columns) != self.tree.columns:
+        if self.name not in ("bce", "mse") and tuple(self.columns) != self.tree.columns:
             raise ConfigError(
-                f"objective cross_entropy needs all {len(self.tree.columns)} answers of tree {self.tree.name!r},"
+                f"objective {self.name} needs all {len(self.tree.columns)} answers of tree {self.tree.name!r},"
                 f" not {len(self.columns)}; use bce or mse for a part of them"
             )
 
     def fractions(self, logits: Float[Tensor, "galaxy answer"]) -> Float[Tensor, "galaxy answer"]:
         """Joint fractions, 0–1."""
-        if self.name != "cross_entropy":
-            return logits.sigmoid()
-        result = torch.empty_like(logits)
-        for index in self.tree.depth_first:
-            where, parent = self.tree.slices[index], self.tree.parents[index]
-            conditional = logits[:, where].softmax(dim=1)
-            result[:, where] = conditional if parent is None else conditional * result[:, parent, None]
-        return result
+        match self.name:
+            case "bce" | "mse":
+                return logits.sigmoid()
+            case _:
+                return tree_fractions(self.tree, logits)
 
     def loss(
         self, logits: Float[Tensor, "galaxy answer"], truth: Float[Tensor, "galaxy answer"]
@@ -64,11 +63,29 @@ class Objective:
         """The cost of each galaxy, 0 where nothing is known; `truth` is joint fractions, NaN where not known."""
         known = ~truth.isnan()
         filled = torch.where(known, truth, 0.0)
-        if self.name == "cross_entropy":
-            logs = torch.cat([logits[:, where].log_softmax(dim=1) for where in self.tree.slices], dim=1)
-            return -(filled * logs).sum(dim=1)
-        if self.name == "bce":
-            cost = functional.binary_cross_entropy_with_logits(logits, filled, reduction="none")
-        else:
-            cost = (logits.sigmoid() - filled).square()
+        match self.name:
+            case "bce":
+                cost = functional.binary_cross_entropy_with_logits(logits, filled, reduction="none")
+            case "cross_entropy":
+                return tree_cross_entropy(self.tree, logits, filled)
+            case _:
+                cost = (self.fractions(logits) - filled).square()
         return (cost * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
+
+
+def tree_fractions(tree: DecisionTree, logits: Float[Tensor, "galaxy answer"]) -> Float[Tensor, "galaxy answer"]:
+    """Joint fractions: a softmax within each question, times the joint fraction of the answer it is asked of."""
+    joint = list(logits.unbind(dim=1))
+    for index in tree.depth_first:
+        where, parent = tree.slices[index], tree.parents[index]
+        conditional = logits[:, where].softmax(dim=1)
+        joint[where] = (conditional if parent is None else conditional * joint[parent][:, None]).unbind(dim=1)
+    return torch.stack(joint, dim=1)
+
+
+def tree_cross_entropy(
+    tree: DecisionTree, logits: Float[Tensor, "galaxy answer"], fractions: Float[Tensor, "galaxy answer"]
+) -> Float[Tensor, " galaxy"]:
+    """Cross-entropy in nats, sum over questions; joint fractions weight each by the fraction that was asked it."""
+    logs = torch.cat([logits[:, where].log_softmax(dim=1) for where in tree.slices], dim=1)
+    return -(fractions * logs).sum(dim=1)
