@@ -67,6 +67,7 @@ class ModelSettings:
 class TrainSettings:
     """How it learns.
 
+    `objective` is what a mistake costs, one of `objectives.OBJECTIVES`.
     `answers` names the only answers to learn (empty: all); `min_mean_fraction` keeps those whose mean fraction over
     the training galaxies reaches it. `schedule` "cosine" lets the learning rate rise over the first twentieth of
     the steps and then fall to nothing along half a cosine. `keep` is which epoch's network the run ends with: the
