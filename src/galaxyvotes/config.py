@@ -78,6 +78,7 @@ class ModelSettings:
 class TrainSettings:
     """How it learns.
 
+    `objective` is what a mistake costs, one of `objectives.OBJECTIVES`.
     `answers` names the only answers to learn (empty: all); `min_mean_fraction` keeps those whose mean fraction over
     the training galaxies reaches it. `balance` says how several stores share a batch: by their number of galaxies to
     that power. `schedule` "cosine" lets the learning rate rise over the first twentieth of the steps and then fall to
