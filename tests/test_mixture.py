@@ -5,7 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from galaxyvotes import ConfigError, DataError, PackSettings, Recipe, SplitSettings, Store, evaluate, pack, train
+from galaxyvotes import (
+    ConfigError,
+    DataError,
+    PackSettings,
+    Recipe,
+    SplitSettings,
+    Store,
+    evaluate,
+    pack,
+    simulate,
+    train,
+)
 from galaxyvotes.config import TrainSettings
 from galaxyvotes.mixture import Mixture
 
@@ -63,7 +74,8 @@ def test_a_batch_holds_galaxies_of_every_store_with_their_own_votes_and_nothing_
     assert len(batches) == mixture.steps
     assert sum(mixture.quotas) == 16
     first, second = mixture.quotas
-    for images, truth in batches[:-1]:
+    for images, said in batches[:-1]:
+        truth = said.fractions
         assert len(images) == len(truth) == 16
         assert not np.isnan(truth[:first, :37]).any()
         assert np.isnan(truth[:first, 37:]).all()
@@ -75,11 +87,11 @@ def test_a_batch_holds_galaxies_of_every_store_with_their_own_votes_and_nothing_
 def test_an_epoch_goes_once_through_the_largest_store_and_starts_anywhere(blob_store, fractions_store):
     mixture = Mixture.of([fractions_store, blob_store], recipe())
     whole = list(mixture.batches(3, 0))
-    labels = np.concatenate([truth[:, 37:] for _, truth in whole])
+    labels = np.concatenate([said.fractions[:, 37:] for _, said in whole])
     assert (~np.isnan(labels[:, 0])).sum() >= len(mixture.train[1])
-    for (images, truth), (again, same) in zip(whole[2:], mixture.batches(3, 2), strict=True):
+    for (images, said), (again, same) in zip(whole[2:], mixture.batches(3, 2), strict=True):
         assert (images == again).all()
-        assert np.array_equal(truth, same, equal_nan=True)
+        assert np.array_equal(said.fractions, same.fractions, equal_nan=True)
 
 
 @pytest.mark.parametrize(("balance", "quotas"), [(0.0, (8, 8)), (1.0, (4, 12))])
@@ -139,9 +151,9 @@ def test_two_stores_stopped_and_resumed_end_bit_for_bit_as_if_never_stopped(
     whole = train(stores, tmp_path / "whole", recipe="small", settings=settings, progress=False)
     step, count = training._step, 0
 
-    def interrupted(self, images, truth):
+    def interrupted(self, images, said):
         nonlocal count
-        step(self, images, truth)
+        step(self, images, said)
         count += 1
         if count == 4:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -160,3 +172,16 @@ def test_training_ends_when_validation_has_not_improved_for_so_many_epochs(blob_
     losses = [row["validation_loss"] for row in run.history]
     assert len(losses) - 1 - losses.index(min(losses)) == 2
     assert len(losses) < 40
+
+
+def test_an_objective_of_whole_votes_learns_from_them_and_is_refused_where_there_are_none(blob_store, tmp_path):
+    zoo = simulate(tmp_path / "zoo", galaxies=40, processes=1)
+    store = pack(zoo, tmp_path / "store", settings=PackSettings(128, 32), splits=SplitSettings(0.6, 0.2, 0.2),
+                 progress=False)  # fmt: skip
+    settings = ("train.objective=dirichlet_multinomial", "train.epochs=4", "train.batch_size=8")
+    run = train(store, tmp_path / "run", recipe="small", settings=settings, progress=False)
+    assert run.history[-1]["loss"] < run.history[0]["loss"]
+    assert run.history[-1]["validation_mse"] < 0.1
+    with pytest.raises(ConfigError, match=r"learns from whole votes, and .* holds only fractions"):
+        train(blob_store, tmp_path / "other", recipe="small", settings=settings, progress=False)
+    assert not (tmp_path / "other").exists()

@@ -56,9 +56,9 @@ def test_a_run_stopped_at_any_step_and_resumed_ends_bit_for_bit_as_if_never_stop
     training = import_module("galaxyvotes.train")._Training
     step, count = training._step, 0
 
-    def interrupted(self, images, truth):
+    def interrupted(self, images, said):
         nonlocal count
-        step(self, images, truth)
+        step(self, images, said)
         count += 1
         if count == stop_after:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -107,8 +107,8 @@ def test_a_cosine_schedule_rises_falls_and_ends_near_nothing_and_a_constant_one_
     training = import_module("galaxyvotes.train")._Training
     step, rates = training._step, []
 
-    def watched(self, images, truth):
-        step(self, images, truth)
+    def watched(self, images, said):
+        step(self, images, said)
         rates.append(self.optimiser.param_groups[0]["lr"])
 
     monkeypatch.setattr(training, "_step", watched)

@@ -163,7 +163,7 @@ class Run:
     @cached_property
     def heads(self) -> tuple[Head, ...]:
         """The trees it was trained on, each with the answers that its network gives."""
-        heads = []
+        heads: list[Head] = []
         for number, columns in enumerate(self.facts["columns"], 1):
             path = self.path / _tree_file(number)
             heads.append(Head(DecisionTree.from_toml(path.read_text("utf-8"), str(path)), tuple(columns)))

@@ -18,16 +18,35 @@ from hashlib import blake2b
 import numpy as np
 import pyarrow as pa
 import torch
-from jaxtyping import Float32, Int, UInt8
+from jaxtyping import Float32, Int, Int32, UInt8
 
 from galaxyvotes.checkpoint import Head
 from galaxyvotes.config import Recipe, TrainSettings
 from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.objectives import Objective
 from galaxyvotes.store import Store
 
-__all__ = ["Mixture", "seed_of"]
+__all__ = ["Answers", "Mixture", "seed_of"]
 
+Images = UInt8[np.ndarray, "galaxy side side 3"]
 Rows = Int[np.ndarray, "_"]  # of any one store
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What volunteers said of some galaxies, a column an output: joint fractions (NaN where not known) and, if every
+    store has them, whole votes (-1 where not known).
+    """
+
+    fractions: Float32[np.ndarray, "galaxy output"]
+    votes: Int32[np.ndarray, "galaxy output"] | None
+
+    @staticmethod
+    def together(parts: Sequence["Answers"]) -> "Answers":
+        """The galaxies of all parts, in their order."""
+        votes = [part.votes for part in parts if part.votes is not None]
+        whole = np.concatenate(votes) if len(votes) == len(parts) else None
+        return Answers(np.concatenate([part.fractions for part in parts]), whole)
 
 
 @dataclass(frozen=True)
@@ -49,6 +68,11 @@ class Mixture:
         heads: list[Head] = []
         for store in stores:
             columns = _chosen_columns(store, recipe.train)
+            if Objective(recipe.train.objective, store.tree, columns).wants_votes and store.votes is None:
+                raise ConfigError(
+                    f"objective {recipe.train.objective} learns from whole votes, and {store.path} holds only"
+                    " fractions: pack a table with counts, or use train.objective=cross_entropy"
+                )
             known = next((head for head in heads if head.tree.questions == store.tree.questions), None)
             if known is None and any(head.tree.name == store.tree.name for head in heads):
                 raise ConfigError(
@@ -61,7 +85,7 @@ class Mixture:
         left_out = 0
         for store in stores:
             for split, kept_apart in (("train", held), ("validation", tested)):
-                rows = _labelled(store, split, _head_of(heads, store).columns)
+                rows = _labelled(store, split, _head_of(heads, store).columns, recipe.train.objective)
                 apart = np.array([bool(_keys(store, row) & kept_apart) for row in rows.tolist()], bool)
                 left_out += int(apart.sum())
                 parts[split].append(rows[~apart])
@@ -75,7 +99,7 @@ class Mixture:
 
     def seen(self) -> pa.Table:
         """Every galaxy that teaches or tunes: its id, what its catalogue calls ids, the digest of its pixels, split."""
-        rows = [
+        rows: list[dict[str, str | bytes]] = [
             {"id": store.ids[row], "id_name": store.id_name, "pixels": store.pixels[row], "split": split}
             for split, parts in (("train", self.train), ("validation", self.validation))
             for store, part in zip(self.stores, parts, strict=True)
@@ -107,17 +131,15 @@ class Mixture:
         largest = max(range(len(self.train)), key=lambda place: len(self.train[place]))
         return math.ceil(len(self.train[largest]) / self.quotas[largest])
 
-    def batches(
-        self, epoch: int, first: int
-    ) -> Iterator[tuple[UInt8[np.ndarray, "galaxy side side 3"], Float32[np.ndarray, "galaxy output"]]]:
+    def batches(self, epoch: int, first: int) -> Iterator[tuple[Images, Answers]]:
         """Batches of an epoch from step `first` on; the next one is read while one is being learned from."""
         orders = [self._order(place, epoch) for place in range(len(self.stores))]
 
-        def read(step: int) -> tuple[UInt8[np.ndarray, "galaxy side side 3"], Float32[np.ndarray, "galaxy output"]]:
+        def read(step: int) -> tuple[Images, Answers]:
             parts = [order[step * quota : (step + 1) * quota] for order, quota in zip(orders, self.quotas, strict=True)]
             images = [store.images(rows) for store, rows in zip(self.stores, parts, strict=True)]
-            truth = [self.truth(place, rows) for place, rows in enumerate(parts)]
-            return np.concatenate(images), np.concatenate(truth)
+            said = [self.answers(place, rows) for place, rows in enumerate(parts)]
+            return np.concatenate(images), Answers.together(said)
 
         with ThreadPoolExecutor(1) as reader:
             ahead = reader.submit(read, first) if first < self.steps else None
@@ -128,24 +150,27 @@ class Mixture:
                     ahead = reader.submit(read, step + 1)
                 yield batch
 
-    def truth(self, place: int, rows: Rows) -> Float32[np.ndarray, "galaxy output"]:
-        """What volunteers said of these galaxies of a store, for every output of the network; NaN where not known."""
+    def answers(self, place: int, rows: Rows) -> "Answers":
+        """What volunteers said of these galaxies of a store, for every output of the network."""
         store, width = self.stores[place], sum(len(head.columns) for head in self.heads)
-        truth = np.full((len(rows), width), np.nan, np.float32)
+        fractions = np.full((len(rows), width), np.nan, np.float32)
+        votes = None if store.votes is None else np.full((len(rows), width), -1, np.int32)
         start = 0
         for head in self.heads:
             if head is self.head_of(store):
                 places = [store.tree.columns.index(column) for column in head.columns]
-                truth[:, start : start + len(places)] = store.fractions[rows][:, places]
+                fractions[:, start : start + len(places)] = store.fractions[rows][:, places]
+                if votes is not None and store.votes is not None:
+                    votes[:, start : start + len(places)] = store.votes[rows][:, places]
             start += len(head.columns)
-        return truth
+        return Answers(fractions, votes)
 
     def _order(self, place: int, epoch: int) -> Rows:
         """The galaxies of a store in the order of an epoch, as often as its batches want them."""
         rows, wanted = self.train[place], self.steps * self.quotas[place]
         if len(self.stores) == 1:
             wanted = len(rows)
-        parts = []
+        parts: list[Rows] = []
         for turn in range(math.ceil(wanted / len(rows))):
             position = (epoch, 0) if place == turn == 0 else (epoch, 0, place, turn)
             generator = torch.Generator().manual_seed(seed_of(self.settings.seed, *position))
@@ -193,9 +218,12 @@ def _chosen_columns(store: Store, settings: TrainSettings) -> tuple[str, ...]:
     return kept
 
 
-def _labelled(store: Store, split: str, columns: tuple[str, ...]) -> Rows:
+def _labelled(store: Store, split: str, columns: tuple[str, ...], objective: str) -> Rows:
+    """The galaxies of a split that an objective can learn from."""
     rows = store.rows(split)
     places = [store.tree.columns.index(column) for column in columns]
+    if Objective(objective, store.tree, columns).wants_votes and store.votes is not None:
+        return rows[(store.votes[rows][:, places] > 0).any(axis=1)]
     return rows[~np.isnan(store.fractions[rows][:, places]).all(axis=1)]
 
 

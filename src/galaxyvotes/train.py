@@ -36,7 +36,7 @@ from galaxyvotes.config import Recipe
 from galaxyvotes.errors import CheckpointError, ConfigError, DataError
 from galaxyvotes.files import write_text
 from galaxyvotes.metrics import argmax_accuracy, mse
-from galaxyvotes.mixture import Mixture, seed_of
+from galaxyvotes.mixture import Answers, Mixture, seed_of
 from galaxyvotes.models import to_input
 from galaxyvotes.predict import choose_device, low_precision, store_logits
 from galaxyvotes.progress import bar
@@ -161,8 +161,8 @@ class _Training:
             while self.position.epoch < self.settings.epochs and not self._given_up:
                 shown.update(task, description=f"epoch {self.position.epoch + 1}/{self.settings.epochs}")
                 began = time.monotonic()
-                for images, truth in self.mixture.batches(self.position.epoch, self.position.step):
-                    self._step(images, truth)
+                for images, said in self.mixture.batches(self.position.epoch, self.position.step):
+                    self._step(images, said)
                     shown.update(task, completed=self.position.epoch * steps + self.position.step)
                     if stop.is_set() or time.monotonic() - saved > self.settings.checkpoint_minutes * 60:
                         self.position.seconds += time.monotonic() - began
@@ -187,14 +187,12 @@ class _Training:
         losses = [row["validation_loss"] for row in self.position.history]
         return 0 < self.settings.patience <= len(losses) - 1 - losses.index(min(losses)) if losses else False
 
-    def _step(
-        self, images: UInt8[np.ndarray, "galaxy side side 3"], truth: Float32[np.ndarray, "galaxy output"]
-    ) -> None:
+    def _step(self, images: UInt8[np.ndarray, "galaxy side side 3"], said: Answers) -> None:
         at, settings = self.position, self.settings
         seed = seed_of(settings.seed, at.epoch, at.step + 1)
         torch.manual_seed(seed)
         pixels = torch.from_numpy(images).to(self.device)
-        wanted = torch.from_numpy(truth).to(self.device)
+        wanted = torch.from_numpy(said.fractions).to(self.device)
         if settings.augment == "dihedral":
             pixels = dihedral(pixels, torch.Generator().manual_seed(seed))
         seen = to_input(pixels)
@@ -204,7 +202,7 @@ class _Training:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.low_precision):
             logits = self.module(seen)
         logits = logits.float()
-        costs = self._costs(logits, wanted)
+        costs = torch.stack([_costs(head, logits, said) for head in self.network.all_heads]).sum(dim=0)
         for group in self.optimiser.param_groups:
             group["lr"] = self._learning_rate()
         self.optimiser.zero_grad(set_to_none=True)
@@ -226,14 +224,6 @@ class _Training:
         whole = known.all(dim=1)
         at.correct += int((predicted[whole].argmax(dim=1) == wanted[whole].argmax(dim=1)).sum())
         at.compared += int(whole.sum())
-
-    def _costs(
-        self, logits: Float[Tensor, "galaxy output"], truth: Float[Tensor, "galaxy output"]
-    ) -> Float[Tensor, " galaxy"]:
-        """What each galaxy costs all heads together."""
-        return torch.stack(
-            [head.objective.loss(logits[:, head.outputs], truth[:, head.outputs]) for head in self.network.all_heads]
-        ).sum(dim=0)
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -274,20 +264,25 @@ class _Training:
     def _validate(self) -> dict[str, float]:
         """Loss of all validation galaxies, and MSE and accuracy of each head on its own."""
         row: dict[str, float] = {"validation_loss": 0.0}
+        outputs = sum(len(head.columns) for head in self.network.heads)
         for head in self.averaged.all_heads:
-            logits, truth = [], []
+            logits: list[Float32[np.ndarray, "galaxy answer"]] = []
+            parts: list[Answers] = []
             for place, (store, rows) in enumerate(zip(self.mixture.stores, self.mixture.validation, strict=True)):
-                if self.mixture.head_of(store).tree.questions == head.tree.questions:
-                    logits.append(torch.from_numpy(store_logits(head, store, rows)))
-                    truth.append(self.mixture.truth(place, rows)[:, head.outputs])
-            found, known = torch.cat(logits), np.concatenate(truth)
-            self._refuse_divergence(bool(found.isfinite().all()))
-            predicted = head.objective.fractions(found).numpy()
-            row["validation_loss"] += float(head.objective.loss(found, torch.from_numpy(known)).mean())
+                if self.mixture.heads.index(self.mixture.head_of(store)) == head.place:
+                    logits.append(store_logits(head, store, rows))
+                    parts.append(self.mixture.answers(place, rows))
+            found, said = np.concatenate(logits), Answers.together(parts)
+            self._refuse_divergence(bool(np.isfinite(found).all()))
+            whole = torch.zeros(len(found), outputs)
+            whole[:, head.outputs] = torch.from_numpy(found)
+            row["validation_loss"] += float(_costs(head, whole, said).mean())
+            predicted = head.objective.fractions(whole[:, head.outputs]).numpy()
+            truth = said.fractions[:, head.outputs]
             name = "validation_{}" if head.place == 0 else f"{head.tree.name}_validation_{{}}"
             row |= {
-                name.format("mse"): mse(known, predicted),
-                name.format("accuracy"): argmax_accuracy(known, predicted),
+                name.format("mse"): mse(truth, predicted),
+                name.format("accuracy"): argmax_accuracy(truth, predicted),
             }
         return row
 
@@ -342,6 +337,15 @@ class _Training:
                 stacklevel=3,
             )
         self.position = _Position(**position)
+
+
+def _costs(head: Network, logits: Float[Tensor, "galaxy output"], said: Answers) -> Float[Tensor, " galaxy"]:
+    """What each galaxy costs a head, from the outputs of the whole network and what volunteers said."""
+    truth = said.votes if head.objective.wants_votes else said.fractions
+    assert truth is not None  # a mixture without votes is refused an objective that wants them
+    return head.objective.loss(
+        logits[:, head.outputs], torch.from_numpy(truth[:, head.outputs].copy()).to(logits.device)
+    )
 
 
 def _decayed(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
