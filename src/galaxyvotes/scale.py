@@ -1,0 +1,115 @@
+"""How large errors are expected to be: the scale that intervals of unequal width need.
+
+A cell is one galaxy's fraction of one answer, joint or conditional. Its expected squared error s² is a sum of terms:
+what a fraction p may be wrong by, p(1 − p); what is typical of its answer; and how difficult the galaxy is, d, as a
+spread of predictions. A joint fraction whose question only a fraction a is asked cannot be wrong by more, so its second
+term falls with a; a conditional one comes from a panel as small as a, so its first term rises:
+
+    s² = 0.005² + by_fraction · p(1 − p)     + by_answer · typical · a + by_difficulty · d²   (joint)
+    s² = 0.005² + by_fraction · p(1 − p) / a + by_answer · typical     + by_difficulty · d²   (conditional)
+
+Nothing here knows what a quantile is; `conformal` does.
+"""
+
+from collections.abc import Sequence
+from itertools import compress, product
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+__all__ = ["Cells", "Of", "cells_of", "fit_weights", "scale_of", "terms_of", "typical_variance"]
+
+Of = Literal["joint", "conditional"]
+Values = Float[np.ndarray, "galaxy answer"]
+Terms = Float[np.ndarray, "galaxy answer 3"]
+
+_LEAST = 0.005  # finer than one vote of a hundred; keeps every ratio of an error to its scale finite
+_ROUNDING = 1e-6  # fractions are float32, often rounded to six digits
+_REWEIGHTINGS = 20  # at most: it settles in five to ten
+_SETTLED = 1e-3
+
+
+class Cells(NamedTuple):
+    """The fractions (joint, or conditional: NaN where not reached) and how much of everybody is asked, in float64."""
+
+    fractions: Values
+    asked: Values
+    of: Of
+
+
+def cells_of(joint: Values, parents: Sequence[int], of: Of, min_asked: float) -> Cells:
+    """The cells of joint fractions; `parents` is the column whose givers are asked, -1 for everybody."""
+    joint = joint.astype(np.float64).clip(0, 1)
+    asked = np.column_stack([joint, np.ones(len(joint))])[:, list(parents)]
+    if of == "joint":
+        return Cells(joint, asked, of)
+    reached = asked >= min_asked - _ROUNDING
+    conditional = np.divide(joint, asked, out=np.full(joint.shape, np.nan), where=reached)
+    return Cells(conditional.clip(0, 1), asked, of)
+
+
+def terms_of(cells: Cells, typical: Float[np.ndarray, " answer"], difficulty: Values | None) -> Terms:
+    """The three terms of s², before they are weighted; the last is zero without difficulty."""
+    squared = np.zeros(cells.fractions.shape) if difficulty is None else difficulty.astype(np.float64) ** 2
+    return np.stack([_variance(cells), typical * _share(cells), squared], axis=-1)
+
+
+def typical_variance(cells: Cells, rows: Int[np.ndarray, " row"]) -> Float[np.ndarray, " answer"]:
+    """Per answer, its first term over these rows, a galaxy (joint: a galaxy asked); 0 if it is never asked."""
+    variance, share = (np.nansum(part[rows], axis=0) for part in (_variance(cells), _share(cells)))
+    return np.divide(variance, share, out=np.zeros(len(share)), where=share > 0)
+
+
+def scale_of(terms: Terms, weights: Float[np.ndarray, "3"]) -> Values:
+    """The scale s of each cell, above zero; NaN where a cell is."""
+    return np.sqrt(_LEAST**2 + terms @ weights)
+
+
+def fit_weights(terms: Terms, errors: Values) -> Float[np.ndarray, "3"]:
+    """The weights, 0 or more, of the terms that best explain the squares of the errors; NaN errors are left out.
+
+    Least squares, each cell weighted by the inverse square of its expected squared error, over again until it settles:
+    so that small fractions, whose errors are small, count as much as large ones.
+
+    Source: Carroll & Ruppert 1988, Transformation and Weighting in Regression, chapter 2
+    """
+    known = ~np.isnan(errors)
+    if not known.any():
+        return np.zeros(3)
+    squared, unit = errors[known] ** 2, np.maximum(terms[known].mean(axis=0), 1e-300)
+    features = terms[known] / unit
+    found = np.full(3, squared.mean() / 3)
+    for _ in range(_REWEIGHTINGS):
+        before, expected = found, _LEAST**2 + features @ found
+        found = _least_squares(features / expected[:, None], squared / expected)
+        if np.allclose(found, before, rtol=_SETTLED, atol=_SETTLED * squared.mean()):
+            break
+    return found / unit
+
+
+def _least_squares(
+    features: Float[np.ndarray, "cell feature"], values: Float[np.ndarray, " cell"]
+) -> Float[np.ndarray, " feature"]:
+    """The coefficients, 0 or more, that come nearest to the values: the best of those with some of them held at 0."""
+    gram, moments = features.T @ features, features.T @ values
+    best, most = np.zeros(len(moments)), 0.0
+    for chosen in product((False, True), repeat=len(moments)):
+        places = list(compress(range(len(moments)), chosen))
+        found = np.linalg.lstsq(gram[np.ix_(places, places)], moments[places])[0]
+        explained = float(found @ moments[places])
+        if (found >= 0).all() and explained > most:
+            best, most = np.zeros(len(moments)), explained
+            best[places] = found
+    return best
+
+
+def _variance(cells: Cells) -> Values:
+    variance = cells.fractions * (1 - cells.fractions)
+    if cells.of == "joint":
+        return variance
+    return np.divide(variance, cells.asked, out=np.full(variance.shape, np.nan), where=cells.asked > 0)
+
+
+def _share(cells: Cells) -> Values:
+    return cells.asked if cells.of == "joint" else np.where(np.isnan(cells.fractions), np.nan, 1.0)
