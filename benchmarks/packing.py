@@ -2,7 +2,7 @@
 
     python benchmarks/packing.py --json benchmarks/json/packing.json
 
-Three ways over the same files, in turn, --rounds times:
+Three ways over the same files, in turn, --rounds times after one round to warm up:
 - ours: `galaxyvotes.pack`, zip → store, with as many threads as cores
 - bare: libjpeg-turbo alone (simplejpeg), the same bytes already in memory, as many threads as cores, pixels thrown away
 - loop: as in the paper's notebook: OpenCV reads each file of a folder, crops it, looks its row up in a pandas table and
@@ -90,7 +90,7 @@ def main() -> None:
         "ours ÷ bare": [],
         "ours ÷ loop": [],
     }
-    for _ in range(given.rounds):
+    for number in range(given.rounds + 1):  # the first is for warming up
         for name, work, count in (
             ("ours", lambda: ours(archive, table, given.work / "store"), len(images)),
             ("bare decoder", lambda: bare(images), len(images)),
@@ -101,6 +101,8 @@ def main() -> None:
             rates[name].append(count / (time.perf_counter() - start))
         rates["ours ÷ bare"].append(rates["ours"][-1] / rates["bare decoder"][-1])
         rates["ours ÷ loop"].append(rates["ours"][-1] / rates["paper's loop"][-1])
+        print(f"round {number or '-'}", {name: round(values[-1], 2) for name, values in rates.items()}, flush=True)
+    rates = {name: values[1:] for name, values in rates.items()}
     for name, values in rates.items():
         shown = spread(values)
         ends = f"{shown['smallest']:.2f} to {shown['largest']:.2f}"

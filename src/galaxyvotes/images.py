@@ -52,6 +52,7 @@ _UPRIGHT = {  # by EXIF orientation
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SCRATCH = threading.local()  # what a thread decoded last: the same memory again is still in the processor's cache
 _QUIET = threading.Lock()  # warnings.catch_warnings changes the whole process
 
 
@@ -67,7 +68,7 @@ def to_square(
         bottom = (header.height - crop_px) // 2 + crop_px
         if crop_px <= min(header.height, header.width) and (rows := _decode_rows(data, header, bottom)) is not None:
             top, left = bottom - crop_px, (header.width - crop_px) // 2
-            return _resize(rows[top:bottom, left : left + crop_px], size_px)
+            return _resize(rows[top:bottom, left : left + crop_px].copy(), size_px)
     return crop_and_resize(decode(data), crop_px=crop_px, size_px=size_px)
 
 
@@ -120,7 +121,8 @@ def decode(data: bytes) -> UInt8[np.ndarray, "height width 3"]:
 
 
 def _decode_rows(data: bytes, header: "_JpegHeader", rows: int) -> UInt8[np.ndarray, "height width 3"] | None:
-    """The first rows of an upright baseline JPEG; None where only decoding all of it can tell.
+    """The first rows of an upright baseline JPEG, until this thread asks for others; None where only decoding all of it
+    can tell.
 
     libjpeg is told of an image that ends below them. It decodes that, finds the rest of the data and says so; that
     remark, alone, means that what was asked for is there.
@@ -131,7 +133,10 @@ def _decode_rows(data: bytes, header: "_JpegHeader", rows: int) -> UInt8[np.ndar
         return None
     shorter = bytearray(data)
     struct.pack_into(">H", shorter, header.height_at, rows)
-    pixels = np.empty((rows, header.width, 3), np.uint8)
+    size = rows * header.width * 3
+    if len(getattr(_SCRATCH, "pixels", b"")) < size:
+        _SCRATCH.pixels = np.empty(size, np.uint8)
+    pixels = _SCRATCH.pixels[:size].reshape(rows, header.width, 3)
     try:
         simplejpeg.decode_jpeg(shorter, "RGB", strict=True, buffer=pixels)
     except ValueError as remark:

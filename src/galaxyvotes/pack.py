@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -193,11 +194,16 @@ class _Packing:
         with (
             (self.folder / "images.npy").open("ab", buffering=0) as pixels,
             (self.folder / "journal.jsonl").open("a", encoding="utf-8") as journal,
+            ThreadPoolExecutor(1) as flusher,
             bar(show=progress) as shown,
         ):
             task = shown.add_task("packing", total=len(self.catalog), completed=self.done)
+            flushed = flusher.submit(lambda: None)
             for _, chunk in in_order(self._chunk, chunks, workers):
                 pixels.write(chunk.images.data)
+                if flushed.done():  # the disk works while images are decoded, and has little left at the end
+                    flushed.result()
+                    flushed = flusher.submit(os.fsync, pixels.fileno())
                 entry = {"kept": chunk.kept, "digests": [d.hex() for d in chunk.digests], "rejected": chunk.rejected}
                 journal.write(json.dumps(entry) + "\n")
                 journal.flush()
@@ -205,6 +211,7 @@ class _Packing:
                 self.digests += chunk.digests
                 self.rejected += chunk.rejected
                 shown.update(task, completed=self.done)
+            flushed.result()
             os.fsync(pixels.fileno())
 
     def _chunk(self, rows: range) -> "_Chunk":
