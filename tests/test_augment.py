@@ -1,6 +1,6 @@
 import torch
 
-from galaxyvotes.augment import VIEWS, dihedral, sky, views
+from galaxyvotes.augment import dihedral, sky, square_views
 
 
 def test_every_view_is_one_of_the_eight_sides_and_all_of_them_come():
@@ -66,10 +66,10 @@ def test_the_same_seed_gives_the_same_skies_and_another_others():
 
 
 def test_the_views_of_a_galaxy_are_the_eight_sides_itself_first():
-    image = torch.rand(1, 3, 5, 5)
-    seen = list(views(image, VIEWS))
+    image = torch.randint(0, 256, (1, 5, 5, 3), dtype=torch.uint8)
+    seen = list(square_views(image, 8))
     assert torch.equal(seen[0], image)
-    sides = [side for k in range(4) for side in (image.rot90(k, (2, 3)), image.rot90(k, (2, 3)).flip(2))]
+    sides = [side for k in range(4) for side in (image.rot90(k, (1, 2)), image.rot90(k, (1, 2)).flip(2))]
     assert len({tuple(view.flatten().tolist()) for view in seen}) == 8
     assert all(any(torch.equal(view, side) for side in sides) for view in seen)
-    assert len(list(views(image, 3))) == 3
+    assert len(list(square_views(image, 3))) == 3

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from galaxyvotes.memory import ask_for_large_pages
 
 if TYPE_CHECKING:
+    from galaxyvotes.calibrate import calibrate
     from galaxyvotes.catalog import Catalog, open_catalog
     from galaxyvotes.checkpoint import Network, Run
     from galaxyvotes.config import PackSettings, Recipe, SplitSettings
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from galaxyvotes.tree import DecisionTree
 
 _HOMES = {
+    "calibrate": ("calibrate",),
     "catalog": ("Catalog", "open_catalog"),
     "checkpoint": ("Network", "Run"),
     "config": ("PackSettings", "Recipe", "SplitSettings"),
@@ -61,6 +63,7 @@ __all__ = [
     "Run",
     "SplitSettings",
     "Store",
+    "calibrate",
     "draw_figures",
     "evaluate",
     "open_catalog",

@@ -5,7 +5,7 @@ farther, off the centre, redder, brighter or noisier, it would have been told th
 
 - `dihedral`: one of the square's eight sides; no pixel value changes
 - `sky`: any turn, mirror image, zoom and shift in one warp, then brightness, colour and noise
-- `views`: the same eight sides, all of them, to average an answer over
+- `square_views`: the same eight sides, all of them, to average an answer over
 """
 
 import math
@@ -16,9 +16,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["VIEWS", "dihedral", "sky", "views"]
-
-VIEWS = 8
+__all__ = ["dihedral", "sky", "square_views"]
 
 # How far `sky` goes, one standard deviation each except for the zoom, which is even between its ends.
 _ZOOM = 1.2  # from 1 / 1.2 to 1.2 times the size
@@ -57,9 +55,11 @@ def sky(images: Float[Tensor, "galaxy 3 side side"], generator: torch.Generator)
     return (warped * light.to(device) + _NOISE * noise.to(device)).clamp_(0, 1)
 
 
-def views(images: Float[Tensor, "galaxy 3 side side"], count: int) -> Iterator[Float[Tensor, "galaxy 3 side side"]]:
+def square_views(
+    images: UInt8[Tensor, "galaxy side side colour"], count: int
+) -> Iterator[UInt8[Tensor, "galaxy side side colour"]]:
     """The first `count` of the eight sides of each image, itself first; no pixel value changes."""
     for number in range(count):
-        seen = images.transpose(2, 3) if number & 4 else images
-        flips = [axis for axis, bit in ((2, 1), (3, 2)) if number & bit]
+        seen = images.transpose(1, 2) if number & 4 else images
+        flips = [axis for axis, bit in ((1, 1), (2, 2)) if number & bit]
         yield seen.flip(flips) if flips else seen

@@ -6,6 +6,7 @@
     seen.parquet           every galaxy that taught or tuned it: id, the catalogue's word for ids, pixels, split
     metrics.jsonl          one line an epoch
     weights.safetensors    the network at the end of training
+    calibration.toml       how far off its answers may be, once it is calibrated; calibration-2.toml … for other heads
     state.safetensors      while training: network, optimiser and position, all of them or none
 
 Every tensor file carries a digest of its tensors and of its own header, so a flipped byte is found. Nothing is pickled.
@@ -15,6 +16,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +29,14 @@ from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariable
 from torch import Tensor, nn
 
 from galaxyvotes.config import PackSettings, Recipe
+from galaxyvotes.conformal import Calibration
 from galaxyvotes.errors import CheckpointError, ConfigError
 from galaxyvotes.files import replacing, write_text
 from galaxyvotes.models import build
 from galaxyvotes.objectives import Objective
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["Head", "Network", "Run"]
+__all__ = ["Head", "Network", "Run", "shipped_run"]
 
 FORMAT = 1
 
@@ -55,6 +58,7 @@ class Network:
     pack: PackSettings
     recipe: Recipe
     place: int = 0
+    calibrations: tuple[Calibration | None, ...] = ()
 
     @property
     def head(self) -> Head:
@@ -70,6 +74,11 @@ class Network:
     def columns(self) -> tuple[str, ...]:
         """The answers it gives."""
         return self.head.columns
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """How far off its answers may be; None if nobody has measured that."""
+        return self.calibrations[self.place] if self.calibrations else None
 
     @property
     def outputs(self) -> slice:
@@ -193,15 +202,40 @@ class Run:
         """The trained network, in evaluation mode, to answer the tree of that name or its first one."""
         if not self.finished:
             raise CheckpointError(f"{self.path} has no weights yet: finish it with galaxyvotes train --resume")
-        network = self.untrained().answering(tree)
+        found = tuple(self.calibration(number) for number in range(1, len(self.heads) + 1))
+        network = replace(self.untrained(), calibrations=found).answering(tree)
         tensors, _ = read_tensors(self.path / "weights.safetensors")
         load_state(network.module, tensors, self.path / "weights.safetensors")
         network.module.to(device).eval()
         return network
 
+    def calibration(self, number: int = 1) -> Calibration | None:
+        """How far off the answers of its head of that number may be; None if nobody has measured that."""
+        path = self.path / _calibration_file(number)
+        if not path.is_file():
+            return None
+        digest, _, text = path.read_text("utf-8").partition("\n")
+        if digest != f"# {xxhash.xxh3_128(text.encode()).hexdigest()}":
+            raise CheckpointError(f"{path} is damaged: its digest does not fit; run galaxyvotes calibrate again")
+        return Calibration.from_toml(text, str(path))
+
+    def keep_calibration(self, calibration: Calibration, number: int = 1) -> None:
+        """Write it beside the weights, with its digest; one that is there already is replaced."""
+        text = calibration.to_toml()
+        write_text(self.path / _calibration_file(number), f"# {xxhash.xxh3_128(text.encode()).hexdigest()}\n{text}")
+
+
+def shipped_run() -> Run:
+    """The run that comes with the package."""
+    return Run.open(Path(str(resources.files("galaxyvotes"))) / "weights")
+
 
 def _tree_file(number: int) -> str:
     return "tree.toml" if number == 1 else f"tree-{number}.toml"
+
+
+def _calibration_file(number: int) -> str:
+    return "calibration.toml" if number == 1 else f"calibration-{number}.toml"
 
 
 def load_state(module: nn.Module, tensors: dict[str, Tensor], origin: Path) -> None:

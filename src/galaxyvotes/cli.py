@@ -245,10 +245,47 @@ def evaluate(
 
 
 @app.command
+def calibrate(
+    run: Path,
+    store: Path,
+    *,
+    split: Literal["validation", "test"] = "validation",
+    coverage: float = 0.9,
+    seed: int = 0,
+    device: str = "auto",
+) -> None:
+    """Measure how far off a run's answers may be, so that its predictions have intervals.
+
+    Parameters
+    ----------
+    run
+        A finished run, of which no validation galaxy chose the epoch (train.keep=last).
+    store
+        A packed store.
+    split
+        The galaxies to measure on; those that taught the run are refused.
+    coverage
+        The chance that an interval holds what volunteers say.
+    seed
+        Draws which third of the galaxies says where errors are large.
+    device
+        auto, cpu, cuda, mps.
+    """
+    from galaxyvotes.calibrate import calibrate as calibrate_
+
+    found = calibrate_(run, store, split=split, coverage=coverage, seed=seed, device=device)
+    _say(f"{run}: intervals of {found.coverage:.0%} coverage for {len(found.columns)} answers")
+    if found.unbounded:
+        _say(f"too few galaxies for {', '.join(found.unbounded)}: their intervals are 0–1")
+
+
+@app.command
 def predict(
     *images: Path,
-    run: Path,
+    run: Path | None = None,
     out: Path,
+    tree: str | None = None,
+    intervals: bool | None = None,
     device: str = "auto",
     workers: int | None = None,
 ) -> None:
@@ -259,9 +296,13 @@ def predict(
     images
         Folders, zips, image files, or one packed store.
     run
-        A finished run.
+        A finished run; the one that comes with galaxyvotes otherwise.
     out
         The table to write; .csv or .parquet.
+    tree
+        The tree to answer, if the run answers several; its first otherwise.
+    intervals
+        Also write the bounds of each answer, <answer>_low and <answer>_high; if the run was calibrated otherwise.
     device
         auto, cpu, cuda, mps.
     workers
@@ -270,8 +311,8 @@ def predict(
     from galaxyvotes.predict import predict as predict_
 
     if not images:
-        raise ConfigError("predict needs images: galaxyvotes predict IMAGES --run RUN --out FILE")
-    done = predict_(images, run, out, device=device, workers=workers)
+        raise ConfigError("predict needs images: galaxyvotes predict IMAGES --out FILE")
+    done = predict_(images, run, out, tree=tree, intervals=intervals, device=device, workers=workers)
     _say(f"{done.path}: {done.galaxies:,} galaxies")
     if done.rejected:
         _say(f"{len(done.rejected):,} images could not be used: {done.rejected_path}")

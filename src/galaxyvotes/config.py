@@ -54,7 +54,8 @@ class PackSettings:
 class ModelSettings:
     """Which network; `batch_norm_momentum` is the weight of the newest batch in the running statistics.
 
-    `width`, `depth` and `dropout` are those of `compact`.
+    `width`, `depth` and `dropout` are those of `compact`. `views` is how many of the eight sides of an image an answer
+    is the mean of.
     """
 
     name: str = "vgg6"
@@ -62,6 +63,7 @@ class ModelSettings:
     width: int = 32
     depth: int = 1
     dropout: float = 0.2
+    views: int = 1
 
     def __post_init__(self) -> None:
         """Refuse numbers that no network can have."""
@@ -70,6 +72,8 @@ class ModelSettings:
                 f"model.width {self.width}, depth {self.depth}, dropout {self.dropout}:"
                 " expected 8 to 1024, 1 to 16, and from 0 up to 1"
             )
+        if not 1 <= self.views <= 8:
+            raise ConfigError(f"model.views is {self.views}; a square has 1 to 8 sides")
         if not 0 < self.batch_norm_momentum <= 1:
             raise ConfigError(f"model.batch_norm_momentum is {self.batch_norm_momentum}; it lies above 0, up to 1")
 
@@ -247,7 +251,7 @@ RECIPES: dict[str, Recipe] = {
     # validation galaxies choose nothing, so that they can calibrate its intervals.
     "compact": Recipe(
         "compact",
-        ModelSettings("compact", batch_norm_momentum=0.1),
+        ModelSettings("compact", batch_norm_momentum=0.1, views=8),
         TrainSettings(
             objective="cross_entropy",
             epochs=24,

@@ -1,8 +1,7 @@
 """A run judged on galaxies of a store that it has never seen, beside the baselines, in one report.
 
-A galaxy counts as seen if its pixels, or its id in a catalogue of the same kind of ids, taught or tuned the run: it is
-found however the second store was packed or divided. Judging on seen galaxies is refused unless they are asked for by
-the name of their split, or with `allow_seen`; the report then says how many there are.
+Judging on seen galaxies (see `judging`) is refused unless they are asked for by the name of their split, or with
+`allow_seen`; the report then says how many there are.
 """
 
 from dataclasses import dataclass
@@ -14,10 +13,11 @@ import torch
 from jaxtyping import Bool, Int
 
 from galaxyvotes.baselines import BASELINES
-from galaxyvotes.checkpoint import Head, Network, Run
+from galaxyvotes.checkpoint import Network, Run
 from galaxyvotes.diagrams import architecture, flowchart
-from galaxyvotes.errors import CheckpointError, DataError
+from galaxyvotes.errors import DataError
 from galaxyvotes.figures import roc_plot, roc_plots, save
+from galaxyvotes.judging import head_for, known_rows, seen_by, truth_of
 from galaxyvotes.predict import choose_device, predict_store
 from galaxyvotes.report import Report, summarise, write_report
 from galaxyvotes.store import Store
@@ -84,11 +84,11 @@ def evaluate(
     """
     run = run if isinstance(run, Run) else Run.open(run)
     store = store if isinstance(store, Store) else Store.open(store)
-    head = _head(run, store)
-    rows = _known(store, store.rows(split), head)
+    head = head_for(run, store)
+    rows = known_rows(store, store.rows(split), head)
     if not len(rows):
         raise DataError(f"{store.path} has no galaxy with votes in its {split} split")
-    seen = _seen(run, store)
+    seen = seen_by(run, store)
     if seen[rows].any() and split == "test" and not allow_seen:
         examples = ", ".join(store.ids[int(row)] for row in rows[seen[rows]][:3])
         raise DataError(
@@ -97,7 +97,7 @@ def evaluate(
         )
     network = run.network(choose_device(device), tree=head.tree.name)
     predicted = predict_store(network, store, rows, progress=progress)
-    truth = _truth(store, rows, head)
+    truth = truth_of(store, rows, head)
     # To pyright a cached_property is no property, and so a Store no Galaxies.
     others = {
         name: fit(store, rows, columns=head.columns, seed=seed)  # pyright: ignore[reportArgumentType]
@@ -136,11 +136,11 @@ def draw_figures(
     }
     if store is not None:
         store = store if isinstance(store, Store) else Store.open(store)
-        head = _head(run, store)
-        rows = _known(store, store.rows("test"), head)
-        if _seen(run, store)[rows].any():
+        head = head_for(run, store)
+        rows = known_rows(store, store.rows("test"), head)
+        if seen_by(run, store)[rows].any():
             raise DataError(f"{run.path} has seen test galaxies of {store.path}: use the store it was trained on")
-        truth = _truth(store, rows, head)
+        truth = truth_of(store, rows, head)
         predicted = predict_store(run.network(choose_device(device), tree=head.tree.name), store, rows).fractions
         drawn["roc"] = roc_plots(truth, predicted, head.tree, columns=head.columns)
         for place, column in enumerate(head.columns):
@@ -154,56 +154,23 @@ def draw_figures(
     return paths
 
 
-def _head(run: Run, store: Store) -> Head:
-    """The head of a run that answers what a store asks; strangers are refused."""
-    head = next((head for head in run.heads if head.tree.questions == store.tree.questions), None)
-    if head is None:
-        answered = " and ".join(repr(head.tree.name) for head in run.heads)
-        raise CheckpointError(
-            f"{run.path} answers the tree {answered}, and {store.path} holds votes on {store.tree.name!r}"
-        )
-    wanted = run.facts["pack"]
-    if wanted != {"crop_px": store.pack.crop_px, "size_px": store.pack.size_px}:
-        raise CheckpointError(
-            f"{run.path} wants images cropped to {wanted['crop_px']} px and brought to {wanted['size_px']} px;"
-            f" {store.path} holds {store.pack.crop_px} and {store.pack.size_px}: pack it again with --crop and --size"
-        )
-    return head
-
-
-def _known(store: Store, rows: Int[np.ndarray, " galaxy"], head: Head) -> Int[np.ndarray, " galaxy"]:
-    return rows[~np.isnan(_truth(store, rows, head)).all(axis=1)]
-
-
-def _truth(store: Store, rows: Int[np.ndarray, " galaxy"], head: Head) -> np.ndarray:
-    places = [store.tree.columns.index(column) for column in head.columns]
-    return store.fractions[rows][:, places]
-
-
-def _seen(run: Run, store: Store) -> Bool[np.ndarray, " galaxy"]:
-    pixels = set(run.seen.column("pixels").to_pylist())
-    seen = zip(run.seen.column("id_name").to_pylist(), run.seen.column("id").to_pylist(), strict=True)
-    ids = {name for id_name, name in seen if id_name == store.id_name}
-    return np.array([name in ids or each in pixels for name, each in zip(store.ids, store.pixels, strict=True)], bool)
-
-
 def _as_published(
     store: Store, network: Network, seen: Bool[np.ndarray, " galaxy"], seed: int, resamples: int
 ) -> dict[str, Any]:
     """The paper's protocol: AUCs of a second, independent draw from all galaxies; errors of the training galaxies."""
-    everyone = _known(store, np.arange(len(store)), network.head)
+    everyone = known_rows(store, np.arange(len(store)), network.head)
     random = np.random.default_rng(seed)
     drawn = np.sort(random.permutation(everyone)[: max(1, round(PUBLISHED_TEST_SHARE * len(everyone)))])
     summary = summarise(
-        _truth(store, drawn, network.head),
+        truth_of(store, drawn, network.head),
         predict_store(network, store, drawn),
         store.tree,
         seed=seed,
         resamples=resamples,
     )
-    taught = _known(store, store.rows("train"), network.head)
+    taught = known_rows(store, store.rows("train"), network.head)
     of_training = summarise(
-        _truth(store, taught, network.head),
+        truth_of(store, taught, network.head),
         predict_store(network, store, taught),
         store.tree,
         seed=seed,

@@ -7,7 +7,7 @@ machines that do not, fractions of a trained network differ by less than 0.01.
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,10 @@ import torch
 from jaxtyping import Float32, Int, UInt8
 
 from galaxyvotes.archives import Member, Source
+from galaxyvotes.augment import square_views
 from galaxyvotes.catalog import ids_of
-from galaxyvotes.checkpoint import Network, Run
-from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.checkpoint import Network, Run, shipped_run
+from galaxyvotes.errors import CheckpointError, ConfigError, DataError
 from galaxyvotes.files import write_text
 from galaxyvotes.memory import keep_freed_memory
 from galaxyvotes.models import to_input
@@ -86,13 +87,43 @@ def store_logits(
     return np.concatenate(parts) if parts else np.empty((0, len(network.columns)), np.float32)
 
 
-def predict_store(
-    network: Network, store: Store, rows: Int[np.ndarray, " galaxy"] | None = None, *, progress: bool = False
+@torch.inference_mode()
+def answers_of(
+    network: Network, images: UInt8[np.ndarray, "galaxy side side 3"], names: tuple[str, ...]
 ) -> Predictions:
-    """Joint fractions for these rows of a store (all of them), in their order."""
+    """What a network says of images that are packed as it wants them, with bounds if it was calibrated.
+
+    Fractions are the mean over as many sides of the image (`augment.square_views`) as its recipe says.
+    """
+    count = network.recipe.model.views
+    seen = [
+        fractions_of(network, logits_of(network, np.ascontiguousarray(view.numpy())))
+        for view in square_views(torch.from_numpy(images), count)
+    ]
+    fractions, spread = np.mean(seen, axis=0), (np.std(seen, axis=0) if count > 1 else None)
+    bounds = None if network.calibration is None else network.calibration.bounds(fractions, spread)
+    return Predictions(names, network.columns, fractions, bounds=bounds, spread=spread)
+
+
+def predict_store(
+    network: Network,
+    store: Store,
+    rows: Int[np.ndarray, " galaxy"] | None = None,
+    *,
+    bounds: bool = True,
+    progress: bool = False,
+) -> Predictions:
+    """Joint fractions for these rows of a store (all of them), in their order; with bounds if it was calibrated."""
+    network.module.eval()
+    network = network if bounds else replace(network, calibrations=())
     chosen = np.arange(len(store)) if rows is None else rows
-    fractions = fractions_of(network, store_logits(network, store, chosen, progress=progress))
-    return Predictions(tuple(store.ids[row] for row in chosen.tolist()), network.columns, fractions, store.id_name)
+    starts = range(0, max(len(chosen), 1), 512)
+    names = np.array(store.ids, object)
+    parts = [
+        answers_of(network, store.images(part), tuple(names[part]))
+        for part in progress_bar([chosen[start : start + 512] for start in starts], "predicting", show=progress)
+    ]
+    return replace(Predictions.together(parts), id_name=store.id_name)
 
 
 def fractions_of(
@@ -118,14 +149,20 @@ class Predicted:
 
 def predict(
     images: str | Path | Sequence[str | Path],
-    run: Run | str | Path,
+    run: Run | str | Path | None,
     out: str | Path,
     *,
+    tree: str | None = None,
+    intervals: bool | None = None,
     device: str = "auto",
     workers: int | None = None,
     progress: bool = True,
 ) -> Predicted:
     """Write a run's answers for images in folders, archives or a store: a table, one row a galaxy.
+
+    Without a run, the one that comes with the package answers. `tree` names the tree to answer, if the run answers
+    several. `intervals` asks for the bounds of each answer (CheckpointError if the run was never calibrated) or leaves
+    them out; by default they are there if the run was calibrated.
 
     The first column is the id (the file's stem), then one column an answer, joint fractions. The extension of `out`
     says CSV or Parquet. Images are cropped as the run's own were. One that cannot be used never stops the others: it is
@@ -133,7 +170,15 @@ def predict(
     """
     out = Path(out)
     known_format(out)
-    network = (run if isinstance(run, Run) else Run.open(run)).network(choose_device(device))
+    run = shipped_run() if run is None else run if isinstance(run, Run) else Run.open(run)
+    network = run.network(choose_device(device), tree=tree)
+    if intervals and network.calibration is None:
+        raise CheckpointError(
+            f"{run.path} was never calibrated for the tree {network.tree.name!r}, so nobody knows how far off it may"
+            " be: run galaxyvotes calibrate, or leave out --intervals"
+        )
+    if intervals is False:
+        network = replace(network, calibrations=())
     paths = [Path(images)] if isinstance(images, str | Path) else [Path(path) for path in images]
     if len(paths) == 1 and (paths[0] / "store.toml").is_file():
         predictions = predict_store(network, Store.open(paths[0]), progress=progress)
@@ -151,7 +196,7 @@ def predict(
         def decode(chunk: list[tuple[str, Member]]) -> list[UInt8[np.ndarray, "side side 3"] | str]:
             return [read_square(member, network.pack) for _, member in chunk]
 
-        with writing(out, network.columns) as write:
+        with writing(out, network.columns, bounds=network.calibration is not None) as write:
             for chunk, squares in in_order(decode, chunks, workers or os.cpu_count() or 1):
                 good = [
                     (name, square)
@@ -163,8 +208,8 @@ def predict(
                 ]
                 shown.advance(task, len(chunk))
                 if good:
-                    logits = logits_of(network, np.stack([square for _, square in good]))
-                    write(Predictions(tuple(name for name, _ in good), network.columns, fractions_of(network, logits)))
+                    squares = np.stack([square for _, square in good])
+                    write(answers_of(network, squares, tuple(name for name, _ in good)))
                     galaxies += len(good)
             if not galaxies:
                 raise DataError(f"not one of {len(named):,} images could be used; the first: {': '.join(rejected[0])}")

@@ -1,9 +1,10 @@
 """What somebody says about some galaxies: one row a galaxy, one column an answer, joint fractions.
 
-A network, a baseline and the volunteers themselves all speak in this type, so one report compares them.
+A network, a baseline and the volunteers themselves all speak in this type, so one report compares them. A calibrated
+network also says how far off it may be: in a table, `<answer>_low` and `<answer>_high` stand behind the answers.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from jaxtyping import Float
 
+from galaxyvotes.conformal import Bounds
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.files import replacing
 from galaxyvotes.tables import Table
@@ -21,16 +23,23 @@ from galaxyvotes.tables import Table
 __all__ = ["Predictions", "writing"]
 
 _FORMATS = (".csv", ".parquet")
+_ENDS = ("_low", "_high")
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Joint fractions (0–1) per galaxy and answer; `columns` are answers of a tree, all of them or some."""
+    """Joint fractions (0–1) per galaxy and answer; `columns` are answers of a tree, all of them or some.
+
+    `spread` is their standard deviation over the views they are the mean of, `bounds` the ends of their intervals, each
+    if there is one.
+    """
 
     ids: tuple[str, ...]
     columns: tuple[str, ...]
     fractions: Float[np.ndarray, "galaxy answer"]
     id_name: str = "id"
+    bounds: Bounds | None = None
+    spread: Float[np.ndarray, "galaxy answer"] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a table whose sides do not fit."""
@@ -39,23 +48,41 @@ class Predictions:
                 f"{self.fractions.shape} fractions for {len(self.ids)} galaxies × {len(self.columns)} answers"
             )
 
+    @staticmethod
+    def together(parts: Sequence["Predictions"]) -> "Predictions":
+        """All galaxies of some parts that are alike, one after the other."""
+        first = parts[0]
+        bounds = [part.bounds for part in parts if part.bounds is not None]
+        spreads = [part.spread for part in parts if part.spread is not None]
+        return Predictions(
+            tuple(name for part in parts for name in part.ids),
+            first.columns,
+            np.concatenate([part.fractions for part in parts]),
+            first.id_name,
+            Bounds(*(np.concatenate(ends) for ends in zip(*bounds, strict=True))) if bounds else None,
+            np.concatenate(spreads) if spreads else None,
+        )
+
     def __len__(self) -> int:
         """The number of galaxies."""
         return len(self.ids)
 
     def to_table(self) -> pa.Table:
-        """An Arrow table: the id, then one column an answer."""
-        arrays = [pa.array(self.ids, pa.string()), *(pa.array(column) for column in self.fractions.T)]
-        return pa.table(arrays, names=[self.id_name, *self.columns])
+        """An Arrow table: the id, then one column an answer, then two an answer for the bounds if there are any."""
+        columns = dict(zip(self.columns, self.fractions.T, strict=True))
+        for end, values in zip(_ENDS, self.bounds or (), strict=False):
+            columns |= {name + end: column for name, column in zip(self.columns, values.T, strict=True)}
+        arrays = [pa.array(self.ids, pa.string()), *(pa.array(column) for column in columns.values())]
+        return pa.table(arrays, names=[self.id_name, *columns])
 
     def write(self, path: str | Path) -> None:
         """Write CSV or Parquet, as the extension says; an unknown one is an error."""
-        with writing(path, self.columns, id_name=self.id_name) as write:
+        with writing(path, self.columns, id_name=self.id_name, bounds=self.bounds is not None) as write:
             write(self)
 
     @staticmethod
     def read(path: str | Path) -> "Predictions":
-        """Read back what `write` wrote: the first column is the id, all others are answers."""
+        """Read back what `write` wrote: the first column is the id, all others are answers and their bounds."""
         path = Path(path)
         known_format(path)
         try:
@@ -72,12 +99,20 @@ class Predictions:
                 fractions[:, place] = data.column(column).cast(pa.float32(), safe=False).to_numpy()
             except pa.ArrowException as error:
                 raise DataError(f"{path}: column {column!r} is not numbers: {error}") from None
-        return Predictions(tuple(table.texts(id_name)), tuple(columns), fractions, id_name=id_name)
+        places = {name: place for place, name in enumerate(columns)}
+        answers = [
+            name for name in columns if not any(name.removesuffix(end) in places for end in _ENDS if end in name)
+        ]
+        ends = [[places.get(name + end) for name in answers] for end in _ENDS]
+        found = [fractions[:, [place for place in end if place is not None]] for end in ends if None not in end]
+        bounds = Bounds(*found) if len(found) == len(_ENDS) and answers else None
+        kept = fractions[:, [places[name] for name in answers]]
+        return Predictions(tuple(table.texts(id_name)), tuple(answers), kept, id_name=id_name, bounds=bounds)
 
 
 @contextmanager
 def writing(
-    path: str | Path, columns: tuple[str, ...], *, id_name: str = "id"
+    path: str | Path, columns: tuple[str, ...], *, id_name: str = "id", bounds: bool = False
 ) -> Generator[Callable[[Predictions], None]]:
     """A function that appends predictions to a new table, CSV or Parquet as the extension says.
 
@@ -85,7 +120,8 @@ def writing(
     """
     path = Path(path)
     suffix = known_format(path)
-    schema = pa.schema([(id_name, pa.string()), *((column, pa.float32()) for column in columns)])
+    names = [*columns, *(column + end for end in _ENDS if bounds for column in columns)]
+    schema = pa.schema([(id_name, pa.string()), *((name, pa.float32()) for name in names)])
     with replacing(path) as partial:
         writer = pacsv.CSVWriter(partial, schema) if suffix == ".csv" else pq.ParquetWriter(partial, schema)
         with writer:

@@ -1,0 +1,60 @@
+"""How far off a run's answers may be, measured on galaxies that it has never learned from.
+
+The galaxies of one split are predicted, and their errors become intervals (see `conformal`), which are kept in the run
+folder. A galaxy that taught the run is refused; so is one that chose its epoch, because its errors are too small, too.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from galaxyvotes.checkpoint import Run
+from galaxyvotes.conformal import COVERAGE, Calibration
+from galaxyvotes.conformal import calibrate as fit
+from galaxyvotes.errors import DataError
+from galaxyvotes.judging import head_for, known_rows, seen_by, truth_of
+from galaxyvotes.predict import choose_device, predict_store
+from galaxyvotes.store import Store
+
+__all__ = ["calibrate"]
+
+
+def calibrate(
+    run: Run | str | Path,
+    store: Store | str | Path,
+    *,
+    split: str = "validation",
+    coverage: float = COVERAGE,
+    seed: int = 0,
+    device: str = "auto",
+    progress: bool = True,
+) -> Calibration:
+    """Measure a run on one split of a store and keep the result: from now on its predictions have bounds.
+
+    A new galaxy like these has its volunteers' fraction within the bounds of an answer with a chance of `coverage`. The
+    test split is for judging; calibrate on another. `seed` draws which third of the galaxies gives the scale.
+
+    DataError if a galaxy of the split taught the run or chose its epoch, or if there are too few of them.
+    """
+    run = run if isinstance(run, Run) else Run.open(run)
+    store = store if isinstance(store, Store) else Store.open(store)
+    head = head_for(run, store)
+    rows = known_rows(store, store.rows(split), head)
+    settings = run.recipe.train
+    chose = settings.keep == "best" or settings.patience > 0
+    seen = seen_by(run, store, "train", *(("validation",) if chose else ()))[rows]
+    if seen.any():
+        examples = ", ".join(np.array(store.ids, object)[rows[seen][:3]])
+        raise DataError(
+            f"{int(seen.sum()):,} of the {len(rows):,} {split} galaxies of {store.path} taught {run.path} or chose its"
+            f" epoch ({examples} …), so their errors are too small to calibrate with: train with --set train.keep=last"
+            " --set train.patience=0, or give another store"
+        )
+    network = run.network(choose_device(device), tree=head.tree.name)
+    predicted = predict_store(network, store, rows, progress=progress, bounds=False)
+    truth = truth_of(store, rows, head)
+    found = fit(
+        truth, predicted.fractions, head.tree, predicted.spread, coverage=coverage, columns=head.columns, seed=seed
+    )
+    run.keep_calibration(found, network.place + 1)
+    return found

@@ -1,0 +1,54 @@
+"""Which galaxies of a store a run may be judged on, and what volunteers said of them.
+
+A galaxy counts as seen if its pixels, or its id in a catalogue of the same kind of ids, taught or tuned the run: it is
+found however the second store was packed or divided.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int
+
+from galaxyvotes.checkpoint import Head, Run
+from galaxyvotes.errors import CheckpointError
+from galaxyvotes.store import Store
+
+__all__ = ["head_for", "known_rows", "seen_by", "truth_of"]
+
+
+def head_for(run: Run, store: Store) -> Head:
+    """The head of a run that answers what a store asks; strangers are refused."""
+    head = next((head for head in run.heads if head.tree.questions == store.tree.questions), None)
+    if head is None:
+        answered = " and ".join(repr(head.tree.name) for head in run.heads)
+        raise CheckpointError(
+            f"{run.path} answers the tree {answered}, and {store.path} holds votes on {store.tree.name!r}"
+        )
+    wanted = run.facts["pack"]
+    if wanted != {"crop_px": store.pack.crop_px, "size_px": store.pack.size_px}:
+        raise CheckpointError(
+            f"{run.path} wants images cropped to {wanted['crop_px']} px and brought to {wanted['size_px']} px;"
+            f" {store.path} holds {store.pack.crop_px} and {store.pack.size_px}: pack it again with --crop and --size"
+        )
+    return head
+
+
+def known_rows(store: Store, rows: Int[np.ndarray, " galaxy"], head: Head) -> Int[np.ndarray, " known"]:
+    """Those of these galaxies of which at least one answer of the head is known."""
+    return rows[~np.isnan(truth_of(store, rows, head)).all(axis=1)]
+
+
+def truth_of(store: Store, rows: Int[np.ndarray, " galaxy"], head: Head) -> Float32[np.ndarray, "galaxy answer"]:
+    """What volunteers said of these galaxies: joint fractions of the head's answers, NaN where not known."""
+    places = [store.tree.columns.index(column) for column in head.columns]
+    return store.fractions[rows][:, places]
+
+
+def seen_by(run: Run, store: Store, *splits: str) -> Bool[np.ndarray, " galaxy"]:
+    """Which galaxies of a store taught or tuned a run, by their pixels or their ids.
+
+    With `splits`, only those that the run has seen as such: the training galaxies taught it, the validation galaxies
+    tuned it.
+    """
+    rows = [row for row in run.seen.to_pylist() if not splits or row["split"] in splits]
+    pixels = {row["pixels"] for row in rows}
+    ids = {row["id"] for row in rows if row["id_name"] == store.id_name}
+    return np.array([name in ids or each in pixels for name, each in zip(store.ids, store.pixels, strict=True)], bool)

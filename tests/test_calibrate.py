@@ -1,0 +1,122 @@
+"""A run's intervals: measured on galaxies that did not teach it, kept with it, and refused where nobody measured."""
+
+import numpy as np
+import pytest
+
+from galaxyvotes import (
+    CheckpointError,
+    DataError,
+    PackSettings,
+    Predictions,
+    Run,
+    SplitSettings,
+    Store,
+    calibrate,
+    pack,
+    predict,
+    predict_store,
+    simulate,
+    train,
+)
+
+SETTINGS = (
+    "train.epochs=2",
+    "train.batch_size=16",
+    "train.keep=last",
+    "model.views=2",
+    "train.objective=cross_entropy",
+)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Store:
+    """A hundred and sixty simulated galaxies, half of them for validation."""
+    folder = tmp_path_factory.mktemp("simulated")
+    simulate(folder / "zoo", galaxies=160, processes=1)
+    splits = SplitSettings(0.3, 0.5, 0.2)
+    return pack(folder / "zoo", folder / "store", settings=PackSettings(128, 32), splits=splits, progress=False)
+
+
+@pytest.fixture
+def run(store, tmp_path) -> Run:
+    return train(store, tmp_path / "run", recipe="small", settings=SETTINGS, progress=False)
+
+
+def test_a_calibrated_run_bounds_its_answers_and_keeps_doing_so(store, run):
+    before = predict_store(run.network(), store)
+    assert before.bounds is None
+    found = calibrate(run, store, progress=False)
+    assert Run.open(run.path).calibration() == found
+    rows = store.rows("test")
+    after = predict_store(Run.open(run.path).network(), store, rows)
+    assert np.array_equal(after.fractions, before.fractions[rows])
+    assert (after.bounds.lower <= after.fractions).all()
+    assert (after.fractions <= after.bounds.upper).all()
+    truth = store.fractions[rows]
+    inside = (after.bounds.lower - 1e-6 <= truth) & (truth <= after.bounds.upper + 1e-6)
+    assert 0.8 < inside.mean() < 0.99  # 90 %, of some thirty galaxies
+
+
+def test_bounds_stand_in_the_table_beside_the_answers_and_come_back(store, run, tmp_path):
+    calibrate(run, store, progress=False)
+    images = store.path.parent / "zoo" / "images"
+    done = predict(images, run, tmp_path / "out.csv", progress=False)
+    header = done.path.read_text().splitlines()[0].replace('"', "").split(",")
+    assert header == ["id", *store.tree.columns, *(f"{c}_low" for c in store.tree.columns),
+                      *(f"{c}_high" for c in store.tree.columns)]  # fmt: skip
+    read = Predictions.read(done.path)
+    assert read.columns == store.tree.columns
+    expected = predict_store(run.network(), store)
+    order = [read.ids.index(name) for name in expected.ids]
+    assert np.allclose(read.bounds.lower[order], expected.bounds.lower, atol=1e-6)
+    assert np.allclose(read.bounds.upper[order], expected.bounds.upper, atol=1e-6)
+    plain = predict(images, run, tmp_path / "plain.parquet", intervals=False, progress=False)
+    assert Predictions.read(plain.path).bounds is None
+
+
+def test_intervals_of_a_run_that_was_never_calibrated_are_refused(run, store, tmp_path):
+    with pytest.raises(CheckpointError, match=r"never calibrated for the tree 'kaggle'.*run galaxyvotes calibrate"):
+        predict(store.path.parent / "zoo" / "images", run, tmp_path / "out.csv", intervals=True, progress=False)
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_galaxies_that_chose_the_epoch_do_not_calibrate(store, tmp_path):
+    run = train(store, tmp_path / "run", recipe="small", settings=(*SETTINGS, "train.keep=best"), progress=False)
+    with pytest.raises(DataError, match=r"validation galaxies of .* taught .* or chose its epoch .*train\.keep=last"):
+        calibrate(run, store, progress=False)
+    assert run.calibration() is None
+    assert calibrate(run, store, split="test", progress=False).columns == store.tree.columns
+
+
+def test_galaxies_that_taught_do_not_calibrate_however_they_were_divided(store, run, tmp_path):
+    zoo = store.path.parent / "zoo"
+    splits = SplitSettings(0.3, 0.5, 0.2, "another")
+    other = pack(zoo, tmp_path / "other", settings=PackSettings(128, 32), splits=splits, progress=False)
+    with pytest.raises(DataError, match="taught"):
+        calibrate(run, other, progress=False)
+
+
+def test_a_damaged_calibration_is_found(store, run):
+    calibrate(run, store, progress=False)
+    path = run.path / "calibration.toml"
+    path.write_text(path.read_text().replace("coverage = 0.9", "coverage = 0.8"))
+    with pytest.raises(CheckpointError, match=r"calibration\.toml is damaged.*calibrate again"):
+        run.network()
+
+
+def test_too_few_galaxies_are_refused_with_how_many_it_takes(blob_store, tmp_path):
+    run = train(blob_store, tmp_path / "run", recipe="small", settings=SETTINGS, progress=False)
+    with pytest.raises(DataError, match="need 148 calibration galaxies or more"):
+        calibrate(run, blob_store, coverage=0.99, progress=False)
+
+
+def test_several_views_are_averaged_and_their_spread_told(store, run):
+    one = Run.open(run.path).network()
+    rows = store.rows("test")
+    mean = predict_store(one, store, rows)
+    images = store.images(rows)
+    from galaxyvotes.predict import fractions_of, logits_of
+
+    views = [fractions_of(one, logits_of(one, np.ascontiguousarray(v))) for v in (images, images[:, ::-1])]
+    assert np.allclose(mean.fractions, np.mean(views, axis=0), atol=1e-6)
+    assert np.allclose(mean.spread, np.std(views, axis=0), atol=1e-6)
