@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from galaxyvotes.config import PackSettings, Recipe, SplitSettings
     from galaxyvotes.errors import CheckpointError, ConfigError, DataError, GalaxyVotesError, MissingExtraError
     from galaxyvotes.evaluate import Evaluation, draw_figures, evaluate
+    from galaxyvotes.finetune import finetune
     from galaxyvotes.pack import pack
     from galaxyvotes.predict import predict, predict_store
     from galaxyvotes.predictions import Predictions
@@ -36,6 +37,7 @@ _HOMES = {
     "config": ("PackSettings", "Recipe", "SplitSettings"),
     "errors": ("CheckpointError", "ConfigError", "DataError", "GalaxyVotesError", "MissingExtraError"),
     "evaluate": ("Evaluation", "draw_figures", "evaluate"),
+    "finetune": ("finetune",),
     "pack": ("pack",),
     "predict": ("predict", "predict_store"),
     "predictions": ("Predictions",),
@@ -66,6 +68,7 @@ __all__ = [
     "calibrate",
     "draw_figures",
     "evaluate",
+    "finetune",
     "open_catalog",
     "pack",
     "predict",

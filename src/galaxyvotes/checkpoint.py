@@ -5,6 +5,7 @@
     run.json               what it was trained on, and on which computer; which answers each head gives
     seen.parquet           every galaxy that taught or tuned it: id, the catalogue's word for ids, pixels, split
     metrics.jsonl          one line an epoch
+    start.safetensors      where training began, if it was another run's network
     weights.safetensors    the network at the end of training
     calibration.toml       how far off its answers may be, once it is calibrated; calibration-2.toml … for other heads
     state.safetensors      while training: network, optimiser and position, all of them or none

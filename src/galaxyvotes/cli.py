@@ -192,6 +192,45 @@ def train(
 
 
 @app.command
+def finetune(
+    *paths: Path,
+    start: Path | None = None,
+    recipe: str = "finetune",
+    settings: Settings = (),
+    resume: Annotated[bool, Flag] = False,
+    device: str = "auto",
+) -> None:
+    """Teach a network that knows galaxies already a new question, from a few dozen to a few hundred of them.
+
+    galaxyvotes finetune STORE [STORE ...] RUN
+
+    Parameters
+    ----------
+    paths
+        The packed stores, and last the run folder to make or, with --resume, to go on with.
+    start
+        The run to begin from; the one that comes with galaxyvotes otherwise.
+    recipe
+        A recipe by name or a .toml file; its network is that of the run to begin from.
+    settings
+        Change one setting, e.g. --set train.encoder_rate=0, which leaves all but the last layer as it was.
+    resume
+        Go on with a run that was stopped.
+    device
+        auto, cpu, cuda, mps.
+    """
+    from galaxyvotes.finetune import finetune as finetune_
+
+    if len(paths) < 2:
+        raise ConfigError(
+            "finetune needs a store and the run folder to make: galaxyvotes finetune STORE [STORE ...] RUN"
+        )
+    run = finetune_(paths[:-1], paths[-1], start=start, recipe=recipe, settings=settings, resume=resume, device=device)
+    last = run.history[-1]
+    _say(f"{run.path}: {last['epoch']} epochs, validation RMSE {last['validation_mse'] ** 0.5:.4f}")
+
+
+@app.command
 def evaluate(
     run: Path,
     store: Path,

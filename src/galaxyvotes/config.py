@@ -90,7 +90,9 @@ class TrainSettings:
     step follows (0: any). With `average` above 0 the run ends with a running mean of the weights, which keeps this
     share of itself at each step. `patience` ends training after so many epochs without a lower validation loss (0:
     never). `keep` is which epoch's network the run ends with: the last, or the one with the lowest validation loss.
-    `precision` "auto" is bfloat16 where the device multiplies it faster, else float32.
+    `encoder_rate` is the share of the learning rate that a network begun from another run's uses before its last layer
+    (0: what comes before it stays as it was). `precision` "auto" is bfloat16 where the device multiplies it faster,
+    else float32.
     """
 
     objective: str = "bce"
@@ -101,6 +103,7 @@ class TrainSettings:
     adam_epsilon: float = 1e-7
     weight_decay: float = 0.0
     clip_norm: float = 0.0
+    encoder_rate: float = 1.0
     schedule: Literal["constant", "cosine"] = "constant"
     average: float = 0.0
     augment: Literal["none", "dihedral", "sky"] = "none"
@@ -124,8 +127,9 @@ class TrainSettings:
         for name in ("min_mean_fraction", "average"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"train.{name} is {getattr(self, name)}; it lies in 0–1")
-        if not 0 <= self.balance <= 1:
-            raise ConfigError(f"train.balance is {self.balance}; it lies in 0–1")
+        for name in ("balance", "encoder_rate"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"train.{name} is {getattr(self, name)}; it lies in 0–1")
 
 
 @dataclass(frozen=True)
@@ -262,6 +266,24 @@ RECIPES: dict[str, Recipe] = {
             clip_norm=5.0,
             schedule="cosine",
             average=0.999,
+            augment="sky",
+        ),
+    ),
+    # From another run's network to a few hundred galaxies of a new question; the network is that run's.
+    "finetune": Recipe(
+        "finetune",
+        ModelSettings("compact", batch_norm_momentum=0.1, views=8),
+        TrainSettings(
+            objective="cross_entropy",
+            epochs=60,
+            batch_size=32,
+            balance=0.5,
+            learning_rate=2e-3,
+            encoder_rate=0.1,
+            weight_decay=0.02,
+            clip_norm=5.0,
+            schedule="cosine",
+            average=0.99,
             augment="sky",
         ),
     ),

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
@@ -37,12 +38,12 @@ from galaxyvotes.errors import CheckpointError, ConfigError, DataError
 from galaxyvotes.files import write_text
 from galaxyvotes.metrics import argmax_accuracy, mse
 from galaxyvotes.mixture import Answers, Mixture, seed_of
-from galaxyvotes.models import to_input
+from galaxyvotes.models import encoder, to_input
 from galaxyvotes.predict import choose_device, low_precision, store_logits
 from galaxyvotes.progress import bar
 from galaxyvotes.store import Store
 
-__all__ = ["train"]
+__all__ = ["create_run", "train"]
 
 
 def train(
@@ -74,17 +75,18 @@ def train(
             )
         mixture = Mixture.of(opened, run.recipe)
     else:
-        if Path(out).exists():
-            raise ConfigError(f"{out} exists already: continue it with --resume, or name another folder")
         chosen = Recipe.load(recipe, settings)
         mixture = Mixture.of(opened, chosen)
-        run = _create(mixture, Path(out), chosen)
+        run = create_run(mixture, Path(out), chosen)
     if not run.finished:
         _Training(run, mixture, choose_device(device)).go(progress=progress)
     return run
 
 
-def _create(mixture: Mixture, out: Path, recipe: Recipe) -> Run:
+def create_run(mixture: Mixture, out: Path, recipe: Recipe, *, seen_before: pa.Table | None = None, **more: str) -> Run:
+    """A new run folder, ready for `train` to go on with; `seen_before` are galaxies that its beginning has seen."""
+    if out.exists():
+        raise ConfigError(f"{out} exists already: continue it with --resume, or name another folder")
     pack = mixture.stores[0].pack
     Network.build(recipe, mixture.heads, pack)  # a recipe that cannot be built leaves no folder behind
     _ = mixture.quotas
@@ -104,8 +106,10 @@ def _create(mixture: Mixture, out: Path, recipe: Recipe) -> Run:
             for store, train_, validation in zip(mixture.stores, mixture.train, mixture.validation, strict=True)
         ],
         "left_out": mixture.left_out,
+        **more,
     }
-    return Run.create(out, recipe, mixture.heads, mixture.seen(), facts)
+    before = [] if seen_before is None else [seen_before]
+    return Run.create(out, recipe, mixture.heads, pa.concat_tables([mixture.seen(), *before]), facts)
 
 
 @dataclass
@@ -132,10 +136,13 @@ class _Training:
         self.run, self.mixture, self.device = run, mixture, device
         self.settings = settings = run.recipe.train
         self.network = run.untrained()
+        if "start" in run.facts:
+            load_state(self.network.module, read_tensors(run.path / "start.safetensors")[0], run.path)
         self.module = self.network.module.to(device)
-        if settings.weight_decay:
+        self.encoder = encoder(self.module)
+        if settings.weight_decay or settings.encoder_rate < 1:
             self.optimiser = torch.optim.AdamW(
-                _decayed(self.module, settings.weight_decay),
+                _parameters(self.module, settings.weight_decay, settings.encoder_rate),
                 settings.learning_rate,
                 eps=settings.adam_epsilon,
                 fused=True,
@@ -199,12 +206,14 @@ class _Training:
         if settings.augment == "sky":
             seen = sky(seen, torch.Generator().manual_seed(seed))
         self.module.train()
+        if settings.encoder_rate == 0:
+            self.encoder.eval()  # its batch statistics stay, too
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.low_precision):
             logits = self.module(seen)
         logits = logits.float()
         costs = torch.stack([_costs(head, logits, said) for head in self.network.all_heads]).sum(dim=0)
         for group in self.optimiser.param_groups:
-            group["lr"] = self._learning_rate()
+            group["lr"] = self._learning_rate() * group.get("share", 1.0)
         self.optimiser.zero_grad(set_to_none=True)
         costs.mean().backward()
         if settings.clip_norm:
@@ -348,12 +357,16 @@ def _costs(head: Network, logits: Float[Tensor, "galaxy output"], said: Answers)
     )
 
 
-def _decayed(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay; biases and the scales of batch norms do not."""
-    parameters = list(module.parameters())
+def _parameters(module: nn.Sequential, weight_decay: float, encoder_rate: float) -> list[dict[str, Any]]:
+    """Matrices decay, biases and the scales of batch norms do not; the encoder learns at its share of the rate."""
     return [
-        {"params": [each for each in parameters if each.dim() > 1], "weight_decay": weight_decay},
-        {"params": [each for each in parameters if each.dim() <= 1], "weight_decay": 0.0},
+        {
+            "params": [each for each in part.parameters() if (each.dim() > 1) == matrices],
+            "weight_decay": weight_decay if matrices else 0.0,
+            "share": share,
+        }
+        for part, share in ((encoder(module), encoder_rate), (module[-1], 1.0))
+        for matrices in (True, False)
     ]
 
 

@@ -1,0 +1,73 @@
+"""From a network that knows galaxies to a new question, with a few dozen to a few hundred galaxies of it.
+
+The new run begins with everything the other one knows: all of its network but the last layer, and of that the heads for
+trees that both answer. The encoder then learns slowly (`train.encoder_rate`) or not at all. What the other run has seen
+counts as seen by the new one, so neither can be judged on it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from galaxyvotes.checkpoint import Network, Run, pack_facts, shipped_run, write_tensors
+from galaxyvotes.config import Recipe
+from galaxyvotes.errors import CheckpointError
+from galaxyvotes.mixture import Mixture
+from galaxyvotes.store import Store
+from galaxyvotes.train import create_run, train
+
+__all__ = ["finetune"]
+
+
+def finetune(
+    stores: Store | str | Path | Sequence[Store | str | Path],
+    out: str | Path,
+    *,
+    start: Run | str | Path | None = None,
+    recipe: str | Path | Recipe = "finetune",
+    settings: tuple[str, ...] = (),
+    resume: bool = False,
+    device: str = "auto",
+    progress: bool = True,
+) -> Run:
+    """Teach the network of another run, or the one that comes with the package, to answer what these stores ask.
+
+    As `train`, whose arguments these are, but from `start`. The stores must be packed as that run's were.
+    """
+    named = [stores] if isinstance(stores, Store | str | Path) else stores
+    opened = [each if isinstance(each, Store) else Store.open(each) for each in named]
+    if not (resume and Path(out).exists()):
+        begun = shipped_run() if start is None else start if isinstance(start, Run) else Run.open(start)
+        chosen = replace(Recipe.load(recipe, settings), model=begun.recipe.model)
+        wanted, packed = begun.facts["pack"], pack_facts(opened[0].pack)
+        if packed != wanted:
+            raise CheckpointError(
+                f"{begun.path} wants images cropped to {wanted['crop_px']} px and brought to {wanted['size_px']} px;"
+                f" {opened[0].path} holds {packed['crop_px']} and {packed['size_px']}: pack it again with"
+                f" --crop {wanted['crop_px']} --size {wanted['size_px']}"
+            )
+        mixture = Mixture.of(opened, chosen)
+        network = Network.build(chosen, mixture.heads, opened[0].pack)
+        _begin_from(begun.network(), network)
+        run = create_run(mixture, Path(out), chosen, seen_before=begun.seen, start=begun.path.name)
+        write_tensors(run.path / "start.safetensors", dict(network.module.state_dict()), {"start": begun.path.name})
+        settings = ()
+    return train(opened, out, settings=settings, resume=True, device=device, progress=progress)
+
+
+@torch.no_grad()
+def _begin_from(known: Network, new: Network) -> None:
+    """Give a new network all that another one knows, but for heads of trees that the other does not answer."""
+    last, before = new.module[-1], known.module[-1]
+    assert isinstance(last, nn.Linear)
+    assert isinstance(before, nn.Linear)
+    for ours, theirs in zip(list(new.module)[:-1], list(known.module)[:-1], strict=True):
+        ours.load_state_dict(theirs.state_dict())
+    for head in new.all_heads:
+        for other in known.all_heads:
+            if head.columns == other.columns and head.tree.questions == other.tree.questions:
+                last.weight[head.outputs] = before.weight[other.outputs]
+                last.bias[head.outputs] = before.bias[other.outputs]
