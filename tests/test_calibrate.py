@@ -12,12 +12,14 @@ from galaxyvotes import (
     SplitSettings,
     Store,
     calibrate,
+    evaluate,
     pack,
     predict,
     predict_store,
     simulate,
     train,
 )
+from galaxyvotes.uncertainty import coverage
 
 SETTINGS = (
     "train.epochs=2",
@@ -120,3 +122,18 @@ def test_several_views_are_averaged_and_their_spread_told(store, run):
     views = [fractions_of(one, logits_of(one, np.ascontiguousarray(v))) for v in (images, images[:, ::-1])]
     assert np.allclose(mean.fractions, np.mean(views, axis=0), atol=1e-6)
     assert np.allclose(mean.spread, np.std(views, axis=0), atol=1e-6)
+
+
+def test_the_report_says_how_often_the_intervals_held_and_what_the_volunteers_allow(store, run, tmp_path):
+    calibrate(run, store, progress=False)
+    result = evaluate(run, store, out=tmp_path / "report", baselines=False, resamples=40, progress=False)
+    intervals = result.document["intervals"]
+    rows = store.rows("test")
+    said = predict_store(run.network(), store, rows)
+    assert intervals["nominal"] == 0.9
+    assert intervals["coverage"]["value"] == pytest.approx(coverage(store.fractions[rows], *said.bounds))
+    assert [each["answer"] for each in intervals["answers"]] == list(store.tree.columns)
+    assert 0.02 < result.document["noise_floor"] < 0.06  # some 40 volunteers a galaxy
+    page = result.path.read_text("utf-8")
+    assert "Intervals that promise to hold 90 % of the volunteers" in page
+    assert "no network can be expected to do better" in page

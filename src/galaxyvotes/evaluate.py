@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Int
 
 from galaxyvotes.baselines import BASELINES
-from galaxyvotes.checkpoint import Network, Run
+from galaxyvotes.checkpoint import Head, Network, Run
 from galaxyvotes.diagrams import architecture, flowchart
 from galaxyvotes.errors import DataError
 from galaxyvotes.figures import roc_plot, roc_plots, save
@@ -21,6 +21,7 @@ from galaxyvotes.judging import head_for, known_rows, seen_by, truth_of
 from galaxyvotes.predict import choose_device, predict_store
 from galaxyvotes.report import Report, summarise, write_report
 from galaxyvotes.store import Store
+from galaxyvotes.uncertainty import noise_floor, volunteers_of
 
 __all__ = ["Evaluation", "draw_figures", "evaluate"]
 
@@ -114,6 +115,8 @@ def evaluate(
         images=lambda places: store.images(rows[places]),
         history=run.history,
         leaderboard=store.id_name == CHALLENGE_ID,
+        nominal_coverage=network.calibration.coverage if network.calibration else None,
+        noise_floor=_noise_floor(store, rows, head),
         contaminated=_as_published(store, network, seen, seed, resamples) if as_published else None,
         seed=seed,
         resamples=resamples,
@@ -183,6 +186,16 @@ def _as_published(
         " galaxies themselves; every other measure is of the fifth of all galaxies."
     )
     return {**summary, "seen": int(seen[drawn].sum()), "note": note}
+
+
+def _noise_floor(store: Store, rows: Int[np.ndarray, " galaxy"], head: Head) -> float | None:
+    """What RMSE the number of volunteers allows, if the store says how many there were."""
+    if store.votes is None:
+        return None
+    places = [store.tree.columns.index(column) for column in head.columns]
+    volunteers = volunteers_of(store.votes[rows], store.tree)[:, places]
+    floor = noise_floor(truth_of(store, rows, head), volunteers)
+    return None if np.isnan(floor) else floor
 
 
 def _provenance(run: Run, store: Store, split: str, rows: Int[np.ndarray, " galaxy"], *, device: str) -> dict[str, Any]:

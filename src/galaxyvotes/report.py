@@ -30,6 +30,7 @@ from galaxyvotes.intervals import Interval, intervals, mean_defined
 from galaxyvotes.page import render
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.tree import DecisionTree
+from galaxyvotes.uncertainty import statistics
 
 __all__ = ["Report", "compare", "leaderboard_place", "summarise", "write_report"]
 
@@ -206,6 +207,8 @@ def write_report(
     history: Sequence[Mapping[str, Any]] | None = None,
     contaminated: Mapping[str, Any] | None = None,
     leaderboard: bool = True,
+    nominal_coverage: float | None = None,
+    noise_floor: float | None = None,
     title: str = "How close the network comes to the volunteers",
     seed: int = 0,
     resamples: int = 1000,
@@ -216,7 +219,8 @@ def write_report(
     galaxies at these places of `truth` as pictures. `provenance` is shown as it is, in its order. `history` is the rows
     of `metrics.jsonl`. `contaminated` is a summary (see `summarise`) of the same measures on galaxies of which some
     were trained on, and under "seen" how many. `leaderboard` is for galaxies of the challenge: it says nothing about
-    others, and is left out for any tree but the challenge's, or for a part of its answers.
+    others, and is left out for any tree but the challenge's, or for a part of its answers. `nominal_coverage` is what
+    the network's bounds promise, if it has any; `noise_floor` the RMSE that the volunteers' number allows, if known.
     """
     out = Path(out)
     if not len(network):
@@ -232,11 +236,15 @@ def write_report(
         "network": summarise(truth, network, tree, seed=seed, resamples=resamples),
         "baselines": {n: summarise(truth, b, tree, seed=seed, resamples=resamples) for n, b in aligned.items()},
         "ahead_of": {n: compare(truth, network, b, seed=seed, resamples=resamples) for n, b in aligned.items()},
+        "intervals": None,
+        "noise_floor": noise_floor,
         "leaderboard": None,
         "contaminated": contaminated and dict(contaminated),
         "history": [dict(row) for row in history or ()],
         "provenance": dict(provenance),
     }
+    if network.bounds is not None and nominal_coverage is not None:
+        document["intervals"] = _intervals(truth, network, nominal_coverage, seed=seed, resamples=resamples)
     rmse = document["network"]["rmse"]["value"]
     if leaderboard and rmse is not None and tree.name == _leaderboard()["tree"] and network.columns == tree.columns:
         document["leaderboard"] = leaderboard_place(rmse)
@@ -251,6 +259,27 @@ def write_report(
     write_text(report.csv, _table(document, tree))
     write_text(report.html, page)
     return report
+
+
+def _intervals(
+    truth: Float[np.ndarray, "galaxy answer"], network: Predictions, nominal: float, *, seed: int, resamples: int
+) -> dict[str, Any]:
+    """How often the network's bounds held, and how wide they are."""
+    assert network.bounds is not None
+    measures = statistics(truth, *network.bounds, coverage=nominal)
+    found = intervals(measures, len(truth), resamples=resamples, seed=seed)
+    return {
+        "nominal": nominal,
+        **{name: _at(found[name]) for name in ("coverage", "width", "interval_score")},
+        "answers": [
+            {
+                "answer": column,
+                "coverage": _at(found["coverage_per_answer"], i),
+                "width": _at(found["width_per_answer"], i),
+            }
+            for i, column in enumerate(network.columns)
+        ],
+    }
 
 
 def _aligned(baseline: Predictions, network: Predictions, name: str) -> Predictions:
