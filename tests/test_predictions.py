@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from galaxyvotes.conformal import Bounds
 from galaxyvotes.errors import ConfigError, DataError, GalaxyVotesError
 from galaxyvotes.predictions import Predictions, writing
 
@@ -39,6 +40,23 @@ def test_what_is_written_is_read_back_bit_for_bit(tmp_path, suffix, table):
     back = Predictions.read(path)
     assert (back.ids, back.columns, back.id_name) == (table.ids, table.columns, table.id_name)
     np.testing.assert_array_equal(back.fractions, table.fractions)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_familiarity_stands_last_and_is_never_taken_for_an_answer(tmp_path, suffix):
+    familiarity, values = np.array([0.25, 1], np.float32), np.array([[0, 1], [0.5, 0.5]], np.float32)
+    ends = Bounds(values / 2, values / 2 + 0.5)
+    for bounds in (None, ends):
+        table = Predictions(("1", "2"), ("a", "b"), values, bounds=bounds, familiarity=familiarity)
+        assert table.to_table().column_names[-1] == "familiarity"
+        table.write(tmp_path / f"p{suffix}")
+        back = Predictions.read(tmp_path / f"p{suffix}")
+        assert back.columns == ("a", "b")
+        np.testing.assert_array_equal(back.familiarity, familiarity)
+        np.testing.assert_array_equal(back.fractions, values)
+        assert (back.bounds is None) == (bounds is None)
+    both = Predictions.together([table, table])
+    np.testing.assert_array_equal(both.familiarity, [0.25, 1, 0.25, 1])
 
 
 def test_ids_stay_what_they_are_though_they_look_like_numbers_or_dates(tmp_path):

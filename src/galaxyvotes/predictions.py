@@ -1,7 +1,8 @@
 """What somebody says about some galaxies: one row a galaxy, one column an answer, joint fractions.
 
 A network, a baseline and the volunteers themselves all speak in this type, so one report compares them. A calibrated
-network also says how far off it may be: in a table, `<answer>_low` and `<answer>_high` stand behind the answers.
+network also says how far off it may be, and how familiar each galaxy is to it: in a table, `<answer>_low` and
+`<answer>_high` stand behind the answers, and `familiarity` is the last column.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -24,14 +25,15 @@ __all__ = ["Predictions", "writing"]
 
 _FORMATS = (".csv", ".parquet")
 _ENDS = ("_low", "_high")
+_FAMILIARITY = "familiarity"
 
 
 @dataclass(frozen=True)
 class Predictions:
     """Joint fractions (0–1) per galaxy and answer; `columns` are answers of a tree, all of them or some.
 
-    `spread` is their standard deviation over the views they are the mean of, `bounds` the ends of their intervals, each
-    if there is one.
+    `spread` is their standard deviation over the views they are the mean of, `bounds` the ends of their intervals,
+    `familiarity` how familiar each galaxy is to who says this (0–1, see `novelty`), each if there is one.
     """
 
     ids: tuple[str, ...]
@@ -40,6 +42,7 @@ class Predictions:
     id_name: str = "id"
     bounds: Bounds | None = None
     spread: Float[np.ndarray, "galaxy answer"] | None = None
+    familiarity: Float[np.ndarray, " galaxy"] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a table whose sides do not fit."""
@@ -54,6 +57,7 @@ class Predictions:
         first = parts[0]
         bounds = [part.bounds for part in parts if part.bounds is not None]
         spreads = [part.spread for part in parts if part.spread is not None]
+        familiarities = [part.familiarity for part in parts if part.familiarity is not None]
         return Predictions(
             tuple(name for part in parts for name in part.ids),
             first.columns,
@@ -61,6 +65,7 @@ class Predictions:
             first.id_name,
             Bounds(*(np.concatenate(ends) for ends in zip(*bounds, strict=True))) if bounds else None,
             np.concatenate(spreads) if spreads else None,
+            np.concatenate(familiarities) if familiarities else None,
         )
 
     def __len__(self) -> int:
@@ -68,21 +73,23 @@ class Predictions:
         return len(self.ids)
 
     def to_table(self) -> pa.Table:
-        """An Arrow table: the id, then one column an answer, then two an answer for the bounds if there are any."""
+        """An Arrow table: the id, a column an answer; if there, two an answer for bounds, and one for familiarity."""
         columns = dict(zip(self.columns, self.fractions.T, strict=True))
         for end, values in zip(_ENDS, self.bounds or (), strict=False):
             columns |= {name + end: column for name, column in zip(self.columns, values.T, strict=True)}
+        columns |= {} if self.familiarity is None else {_FAMILIARITY: self.familiarity}
         arrays = [pa.array(self.ids, pa.string()), *(pa.array(column) for column in columns.values())]
         return pa.table(arrays, names=[self.id_name, *columns])
 
     def write(self, path: str | Path) -> None:
         """Write CSV or Parquet, as the extension says; an unknown one is an error."""
-        with writing(path, self.columns, id_name=self.id_name, bounds=self.bounds is not None) as write:
+        bounds, familiarity = self.bounds is not None, self.familiarity is not None
+        with writing(path, self.columns, id_name=self.id_name, bounds=bounds, familiarity=familiarity) as write:
             write(self)
 
     @staticmethod
     def read(path: str | Path) -> "Predictions":
-        """Read back what `write` wrote: the first column is the id, all others are answers and their bounds."""
+        """Read back what `write` wrote: the first column is the id, the others are answers, bounds and familiarity."""
         path = Path(path)
         known_format(path)
         try:
@@ -99,6 +106,8 @@ class Predictions:
                 fractions[:, place] = data.column(column).cast(pa.float32(), safe=False).to_numpy()
             except pa.ArrowException as error:
                 raise DataError(f"{path}: column {column!r} is not numbers: {error}") from None
+        familiarity = fractions[:, -1] if len(columns) > 1 and columns[-1] == _FAMILIARITY else None
+        columns = columns if familiarity is None else columns[:-1]
         places = {name: place for place, name in enumerate(columns)}
         answers = [
             name for name in columns if not any(name.removesuffix(end) in places for end in _ENDS if end in name)
@@ -107,12 +116,19 @@ class Predictions:
         found = [fractions[:, [place for place in end if place is not None]] for end in ends if None not in end]
         bounds = Bounds(*found) if len(found) == len(_ENDS) and answers else None
         kept = fractions[:, [places[name] for name in answers]]
-        return Predictions(tuple(table.texts(id_name)), tuple(answers), kept, id_name=id_name, bounds=bounds)
+        return Predictions(
+            tuple(table.texts(id_name)), tuple(answers), kept, id_name=id_name, bounds=bounds, familiarity=familiarity
+        )
 
 
 @contextmanager
 def writing(
-    path: str | Path, columns: tuple[str, ...], *, id_name: str = "id", bounds: bool = False
+    path: str | Path,
+    columns: tuple[str, ...],
+    *,
+    id_name: str = "id",
+    bounds: bool = False,
+    familiarity: bool = False,
 ) -> Generator[Callable[[Predictions], None]]:
     """A function that appends predictions to a new table, CSV or Parquet as the extension says.
 
@@ -121,6 +137,7 @@ def writing(
     path = Path(path)
     suffix = known_format(path)
     names = [*columns, *(column + end for end in _ENDS if bounds for column in columns)]
+    names += [_FAMILIARITY] * familiarity
     schema = pa.schema([(id_name, pa.string()), *((name, pa.float32()) for name in names)])
     with replacing(path) as partial:
         writer = pacsv.CSVWriter(partial, schema) if suffix == ".csv" else pq.ParquetWriter(partial, schema)
