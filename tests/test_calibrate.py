@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from galaxyvotes import (
     CheckpointError,
@@ -19,6 +20,9 @@ from galaxyvotes import (
     simulate,
     train,
 )
+from galaxyvotes.calibrate import familiar_of
+from galaxyvotes.cli import main
+from galaxyvotes.novelty import shift
 from galaxyvotes.uncertainty import coverage
 
 SETTINGS = (
@@ -65,13 +69,14 @@ def test_bounds_stand_in_the_table_beside_the_answers_and_come_back(store, run, 
     done = predict(images, run, tmp_path / "out.csv", progress=False)
     header = done.path.read_text().splitlines()[0].replace('"', "").split(",")
     assert header == ["id", *store.tree.columns, *(f"{c}_low" for c in store.tree.columns),
-                      *(f"{c}_high" for c in store.tree.columns)]  # fmt: skip
+                      *(f"{c}_high" for c in store.tree.columns), "familiarity"]  # fmt: skip
     read = Predictions.read(done.path)
     assert read.columns == store.tree.columns
     expected = predict_store(run.network(), store)
     order = [read.ids.index(name) for name in expected.ids]
     assert np.allclose(read.bounds.lower[order], expected.bounds.lower, atol=1e-6)
     assert np.allclose(read.bounds.upper[order], expected.bounds.upper, atol=1e-6)
+    assert np.array_equal(read.familiarity[order], expected.familiarity)
     plain = predict(images, run, tmp_path / "plain.parquet", intervals=False, progress=False)
     assert Predictions.read(plain.path).bounds is None
 
@@ -104,6 +109,50 @@ def test_a_damaged_calibration_is_found(store, run):
     path.write_text(path.read_text().replace("coverage = 0.9", "coverage = 0.8"))
     with pytest.raises(CheckpointError, match=r"calibration\.toml is damaged.*calibrate again"):
         run.network()
+
+
+def test_a_calibrated_run_knows_its_kind_of_galaxies_and_warns_of_another(store, run, tmp_path, capsys):
+    calibrate(run, store, progress=False)
+    references = Run.open(run.path).familiar().references
+    assert references == len(store.rows("validation"))
+    alike = predict_store(run.network(), store, store.rows("test"))
+    assert ((alike.familiarity > 0) & (alike.familiarity <= 1)).all()
+    assert not shift(alike.familiarity, references).found
+    for name, image in zip(alike.ids, store.images(store.rows("test")), strict=True):
+        (tmp_path / "inverted").mkdir(exist_ok=True)
+        Image.fromarray(255 - np.repeat(np.repeat(image, 4, 0), 4, 1)).save(tmp_path / "inverted" / f"{name}.png")
+    other = predict(tmp_path / "inverted", run, tmp_path / "other.csv", progress=False)
+    assert other.shift.galaxies == len(alike)
+    assert other.warning.startswith(f"100.0% of {len(alike)} galaxies are stranger to this network than 95% of those")
+    assert (Predictions.read(other.path).familiarity <= 0.05).all()
+    with pytest.raises(SystemExit, match="0"):
+        main(["predict", str(tmp_path / "inverted"), "--run", str(run.path), "--out", str(tmp_path / "again.csv")])
+    assert f"warning: {other.warning}" in capsys.readouterr().out
+
+
+def test_where_training_galaxies_are_few_the_others_are_divided(store, run):
+    network, rows = run.network(), np.concatenate([store.rows("validation"), store.rows("test")])
+    assert familiar_of(network, store, rows, seed=0).references == len(rows) // 2
+    assert familiar_of(network, store, store.rows("train"), seed=0).references == len(store.rows("train")) // 2
+
+
+def test_calibrating_again_changes_no_fraction_and_gives_the_same_familiarity(store, run):
+    calibrate(run, store, progress=False)
+    first = (run.path / "familiar.safetensors").read_bytes()
+    calibrate(run, store, progress=False)
+    assert (run.path / "familiar.safetensors").read_bytes() == first
+
+
+def test_a_damaged_file_of_what_is_familiar_is_found(store, run):
+    calibrate(run, store, progress=False)
+    path = run.path / "familiar.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"familiar\.safetensors is damaged.*run galaxyvotes calibrate again"):
+        run.network()
+    path.unlink()
+    assert predict_store(run.network(), store, store.rows("test")).familiarity is None
 
 
 def test_too_few_galaxies_are_refused_with_how_many_it_takes(blob_store, tmp_path):

@@ -1,11 +1,15 @@
 """How familiar a galaxy is: ranks that keep their promise, strange images that get low ones, shifts that are told."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.covariance import ledoit_wolf
 
-from galaxyvotes import DataError
+from galaxyvotes import DataError, predict_store
 from galaxyvotes.novelty import Familiar, Shift, shift, shrunk_covariance
+from galaxyvotes.predict import answers_of, look
 
 
 def features(random, galaxies: int, *, width: float = 1.0) -> np.ndarray:
@@ -126,3 +130,52 @@ def test_parts_of_a_catalogue_add_up_to_the_whole():
     ranks = np.random.default_rng(7).integers(1, 101, 90) / np.float32(100)
     assert shift(ranks[:40], 99) + shift(ranks[40:], 99) == shift(ranks, 99)
     assert shift(np.array([0.05, 0.06], np.float32), 99).strange == 1
+
+
+# ---- images
+
+
+@pytest.fixture(scope="module")
+def network(blob_run, blob_store):
+    """The network of the blobs, which knows its training galaxies, with ranks among the others."""
+    bare = blob_run.network()
+    rows = [blob_store.rows("train"), np.concatenate([blob_store.rows(each) for each in ("validation", "test")])]
+    known, references = (look(bare, blob_store.images(each)).features for each in rows)
+    return replace(bare, familiars=(Familiar.of(known, references),))
+
+
+def _zoomed(images: np.ndarray) -> np.ndarray:
+    return np.stack([np.asarray(Image.fromarray(image[8:24, 8:24]).resize((32, 32))) for image in images])
+
+
+STRANGE = {
+    "blank": lambda images: np.zeros_like(images),
+    "white": lambda images: np.full_like(images, 255),
+    "inverted": lambda images: 255 - images,
+    "noise": lambda images: np.random.default_rng(0).integers(0, 256, images.shape, dtype=np.uint8),
+    "zoomed": _zoomed,
+}
+
+
+@pytest.mark.parametrize("kind", STRANGE)
+def test_an_image_unlike_any_galaxy_is_as_strange_as_can_be(network, blob_store, kind):
+    images = STRANGE[kind](blob_store.images(blob_store.rows("test")))
+    familiarity = answers_of(network, images, ("",) * len(images)).familiarity
+    assert (familiarity <= 2 / (1 + network.familiar.references)).all()
+    assert shift(familiarity, network.familiar.references).found
+
+
+def test_how_familiar_a_galaxy_is_does_not_depend_on_its_neighbours(network, blob_store):
+    images = blob_store.images(np.arange(70))
+    whole = look(network, images).features
+    assert np.array_equal(whole[33:50], look(network, images[33:50]).features)
+    distances = network.familiar.distances(whole)
+    assert np.array_equal(distances[33:50], network.familiar.distances(whole[33:50].copy()))
+
+
+def test_a_run_that_was_never_calibrated_says_nothing_of_it(blob_run, blob_store, network):
+    bare = predict_store(blob_run.network(), blob_store)
+    assert bare.familiarity is None
+    told = predict_store(network, blob_store)
+    assert np.array_equal(told.fractions, bare.fractions)
+    assert told.to_table().column_names == ["id", "long", "round", "familiarity"]

@@ -2,21 +2,29 @@
 
 The galaxies of one split are predicted, and their errors become intervals (see `conformal`), which are kept in the run
 folder. A galaxy that taught the run is refused; so is one that chose its epoch, because its errors are too small, too.
+
+The same galaxies also say what is familiar to the run (see `novelty`): training galaxies of the store, up to 4,000,
+give the measure, and the calibration galaxies, none of them among those, the ranks. If the store has too few training
+galaxies for that, half of the calibration galaxies give the measure and the others the ranks.
 """
 
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int
 
-from galaxyvotes.checkpoint import Run
+from galaxyvotes.checkpoint import Network, Run
 from galaxyvotes.conformal import COVERAGE, Calibration
 from galaxyvotes.conformal import calibrate as fit
 from galaxyvotes.errors import DataError
 from galaxyvotes.judging import head_for, known_rows, seen_by, truth_of
-from galaxyvotes.predict import choose_device, predict_store
+from galaxyvotes.novelty import Familiar
+from galaxyvotes.predict import choose_device, predict_store, store_look
 from galaxyvotes.store import Store
 
 __all__ = ["calibrate"]
+
+KNOWN = 4000  # galaxies that give the measure: plenty for 256 features
 
 
 def calibrate(
@@ -31,8 +39,11 @@ def calibrate(
 ) -> Calibration:
     """Measure a run on one split of a store and keep the result: from now on its predictions have bounds.
 
+    They also say how familiar each galaxy is, and warn of a catalogue unlike these.
+
     A new galaxy like these has its volunteers' fraction within the bounds of an answer with a chance of `coverage`. The
-    test split is for judging; calibrate on another. `seed` draws which third of the galaxies gives the scale.
+    test split is for judging; calibrate on another. `seed` draws which third of the galaxies gives the scale, and which
+    galaxies say what is familiar.
 
     DataError if a galaxy of the split taught the run or chose its epoch, or if there are too few of them.
     """
@@ -57,4 +68,15 @@ def calibrate(
         truth, predicted.fractions, head.tree, predicted.spread, coverage=coverage, columns=head.columns, seed=seed
     )
     run.keep_calibration(found, network.place + 1)
+    run.keep_familiar(familiar_of(network, store, rows, seed), network.place + 1)
     return found
+
+
+def familiar_of(network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], seed: int) -> Familiar:
+    """What is familiar to a network, with ranks among these rows, or half of them if nothing else can be known."""
+    random = np.random.default_rng(seed)
+    known, references = random.permutation(np.setdiff1d(store.rows("train"), rows))[:KNOWN], rows
+    if len(known) < len(rows) / 2:
+        known, references = np.array_split(random.permutation(rows), 2)
+    known, references = (store_look(network, store, np.sort(part)).features for part in (known, references))
+    return Familiar.of(known, references)

@@ -8,6 +8,7 @@
     start.safetensors      where training began, if it was another run's network
     weights.safetensors    the network at the end of training
     calibration.toml       how far off its answers may be, once it is calibrated; calibration-2.toml … for other heads
+    familiar.safetensors   what the galaxies of that calibration look like to it; familiar-2.safetensors …
     state.safetensors      while training: network, optimiser and position, all of them or none
 
 Every tensor file carries a digest of its tensors and of its own header, so a flipped byte is found. Nothing is pickled.
@@ -34,6 +35,7 @@ from galaxyvotes.conformal import Calibration
 from galaxyvotes.errors import CheckpointError, ConfigError
 from galaxyvotes.files import replacing, write_text
 from galaxyvotes.models import build
+from galaxyvotes.novelty import Familiar
 from galaxyvotes.objectives import Objective
 from galaxyvotes.tree import DecisionTree
 
@@ -60,6 +62,7 @@ class Network:
     recipe: Recipe
     place: int = 0
     calibrations: tuple[Calibration | None, ...] = ()
+    familiars: tuple[Familiar | None, ...] = ()
 
     @property
     def head(self) -> Head:
@@ -80,6 +83,11 @@ class Network:
     def calibration(self) -> Calibration | None:
         """How far off its answers may be; None if nobody has measured that."""
         return self.calibrations[self.place] if self.calibrations else None
+
+    @property
+    def familiar(self) -> Familiar | None:
+        """What galaxies it knows its answers for; None if it was never calibrated."""
+        return self.familiars[self.place] if self.familiars else None
 
     @property
     def outputs(self) -> slice:
@@ -203,8 +211,10 @@ class Run:
         """The trained network, in evaluation mode, to answer the tree of that name or its first one."""
         if not self.finished:
             raise CheckpointError(f"{self.path} has no weights yet: finish it with galaxyvotes train --resume")
-        found = tuple(self.calibration(number) for number in range(1, len(self.heads) + 1))
-        network = replace(self.untrained(), calibrations=found).answering(tree)
+        numbers = range(1, len(self.heads) + 1)
+        found = tuple(self.calibration(number) for number in numbers)
+        familiars = tuple(self.familiar(number) for number in numbers)
+        network = replace(self.untrained(), calibrations=found, familiars=familiars).answering(tree)
         tensors, _ = read_tensors(self.path / "weights.safetensors")
         load_state(network.module, tensors, self.path / "weights.safetensors")
         network.module.to(device).eval()
@@ -225,6 +235,18 @@ class Run:
         text = calibration.to_toml()
         write_text(self.path / _calibration_file(number), f"# {xxhash.xxh3_128(text.encode()).hexdigest()}\n{text}")
 
+    def familiar(self, number: int = 1) -> Familiar | None:
+        """What galaxies its head of that number was calibrated on; None if on none."""
+        path = self.path / _familiar_file(number)
+        if not path.is_file():
+            return None
+        tensors, _ = read_tensors(path, mend="run galaxyvotes calibrate again")
+        return Familiar.from_tensors(tensors, str(path))
+
+    def keep_familiar(self, familiar: Familiar, number: int = 1) -> None:
+        """Write it beside the weights; one that is there already is replaced."""
+        write_tensors(self.path / _familiar_file(number), familiar.to_tensors(), {})
+
 
 def shipped_run() -> Run:
     """The run that comes with the package."""
@@ -237,6 +259,10 @@ def _tree_file(number: int) -> str:
 
 def _calibration_file(number: int) -> str:
     return "calibration.toml" if number == 1 else f"calibration-{number}.toml"
+
+
+def _familiar_file(number: int) -> str:
+    return "familiar.safetensors" if number == 1 else f"familiar-{number}.safetensors"
 
 
 def load_state(module: nn.Module, tensors: dict[str, Tensor], origin: Path) -> None:
@@ -257,8 +283,8 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, An
         save_file(tensors, partial, metadata={"galaxyvotes": json.dumps(header)})
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and their note; damage is a CheckpointError."""
+def read_tensors(path: Path, *, mend: str = "restore it or train again") -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and their note; damage is a CheckpointError that says how to `mend` it."""
     try:
         opened: Any = safe_open(path, framework="pt")
         with opened as file:
@@ -267,13 +293,13 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         found, note, digest = int(header["format"]), str(header["note"]), header["digest"]
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error!r}; restore it or train again") from None
+        raise CheckpointError(f"{path} cannot be read: {error!r}; {mend}") from None
     if found > FORMAT:
         raise CheckpointError(
             f"{path} was written by a newer galaxyvotes (format {found}; this one reads {FORMAT}): upgrade galaxyvotes"
         )
     if _tensor_digest(tensors, note) != digest:
-        raise CheckpointError(f"{path} is damaged: its digest does not fit; restore it or train again")
+        raise CheckpointError(f"{path} is damaged: its digest does not fit; {mend}")
     return tensors, json.loads(note)
 
 

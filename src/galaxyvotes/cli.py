@@ -293,7 +293,7 @@ def calibrate(
     seed: int = 0,
     device: str = "auto",
 ) -> None:
-    """Measure how far off a run's answers may be, so that its predictions have intervals.
+    """Measure how far off a run's answers may be, and which galaxies are familiar to it, for all its predictions.
 
     Parameters
     ----------
@@ -306,7 +306,7 @@ def calibrate(
     coverage
         The chance that an interval holds what volunteers say.
     seed
-        Draws which third of the galaxies says where errors are large.
+        Draws which third of the galaxies says where errors are large, and which galaxies say what is familiar.
     device
         auto, cpu, cuda, mps.
     """
@@ -355,6 +355,8 @@ def predict(
     _say(f"{done.path}: {done.galaxies:,} galaxies")
     if done.rejected:
         _say(f"{len(done.rejected):,} images could not be used: {done.rejected_path}")
+    if done.warning:
+        _say(f"warning: {done.warning}")
 
 
 @app.command

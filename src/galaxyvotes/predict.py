@@ -9,10 +9,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int, UInt8
+from torch import nn
 
 from galaxyvotes.archives import Member, Source
 from galaxyvotes.augment import square_views
@@ -21,7 +23,8 @@ from galaxyvotes.checkpoint import Network, Run, shipped_run
 from galaxyvotes.errors import CheckpointError, ConfigError, DataError
 from galaxyvotes.files import write_text
 from galaxyvotes.memory import keep_freed_memory
-from galaxyvotes.models import to_input
+from galaxyvotes.models import encoder, to_input
+from galaxyvotes.novelty import Shift, shift
 from galaxyvotes.pack import read_square
 from galaxyvotes.parallel import in_order
 from galaxyvotes.predictions import Predictions, known_format, writing
@@ -57,52 +60,76 @@ def low_precision(setting: str, device: torch.device) -> bool:
     return device.type == "cpu" and any(can.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
+class Seen(NamedTuple):
+    """What a network makes of images: its raw output, and the features that its last layer made that from."""
+
+    logits: Float32[np.ndarray, "galaxy answer"]
+    features: Float32[np.ndarray, "galaxy feature"]
+
+
 @torch.inference_mode()
-def logits_of(
-    network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]
-) -> Float32[np.ndarray, "galaxy answer"]:
-    """The network's raw output for images that are packed as it wants them."""
+def look(network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]) -> Seen:
+    """What the network makes of images that are packed as it wants them."""
     device = next(network.module.parameters()).device
     half = low_precision(network.recipe.train.precision, device)
-    result = np.empty((len(images), len(network.columns)), np.float32)
+    encode, answer = encoder(network.module), network.module[-1]
+    assert isinstance(answer, nn.Linear)
+    logits = np.empty((len(images), len(network.columns)), np.float32)
+    features = np.empty((len(images), answer.in_features), np.float32)
     for start in range(0, len(images), GROUP):
         group = images[start : start + GROUP]
         filled = np.zeros((GROUP, *group.shape[1:]), np.uint8)
         filled[: len(group)] = group
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
-            logits = network.module(to_input(torch.from_numpy(filled).to(device)))
-        result[start : start + len(group)] = logits[: len(group), network.outputs].float().cpu().numpy()
-    return result
+            encoded = encode(to_input(torch.from_numpy(filled).to(device)))
+            answered = answer(encoded)[:, network.outputs]
+        for result, found in ((logits, answered), (features, encoded)):
+            result[start : start + len(group)] = found[: len(group)].float().cpu().numpy()
+    return Seen(logits, features)
+
+
+def logits_of(
+    network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]
+) -> Float32[np.ndarray, "galaxy answer"]:
+    """The network's raw output for images that are packed as it wants them."""
+    return look(network, images).logits
 
 
 def store_logits(
     network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], *, progress: bool = False
 ) -> Float32[np.ndarray, "galaxy answer"]:
     """The network's raw output for these rows of a store, in their order; the network ends in evaluation mode."""
+    return store_look(network, store, rows, progress=progress).logits
+
+
+def store_look(network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], *, progress: bool = False) -> Seen:
+    """What the network makes of these rows of a store, in their order; it ends in evaluation mode."""
     network.module.eval()
+    starts = range(0, max(len(rows), 1), 512)
     parts = [
-        logits_of(network, store.images(rows[start : start + 512]))
-        for start in progress_bar(range(0, len(rows), 512), "predicting", show=progress)
+        look(network, store.images(rows[start : start + 512]))
+        for start in progress_bar(starts, "predicting", show=progress)
     ]
-    return np.concatenate(parts) if parts else np.empty((0, len(network.columns)), np.float32)
+    return Seen(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
 
 @torch.inference_mode()
 def answers_of(
     network: Network, images: UInt8[np.ndarray, "galaxy side side 3"], names: tuple[str, ...]
 ) -> Predictions:
-    """What a network says of images that are packed as it wants them, with bounds if it was calibrated.
+    """What a network says of images that are packed as it wants them, with bounds and familiarity if it was calibrated.
 
-    Fractions are the mean over as many sides of the image (`augment.square_views`) as its recipe says.
+    Fractions are the mean over as many sides of the image (`augment.square_views`) as its recipe says; how familiar it
+    is, is seen from the first.
     """
     count = network.recipe.model.views
-    seen = [
-        fractions_of(network, logits_of(network, np.ascontiguousarray(view.numpy())))
-        for view in square_views(torch.from_numpy(images), count)
-    ]
+    views = [np.ascontiguousarray(view.numpy()) for view in square_views(torch.from_numpy(images), count)]
+    looks = [look(network, view) for view in views]
+    seen = [fractions_of(network, each.logits) for each in looks]
     fractions, spread = np.mean(seen, axis=0), (np.std(seen, axis=0) if count > 1 else None)
     bounds = None if network.calibration is None else network.calibration.bounds(fractions, spread)
-    return Predictions(names, network.columns, fractions, bounds=bounds, spread=spread)
+    familiarity = None if network.familiar is None else network.familiar.ranks(looks[0].features)
+    return Predictions(names, network.columns, fractions, bounds=bounds, spread=spread, familiarity=familiarity)
 
 
 def predict_store(
@@ -135,11 +162,20 @@ def fractions_of(
 
 @dataclass(frozen=True)
 class Predicted:
-    """What became of a prediction job: how many galaxies are in `path`, and which images could not be used."""
+    """What became of a prediction job: how many galaxies are in `path`, and which images could not be used.
+
+    `shift` says whether the galaxies are like those the run was calibrated on; None if it was not.
+    """
 
     path: Path
     galaxies: int
     rejected: tuple[tuple[str, str], ...]
+    shift: Shift | None = None
+
+    @property
+    def warning(self) -> str | None:
+        """What to know before trusting the answers, if there is anything."""
+        return str(self.shift) if self.shift is not None and self.shift.found else None
 
     @property
     def rejected_path(self) -> Path:
@@ -164,9 +200,11 @@ def predict(
     several. `intervals` asks for the bounds of each answer (CheckpointError if the run was never calibrated) or leaves
     them out; by default they are there if the run was calibrated.
 
-    The first column is the id (the file's stem), then one column an answer, joint fractions. The extension of `out`
-    says CSV or Parquet. Images are cropped as the run's own were. One that cannot be used never stops the others: it is
-    left out and listed with its reason in `<out>.rejected.csv`. Memory does not grow with the number of images.
+    The first column is the id (the file's stem), then one column an answer, joint fractions; of a calibrated run the
+    last is the galaxy's familiarity, and the result has a `warning` if the galaxies are unlike those it was calibrated
+    on. The extension of `out` says CSV or Parquet. Images are cropped as the run's own were. One that cannot be used
+    never stops the others: it is left out and listed with its reason in `<out>.rejected.csv`. Memory does not grow with
+    the number of images.
     """
     out = Path(out)
     known_format(out)
@@ -183,8 +221,9 @@ def predict(
     if len(paths) == 1 and (paths[0] / "store.toml").is_file():
         predictions = predict_store(network, Store.open(paths[0]), progress=progress)
         predictions.write(out)
-        return Predicted(out, len(predictions), ())
+        return Predicted(out, len(predictions), (), _shift(network, predictions))
     galaxies = 0
+    shifted: Shift | None = None
     rejected: list[tuple[str, str]] = []
     with Source.open(*paths) as source, bar(show=progress) as shown:
         if not source.images:
@@ -196,7 +235,8 @@ def predict(
         def decode(chunk: list[tuple[str, Member]]) -> list[UInt8[np.ndarray, "side side 3"] | str]:
             return [read_square(member, network.pack) for _, member in chunk]
 
-        with writing(out, network.columns, bounds=network.calibration is not None) as write:
+        bounds, familiarity = network.calibration is not None, network.familiar is not None
+        with writing(out, network.columns, bounds=bounds, familiarity=familiarity) as write:
             for chunk, squares in in_order(decode, chunks, workers or os.cpu_count() or 1):
                 good = [
                     (name, square)
@@ -209,16 +249,26 @@ def predict(
                 shown.advance(task, len(chunk))
                 if good:
                     squares = np.stack([square for _, square in good])
-                    write(answers_of(network, squares, tuple(name for name, _ in good)))
+                    answers = answers_of(network, squares, tuple(name for name, _ in good))
+                    write(answers)
+                    part = _shift(network, answers)
+                    shifted = part if part is None or shifted is None else shifted + part
                     galaxies += len(good)
             if not galaxies:
                 raise DataError(f"not one of {len(named):,} images could be used; the first: {': '.join(rejected[0])}")
-    done = Predicted(out, galaxies, tuple(rejected))
+    done = Predicted(out, galaxies, tuple(rejected), shifted)
     done.rejected_path.unlink(missing_ok=True)
     if rejected:
         rows = [("id", "reason"), *rejected]
         write_text(done.rejected_path, "".join(f"{name},{_quoted(reason)}\n" for name, reason in rows))
     return done
+
+
+def _shift(network: Network, predictions: Predictions) -> Shift | None:
+    """Whether these galaxies are like those the network was calibrated on; None if it was not."""
+    if network.familiar is None or predictions.familiarity is None:
+        return None
+    return shift(predictions.familiarity, network.familiar.references)
 
 
 def _quoted(text: str) -> str:
