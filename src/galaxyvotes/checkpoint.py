@@ -5,7 +5,7 @@
     run.json               what it was trained on, and on which computer; which answers each head gives
     seen.parquet           every galaxy that taught or tuned it: id, the catalogue's word for ids, pixels, split
     metrics.jsonl          one line an epoch
-    start.safetensors      where training began, if it was another run's network
+    start.safetensors      where training began, if it was another run's network or had pretrained weights
     weights.safetensors    the network at the end of training
     calibration.toml       how far off its answers may be, once it is calibrated; calibration-2.toml … for other heads
     familiar.safetensors   what the galaxies of that calibration look like to it; familiar-2.safetensors …
@@ -37,6 +37,7 @@ from galaxyvotes.files import replacing, write_text
 from galaxyvotes.models import build
 from galaxyvotes.novelty import Familiar
 from galaxyvotes.objectives import Objective
+from galaxyvotes.pretrained import load_pretrained
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["Head", "Network", "Run", "shipped_run"]
@@ -121,6 +122,14 @@ class Network:
         _ = [each.objective for each in network.all_heads]  # refuses an objective that does not fit
         return network
 
+    @staticmethod
+    def beginning(recipe: Recipe, heads: Sequence[Head], pack: PackSettings) -> "Network":
+        """The network that a new run of this recipe begins with: untrained, or with pretrained weights."""
+        network = Network.build(recipe, heads, pack)
+        if recipe.model.pretrained:
+            load_pretrained(network.module, recipe.model)
+        return network
+
 
 @dataclass(frozen=True)
 class Run:
@@ -129,8 +138,15 @@ class Run:
     path: Path
 
     @staticmethod
-    def create(path: str | Path, recipe: Recipe, heads: Sequence[Head], seen: pa.Table, facts: dict[str, Any]) -> "Run":
-        """A new folder with everything but weights; one that exists is refused."""
+    def create(
+        path: str | Path,
+        recipe: Recipe,
+        heads: Sequence[Head],
+        seen: pa.Table,
+        facts: dict[str, Any],
+        start: Network | None = None,
+    ) -> "Run":
+        """A new folder with everything but trained weights; one that exists is refused. `start`: see the head."""
         path = Path(path)
         if path.exists():
             raise ConfigError(f"{path} exists already: continue it with --resume, or name another folder")
@@ -140,6 +156,8 @@ class Run:
             write_text(path / _tree_file(number), head.tree.to_toml())
         with replacing(path / "seen.parquet") as partial:
             pq.write_table(seen, partial)
+        if start is not None:
+            write_tensors(path / "start.safetensors", dict(start.module.state_dict()), {"start": facts["start"]})
         trees = [_tree_file(number) for number in range(1, len(heads) + 1)]
         digests = {name: _file_digest(path / name) for name in ("config.toml", *trees, "seen.parquet")}
         columns = [head.columns for head in heads]

@@ -54,8 +54,10 @@ class PackSettings:
 class ModelSettings:
     """Which network; `batch_norm_momentum` is the weight of the newest batch in the running statistics.
 
-    `width`, `depth` and `dropout` are those of `compact`. `views` is how many of the eight sides of an image an answer
-    is the mean of.
+    `name` is one of `models.MODELS` or `timm:NAME`, any encoder of timm's. `pretrained` is where the weights of such an
+    encoder come from: nowhere (""), the ones timm names for it on the Hugging Face hub ("hub"), another repository
+    there ("hf-hub:OWNER/REPOSITORY") or a folder. `width` and `depth` are those of `compact`, `dropout` is its and
+    timm's. `views` is how many of the eight sides of an image an answer is the mean of.
     """
 
     name: str = "vgg6"
@@ -64,6 +66,7 @@ class ModelSettings:
     depth: int = 1
     dropout: float = 0.2
     views: int = 1
+    pretrained: str = ""
 
     def __post_init__(self) -> None:
         """Refuse numbers that no network can have."""
@@ -90,9 +93,9 @@ class TrainSettings:
     step follows (0: any). With `average` above 0 the run ends with a running mean of the weights, which keeps this
     share of itself at each step. `patience` ends training after so many epochs without a lower validation loss (0:
     never). `keep` is which epoch's network the run ends with: the last, or the one with the lowest validation loss.
-    `encoder_rate` is the share of the learning rate that a network begun from another run's uses before its last layer
-    (0: what comes before it stays as it was). `precision` "auto" is bfloat16 where the device multiplies it faster,
-    else float32.
+    `encoder_rate` is the share of the learning rate that a network uses before its last layer, for one that begins with
+    weights of another run or `model.pretrained` (0: what comes before it stays as it was). `precision` "auto" is
+    bfloat16 where the device multiplies it faster, else float32.
     """
 
     objective: str = "bce"

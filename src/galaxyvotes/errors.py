@@ -3,7 +3,8 @@
     GalaxyVotesError
     ├── ConfigError          a setting, a recipe or a command that cannot be carried out
     ├── DataError            an archive, an image, a table or a store that is not what it should be
-    ├── CheckpointError      a run folder that is damaged, newer than this program, or of another tree
+    ├── CheckpointError      a run folder that is damaged, newer than this program, or of another tree; weights of
+    │                        others that cannot be had or do not fit
     └── MissingExtraError    an optional library that is not installed
 
 A message says what is wrong, where, what was expected and what to do. The command line prints it as one line and
@@ -26,7 +27,7 @@ class DataError(GalaxyVotesError):
 
 
 class CheckpointError(GalaxyVotesError):
-    """A run folder that is damaged, newer than this program, or of another tree."""
+    """A run folder that is damaged, newer than this program, or of another tree; weights that do not fit."""
 
 
 class MissingExtraError(GalaxyVotesError):

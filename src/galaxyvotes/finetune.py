@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from galaxyvotes.checkpoint import Network, Run, pack_facts, shipped_run, write_tensors
+from galaxyvotes.checkpoint import Network, Run, pack_facts, shipped_run
 from galaxyvotes.config import Recipe
 from galaxyvotes.errors import CheckpointError
 from galaxyvotes.mixture import Mixture
@@ -41,7 +41,7 @@ def finetune(
     opened = [each if isinstance(each, Store) else Store.open(each) for each in named]
     if not (resume and Path(out).exists()):
         begun = shipped_run() if start is None else start if isinstance(start, Run) else Run.open(start)
-        chosen = replace(Recipe.load(recipe, settings), model=begun.recipe.model)
+        chosen = replace(Recipe.load(recipe, settings), model=replace(begun.recipe.model, pretrained=""))
         wanted, packed = begun.facts["pack"], pack_facts(opened[0].pack)
         if packed != wanted:
             raise CheckpointError(
@@ -52,8 +52,7 @@ def finetune(
         mixture = Mixture.of(opened, chosen)
         network = Network.build(chosen, mixture.heads, opened[0].pack)
         _begin_from(begun.network(), network)
-        run = create_run(mixture, Path(out), chosen, seen_before=begun.seen, start=begun.path.name)
-        write_tensors(run.path / "start.safetensors", dict(network.module.state_dict()), {"start": begun.path.name})
+        create_run(mixture, Path(out), chosen, begun=(network, begun.seen), start=begun.path.name)
         settings = ()
     return train(opened, out, settings=settings, resume=True, device=device, progress=progress)
 

@@ -23,6 +23,8 @@ convolves twice as fast; images from `to_input` lie so too.
 A block is two 3 × 3 convolutions with batch norm, added to its input; it begins as the identity, because the last batch
 norm's weights begin at zero. Width 32, depth 1: 1.2 million parameters.
 
+`timm:NAME` is any encoder of timm's; see `galaxyvotes.pretrained`.
+
 Every network is a sequence whose last layer is the dense one; what comes before it is the encoder, and what that gives
 for an image are its features.
 
@@ -38,6 +40,7 @@ from torch import Tensor, nn
 
 from galaxyvotes.config import ModelSettings
 from galaxyvotes.errors import ConfigError
+from galaxyvotes.pretrained import TimmNetwork
 
 __all__ = ["MODELS", "VGG6", "Compact", "build", "encoder", "to_input"]
 
@@ -54,9 +57,13 @@ def build(settings: ModelSettings, *, answers: int, size_px: int = 128) -> nn.Se
         return VGG6(answers, size_px=size_px, batch_norm_momentum=settings.batch_norm_momentum)
     if settings.name == "compact":
         return Compact(answers, size_px=size_px, settings=settings)
+    if settings.name.startswith("timm:"):
+        return TimmNetwork(answers, size_px=size_px, settings=settings)
     close = difflib.get_close_matches(settings.name, MODELS, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
-    raise ConfigError(f"model.name is {settings.name!r}, which is no network; {hint}known are: {', '.join(MODELS)}")
+    raise ConfigError(
+        f"model.name is {settings.name!r}, which is no network; {hint}known are: {', '.join(MODELS)}, timm:NAME"
+    )
 
 
 def encoder(network: nn.Sequential) -> nn.Sequential:

@@ -83,12 +83,15 @@ def train(
     return run
 
 
-def create_run(mixture: Mixture, out: Path, recipe: Recipe, *, seen_before: pa.Table | None = None, **more: str) -> Run:
-    """A new run folder, ready for `train` to go on with; `seen_before` are galaxies that its beginning has seen."""
+def create_run(
+    mixture: Mixture, out: Path, recipe: Recipe, *, begun: tuple[Network, pa.Table] | None = None, start: str = ""
+) -> Run:
+    """A new run folder; it begins as its recipe says, or with the network called `start` and what that has seen."""
     if out.exists():
         raise ConfigError(f"{out} exists already: continue it with --resume, or name another folder")
     pack = mixture.stores[0].pack
-    Network.build(recipe, mixture.heads, pack)  # a recipe that cannot be built leaves no folder behind
+    network = begun[0] if begun else Network.beginning(recipe, mixture.heads, pack)  # fails before there is a folder
+    start = start or recipe.model.pretrained
     _ = mixture.quotas
     facts = {
         "galaxyvotes": version("galaxyvotes"),
@@ -106,10 +109,10 @@ def create_run(mixture: Mixture, out: Path, recipe: Recipe, *, seen_before: pa.T
             for store, train_, validation in zip(mixture.stores, mixture.train, mixture.validation, strict=True)
         ],
         "left_out": mixture.left_out,
-        **more,
+        **({"start": start} if start else {}),
     }
-    before = [] if seen_before is None else [seen_before]
-    return Run.create(out, recipe, mixture.heads, pa.concat_tables([mixture.seen(), *before]), facts)
+    seen = pa.concat_tables([mixture.seen(), *(begun[1:] if begun else ())])
+    return Run.create(out, recipe, mixture.heads, seen, facts, network if start else None)
 
 
 @dataclass
