@@ -101,7 +101,11 @@ def main() -> None:
     write(given.json, {"seed": given.seed, **results})
     if given.ship:
         PLACE.mkdir(exist_ok=True)
-        trees = [path.name for kind in ("tree", "calibration") for path in out.glob(f"{kind}*.toml")]
+        trees = [
+            path.name
+            for kind in ("tree*.toml", "calibration*.toml", "familiar*.safetensors")
+            for path in out.glob(kind)
+        ]
         for name in (*KEPT, *trees):
             shutil.copyfile(out / name, PLACE / name)
 

@@ -1,0 +1,54 @@
+"""The model that comes with the package: there, small, whole, and used where no other is named."""
+
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from galaxyvotes import Predictions, predict
+from galaxyvotes.checkpoint import shipped_run
+
+WEIGHTS = Path(str(resources.files("galaxyvotes"))) / "weights"
+
+
+def test_the_model_in_the_box_is_small_and_says_what_it_is():
+    assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) < 20e6
+    card = (WEIGHTS / "README.md").read_text("utf-8")
+    for word in ("Data", "Splits", "Figures", "Limits", "Licence", "benchmarks/default_model.py"):
+        assert word in card
+    assert not list(WEIGHTS.glob("*.pt*"))
+
+
+@pytest.mark.parametrize(
+    ("tree", "first"),
+    [(None, "Class1.1"), ("classes5", "completely-round-smooth"), ("gz2", "t01_smooth_or_features_a01")],
+)
+def test_any_image_is_answered_without_a_run_with_bounds(tmp_path, make_jpeg, tree, first):
+    (tmp_path / "images").mkdir()
+    for number in range(3):
+        (tmp_path / "images" / f"g{number}.jpg").write_bytes(make_jpeg(number, 424))
+    done = predict(tmp_path / "images", None, tmp_path / "out.csv", tree=tree, progress=False)
+    said = Predictions.read(done.path)
+    assert len(said) == 3
+    assert said.columns[0].startswith(first)
+    assert said.bounds is not None
+    assert (said.bounds.lower <= said.fractions).all()
+    assert (said.fractions <= said.bounds.upper).all()
+
+
+def test_it_remembers_which_galaxies_it_has_seen():
+    run = shipped_run()
+    assert run.seen.num_rows > 20_000
+    assert set(run.seen.column("split").to_pylist()) == {"train", "validation"}
+
+
+@pytest.mark.real_data
+def test_it_tells_real_galaxies_apart_that_it_has_never_seen(shared_data, tmp_path):
+    from galaxyvotes import PackSettings, Store, evaluate, pack
+
+    sources = [shared_data / "kaggle" / f"images_training_rev1_part{n}.zip" for n in (1, 2, 3)]
+    table = shared_data / "kaggle" / "training_solutions_rev1.csv"
+    store = pack([*sources, table], tmp_path / "store", settings=PackSettings(208, 64), progress=False)
+    assert isinstance(store, Store)
+    result = evaluate(shipped_run(), store, out=tmp_path / "report", baselines=False, resamples=50, progress=False)
+    assert result.document["network"]["rmse"]["value"] < 0.11  # the mean vote has 0.165
