@@ -196,7 +196,7 @@ def test_unusual_images_are_packed_and_unusable_ones_are_recorded_with_the_reaso
     assert reasons["empty"] == ("empty.jpg", "is empty (0 bytes)")
     assert reasons["truncated"][1].startswith("is a damaged or truncated JPEG")
     assert reasons["words"][1].startswith("is not an image of a kind that is read")
-    assert reasons["small"][1] == "is 15 × 15 pixels, smaller than the crop of 16 × 16; lower --crop to 15 or less"
+    assert reasons["small"][1] == "is 15 × 15 pixels, smaller than the crop of 16 × 16 (--crop, when it is packed)"
     assert reasons["gigapixel"][1].startswith("is 32767 × 32767 pixels; at most")
     images = dict(zip(store.ids, store.images(np.arange(5)), strict=True))
     assert (images["grey"] == 120).all()

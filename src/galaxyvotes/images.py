@@ -85,8 +85,7 @@ def crop_and_resize(
     side = min(height, width) if crop_px is None else crop_px
     if side > min(height, width):
         raise DataError(
-            f"is {width} × {height} pixels, smaller than the crop of {side} × {side}; "
-            f"lower --crop to {min(height, width)} or less"
+            f"is {width} × {height} pixels, smaller than the crop of {side} × {side} (--crop, when it is packed)"
         )
     top, left = (height - side) // 2, (width - side) // 2
     return _resize(pixels[top : top + side, left : left + side], size_px)
