@@ -422,7 +422,7 @@ def simulate(out: Path, *, galaxies: int = 2000, seed: int = 0) -> None:
 
 
 @app.command
-def demo(out: Path = Path("demo"), *, galaxies: int = 4000, seed: int = 0) -> None:
+def demo(out: Path = Path("demo"), *, galaxies: int = 3000, seed: int = 0) -> None:
     """Simulate, pack, train and evaluate in a few minutes, and leave a report.
 
     Parameters
