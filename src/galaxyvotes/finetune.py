@@ -15,7 +15,7 @@ from torch import nn
 from galaxyvotes.checkpoint import Network, Run, pack_facts, shipped_run
 from galaxyvotes.config import Recipe
 from galaxyvotes.errors import CheckpointError
-from galaxyvotes.mixture import Mixture
+from galaxyvotes.mixture import Mixture, open_stores
 from galaxyvotes.store import Store
 from galaxyvotes.train import create_run, train
 
@@ -37,8 +37,7 @@ def finetune(
 
     As `train`, whose arguments these are, but from `start`. The stores must be packed as that run's were.
     """
-    named = [stores] if isinstance(stores, Store | str | Path) else stores
-    opened = [each if isinstance(each, Store) else Store.open(each) for each in named]
+    opened = open_stores(stores)
     if not (resume and Path(out).exists()):
         begun = shipped_run() if start is None else start if isinstance(start, Run) else Run.open(start)
         chosen = replace(Recipe.load(recipe, settings), model=replace(begun.recipe.model, pretrained=""))

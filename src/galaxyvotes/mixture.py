@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +27,7 @@ from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.objectives import Objective
 from galaxyvotes.store import Store
 
-__all__ = ["Answers", "Mixture", "seed_of"]
+__all__ = ["Answers", "Mixture", "open_stores", "seed_of"]
 
 Images = UInt8[np.ndarray, "galaxy side side 3"]
 Rows = Int[np.ndarray, "_"]  # of any one store
@@ -176,6 +177,12 @@ class Mixture:
             generator = torch.Generator().manual_seed(seed_of(self.settings.seed, *position))
             parts.append(rows[torch.randperm(len(rows), generator=generator).numpy()])
         return np.concatenate(parts)[:wanted]
+
+
+def open_stores(stores: Store | str | Path | Sequence[Store | str | Path]) -> list[Store]:
+    """One store or several, by name or open already."""
+    named = [stores] if isinstance(stores, Store | str | Path) else stores
+    return [each if isinstance(each, Store) else Store.open(each) for each in named]
 
 
 def seed_of(*parts: int) -> int:

@@ -37,7 +37,7 @@ from galaxyvotes.config import Recipe
 from galaxyvotes.errors import CheckpointError, ConfigError, DataError
 from galaxyvotes.files import write_text
 from galaxyvotes.metrics import argmax_accuracy, mse
-from galaxyvotes.mixture import Answers, Mixture, seed_of
+from galaxyvotes.mixture import Answers, Mixture, open_stores, seed_of
 from galaxyvotes.models import encoder, to_input
 from galaxyvotes.predict import choose_device, low_precision, store_logits
 from galaxyvotes.progress import bar
@@ -62,8 +62,7 @@ def train(
     changes to the recipe such as `train.epochs=10`. With `resume`, a run that was stopped goes on from its last state
     with the recipe it began with; a finished one is returned as it is. KeyboardInterrupt after a stop.
     """
-    named = [stores] if isinstance(stores, Store | str | Path) else stores
-    opened = [each if isinstance(each, Store) else Store.open(each) for each in named]
+    opened = open_stores(stores)
     if resume and Path(out).exists():
         if settings:
             raise ConfigError("a resumed run keeps its recipe: leave out --set, or start another run")
