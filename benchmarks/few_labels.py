@@ -1,0 +1,130 @@
+"""What a hundred labels are worth: `finetune` from a network that knows galaxies, beside training from nothing.
+
+    python benchmarks/few_labels.py --json benchmarks/json/few_labels.json
+
+Two questions that the network to begin with was never asked, of galaxies that it never saw:
+
+- five classes, after 37 fractions of the challenge's and of Galaxy Zoo 2's galaxies;
+- Galaxy Zoo 2's 37 weighted fractions, after five classes of the challenge's galaxies.
+
+For each of --seeds, --labels training galaxies (and a fifth as many for validation) are drawn anew. Recipe `finetune`
+goes on from the one network, recipe `compact` begins from nothing with as many steps as it asks for, and boosted trees
+learn from the same galaxies. All are judged on the same test galaxies. About half an hour on two cores.
+"""
+
+import argparse
+import csv
+from pathlib import Path
+
+import numpy as np
+
+import galaxyvotes as gv
+from galaxyvotes.baselines import boosted_trees
+from provenance import spread, write
+
+PACK = gv.PackSettings(208, 64)
+ZIPS = "kaggle/images_training_rev1_part*.zip"
+
+
+class Catalogue:
+    """A published table and its images, packed; or only some rows of it."""
+
+    def __init__(self, data: Path, work: Path, name: str, images: str, table: str) -> None:
+        self.work, self.name = work, name
+        self.images, self.table = sorted(data.glob(images)), data / table
+        path = work / name
+        self.store = gv.Store.open(path) if path.exists() else gv.pack([*self.images, self.table], path, settings=PACK)
+
+    def without(self, name: str, others: gv.Store) -> gv.Store:
+        """The galaxies that another store does not hold."""
+        held = set(others.pixels)
+        return self.only(name, [k for k, pixels in enumerate(self.store.pixels) if pixels not in held])
+
+    def few(self, name: str, labels: int, seed: int) -> gv.Store:
+        """So many training galaxies, and a fifth as many for validation."""
+        random = np.random.default_rng(seed)
+        counts = {"train": labels, "validation": max(labels // 5, 5)}
+        rows = [random.choice(self.store.rows(split), count, replace=False) for split, count in counts.items()]
+        return self.only(name, np.concatenate(rows).tolist())
+
+    def only(self, name: str, rows: list[int]) -> gv.Store:
+        path, kept = self.work / name, {self.store.ids[row] for row in rows}
+        if path.exists():
+            return gv.Store.open(path)
+        table = self.work / f"{name}.csv"
+        with self.table.open(encoding="utf-8") as source, table.open("w", encoding="utf-8", newline="") as out:
+            lines = csv.DictReader(source)
+            assert lines.fieldnames
+            writer = csv.DictWriter(out, lines.fieldnames)
+            writer.writeheader()
+            writer.writerows(line for line in lines if line[self.store.id_name] in kept)
+        return gv.pack([*self.images, table], path, settings=PACK)
+
+
+def trained(stores: list[gv.Store], out: Path, *settings: str, start: gv.Run | None = None) -> gv.Run:
+    resume = out.exists()
+    settings = () if resume else settings
+    if start is None:
+        return gv.train(stores, out, recipe="compact", settings=settings, resume=resume, progress=False)
+    return gv.finetune(stores, out, start=start, settings=settings, resume=resume, progress=False)
+
+
+def wrong(store: gv.Store, rows: np.ndarray, fractions: np.ndarray) -> float:
+    """The share of galaxies whose class is not the one answered; of several questions, the RMSE of their fractions."""
+    truth = store.fractions[rows]
+    if len(store.tree.questions) == 1:
+        return float((truth.argmax(axis=1) != fractions.argmax(axis=1)).mean())
+    return float(np.sqrt(np.mean((fractions - truth) ** 2)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--work", type=Path, default=Path(".bench/few"))
+    parser.add_argument("--labels", type=int, default=100)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    given.work.mkdir(parents=True, exist_ok=True)
+    fractions, classes, gz2 = (
+        Catalogue(given.data, given.work, name, images, table)
+        for name, images, table in (
+            ("fractions", ZIPS, "kaggle/training_solutions_rev1.csv"),
+            ("classes", ZIPS, "kaggle/classes5.csv"),
+            ("gz2", "gz2/images.zip", "gz2/gz2_hart16.csv"),
+        )
+    )
+    # What is asked anew is judged on galaxies of its own: those of the other catalogues are taken out first.
+    tasks = {
+        "five classes": (classes, [fractions.store, gz2.store], "fractions", 60),
+        "Galaxy Zoo 2's fractions": (gz2, [classes.without("classes-without-gz2", gz2.store)], "classes", 3),
+    }
+    results: dict[str, dict[str, object]] = {}
+    for task, (catalogue, known, name, epochs) in tasks.items():
+        start = trained(known, given.work / f"knows-{name}", f"train.epochs={epochs}")
+        store = catalogue.store
+        seen = set(start.seen.column("pixels").to_pylist())
+        rows = np.array([row for row in store.rows("test").tolist() if store.pixels[row] not in seen])
+        found: dict[str, list[float]] = {"finetune": [], "from nothing": [], "boosted trees": [], "mean vote": []}
+        for seed in range(given.seeds):
+            few = catalogue.few(f"{catalogue.name}-{given.labels}-{seed}", given.labels, seed)
+            out = given.work / f"{catalogue.name}-{given.labels}-{seed}"
+            tuned = trained([few], out.with_name(out.name + "-finetune"), f"train.seed={seed}", start=start)
+            alone = trained([few], out.with_name(out.name + "-alone"), f"train.seed={seed}", "train.epochs=200",
+                            "train.batch_size=32", "train.average=0.99")  # fmt: skip
+            for kind, run in (("finetune", tuned), ("from nothing", alone)):
+                found[kind].append(wrong(store, rows, gv.predict_store(run.network(), store, rows).fractions))
+            said = few.fractions[few.rows("train")].mean(axis=0)
+            found["mean vote"].append(wrong(store, rows, np.repeat(said[None], len(rows), axis=0)))
+            found["boosted trees"].append(wrong(store, rows, _trees(few, store, rows)))
+            print(task, seed, {kind: round(values[-1], 4) for kind, values in found.items()}, flush=True)
+        ratios = [one / other for one, other in zip(found["finetune"], found["from nothing"], strict=True)]
+        results[task] = {kind: spread(values) for kind, values in found.items()}
+        results[task] |= {"finetune ÷ from nothing": spread(ratios), "test galaxies": len(rows)}
+    for task, each in results.items():
+        print(task, each)
+    write(given.json, {"labels": given.labels, "seeds": given.seeds, **results})
+
+
+if __name__ == "__main__":
+    main()
