@@ -119,12 +119,12 @@ def answers_of(
 ) -> Predictions:
     """What a network says of images that are packed as it wants them, with bounds and familiarity if it was calibrated.
 
-    Fractions are the mean over the views (`augment.views`) that its recipe asks for, `spread` is their standard
-    deviation; how familiar an image is, is seen from the image itself.
+    Fractions are the mean over its members and the views (`augment.views`) that its recipe asks for, `spread` is their
+    standard deviation; how familiar an image is, is what the first member sees in the image itself.
     """
     model = network.recipe.model
     seen = [np.ascontiguousarray(view.numpy()) for view in views(torch.from_numpy(images), model.views, model.zooms)]
-    looks = [look(network, view) for view in seen]
+    looks = [look(member, view) for member in network.members for view in seen]
     said = [fractions_of(network, each.logits) for each in looks]
     fractions, spread = np.mean(said, axis=0), (np.std(said, axis=0) if len(said) > 1 else None)
     bounds = None if network.calibration is None else network.calibration.bounds(fractions, spread)
@@ -141,7 +141,8 @@ def predict_store(
     progress: bool = False,
 ) -> Predictions:
     """Joint fractions for these rows of a store (all of them), in their order; with bounds if it was calibrated."""
-    network.module.eval()
+    for member in network.members:
+        member.module.eval()
     network = network if bounds else replace(network, calibrations=())
     chosen = np.arange(len(store)) if rows is None else rows
     starts = range(0, max(len(chosen), 1), 512)
