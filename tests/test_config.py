@@ -129,7 +129,7 @@ def refusal(setting: str) -> str:
         ("model.zooms=1", "model.zooms is [1.0]; each lies in 0.83–1.2, as training shows galaxies at most"),
         ("model.zooms=[1.1, 1.3]", "model.zooms is [1.1, 1.3]; each lies in 0.83–1.2"),
         ("model.zooms=nan", "model.zooms is [nan]; each lies in 0.83–1.2"),
-        ("model.zooms=1.1,large", "model.zooms is ['1.1', 'large']; expected a list of numbers"),
+        ("model.zooms=1.1,large", "model.zooms is '1.1,large'; expected a list of numbers"),
         ("model.batch_norm_momentum=0", "model.batch_norm_momentum is 0.0; it lies above 0, up to 1"),
     ],
 )

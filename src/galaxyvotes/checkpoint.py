@@ -2,7 +2,7 @@
 
     config.toml            the resolved recipe
     tree.toml              the decision tree of its first head; tree-2.toml … of the others
-    run.json               what it was trained on, and on which computer; which answers each head gives
+    run.json               what it was trained on or joined from, and on which computer; which answers each head gives
     seen.parquet           every galaxy that taught or tuned it: id, the catalogue's word for ids, pixels, split
     metrics.jsonl          one line an epoch
     start.safetensors      where training began, if it was another run's network or had pretrained weights

@@ -246,11 +246,9 @@ def _coerce(kind: Any, value: Any, where: str) -> Any:
 def _list(kind: Any, value: Any, where: str) -> Iterator[Any]:
     """The items of a list of names or of numbers, which may also be written as `a,b`."""
     expected = {str: "names", float: "numbers"}[kind]
+    items = cast("Sequence[Any]", value) if isinstance(value, list | tuple) else [value]
     if isinstance(value, str):
-        value = [part.strip() for part in value.split(",") if part.strip()]
-    elif not isinstance(value, list | tuple):
-        value = [value]
-    items: Sequence[Any] = value
+        items = [part.strip() for part in value.split(",") if part.strip()]
     for item in items:
         try:
             yield float(item) if kind is float else _coerce(kind, item, where)
