@@ -91,7 +91,7 @@ def pack(
         splits=SplitSettings(train_, validation, test, split_key),
         workers=workers,
     )
-    facts = store.manifest
+    facts, left_out = store.manifest, "were left out (--unlabelled keeps them)"
     divided = ", ".join(f"{count:,} {name}" for name, count in facts["splits"].items())
     print(f"{store.path}: {len(store):,} galaxies of {store.size_px} px ({divided})")
     if facts["votes"]:
@@ -100,11 +100,8 @@ def pack(
         (facts["duplicates"], "have the same pixels as another galaxy and share its split"),
         (facts["rejected_images"], f"images could not be used: {store.path / 'rejected.csv'}"),
         (facts["rows_without_image"], f"rows of the table have no image: {store.path / 'rejected.csv'}"),
-        (facts["rows_without_votes"], "galaxies have no votes and were left out (--unlabelled keeps them)"),
-        (
-            facts["images_without_row"],
-            "images stand in no row of the table and were left out (--unlabelled keeps them)",
-        ),
+        (facts["rows_without_votes"], f"galaxies have no votes and {left_out}"),
+        (facts["images_without_row"], f"images stand in no row of the table and {left_out}"),
     ):
         if count:
             print(f"{count:,} {what}")
@@ -251,8 +248,7 @@ def evaluate(
         seed=seed,
         device=device,
     )
-    print(result.table())
-    print(result.path)
+    print(result.table(), result.path, sep="\n")
 
 
 @app.command
@@ -374,8 +370,7 @@ def demo(out: Path = Path("demo"), *, galaxies: int = 3000, seed: int = 0) -> No
     from galaxyvotes.demo import demo as demo_
 
     result = demo_(out, galaxies=galaxies, seed=seed)
-    print(result.table())
-    print(f"report: {result.path}")
+    print(result.table(), f"report: {result.path}", sep="\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
