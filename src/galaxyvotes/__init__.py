@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from galaxyvotes.errors import CheckpointError, ConfigError, DataError, GalaxyVotesError, MissingExtraError
     from galaxyvotes.evaluate import Evaluation, draw_figures, evaluate
     from galaxyvotes.finetune import finetune
+    from galaxyvotes.join import join
     from galaxyvotes.pack import pack
     from galaxyvotes.predict import predict, predict_store
     from galaxyvotes.predictions import Predictions
@@ -38,6 +39,7 @@ _HOMES = {
     "errors": ("CheckpointError", "ConfigError", "DataError", "GalaxyVotesError", "MissingExtraError"),
     "evaluate": ("Evaluation", "draw_figures", "evaluate"),
     "finetune": ("finetune",),
+    "join": ("join",),
     "pack": ("pack",),
     "predict": ("predict", "predict_store"),
     "predictions": ("Predictions",),
@@ -69,6 +71,7 @@ __all__ = [
     "draw_figures",
     "evaluate",
     "finetune",
+    "join",
     "open_catalog",
     "pack",
     "predict",

@@ -2,11 +2,11 @@
 
     config.toml            the resolved recipe
     tree.toml              the decision tree of its first head; tree-2.toml … of the others
-    run.json               what it was trained on, and on which computer; which answers each head gives
+    run.json               what it was trained on or joined from, and on which computer; which answers each head gives
     seen.parquet           every galaxy that taught or tuned it: id, the catalogue's word for ids, pixels, split
     metrics.jsonl          one line an epoch
     start.safetensors      where training began, if it was another run's network or had pretrained weights
-    weights.safetensors    the network at the end of training
+    weights.safetensors    the network at the end of training; weights-2.safetensors … of a run joined from several
     calibration.toml       how far off its answers may be, once it is calibrated; calibration-2.toml … for other heads
     familiar.safetensors   what the galaxies of that calibration look like to it; familiar-2.safetensors …
     state.safetensors      while training: network, optimiser and position, all of them or none
@@ -15,7 +15,9 @@ Every tensor file carries a digest of its tensors and of its own header, so a fl
 """
 
 import json
+import shutil
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib import resources
@@ -33,7 +35,7 @@ from torch import Tensor, nn
 from galaxyvotes.config import PackSettings, Recipe
 from galaxyvotes.conformal import Calibration
 from galaxyvotes.errors import CheckpointError, ConfigError
-from galaxyvotes.files import replacing, write_text
+from galaxyvotes.files import new_folder, replacing, write_text
 from galaxyvotes.models import build
 from galaxyvotes.novelty import Familiar
 from galaxyvotes.objectives import Objective
@@ -55,7 +57,10 @@ class Head:
 
 @dataclass(frozen=True)
 class Network:
-    """A network with what is needed to use one of its heads, and which square of an image it wants to see."""
+    """A network with what is needed to use one of its heads, and which square of an image it wants to see.
+
+    `others` are networks of the same shape, if it was joined from several: together they answer with their mean.
+    """
 
     module: nn.Sequential
     heads: tuple[Head, ...]
@@ -64,6 +69,7 @@ class Network:
     place: int = 0
     calibrations: tuple[Calibration | None, ...] = ()
     familiars: tuple[Familiar | None, ...] = ()
+    others: tuple[nn.Sequential, ...] = ()
 
     @property
     def head(self) -> Head:
@@ -100,6 +106,11 @@ class Network:
     def objective(self) -> Objective:
         """What its outputs mean as fractions."""
         return Objective(self.recipe.train.objective, self.tree, self.columns)
+
+    @property
+    def members(self) -> tuple["Network", ...]:
+        """The networks whose mean answers, itself first; only itself unless it was joined."""
+        return tuple(replace(self, module=module, others=()) for module in (self.module, *self.others))
 
     @property
     def all_heads(self) -> tuple["Network", ...]:
@@ -145,24 +156,31 @@ class Run:
         seen: pa.Table,
         facts: dict[str, Any],
         start: Network | None = None,
+        weights: Sequence[Path] = (),
     ) -> "Run":
-        """A new folder with everything but trained weights; one that exists is refused. `start`: see the head."""
+        """A new folder, there whole or not at all; one that exists is refused.
+
+        It holds everything but trained weights, or copies of these. `start`: see the head.
+        """
         path = Path(path)
         if path.exists():
             raise ConfigError(f"{path} exists already: continue it with --resume, or name another folder")
-        path.mkdir(parents=True)
-        write_text(path / "config.toml", recipe.to_toml())
-        for number, head in enumerate(heads, 1):
-            write_text(path / _tree_file(number), head.tree.to_toml())
-        with replacing(path / "seen.parquet") as partial:
-            pq.write_table(seen, partial)
-        if start is not None:
-            write_tensors(path / "start.safetensors", dict(start.module.state_dict()), {"start": facts["start"]})
-        trees = [_tree_file(number) for number in range(1, len(heads) + 1)]
-        digests = {name: _file_digest(path / name) for name in ("config.toml", *trees, "seen.parquet")}
-        columns = [head.columns for head in heads]
-        facts = {"format": FORMAT, **facts, "columns": columns, "digests": digests}
-        write_text(path / "run.json", json.dumps(facts, indent=2) + "\n")
+        trees = [_numbered("tree.toml", number) for number in range(1, len(heads) + 1)]
+        with new_folder(path) as folder:
+            write_text(folder / "config.toml", recipe.to_toml())
+            for name, head in zip(trees, heads, strict=True):
+                write_text(folder / name, head.tree.to_toml())
+            with replacing(folder / "seen.parquet") as partial:
+                pq.write_table(seen, partial)
+            if start is not None:
+                write_tensors(folder / "start.safetensors", dict(start.module.state_dict()), {"start": facts["start"]})
+            for number, source in enumerate(weights, 1):
+                with replacing(folder / _numbered("weights.safetensors", number)) as partial:
+                    shutil.copyfile(source, partial)
+            digests = {name: file_digest(folder / name) for name in ("config.toml", *trees, "seen.parquet")}
+            columns = [head.columns for head in heads]
+            facts = {"format": FORMAT, **facts, "columns": columns, "digests": digests}
+            write_text(folder / "run.json", json.dumps(facts, indent=2) + "\n")
         return Run(path)
 
     @staticmethod
@@ -182,7 +200,7 @@ class Run:
                 " upgrade galaxyvotes"
             )
         for name, digest in digests.items():
-            if not (path / name).is_file() or _file_digest(path / name) != digest:
+            if not (path / name).is_file() or file_digest(path / name) != digest:
                 raise CheckpointError(f"{path / name} is missing or has changed since the run began; restore it")
         return Run(path)
 
@@ -201,7 +219,7 @@ class Run:
         """The trees it was trained on, each with the answers that its network gives."""
         heads: list[Head] = []
         for number, columns in enumerate(self.facts["columns"], 1):
-            path = self.path / _tree_file(number)
+            path = self.path / _numbered("tree.toml", number)
             heads.append(Head(DecisionTree.from_toml(path.read_text("utf-8"), str(path)), tuple(columns)))
         return tuple(heads)
 
@@ -221,26 +239,46 @@ class Run:
         """Whether training came to its end."""
         return (self.path / "weights.safetensors").is_file()
 
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The names of the runs it was joined from; its own if it was not."""
+        return tuple(self.facts.get("members", [self.path.name]))
+
+    @property
+    def weights(self) -> tuple[Path, ...]:
+        """Where the weights of its networks are."""
+        return tuple(self.path / _numbered("weights.safetensors", n) for n in range(1, len(self.members) + 1))
+
+    def alone(self) -> "Run":
+        """This run, to learn from or to go on with; CheckpointError if it was joined from several."""
+        if "members" in self.facts:
+            raise CheckpointError(
+                f"{self.path} was joined from {', '.join(self.members)} and cannot learn as one network:"
+                " name one of these runs, and join what comes of them"
+            )
+        return self
+
     def untrained(self) -> Network:
         """The network as it was before the first step."""
         return Network.build(self.recipe, self.heads, PackSettings(**self.facts["pack"]))
 
     def network(self, device: str | torch.device = "cpu", *, tree: str | None = None) -> Network:
-        """The trained network, in evaluation mode, to answer the tree of that name or its first one."""
+        """The trained network or networks, in evaluation mode, to answer the tree of that name or the first one."""
         if not self.finished:
             raise CheckpointError(f"{self.path} has no weights yet: finish it with galaxyvotes train --resume")
         numbers = range(1, len(self.heads) + 1)
         found = tuple(self.calibration(number) for number in numbers)
         familiars = tuple(self.familiar(number) for number in numbers)
-        network = replace(self.untrained(), calibrations=found, familiars=familiars).answering(tree)
-        tensors, _ = read_tensors(self.path / "weights.safetensors")
-        load_state(network.module, tensors, self.path / "weights.safetensors")
-        network.module.to(device).eval()
-        return network
+        network = self.untrained()
+        others = tuple(deepcopy(network.module) for _ in self.weights[1:])
+        for module, path in zip((network.module, *others), self.weights, strict=True):
+            load_state(module, read_tensors(path)[0], path)
+            module.to(device).eval()
+        return replace(network, calibrations=found, familiars=familiars, others=others).answering(tree)
 
     def calibration(self, number: int = 1) -> Calibration | None:
         """How far off the answers of its head of that number may be; None if nobody has measured that."""
-        path = self.path / _calibration_file(number)
+        path = self.path / _numbered("calibration.toml", number)
         if not path.is_file():
             return None
         digest, _, text = path.read_text("utf-8").partition("\n")
@@ -251,11 +289,12 @@ class Run:
     def keep_calibration(self, calibration: Calibration, number: int = 1) -> None:
         """Write it beside the weights, with its digest; one that is there already is replaced."""
         text = calibration.to_toml()
-        write_text(self.path / _calibration_file(number), f"# {xxhash.xxh3_128(text.encode()).hexdigest()}\n{text}")
+        path = self.path / _numbered("calibration.toml", number)
+        write_text(path, f"# {xxhash.xxh3_128(text.encode()).hexdigest()}\n{text}")
 
     def familiar(self, number: int = 1) -> Familiar | None:
         """What galaxies its head of that number was calibrated on; None if on none."""
-        path = self.path / _familiar_file(number)
+        path = self.path / _numbered("familiar.safetensors", number)
         if not path.is_file():
             return None
         tensors, _ = read_tensors(path, mend="run galaxyvotes calibrate again")
@@ -263,7 +302,7 @@ class Run:
 
     def keep_familiar(self, familiar: Familiar, number: int = 1) -> None:
         """Write it beside the weights; one that is there already is replaced."""
-        write_tensors(self.path / _familiar_file(number), familiar.to_tensors(), {})
+        write_tensors(self.path / _numbered("familiar.safetensors", number), familiar.to_tensors(), {})
 
 
 def shipped_run() -> Run:
@@ -271,16 +310,9 @@ def shipped_run() -> Run:
     return Run.open(Path(str(resources.files("galaxyvotes"))) / "weights")
 
 
-def _tree_file(number: int) -> str:
-    return "tree.toml" if number == 1 else f"tree-{number}.toml"
-
-
-def _calibration_file(number: int) -> str:
-    return "calibration.toml" if number == 1 else f"calibration-{number}.toml"
-
-
-def _familiar_file(number: int) -> str:
-    return "familiar.safetensors" if number == 1 else f"familiar-{number}.safetensors"
+def _numbered(name: str, number: int) -> str:
+    """The name of the file of the first head or network; of the others, with their number before its extension."""
+    return name if number == 1 else f"-{number}.".join(name.split("."))
 
 
 def load_state(module: nn.Module, tensors: dict[str, Tensor], origin: Path) -> None:
@@ -330,7 +362,8 @@ def _tensor_digest(tensors: dict[str, Tensor], note: str) -> str:
     return digest.hexdigest()
 
 
-def _file_digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """A digest of all its bytes."""
     return xxhash.xxh3_128(path.read_bytes()).hexdigest()
 
 

@@ -206,7 +206,7 @@ def _provenance(run: Run, store: Store, split: str, rows: Int[np.ndarray, " gala
         "galaxies": ", ".join(f"{count:,} {name}" for name, count in store.manifest["splits"].items()),
         "judged on": f"{len(rows):,} {split} galaxies",
         "image": f"central {store.pack.crop_px or 'square of all'} px, brought to {store.size_px} px",
-        "run": run.path.name,
+        "run": run.path.name + (f" (mean of {', '.join(run.members)})" if len(run.members) > 1 else ""),
         "recipe": f"{recipe.name}: {recipe.model.name}, {recipe.train.objective}, {recipe.train.epochs} epochs,"
         f" batch {recipe.train.batch_size}, seed {recipe.train.seed}",
         "galaxyvotes": f"{run.facts['galaxyvotes']} (torch {torch.__version__}, {device})",

@@ -40,7 +40,7 @@ def finetune(
     """
     opened = open_stores(stores)
     if not (resume and Path(out).exists()):
-        begun = shipped_run() if start is None else start if isinstance(start, Run) else Run.open(start)
+        begun = (shipped_run() if start is None else start if isinstance(start, Run) else Run.open(start)).alone()
         chosen = replace(Recipe.load(recipe, settings), model=replace(begun.recipe.model, pretrained=""))
         wanted, packed = begun.facts["pack"], pack_facts(opened[0].pack)
         if packed != wanted:

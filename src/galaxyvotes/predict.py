@@ -17,7 +17,7 @@ from jaxtyping import Float32, Int, UInt8
 from torch import nn
 
 from galaxyvotes.archives import Member, Source
-from galaxyvotes.augment import square_views
+from galaxyvotes.augment import views
 from galaxyvotes.catalog import ids_of
 from galaxyvotes.checkpoint import Network, Run, shipped_run
 from galaxyvotes.errors import CheckpointError, ConfigError, DataError
@@ -119,14 +119,14 @@ def answers_of(
 ) -> Predictions:
     """What a network says of images that are packed as it wants them, with bounds and familiarity if it was calibrated.
 
-    Fractions are the mean over as many sides of the image (`augment.square_views`) as its recipe says; how familiar it
-    is, is seen from the first.
+    Fractions are the mean over its members and the views (`augment.views`) that its recipe asks for, `spread` is their
+    standard deviation; how familiar an image is, is what the first member sees in the image itself.
     """
-    count = network.recipe.model.views
-    views = [np.ascontiguousarray(view.numpy()) for view in square_views(torch.from_numpy(images), count)]
-    looks = [look(network, view) for view in views]
-    seen = [fractions_of(network, each.logits) for each in looks]
-    fractions, spread = np.mean(seen, axis=0), (np.std(seen, axis=0) if count > 1 else None)
+    model = network.recipe.model
+    seen = [np.ascontiguousarray(view.numpy()) for view in views(torch.from_numpy(images), model.views, model.zooms)]
+    looks = [look(member, view) for member in network.members for view in seen]
+    said = [fractions_of(network, each.logits) for each in looks]
+    fractions, spread = np.mean(said, axis=0), (np.std(said, axis=0) if len(said) > 1 else None)
     bounds = None if network.calibration is None else network.calibration.bounds(fractions, spread)
     familiarity = None if network.familiar is None else network.familiar.ranks(looks[0].features)
     return Predictions(names, network.columns, fractions, bounds=bounds, spread=spread, familiarity=familiarity)
@@ -141,7 +141,8 @@ def predict_store(
     progress: bool = False,
 ) -> Predictions:
     """Joint fractions for these rows of a store (all of them), in their order; with bounds if it was calibrated."""
-    network.module.eval()
+    for member in network.members:
+        member.module.eval()
     network = network if bounds else replace(network, calibrations=())
     chosen = np.arange(len(store)) if rows is None else rows
     starts = range(0, max(len(chosen), 1), 512)

@@ -66,7 +66,7 @@ def train(
     if resume and Path(out).exists():
         if settings:
             raise ConfigError("a resumed run keeps its recipe: leave out --set, or start another run")
-        run = Run.open(out)
+        run = Run.open(out).alone()
         if [each["digest"] for each in run.facts["stores"]] != [store.digest for store in opened]:
             before = ", ".join(each["path"] for each in run.facts["stores"])
             raise CheckpointError(
