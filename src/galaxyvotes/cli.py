@@ -324,6 +324,7 @@ def predict(
     run: Path | None = None,
     out: Path,
     tree: str | None = None,
+    fractions: Literal["joint", "conditional"] = "joint",
     intervals: bool | None = None,
     device: str = "auto",
     workers: int | None = None,
@@ -340,6 +341,8 @@ def predict(
         The table to write; .csv or .parquet.
     tree
         The tree to answer, if the run answers several; its first otherwise.
+    fractions
+        Of everybody (joint, as the challenge has them) or of those who were asked (conditional).
     intervals
         Also write the bounds of each answer, <answer>_low and <answer>_high; if the run was calibrated otherwise.
     device
@@ -351,7 +354,9 @@ def predict(
 
     if not images:
         raise ConfigError("predict needs images: galaxyvotes predict IMAGES --out FILE")
-    done = predict_(images, run, out, tree=tree, intervals=intervals, device=device, workers=workers)
+    done = predict_(
+        images, run, out, tree=tree, fractions=fractions, intervals=intervals, device=device, workers=workers
+    )
     _say(f"{done.path}: {done.galaxies:,} galaxies")
     if done.rejected:
         _say(f"{len(done.rejected):,} images could not be used: {done.rejected_path}")
