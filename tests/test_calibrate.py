@@ -280,6 +280,7 @@ def test_the_report_says_how_often_the_intervals_held_and_what_the_volunteers_al
     assert intervals["nominal"] == 0.9
     assert [each["answer"] for each in intervals["answers"]] == list(store.tree.columns)
     assert 0.02 < result.document["noise_floor"] < 0.06  # some 40 volunteers a galaxy
+    assert result.document["familiarity"]["references"] == len(store.rows("validation"))
     page = result.path.read_text("utf-8")
     assert "Intervals that promise to hold 90 % of the volunteers" in page
     assert "no network can be expected to do better" in page

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from galaxyvotes.errors import CheckpointError, ConfigError, DataError, GalaxyVotesError, MissingExtraError
     from galaxyvotes.evaluate import Evaluation, draw_figures, evaluate
     from galaxyvotes.finetune import finetune
+    from galaxyvotes.novelty import Shift
     from galaxyvotes.pack import pack
     from galaxyvotes.predict import predict, predict_store
     from galaxyvotes.predictions import Predictions
@@ -38,6 +39,7 @@ _HOMES = {
     "errors": ("CheckpointError", "ConfigError", "DataError", "GalaxyVotesError", "MissingExtraError"),
     "evaluate": ("Evaluation", "draw_figures", "evaluate"),
     "finetune": ("finetune",),
+    "novelty": ("Shift",),
     "pack": ("pack",),
     "predict": ("predict", "predict_store"),
     "predictions": ("Predictions",),
@@ -63,6 +65,7 @@ __all__ = [
     "Predictions",
     "Recipe",
     "Run",
+    "Shift",
     "SplitSettings",
     "Store",
     "calibrate",

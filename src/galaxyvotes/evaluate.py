@@ -18,7 +18,7 @@ from galaxyvotes.diagrams import architecture, flowchart
 from galaxyvotes.errors import DataError
 from galaxyvotes.figures import roc_plot, roc_plots, save
 from galaxyvotes.judging import head_for, known_rows, seen_by, truth_of, volunteers_for
-from galaxyvotes.predict import choose_device, predict_store
+from galaxyvotes.predict import choose_device, predict_store, shift_of
 from galaxyvotes.report import Report, summarise, write_report
 from galaxyvotes.store import Store
 from galaxyvotes.uncertainty import noise_floor
@@ -120,6 +120,7 @@ def evaluate(
         history=run.history,
         leaderboard=store.id_name == CHALLENGE_ID,
         nominal_coverage=network.calibration.coverage if network.calibration else None,
+        shift=shift_of(network, predicted),
         noise_floor=None if np.isnan(floor) else floor,
         contaminated=_as_published(store, network, seen, seed, resamples) if as_published else None,
         seed=seed,

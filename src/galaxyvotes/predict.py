@@ -238,7 +238,7 @@ def predict(
     if len(paths) == 1 and (paths[0] / "store.toml").is_file():
         predictions = predict_store(network, Store.open(paths[0]), progress=progress)
         predictions.write(out)
-        return Predicted(out, len(predictions), (), _shift(network, predictions))
+        return Predicted(out, len(predictions), (), shift_of(network, predictions))
     galaxies = 0
     shifted: Shift | None = None
     rejected: list[tuple[str, str]] = []
@@ -268,7 +268,7 @@ def predict(
                     squares = np.stack([square for _, square in good])
                     answers = answers_of(network, squares, tuple(name for name, _ in good))
                     write(answers)
-                    part = _shift(network, answers)
+                    part = shift_of(network, answers)
                     shifted = part if part is None or shifted is None else shifted + part
                     galaxies += len(good)
             if not galaxies:
@@ -281,7 +281,7 @@ def predict(
     return done
 
 
-def _shift(network: Network, predictions: Predictions) -> Shift | None:
+def shift_of(network: Network, predictions: Predictions) -> Shift | None:
     """Whether these galaxies are like those the network was calibrated on; None if it was not."""
     if network.familiar is None or predictions.familiarity is None:
         return None
