@@ -50,10 +50,11 @@ def render(
     rows = document["network"]["answers"]
     shown = {"best": document["best"], "worst": document["worst"]}
     shown["strangest"] = document["familiarity"]["strangest"] if document["familiarity"] else []
+    ranks = network.familiarity if document["familiarity"] else None
     drawn = {
         "roc": inline_svg(figures.roc_plots(truth, network.fractions, tree, columns=network.columns)),
         "reliability": inline_svg(figures.reliability_plot(truth, network.fractions)),
-        "familiarity": inline_svg(figures.familiarity_plot(network.familiarity)) if shown["strangest"] else None,
+        "familiarity": None if ranks is None else inline_svg(figures.familiarity_plot(ranks)),
         "history": inline_svg(figures.history_plot(document["history"])) if document["history"] else None,
     }
     uris = itertools.repeat(None) if pictures is None else (jpeg_uri(picture) for picture in pictures)

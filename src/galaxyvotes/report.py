@@ -257,7 +257,8 @@ def write_report(
     ranks = np.empty(0) if network.familiarity is None or shift is None else network.familiarity
     strangest = np.argsort(ranks, kind="stable")[:SHOWN]
     if shift is not None and len(ranks):
-        strange = [{"id": network.ids[row], "familiarity": float(ranks[row])} for row in strangest.tolist()]
+        places: list[int] = strangest.tolist()
+        strange = [{"id": network.ids[place], "familiarity": float(ranks[place])} for place in places]
         document["familiarity"] = _familiarity(ranks, shift) | {"strangest": strange}
     document["best"] = [_galaxy(row, truth, network, tree) for row in best.tolist()]
     document["worst"] = [_galaxy(row, truth, network, tree) for row in worst.tolist()]
