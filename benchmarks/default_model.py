@@ -101,6 +101,8 @@ def main() -> None:
     write(given.json, {"seed": given.seed, **results})
     if given.ship:
         PLACE.mkdir(exist_ok=True)
+        for path in PLACE.glob("familiar*.safetensors"):
+            path.unlink()  # their names hold digests
         trees = [
             path.name
             for kind in ("tree*.toml", "calibration*.toml", "familiar*.safetensors")

@@ -92,7 +92,7 @@ def test_a_joined_run_is_calibrated_anew_and_then_bounds_its_answers(members, st
     copies = [Run(shutil.copytree(run.path, tmp_path / run.path.name)) for run in members]
     calibrate(copies[0], store, coverage=0.8, progress=False)
     joined = join(copies, tmp_path / "joined")
-    assert joined.calibration() is None
+    assert joined.calibrated().joint is None
     assert predict_store(joined.network(), store).familiarity is None
     assert predict_store(joined.network(), store).bounds is None
     calibrate(joined, store, coverage=0.8, progress=False)

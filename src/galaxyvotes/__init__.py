@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from galaxyvotes.evaluate import Evaluation, draw_figures, evaluate
     from galaxyvotes.finetune import finetune
     from galaxyvotes.join import join
+    from galaxyvotes.novelty import Shift
     from galaxyvotes.pack import pack
     from galaxyvotes.predict import predict, predict_store
     from galaxyvotes.predictions import Predictions
@@ -40,6 +41,7 @@ _HOMES = {
     "evaluate": ("Evaluation", "draw_figures", "evaluate"),
     "finetune": ("finetune",),
     "join": ("join",),
+    "novelty": ("Shift",),
     "pack": ("pack",),
     "predict": ("predict", "predict_store"),
     "predictions": ("Predictions",),
@@ -65,6 +67,7 @@ __all__ = [
     "Predictions",
     "Recipe",
     "Run",
+    "Shift",
     "SplitSettings",
     "Store",
     "calibrate",

@@ -8,24 +8,29 @@
     start.safetensors      where training began, if it was another run's network or had pretrained weights
     weights.safetensors    the network at the end of training; weights-2.safetensors … of a run joined from several
     calibration.toml       how far off its answers may be, once it is calibrated; calibration-2.toml … for other heads
-    familiar.safetensors   what the galaxies of that calibration look like to it; familiar-2.safetensors …
+    familiar-1-DIGEST.safetensors   what the galaxies of that calibration look like to it; familiar-2-DIGEST …
     state.safetensors      while training: network, optimiser and position, all of them or none
 
 Every tensor file carries a digest of its tensors and of its own header, so a flipped byte is found. Nothing is pickled.
+
+A calibration counts whole or not at all: calibration.toml is written last and names the digest of what is familiar, and
+what it does not name does not count. Files that name none, as older runs have them, go with familiar.safetensors.
 """
 
 import json
 import shutil
+import tomllib
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import tomlkit
 import torch
 import xxhash
 from safetensors import SafetensorError, safe_open
@@ -33,18 +38,21 @@ from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariable
 from torch import Tensor, nn
 
 from galaxyvotes.config import PackSettings, Recipe
-from galaxyvotes.conformal import Calibration
+from galaxyvotes.conformal import Calibration, askers
 from galaxyvotes.errors import CheckpointError, ConfigError
 from galaxyvotes.files import new_folder, replacing, write_text
 from galaxyvotes.models import build
 from galaxyvotes.novelty import Familiar
 from galaxyvotes.objectives import Objective
 from galaxyvotes.pretrained import load_pretrained
+from galaxyvotes.scale import Of
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["Head", "Network", "Run", "shipped_run"]
+__all__ = ["Calibrated", "Head", "Network", "Run", "shipped_run"]
 
 FORMAT = 1
+
+_AGAIN = "run galaxyvotes calibrate again"
 
 
 @dataclass(frozen=True)
@@ -55,11 +63,25 @@ class Head:
     columns: tuple[str, ...]
 
 
+class Calibrated(NamedTuple):
+    """What calibrating found of one head: how far off its answers may be, of both kinds, and what is familiar to it.
+
+    Nothing is there if it was never calibrated, and no calibration of conditional fractions if an older galaxyvotes did
+    it or the head lacks answers that lead to others.
+    """
+
+    joint: Calibration | None = None
+    conditional: Calibration | None = None
+    familiar: Familiar | None = None
+
+
 @dataclass(frozen=True)
 class Network:
     """A network with what is needed to use one of its heads, and which square of an image it wants to see.
 
     `others` are networks of the same shape, if it was joined from several: together they answer with their mean.
+
+    `tells` says which kind of fractions its answers are, and the calibrations are of that kind.
     """
 
     module: nn.Sequential
@@ -70,6 +92,8 @@ class Network:
     calibrations: tuple[Calibration | None, ...] = ()
     familiars: tuple[Familiar | None, ...] = ()
     others: tuple[nn.Sequential, ...] = ()
+    conditionals: tuple[Calibration | None, ...] = ()
+    tells: Of = "joint"
 
     @property
     def head(self) -> Head:
@@ -116,6 +140,12 @@ class Network:
     def all_heads(self) -> tuple["Network", ...]:
         """The same network, once for each of its heads."""
         return tuple(replace(self, place=place) for place in range(len(self.heads)))
+
+    @property
+    def telling_conditional(self) -> "Network":
+        """The same network, whose answers are fractions of those who were asked; ConfigError if it cannot know them."""
+        askers(self.tree, self.columns, "conditional")  # refuses a head that lacks answers which lead to others
+        return replace(self, tells="conditional", calibrations=self.conditionals)
 
     def answering(self, tree: str | None) -> "Network":
         """The same network, used for the tree of that name; for its first one if there is no name."""
@@ -267,42 +297,61 @@ class Run:
         if not self.finished:
             raise CheckpointError(f"{self.path} has no weights yet: finish it with galaxyvotes train --resume")
         numbers = range(1, len(self.heads) + 1)
-        found = tuple(self.calibration(number) for number in numbers)
-        familiars = tuple(self.familiar(number) for number in numbers)
+        found = [self.calibrated(number) for number in numbers]
         network = self.untrained()
         others = tuple(deepcopy(network.module) for _ in self.weights[1:])
         for module, path in zip((network.module, *others), self.weights, strict=True):
             load_state(module, read_tensors(path)[0], path)
             module.to(device).eval()
-        return replace(network, calibrations=found, familiars=familiars, others=others).answering(tree)
+        return replace(
+            network,
+            calibrations=tuple(each.joint for each in found),
+            familiars=tuple(each.familiar for each in found),
+            conditionals=tuple(each.conditional for each in found),
+            others=others,
+        ).answering(tree)
 
-    def calibration(self, number: int = 1) -> Calibration | None:
-        """How far off the answers of its head of that number may be; None if nobody has measured that."""
+    def calibrated(self, number: int = 1) -> Calibrated:
+        """What calibrating found of its head of that number."""
         path = self.path / _numbered("calibration.toml", number)
         if not path.is_file():
-            return None
+            return Calibrated()
         digest, _, text = path.read_text("utf-8").partition("\n")
         if digest != f"# {xxhash.xxh3_128(text.encode()).hexdigest()}":
-            raise CheckpointError(f"{path} is damaged: its digest does not fit; run galaxyvotes calibrate again")
-        return Calibration.from_toml(text, str(path))
+            raise CheckpointError(f"{path} is damaged: its digest does not fit; {_AGAIN}")
+        table = tomllib.loads(text)
+        named, asked = table.pop("familiar", None), table.pop("conditional", None)
+        file = self.path / (
+            _numbered("familiar.safetensors", number) if named is None else _familiar_file(number, named)
+        )
+        familiar = None
+        if named is not None or file.is_file():
+            familiar = Familiar.from_tensors(read_tensors(file, mend=_AGAIN)[0], str(file))
+        return Calibrated(
+            Calibration.from_table(table, str(path)),
+            None if asked is None else Calibration.from_table(asked, f"{path}, [conditional],"),
+            familiar,
+        )
 
-    def keep_calibration(self, calibration: Calibration, number: int = 1) -> None:
-        """Write it beside the weights, with its digest; one that is there already is replaced."""
-        text = calibration.to_toml()
-        path = self.path / _numbered("calibration.toml", number)
-        write_text(path, f"# {xxhash.xxh3_128(text.encode()).hexdigest()}\n{text}")
-
-    def familiar(self, number: int = 1) -> Familiar | None:
-        """What galaxies its head of that number was calibrated on; None if on none."""
-        path = self.path / _numbered("familiar.safetensors", number)
-        if not path.is_file():
-            return None
-        tensors, _ = read_tensors(path, mend="run galaxyvotes calibrate again")
-        return Familiar.from_tensors(tensors, str(path))
-
-    def keep_familiar(self, familiar: Familiar, number: int = 1) -> None:
-        """Write it beside the weights; one that is there already is replaced."""
-        write_tensors(self.path / _numbered("familiar.safetensors", number), familiar.to_tensors(), {})
+    def keep_calibrated(self, found: Calibrated, number: int = 1) -> None:
+        """Write it beside the weights, all of it or nothing; what is there already is replaced."""
+        assert found.joint is not None
+        assert found.familiar is not None
+        tensors = found.familiar.to_tensors()
+        digest = _tensor_digest(tensors, "{}")
+        write_tensors(self.path / _familiar_file(number, digest), tensors, {})
+        table = {"familiar": digest, **found.joint.to_table()}
+        table |= {} if found.conditional is None else {"conditional": found.conditional.to_table()}
+        text = tomlkit.dumps(table)
+        write_text(
+            self.path / _numbered("calibration.toml", number), f"# {xxhash.xxh3_128(text.encode()).hexdigest()}\n{text}"
+        )
+        for path in (
+            *self.path.glob(_familiar_file(number, "*")),
+            self.path / _numbered("familiar.safetensors", number),
+        ):
+            if path.name != _familiar_file(number, digest):
+                path.unlink(missing_ok=True)
 
 
 def shipped_run() -> Run:
@@ -313,6 +362,10 @@ def shipped_run() -> Run:
 def _numbered(name: str, number: int) -> str:
     """The name of the file of the first head or network; of the others, with their number before its extension."""
     return name if number == 1 else f"-{number}.".join(name.split("."))
+
+
+def _familiar_file(number: int, digest: str) -> str:
+    return f"familiar-{number}-{digest}.safetensors"
 
 
 def load_state(module: nn.Module, tensors: dict[str, Tensor], origin: Path) -> None:

@@ -283,6 +283,7 @@ def predict(
     run: Path | None = None,
     out: Path,
     tree: str | None = None,
+    fractions: Literal["joint", "conditional"] = "joint",
     intervals: bool | None = None,
     device: Device = "auto",
     workers: int | None = None,
@@ -294,6 +295,7 @@ def predict(
         run: A finished run; the one that comes with galaxyvotes otherwise.
         out: The table to write; .csv or .parquet.
         tree: The tree to answer, if the run answers several; its first otherwise.
+        fractions: Of everybody (joint, as the challenge has them) or of those who were asked (conditional).
         intervals: Also write the bounds of each answer, <answer>_low and <answer>_high; if the run was calibrated
             otherwise.
         workers: Threads that decode images; as many as there are cores otherwise.
@@ -302,7 +304,9 @@ def predict(
 
     if not images:
         raise ConfigError("predict needs images: galaxyvotes predict IMAGES --out FILE")
-    done = predict_(images, run, out, tree=tree, intervals=intervals, device=device, workers=workers)
+    done = predict_(
+        images, run, out, tree=tree, fractions=fractions, intervals=intervals, device=device, workers=workers
+    )
     print(f"{done.path}: {done.galaxies:,} galaxies")
     if done.rejected:
         print(f"{len(done.rejected):,} images could not be used: {done.rejected_path}")

@@ -19,8 +19,13 @@ What was chosen, and why:
 - **An answer with too few galaxies gets 0–1**: its quantile is infinite, as the definition has it, and the guarantee
   stands. A quantile pooled over answers would look sharper and promise nothing for that answer.
 
-An interval is for what a *panel* says: the sampling noise of the calibration panels is in the errors, so it is in the
-interval. For panels of another size, or the fraction behind them, see `volunteers` in `Calibration.bounds`.
+An interval is for what a *panel* of volunteers says, not for the fraction behind all panels: a panel is what users can
+ask, and what the errors of calibration galaxies are measured against, so its sampling noise is in the interval. The
+fraction behind has no noise and is held more often; a narrower interval for it would rest on how much of the errors was
+noise, which is known on average only. If it is known how many volunteers each calibration galaxy had, the scale holds
+the noise of each, and galaxies with few volunteers get the wider intervals that they need: the guarantee is then for a
+galaxy with its own number of volunteers. Where that is not known, as for one that nobody has looked at, the interval is
+for a panel of the typical size (the harmonic mean, because noise goes as 1/n).
 
 Sources: Papadopoulos et al. 2002, ECML, 345 (split conformal); Lei et al. 2018, JASA 113, 1094, theorem 2.2 and section
 5.2 (errors over their scale); Vovk et al. 2005, Algorithmic Learning in a Random World, section 4.5 (Mondrian); Barber
@@ -32,7 +37,6 @@ import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from statistics import NormalDist
 from typing import Any, NamedTuple, cast, get_args
 
 import numpy as np
@@ -40,10 +44,10 @@ import tomlkit
 from jaxtyping import Float, Int
 
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.scale import Cells, Of, cells_of, fit_weights, scale_of, terms_of, typical_variance
+from galaxyvotes.scale import Cells, Of, cells_of, fit_weights, noise_of, scale_of, terms_of, typical_variance
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["Bounds", "Calibration", "calibrate", "galaxies_needed"]
+__all__ = ["Bounds", "Calibration", "askers", "calibrate", "conditional", "galaxies_needed", "missing_answers"]
 
 COVERAGE = 0.9
 MIN_ASKED = 0.25
@@ -66,15 +70,14 @@ class Calibration:
     """Turns predicted joint fractions into intervals; made by `calibrate`, kept as TOML.
 
     Per answer (`columns`): the answer whose givers are asked (`asked_of`; empty: everybody), how many galaxies gave its
-    quantile, its `typical` variance, and its `quantile`, infinite if they were too few. The weights `by_…` are those of
-    `scale`; the last is None if there was no difficulty. `volunteers` is the size of the calibration panels, None if it
-    is not known.
+    quantile, its `typical` variance, its `quantile`, infinite if they were too few, and the typical number of
+    `volunteers` of its calibration panels (of all, asked or not), infinite if nobody counted them: the scale then has
+    no noise of its own. The weights `by_…` are those of `scale`; the last is None if there was no difficulty.
     """
 
     of: Of
     coverage: float
     min_asked: float
-    volunteers: float | None
     by_fraction: float
     by_answer: float
     by_difficulty: float | None
@@ -83,17 +86,18 @@ class Calibration:
     galaxies: tuple[int, ...]
     typical: tuple[float, ...]
     quantiles: tuple[float, ...]
+    volunteers: tuple[float, ...]
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a calibration."""
-        per_answer = (self.asked_of, self.galaxies, self.typical, self.quantiles)
+        per_answer = (self.asked_of, self.galaxies, self.typical, self.quantiles, self.volunteers)
         sizes = (self.by_fraction, self.by_answer, self.by_difficulty or 0.0, *self.typical, *self.quantiles)
         if not 0 < self.coverage < 1:
             raise DataError(f"coverage is {self.coverage}; expected it between 0 and 1")
         if not 0 < self.min_asked <= 1:
             raise DataError(f"min_asked is {self.min_asked}; expected it above 0, up to 1")
-        if self.volunteers is not None and not self.volunteers >= 1:
-            raise DataError(f"volunteers is {self.volunteers}; expected 1 or more")
+        if wrong := [number for number in self.volunteers if not number >= 1]:
+            raise DataError(f"volunteers has {wrong[0]}; expected 1 or more")
         if any(len(values) != len(self.columns) for values in per_answer):
             raise DataError(f"its lists differ in length; expected {len(self.columns)} values, one a column")
         if unknown := [name for name in self.asked_of if name and name not in self.columns]:
@@ -107,18 +111,15 @@ class Calibration:
         return tuple(name for name, q in zip(self.columns, self.quantiles, strict=True) if math.isinf(q))
 
     def bounds(
-        self, predicted: Fractions, difficulty: Fractions | None = None, *, volunteers: float | None = None
+        self, predicted: Fractions, difficulty: Fractions | None = None, *, volunteers: Fractions | None = None
     ) -> Bounds:
         """The interval of each cell, from predicted joint fractions (0–1) in the order of `columns`.
 
         `difficulty` is given if and only if it was when calibrating, and measured the same way. Of conditional
         fractions, cells with fewer than `min_asked` predicted to be asked are NaN.
 
-        Without `volunteers` an interval is for a panel like those of calibration. With it, it is for a panel of that
-        many (infinite: for the fraction behind all panels): the half width h becomes √(h² + z² u(1 − u)(1/n − 1/N)),
-        z the normal quantile of the coverage, N the calibration panels, u the fraction within the interval that gives
-        the wider result; of conditional fractions n and N count those asked. That is the binomial variance, added or
-        taken away as if errors were normal: an approximation, on the safe side, without the exact guarantee.
+        `volunteers` is how many each galaxy has (see `uncertainty.volunteers_of`); where it is not given or NaN, the
+        interval is for a panel of the typical size. It says nothing about answers whose calibration knew of none.
         """
         _check(predicted, len(self.columns))
         if (difficulty is None) != (self.by_difficulty is None):
@@ -127,38 +128,33 @@ class Calibration:
         cells = cells_of(predicted, _places(self.columns, self.asked_of), self.of, self.min_asked)
         _check_difficulty(difficulty, cells)
         weights = np.array([self.by_fraction, self.by_answer, self.by_difficulty or 0.0])
-        half = np.array(self.quantiles) * scale_of(terms_of(cells, np.array(self.typical), difficulty), weights)
-        return _around(cells, half if volunteers is None else self._for_panel(half, cells, volunteers))
-
-    def _for_panel(self, half: Fractions, cells: Cells, volunteers: float) -> Fractions:
-        """Half widths for panels of another size."""
-        if self.volunteers is None:
-            raise ConfigError(
-                "intervals for a panel of another size need the size of the calibration panels, which is not known:"
-                " calibrate with volunteers=… (how many people a galaxy's fractions come from)"
-            )
-        if not volunteers >= 1:
-            raise ConfigError(f"a panel of {volunteers} volunteers; expected 1 or more")
-        surplus = 1 / volunteers - 1 / self.volunteers
-        lower, upper = _around(cells, half)
-        least = np.minimum(lower * (1 - lower), upper * (1 - upper))
-        middle = np.clip(0.5, lower, upper)
-        variance = (middle * (1 - middle) if surplus > 0 else least) * surplus
-        if self.of == "conditional":
-            variance = variance / np.maximum(cells.asked, self.min_asked)
-        return np.sqrt(np.maximum(half**2 + NormalDist().inv_cdf((1 + self.coverage) / 2) ** 2 * variance, 0))
+        noise = noise_of(cells, _panels(volunteers, np.array(self.volunteers)))
+        half = np.array(self.quantiles) * scale_of(terms_of(cells, np.array(self.typical), difficulty), weights, noise)
+        return Bounds((cells.fractions - half).clip(0, 1), (cells.fractions + half).clip(0, 1))
 
     def to_toml(self) -> str:
         """All of it as TOML; `from_toml` reads it back equal, to the last bit."""
+        return tomlkit.dumps(self.to_table())
+
+    def to_table(self) -> dict[str, Any]:
+        """All of it as a table of a TOML file."""
         known = {key: value for key, value in asdict(self).items() if value is not None}
-        return tomlkit.dumps({key: list(value) if key in _LISTS else value for key, value in known.items()})
+        return {key: list(value) if key in _LISTS else value for key, value in known.items()}
 
     @staticmethod
     def from_toml(text: str, origin: str = "calibration") -> "Calibration":
         """The calibration in a TOML text; `origin` names it in errors."""
         try:
-            return Calibration(**_typed(tomllib.loads(text)))
-        except (DataError, tomllib.TOMLDecodeError) as error:
+            return Calibration.from_table(tomllib.loads(text), origin)
+        except tomllib.TOMLDecodeError as error:
+            raise DataError(f"{origin} is no calibration: {error}. Calibrate again") from None
+
+    @staticmethod
+    def from_table(table: dict[str, Any], origin: str = "calibration") -> "Calibration":
+        """What `to_table` gave; one without `volunteers`, as older files are, knew of none."""
+        try:
+            return Calibration(**_typed(table))
+        except DataError as error:
             raise DataError(f"{origin} is no calibration: {error}. Calibrate again") from None
 
 
@@ -174,7 +170,7 @@ def calibrate(
     of: Of = "joint",
     coverage: float = COVERAGE,
     min_asked: float = MIN_ASKED,
-    volunteers: float | None = None,
+    volunteers: Fractions | None = None,
     columns: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Calibration:
@@ -184,32 +180,33 @@ def calibrate(
 
     Both arrays are joint fractions (0–1); NaN in the truth is not known, and left out answer by answer. `difficulty` (0
     or more, in any unit) is a spread of the predictions over views or networks, of the kind of fraction that intervals
-    are for. `columns` names the answers that the arrays hold, if not all of the tree's. `volunteers` is how many people
-    a galaxy's fractions come from (harmonic mean), for `Calibration.bounds`.
+    are for. `volunteers` is how many people each joint fraction comes from (see `uncertainty.volunteers_of`); NaN where
+    not known, which counts as typical. `columns` names the answers that the arrays hold, if not all of the tree's.
 
     Of conditional fractions, a cell counts if at least `min_asked` of everybody were asked, by the volunteers and by
     the prediction; the guarantee is for galaxies of which both are true.
 
     DataError if no answer has enough galaxies for the coverage; it says how many are needed.
     """
-    if not 0 < coverage < 1 or not 0 < min_asked <= 1 or not (volunteers is None or volunteers >= 1):
+    if not 0 < coverage < 1 or not 0 < min_asked <= 1:
         raise ConfigError(
-            f"coverage {coverage}, min_asked {min_asked}, volunteers {volunteers}:"
-            " expected a coverage between 0 and 1, min_asked above 0 up to 1, and 1 volunteer or more"
+            f"coverage {coverage}, min_asked {min_asked}: expected a coverage between 0 and 1, min_asked above 0 to 1"
         )
     names = tree.columns if columns is None else tuple(columns)
     _check(predicted, len(names))
     if truth.shape != predicted.shape:
         raise ValueError(f"the truth has shape {truth.shape}, the predictions have {predicted.shape}")
-    asked_of = _asked_of(tree, names, of)
+    asked_of = askers(tree, names, of)
     cells, known = (cells_of(part, _places(names, asked_of), of, min_asked) for part in (predicted, truth))
     _check_difficulty(difficulty, cells)
     errors = np.abs(known.fractions - cells.fractions)
     for_scale, for_quantile = _parts(errors, seed)
     typical = typical_variance(cells, for_scale)
     terms = terms_of(cells, typical, difficulty)
-    weights = fit_weights(terms[for_scale], errors[for_scale])
-    scores = errors[for_quantile] / scale_of(terms[for_quantile], weights)
+    sizes = _typical_size(volunteers, errors, for_scale)
+    noise = noise_of(cells, _panels(volunteers, sizes))
+    weights = fit_weights(terms[for_scale], errors[for_scale], noise[for_scale])
+    scores = errors[for_quantile] / scale_of(terms[for_quantile], weights, noise[for_quantile])
     quantiles = tuple(_quantile(column[~np.isnan(column)], coverage) for column in scores.T)
     if all(math.isinf(quantile) for quantile in quantiles):
         most = np.count_nonzero(~np.isnan(errors), axis=0).max(initial=0)
@@ -222,7 +219,6 @@ def calibrate(
         of=of,
         coverage=coverage,
         min_asked=min_asked,
-        volunteers=None if volunteers is None else float(volunteers),
         by_fraction=by_fraction,
         by_answer=by_answer,
         by_difficulty=None if difficulty is None else by_difficulty,
@@ -231,6 +227,7 @@ def calibrate(
         galaxies=tuple(np.count_nonzero(~np.isnan(scores), axis=0).tolist()),
         typical=tuple(typical.tolist()),
         quantiles=quantiles,
+        volunteers=tuple(sizes.tolist()),
     )
 
 
@@ -284,19 +281,56 @@ def _check_difficulty(difficulty: Fractions | None, cells: Cells) -> None:
         raise ValueError("a difficulty is negative, NaN or infinite")
 
 
-def _around(cells: Cells, half: Fractions) -> Bounds:
-    return Bounds((cells.fractions - half).clip(0, 1), (cells.fractions + half).clip(0, 1))
+def _typical_size(
+    volunteers: Fractions | None, errors: Fractions, rows: Int[np.ndarray, " row"]
+) -> Float[np.ndarray, " answer"]:
+    """Per answer, the harmonic mean of the numbers of volunteers of these rows; infinite if none is known."""
+    sizes = np.full(errors.shape[1], np.inf)
+    if volunteers is None:
+        return sizes
+    known = (volunteers[rows] >= 1) & ~np.isnan(errors[rows])
+    shares = np.where(known, 1 / np.where(known, volunteers[rows], 1), 0).sum(axis=0)
+    return np.divide(known.sum(axis=0), shares, out=sizes, where=shares > 0)
 
 
-def _asked_of(tree: DecisionTree, names: tuple[str, ...], of: Of) -> tuple[str, ...]:
-    """Per answer, the answer whose givers are asked; empty if that is everybody, or is not held."""
+def _panels(volunteers: Fractions | None, typical: Float[np.ndarray, " answer"]) -> Float[np.ndarray, "*galaxy answer"]:
+    """The size of each cell's panel: typical where it is not known, infinite for answers of which none was known."""
+    if volunteers is None:
+        return typical
+    return np.where((volunteers >= 1) & np.isfinite(typical), volunteers, typical).astype(np.float64)
+
+
+def conditional(joint: Fractions, tree: DecisionTree, columns: tuple[str, ...]) -> Fractions:
+    """Fractions of those who were asked, up to 1, from predicted joint fractions; NaN where nobody was.
+
+    ConfigError if `columns` lacks an answer whose givers are asked another of them.
+    """
+    places = _places(columns, askers(tree, columns, "conditional"))
+    return cells_of(joint, places, "conditional", 0.0).fractions.astype(joint.dtype)
+
+
+def askers(tree: DecisionTree, names: tuple[str, ...], of: Of) -> tuple[str, ...]:
+    """Per answer, the answer whose givers are asked; empty if that is everybody, or is not held.
+
+    ConfigError if it is not held and intervals are of conditional fractions.
+    """
     if wrong := [name for name in names if name not in tree.columns]:
         raise ConfigError(f"tree {tree.name!r} has no answer {wrong[0]!r}; its answers are {', '.join(tree.columns)}")
-    parents = {answer.column: question.asked_of or "" for question, _ in tree for answer in question.answers}
-    lost = [name for name in names if parents[name] and parents[name] not in names]
+    parents = _parents(tree)
+    lost = missing_answers(tree, names)
     if lost and of == "conditional":
-        raise ConfigError(f"the conditional fraction of {lost[0]} needs that of {parents[lost[0]]}: add this column")
+        raise ConfigError(f"the conditional fraction of {lost[0]} needs that of {parents[lost[0]]}: add this answer")
     return tuple("" if name in lost else parents[name] for name in names)
+
+
+def missing_answers(tree: DecisionTree, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of these answers whose conditional fractions cannot be told, because who is asked is not among them."""
+    parents = _parents(tree)
+    return tuple(name for name in names if parents[name] and parents[name] not in names)
+
+
+def _parents(tree: DecisionTree) -> dict[str, str]:
+    return {answer.column: question.asked_of or "" for question, _ in tree for answer in question.answers}
 
 
 def _places(columns: tuple[str, ...], asked_of: tuple[str, ...]) -> list[int]:
@@ -307,8 +341,15 @@ def _places(columns: tuple[str, ...], asked_of: tuple[str, ...]) -> list[int]:
 # ---- TOML
 
 
-_LISTS = {"columns": str, "asked_of": str, "galaxies": int, "typical": float, "quantiles": float}
-_OPTIONAL = ("volunteers", "by_difficulty")
+_LISTS = {
+    "columns": str,
+    "asked_of": str,
+    "galaxies": int,
+    "typical": float,
+    "quantiles": float,
+    "volunteers": float,
+}
+_OPTIONAL = ("by_difficulty", "volunteers")
 
 
 def _typed(data: dict[str, Any]) -> dict[str, Any]:
@@ -325,4 +366,5 @@ def _typed(data: dict[str, Any]) -> dict[str, Any]:
             raise DataError(f"{key} is not {'a list of ' if listed else ''}{kind.__name__}")
     if data["of"] not in get_args(Of):
         raise DataError(f"of is {data['of']!r}; expected one of {', '.join(get_args(Of))}")
-    return dict.fromkeys(_OPTIONAL) | {k: tuple(value) if k in _LISTS else value for k, value in data.items()}
+    known = {key: tuple(value) if key in _LISTS else value for key, value in data.items()}
+    return {"by_difficulty": None, "volunteers": (math.inf,) * len(known["columns"])} | known

@@ -24,7 +24,17 @@ from galaxyvotes.errors import ConfigError
 from galaxyvotes.files import replacing
 from galaxyvotes.tree import Answer, DecisionTree
 
-__all__ = ["architecture", "flowchart", "history_plot", "reliability_plot", "roc_plot", "roc_plots", "save", "to_svg"]
+__all__ = [
+    "architecture",
+    "familiarity_plot",
+    "flowchart",
+    "history_plot",
+    "reliability_plot",
+    "roc_plot",
+    "roc_plots",
+    "save",
+    "to_svg",
+]
 
 FORMATS = ("svg", "png", "pdf")
 _METADATA: dict[str, dict[str, None]] = {
@@ -123,6 +133,21 @@ def reliability_plot(
     below.set_ylim(0.5, max(10.0, float(curve.counts.max(initial=0)) * 2))
     below.set_xlabel("predicted fraction", color=INK)
     below.set_ylabel("fractions", color=INK)
+    return figure
+
+
+def familiarity_plot(familiarity: Float[np.ndarray, " galaxy"]) -> Figure:
+    """The share of galaxies up to each familiarity; on the diagonal they are like those of the calibration."""
+    figure = Figure(figsize=(4.4, 4.0), facecolor=PAPER)
+    figure.subplots_adjust(left=0.13, right=0.97, top=0.98, bottom=0.12)
+    axes = figure.add_subplot()
+    _plain(axes)
+    axes.plot([0, 1], [0, 1], color=MUTED, lw=0.8, ls=(0, (4, 3)))
+    values, counts = np.unique(familiarity, return_counts=True)
+    axes.step([0, *values, 1], [0, *np.cumsum(counts) / len(familiarity), 1], where="post", color=ACCENT, lw=1.6)
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
+    axes.set_xlabel("familiarity", color=INK)
+    axes.set_ylabel("galaxies up to it", color=INK)
     return figure
 
 

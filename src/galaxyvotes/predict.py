@@ -20,6 +20,7 @@ from galaxyvotes.archives import Member, Source
 from galaxyvotes.augment import views
 from galaxyvotes.catalog import ids_of
 from galaxyvotes.checkpoint import Network, Run, shipped_run
+from galaxyvotes.conformal import conditional
 from galaxyvotes.errors import CheckpointError, ConfigError, DataError
 from galaxyvotes.files import write_text
 from galaxyvotes.memory import keep_freed_memory
@@ -29,6 +30,7 @@ from galaxyvotes.pack import read_square
 from galaxyvotes.parallel import in_order
 from galaxyvotes.predictions import Predictions, known_format, writing
 from galaxyvotes.progress import bar, progress_bar
+from galaxyvotes.scale import Of
 from galaxyvotes.store import Store
 
 __all__ = ["Predicted", "choose_device", "predict", "predict_store"]
@@ -120,16 +122,27 @@ def answers_of(
     """What a network says of images that are packed as it wants them, with bounds and familiarity if it was calibrated.
 
     Fractions are the mean over its members and the views (`augment.views`) that its recipe asks for, `spread` is their
-    standard deviation; how familiar an image is, is what the first member sees in the image itself.
+    standard deviation; how familiar an image is, is what the first member sees in the image itself. A network that
+    tells conditional fractions has them from the joint ones, so averaged.
     """
     model = network.recipe.model
     seen = [np.ascontiguousarray(view.numpy()) for view in views(torch.from_numpy(images), model.views, model.zooms)]
     looks = [look(member, view) for member in network.members for view in seen]
     said = [fractions_of(network, each.logits) for each in looks]
-    fractions, spread = np.mean(said, axis=0), (np.std(said, axis=0) if len(said) > 1 else None)
-    bounds = None if network.calibration is None else network.calibration.bounds(fractions, spread)
+    joint = np.mean(said, axis=0)
+    fractions = _told(network, joint)
+    spread = None
+    if len(said) > 1:  # a view that sees nobody asked is of the mean's opinion
+        each_told = [_told(network, each) for each in said]
+        spread = np.std([np.where(np.isnan(each), fractions, each) for each in each_told], axis=0)
+    bounds = None if network.calibration is None else network.calibration.bounds(joint, spread)
     familiarity = None if network.familiar is None else network.familiar.ranks(looks[0].features)
     return Predictions(names, network.columns, fractions, bounds=bounds, spread=spread, familiarity=familiarity)
+
+
+def _told(network: Network, joint: Float32[np.ndarray, "galaxy answer"]) -> Float32[np.ndarray, "galaxy answer"]:
+    """Joint fractions as the kind of fractions that the network tells."""
+    return joint if network.tells == "joint" else conditional(joint, network.tree, network.columns)
 
 
 def predict_store(
@@ -140,7 +153,7 @@ def predict_store(
     bounds: bool = True,
     progress: bool = False,
 ) -> Predictions:
-    """Joint fractions for these rows of a store (all of them), in their order; with bounds if it was calibrated."""
+    """A network's answers for these rows of a store (all of them), in their order; with bounds if it was calibrated."""
     for member in network.members:
         member.module.eval()
     network = network if bounds else replace(network, calibrations=())
@@ -190,6 +203,7 @@ def predict(
     out: str | Path,
     *,
     tree: str | None = None,
+    fractions: Of = "joint",
     intervals: bool | None = None,
     device: str = "auto",
     workers: int | None = None,
@@ -198,12 +212,14 @@ def predict(
     """Write a run's answers for images in folders, archives or a store: a table, one row a galaxy.
 
     Without a run, the one that comes with the package answers. `tree` names the tree to answer, if the run answers
-    several. `intervals` asks for the bounds of each answer (CheckpointError if the run was never calibrated) or leaves
-    them out; by default they are there if the run was calibrated.
+    several. `fractions` are of everybody ("joint") or of those who were asked ("conditional": NaN where nobody would
+    be, without bounds where fewer than a quarter would be). `intervals` asks for the bounds of each answer
+    (CheckpointError if the run was never calibrated for such fractions) or leaves them out; by default they are there
+    if the run was calibrated for them.
 
-    The first column is the id (the file's stem), then one column an answer, joint fractions; of a calibrated run the
-    last is the galaxy's familiarity, and the result has a `warning` if the galaxies are unlike those it was calibrated
-    on. The extension of `out` says CSV or Parquet. Images are cropped as the run's own were. One that cannot be used
+    The first column is the id (the file's stem), then one column an answer; of a calibrated run the last is the
+    galaxy's familiarity, and the result has a `warning` if the galaxies are unlike those it was calibrated on. The
+    extension of `out` says CSV or Parquet. Images are cropped as the run's own were. One that cannot be used
     never stops the others: it is left out and listed with its reason in `<out>.rejected.csv`. Memory does not grow with
     the number of images.
     """
@@ -211,10 +227,12 @@ def predict(
     known_format(out)
     run = shipped_run() if run is None else run if isinstance(run, Run) else Run.open(run)
     network = run.network(choose_device(device), tree=tree)
+    network = network.telling_conditional if fractions == "conditional" else network
     if intervals and network.calibration is None:
+        whose = "" if fractions == "joint" else "conditional fractions of "
         raise CheckpointError(
-            f"{run.path} was never calibrated for the tree {network.tree.name!r}, so nobody knows how far off it may"
-            " be: run galaxyvotes calibrate, or leave out --intervals"
+            f"{run.path} was never calibrated for {whose}the tree {network.tree.name!r}, so nobody knows how far off it"
+            " may be: run galaxyvotes calibrate (again, if it was for joint fractions only), or leave out --intervals"
         )
     if intervals is False:
         network = replace(network, calibrations=())
@@ -222,7 +240,7 @@ def predict(
     if len(paths) == 1 and (paths[0] / "store.toml").is_file():
         predictions = predict_store(network, Store.open(paths[0]), progress=progress)
         predictions.write(out)
-        return Predicted(out, len(predictions), (), _shift(network, predictions))
+        return Predicted(out, len(predictions), (), shift_of(network, predictions))
     galaxies = 0
     shifted: Shift | None = None
     rejected: list[tuple[str, str]] = []
@@ -252,7 +270,7 @@ def predict(
                     squares = np.stack([square for _, square in good])
                     answers = answers_of(network, squares, tuple(name for name, _ in good))
                     write(answers)
-                    part = _shift(network, answers)
+                    part = shift_of(network, answers)
                     shifted = part if part is None or shifted is None else shifted + part
                     galaxies += len(good)
             if not galaxies:
@@ -265,7 +283,7 @@ def predict(
     return done
 
 
-def _shift(network: Network, predictions: Predictions) -> Shift | None:
+def shift_of(network: Network, predictions: Predictions) -> Shift | None:
     """Whether these galaxies are like those the network was calibrated on; None if it was not."""
     if network.familiar is None or predictions.familiarity is None:
         return None

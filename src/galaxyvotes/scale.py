@@ -1,12 +1,16 @@
 """How large errors are expected to be: the scale that intervals of unequal width need.
 
-A cell is one galaxy's fraction of one answer, joint or conditional. Its expected squared error s² is a sum of terms:
-what a fraction p may be wrong by, p(1 − p); what is typical of its answer; and how difficult the galaxy is, d, as a
-spread of predictions. A joint fraction whose question only a fraction a is asked cannot be wrong by more, so its second
-term falls with a; a conditional one comes from a panel as small as a, so its first term rises:
+A cell is one galaxy's fraction of one answer, joint or conditional. Its expected squared error s² is a sum: the noise
+of a panel of n volunteers, p(1 − p)/n; what a fraction p may be wrong by besides, p(1 − p); what is typical of its
+answer; and how difficult the galaxy is, d, as a spread of predictions. A joint fraction whose question only a fraction
+a is asked cannot be wrong by more, so what is typical falls with a; a conditional one comes from a panel as small as a,
+so what goes with p(1 − p) rises:
 
-    s² = 0.005² + by_fraction · p(1 − p)     + by_answer · typical · a + by_difficulty · d²   (joint)
-    s² = 0.005² + by_fraction · p(1 − p) / a + by_answer · typical     + by_difficulty · d²   (conditional)
+    joint:       s² = 0.005² + p(1 − p) / n  + by_fraction · p(1 − p)     + by_answer · typical · a + by_difficulty · d²
+    conditional: s² = 0.005² + p(1 − p) / an + by_fraction · p(1 − p) / a + by_answer · typical     + by_difficulty · d²
+
+The noise has no weight: it is known, and panels of one size could not tell it from the second term. Where n is not
+known it is left out, and the weights take its place.
 
 Nothing here knows what a quantile is; `conformal` does.
 """
@@ -18,7 +22,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-__all__ = ["Cells", "Of", "cells_of", "fit_weights", "scale_of", "terms_of", "typical_variance"]
+__all__ = ["Cells", "Of", "cells_of", "fit_weights", "noise_of", "scale_of", "terms_of", "typical_variance"]
 
 Of = Literal["joint", "conditional"]
 Values = Float[np.ndarray, "galaxy answer"]
@@ -44,15 +48,20 @@ def cells_of(joint: Values, parents: Sequence[int], of: Of, min_asked: float) ->
     asked = np.column_stack([joint, np.ones(len(joint))])[:, list(parents)]
     if of == "joint":
         return Cells(joint, asked, of)
-    reached = asked >= min_asked - _ROUNDING
+    reached = (asked > 0) & (asked >= min_asked - _ROUNDING)
     conditional = np.divide(joint, asked, out=np.full(joint.shape, np.nan), where=reached)
     return Cells(conditional.clip(0, 1), asked, of)
 
 
 def terms_of(cells: Cells, typical: Float[np.ndarray, " answer"], difficulty: Values | None) -> Terms:
-    """The three terms of s², before they are weighted; the last is zero without difficulty."""
+    """The three weighted terms of s², before they are; the last is zero without difficulty."""
     squared = np.zeros(cells.fractions.shape) if difficulty is None else difficulty.astype(np.float64) ** 2
     return np.stack([_variance(cells), typical * _share(cells), squared], axis=-1)
+
+
+def noise_of(cells: Cells, volunteers: Float[np.ndarray, "*galaxy answer"]) -> Values:
+    """The sampling variance that panels of so many volunteers (all of a panel, asked or not) have in each cell."""
+    return _variance(cells) / volunteers
 
 
 def typical_variance(cells: Cells, rows: Int[np.ndarray, " row"]) -> Float[np.ndarray, " answer"]:
@@ -61,13 +70,15 @@ def typical_variance(cells: Cells, rows: Int[np.ndarray, " row"]) -> Float[np.nd
     return np.divide(variance, share, out=np.zeros(len(share)), where=share > 0)
 
 
-def scale_of(terms: Terms, weights: Float[np.ndarray, "3"]) -> Values:
+def scale_of(terms: Terms, weights: Float[np.ndarray, "3"], noise: Values) -> Values:
     """The scale s of each cell, above zero; NaN where a cell is."""
-    return np.sqrt(_LEAST**2 + terms @ weights)
+    return np.sqrt(_LEAST**2 + noise + terms @ weights)
 
 
-def fit_weights(terms: Terms, errors: Values) -> Float[np.ndarray, "3"]:
-    """The weights, 0 or more, of the terms that best explain the squares of the errors; NaN errors are left out.
+def fit_weights(terms: Terms, errors: Values, noise: Values) -> Float[np.ndarray, "3"]:
+    """The weights, 0 or more, of the terms that best explain the squares of the errors beyond the noise.
+
+    NaN errors are left out.
 
     Least squares, each cell weighted by the inverse square of its expected squared error, over again until it settles:
     so that small fractions, whose errors are small, count as much as large ones.
@@ -77,12 +88,12 @@ def fit_weights(terms: Terms, errors: Values) -> Float[np.ndarray, "3"]:
     known = ~np.isnan(errors)
     if not known.any():
         return np.zeros(3)
-    squared, unit = errors[known] ** 2, np.maximum(terms[known].mean(axis=0), 1e-300)
+    squared, unit, drawn = errors[known] ** 2, np.maximum(terms[known].mean(axis=0), 1e-300), noise[known]
     features = terms[known] / unit
     found = np.full(3, squared.mean() / 3)
     for _ in range(_REWEIGHTINGS):
-        before, expected = found, _LEAST**2 + features @ found
-        found = _least_squares(features / expected[:, None], squared / expected)
+        before, expected = found, _LEAST**2 + drawn + features @ found
+        found = _least_squares(features / expected[:, None], (squared - drawn) / expected)
         if np.allclose(found, before, rtol=_SETTLED, atol=_SETTLED * squared.mean()):
             break
     return found / unit
