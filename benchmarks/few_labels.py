@@ -13,52 +13,14 @@ learn from the same galaxies. All are judged on the same test galaxies. About ha
 """
 
 import argparse
-import csv
 from pathlib import Path
 
 import numpy as np
 
 import galaxyvotes as gv
+from catalogues import CLASSES, FRACTIONS, GZ2, Catalogue, trained
 from galaxyvotes.baselines import boosted_trees
 from provenance import spread, write
-
-PACK = gv.PackSettings(208, 64)
-ZIPS = "kaggle/images_training_rev1_part*.zip"
-
-
-class Catalogue:
-    """A published table and its images, packed; or only some rows of it."""
-
-    def __init__(self, data: Path, work: Path, name: str, images: str, table: str) -> None:
-        self.work, self.name = work, name
-        self.images, self.table = sorted(data.glob(images)), data / table
-        path = work / name
-        self.store = gv.Store.open(path) if path.exists() else gv.pack([*self.images, self.table], path, settings=PACK)
-
-    def without(self, name: str, others: gv.Store) -> gv.Store:
-        """The galaxies that another store does not hold."""
-        held = set(others.pixels)
-        return self.only(name, [k for k, pixels in enumerate(self.store.pixels) if pixels not in held])
-
-    def few(self, name: str, labels: int, seed: int) -> gv.Store:
-        """So many training galaxies, and a fifth as many for validation."""
-        random = np.random.default_rng(seed)
-        counts = {"train": labels, "validation": max(labels // 5, 5)}
-        rows = [random.choice(self.store.rows(split), count, replace=False) for split, count in counts.items()]
-        return self.only(name, np.concatenate(rows).tolist())
-
-    def only(self, name: str, rows: list[int]) -> gv.Store:
-        path, kept = self.work / name, {self.store.ids[row] for row in rows}
-        if path.exists():
-            return gv.Store.open(path)
-        table = self.work / f"{name}.csv"
-        with self.table.open(encoding="utf-8") as source, table.open("w", encoding="utf-8", newline="") as out:
-            lines = csv.DictReader(source)
-            assert lines.fieldnames
-            writer = csv.DictWriter(out, lines.fieldnames)
-            writer.writeheader()
-            writer.writerows(line for line in lines if line[self.store.id_name] in kept)
-        return gv.pack([*self.images, table], path, settings=PACK)
 
 
 class Taught:
@@ -75,12 +37,12 @@ class Taught:
         return self.taught
 
 
-def trained(stores: list[gv.Store], out: Path, *settings: str, start: gv.Run | None = None) -> gv.Run:
-    resume = out.exists()
-    settings = () if resume else settings
-    if start is None:
-        return gv.train(stores, out, recipe="compact", settings=settings, resume=resume, progress=False)
-    return gv.finetune(stores, out, start=start, settings=settings, resume=resume, progress=False)
+def few_of(catalogue: Catalogue, name: str, labels: int, seed: int) -> gv.Store:
+    """So many training galaxies, and a fifth as many for validation."""
+    random, store = np.random.default_rng(seed), catalogue.whole
+    counts = {"train": labels, "validation": max(labels // 5, 5)}
+    rows = [random.choice(store.rows(split), count, replace=False) for split, count in counts.items()]
+    return catalogue.only(name, {store.ids[row] for row in np.concatenate(rows).tolist()})
 
 
 def wrong(store: gv.Store, rows: np.ndarray, fractions: np.ndarray) -> float:
@@ -100,28 +62,22 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
-    fractions, classes, gz2 = (
-        Catalogue(given.data, given.work, name, images, table)
-        for name, images, table in (
-            ("fractions", ZIPS, "kaggle/training_solutions_rev1.csv"),
-            ("classes", ZIPS, "kaggle/classes5.csv"),
-            ("gz2", "gz2/images.zip", "gz2/gz2_hart16.csv"),
-        )
-    )
-    # What is asked anew is judged on galaxies of its own: those of the other catalogues are taken out first.
+    fractions = Catalogue(given.data, given.work, "fractions", FRACTIONS)
+    classes = Catalogue(given.data, given.work, "classes", CLASSES)
+    gz2 = Catalogue(given.data, given.work, "gz2", GZ2, votes="weighted")
     tasks = {
-        "five classes": (classes, [fractions.store, gz2.store], "fractions", 60),
-        "Galaxy Zoo 2's fractions": (gz2, [classes.without("classes-without-gz2", gz2.store)], "classes", 3),
+        "five classes": (classes, [fractions.whole, gz2.whole], "fractions", 60),
+        "Galaxy Zoo 2's fractions": (gz2, [classes.without("classes-without-gz2", gz2.whole)], "classes", 3),
     }
     results: dict[str, dict[str, object]] = {}
     for task, (catalogue, known, name, epochs) in tasks.items():
         start = trained(known, given.work / f"knows-{name}", f"train.epochs={epochs}")
-        store = catalogue.store
+        store = catalogue.whole
         seen = set(start.seen.column("pixels").to_pylist())
         rows = np.array([row for row in store.rows("test").tolist() if store.pixels[row] not in seen])
         found: dict[str, list[float]] = {"finetune": [], "from nothing": [], "boosted trees": [], "mean vote": []}
         for seed in range(given.seeds):
-            few = catalogue.few(f"{catalogue.name}-{given.labels}-{seed}", given.labels, seed)
+            few = few_of(catalogue, f"{catalogue.name}-{given.labels}-{seed}", given.labels, seed)
             out = given.work / f"{catalogue.name}-{given.labels}-{seed}"
             tuned = trained([few], out.with_name(out.name + "-finetune"), f"train.seed={seed}", start=start)
             alone = trained([few], out.with_name(out.name + "-alone"), f"train.seed={seed}", "train.epochs=200",

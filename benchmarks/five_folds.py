@@ -11,89 +11,16 @@ run goes on.
 """
 
 import argparse
-import csv
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 import galaxyvotes as gv
+from catalogues import trained, without_judged
 from galaxyvotes.metrics import bootstrap
 from provenance import spread, write
 
 FOLDS = 5
-PACK = gv.PackSettings(208, 64)
-FRACTIONS = ("kaggle/images_training_rev1_part*.zip", "kaggle/training_solutions_rev1.csv")
-CLASSES = ("kaggle/images_training_rev1_part*.zip", "kaggle/classes5.csv")
-GZ2 = ("gz2/images.zip", "gz2/gz2_hart16.csv")
-
-
-def debiased() -> gv.DecisionTree:
-    """Galaxy Zoo 2's tree in the columns of its debiased fractions, which other answers than the weighted ones are."""
-    tree = gv.DecisionTree.load("gz2")
-    (columns,) = (table for table in tree.tables if table.name == "debiased")
-    named = {answer.column: columns.of(answer.column) for answer in tree.answers}
-    questions = tuple(
-        replace(
-            question,
-            asked_of=question.asked_of and named[question.asked_of],
-            answers=tuple(replace(answer, column=named[answer.column]) for answer in question.answers),
-        )
-        for question in tree.questions
-    )
-    return replace(tree, name="gz2_debiased", questions=questions, tables=(replace(columns, columns="{answer}"),))
-
-
-class Catalogues:
-    """The published catalogues, packed; those for a base without the galaxies to be judged."""
-
-    def __init__(self, data: Path, work: Path) -> None:
-        self.data, self.work = data, work
-        self.judged = self.pack("fractions", self.sources(FRACTIONS))
-
-    def sources(self, patterns: tuple[str, ...]) -> list[Path]:
-        return [each for pattern in patterns for each in sorted(self.data.glob(pattern))]
-
-    def pack(self, name: str, sources: list[Path], **how) -> gv.Store:
-        path = self.work / name
-        return gv.Store.open(path) if path.exists() else gv.pack(sources, path, settings=PACK, **how)
-
-    def others(self) -> list[gv.Store]:
-        """Classes and Galaxy Zoo 2's fractions of all galaxies but the judged ones."""
-        return [
-            self.without("classes", CLASSES),
-            self.without("gz2_debiased", GZ2, tree=debiased()),
-            self.without("gz2", GZ2, votes="weighted"),
-        ]
-
-    def without(self, name: str, patterns: tuple[str, ...], **how) -> gv.Store:
-        whole = self.pack(f"{name}-whole", self.sources(patterns), **how)
-        judged, ids = set(self.judged.pixels), set(self.judged.ids) if whole.id_name == self.judged.id_name else set()
-        apart = {name for name, pixels in zip(whole.ids, whole.pixels, strict=True) if pixels in judged or name in ids}
-        *images, table = self.sources(patterns)
-        kept = self.work / f"{name}.csv"
-        with table.open(encoding="utf-8") as source, kept.open("w", encoding="utf-8", newline="") as out:
-            rows = csv.DictReader(source)
-            assert rows.fieldnames
-            writer = csv.DictWriter(out, rows.fieldnames)
-            writer.writeheader()
-            writer.writerows(row for row in rows if row[whole.id_name] not in apart)
-        store = self.pack(name, [*images, kept], **how)
-        assert not judged & set(store.pixels)
-        return store
-
-    def fold(self, number: int) -> gv.Store:
-        """All judged galaxies, those of one fold for testing."""
-        splits = gv.SplitSettings(0.78, 0.02, 0.2, turn=number / FOLDS)
-        return self.pack(f"fold-{number}", self.sources(FRACTIONS), splits=splits)
-
-
-def trained(stores: list[gv.Store], out: Path, *settings: str, start: gv.Run | None = None) -> gv.Run:
-    resume = out.exists()
-    settings = () if resume else settings
-    if start is None:
-        return gv.train(stores, out, recipe="compact", settings=settings, resume=resume)
-    return gv.finetune(stores, out, start=start, settings=settings, resume=resume)
 
 
 def main() -> None:
@@ -102,27 +29,27 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path(".bench/folds"))
     parser.add_argument("--bases", type=int, default=2)
     parser.add_argument("--set", dest="settings", nargs="*", default=[], help="changes to recipe finetune")
-    parser.add_argument("--variant", default="folds", help="the folder of the folds' runs")
+    parser.add_argument("--variant", default="folds", help="what the folds' runs are called")
     parser.add_argument("--folds", type=int, default=FOLDS, help="fewer: a trial")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    catalogues = Catalogues(given.data, given.work)
-    others = catalogues.others()
-    tree = catalogues.judged.tree
-    answers = np.full((given.bases, len(catalogues.judged), len(tree.columns)), np.nan, np.float32)
-    place_of = {name: place for place, name in enumerate(catalogues.judged.ids)}
+    catalogue, others = without_judged(given.data, given.work)
+    judged = catalogue.whole
+    tree, place_of = judged.tree, {name: place for place, name in enumerate(judged.ids)}
+    answers = np.full((given.bases, len(judged), len(tree.columns)), np.nan, np.float32)
     for seed in range(given.bases):
         base = trained(others, given.work / f"base-{seed}", f"train.seed={seed}")
         for number in range(given.folds):
-            store = catalogues.fold(number)
-            out = given.work / given.variant / f"{seed}-{number}"
+            splits = gv.SplitSettings(0.78, 0.02, 0.2, turn=number / FOLDS)
+            store = catalogue.packed(f"fold-{number}", catalogue.table, splits=splits)
+            out = given.work / f"{given.variant}-{seed}-{number}"
             run = trained([store, *others], out, f"train.seed={seed}", *given.settings, start=base)
             rows = store.rows("test")
             fractions = gv.predict_store(run.network(tree=tree.name), store, rows).fractions
             answers[seed, [place_of[store.ids[row]] for row in rows]] = fractions
     known = ~np.isnan(answers).any(axis=(0, 2))
     assert known.all() or given.folds < FOLDS
-    truth = catalogues.judged.fractions[known]
+    truth = judged.fractions[known]
     answered = {f"base {seed}": answers[seed, known] for seed in range(given.bases)}
     if given.bases > 1:
         answered["mean of the bases"] = answers[:, known].mean(axis=0)

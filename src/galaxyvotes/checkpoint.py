@@ -33,8 +33,6 @@ import pyarrow.parquet as pq
 import tomlkit
 import torch
 import xxhash
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor, nn
 
 from galaxyvotes.config import PackSettings, Recipe
@@ -46,11 +44,10 @@ from galaxyvotes.novelty import Familiar
 from galaxyvotes.objectives import Objective
 from galaxyvotes.pretrained import load_pretrained
 from galaxyvotes.scale import Of
+from galaxyvotes.tensors import FORMAT, file_digest, read_tensors, tensor_digest, write_tensors
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["Calibrated", "Head", "Network", "Run", "shipped_run"]
-
-FORMAT = 1
 
 _AGAIN = "run galaxyvotes calibrate again"
 
@@ -338,7 +335,7 @@ class Run:
         assert found.joint is not None
         assert found.familiar is not None
         tensors = found.familiar.to_tensors()
-        digest = _tensor_digest(tensors, "{}")
+        digest = tensor_digest(tensors, "{}")
         write_tensors(self.path / _familiar_file(number, digest), tensors, {})
         table = {"familiar": digest, **found.joint.to_table()}
         table |= {} if found.conditional is None else {"conditional": found.conditional.to_table()}
@@ -374,50 +371,6 @@ def load_state(module: nn.Module, tensors: dict[str, Tensor], origin: Path) -> N
         module.load_state_dict(tensors)
     except RuntimeError as error:
         raise CheckpointError(f"{origin} does not fit the network of its run: {error}") from None
-
-
-def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
-    """Write tensors and a JSON-able note in one step, with the digest of both."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    note = json.dumps(metadata)
-    header = {"format": FORMAT, "note": note, "digest": _tensor_digest(tensors, note)}
-    with replacing(path) as partial:
-        # One key: safetensors writes several in any order, and equal runs shall be equal files.
-        save_file(tensors, partial, metadata={"galaxyvotes": json.dumps(header)})
-
-
-def read_tensors(path: Path, *, mend: str = "restore it or train again") -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and their note; damage is a CheckpointError that says how to `mend` it."""
-    try:
-        opened: Any = safe_open(path, framework="pt")
-        with opened as file:
-            notes: dict[str, str] = file.metadata() or {}
-            header = json.loads(notes.get("galaxyvotes", "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        found, note, digest = int(header["format"]), str(header["note"]), header["digest"]
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error!r}; {mend}") from None
-    if found > FORMAT:
-        raise CheckpointError(
-            f"{path} was written by a newer galaxyvotes (format {found}; this one reads {FORMAT}): upgrade galaxyvotes"
-        )
-    if _tensor_digest(tensors, note) != digest:
-        raise CheckpointError(f"{path} is damaged: its digest does not fit; {mend}")
-    return tensors, json.loads(note)
-
-
-def _tensor_digest(tensors: dict[str, Tensor], note: str) -> str:
-    digest = xxhash.xxh3_128(note.encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """A digest of all its bytes."""
-    return xxhash.xxh3_128(path.read_bytes()).hexdigest()
 
 
 def pack_facts(pack: PackSettings) -> dict[str, int]:

@@ -20,8 +20,9 @@ from typing import Any
 import pyarrow as pa
 import torch
 
-from galaxyvotes.checkpoint import Run, file_digest
+from galaxyvotes.checkpoint import Run
 from galaxyvotes.errors import CheckpointError, ConfigError
+from galaxyvotes.tensors import file_digest
 
 __all__ = ["join"]
 
