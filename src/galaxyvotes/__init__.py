@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from galaxyvotes.config import PackSettings, Recipe, SplitSettings
     from galaxyvotes.errors import CheckpointError, ConfigError, DataError, GalaxyVotesError, MissingExtraError
     from galaxyvotes.evaluate import Evaluation, draw_figures, evaluate
+    from galaxyvotes.export import Exported, export
     from galaxyvotes.finetune import finetune
     from galaxyvotes.pack import pack
     from galaxyvotes.predict import predict, predict_store
@@ -37,6 +38,7 @@ _HOMES = {
     "config": ("PackSettings", "Recipe", "SplitSettings"),
     "errors": ("CheckpointError", "ConfigError", "DataError", "GalaxyVotesError", "MissingExtraError"),
     "evaluate": ("Evaluation", "draw_figures", "evaluate"),
+    "export": ("Exported", "export"),
     "finetune": ("finetune",),
     "pack": ("pack",),
     "predict": ("predict", "predict_store"),
@@ -56,6 +58,7 @@ __all__ = [
     "DataError",
     "DecisionTree",
     "Evaluation",
+    "Exported",
     "GalaxyVotesError",
     "MissingExtraError",
     "Network",
@@ -68,6 +71,7 @@ __all__ = [
     "calibrate",
     "draw_figures",
     "evaluate",
+    "export",
     "finetune",
     "open_catalog",
     "pack",

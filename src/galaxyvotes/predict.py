@@ -6,7 +6,7 @@ machines that do not, fractions of a trained network differ by less than 0.01.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from galaxyvotes.augment import square_views
 from galaxyvotes.catalog import ids_of
 from galaxyvotes.checkpoint import Network, Run, shipped_run
 from galaxyvotes.errors import CheckpointError, ConfigError, DataError
+from galaxyvotes.exported import OnnxModule, is_onnx, read_onnx
 from galaxyvotes.files import write_text
 from galaxyvotes.memory import keep_freed_memory
 from galaxyvotes.models import encoder, to_input
@@ -76,16 +77,43 @@ def look(network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]) -> S
     assert isinstance(answer, nn.Linear)
     logits = np.empty((len(images), len(network.columns)), np.float32)
     features = np.empty((len(images), answer.in_features), np.float32)
-    for start in range(0, len(images), GROUP):
-        group = images[start : start + GROUP]
-        filled = np.zeros((GROUP, *group.shape[1:]), np.uint8)
-        filled[: len(group)] = group
+    for place, filled in _groups(images):
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
             encoded = encode(to_input(torch.from_numpy(filled).to(device)))
             answered = answer(encoded)[:, network.outputs]
         for result, found in ((logits, answered), (features, encoded)):
-            result[start : start + len(group)] = found[: len(group)].float().cpu().numpy()
+            result[place] = found[: place.stop - place.start].float().cpu().numpy()
     return Seen(logits, features)
+
+
+def _groups(
+    images: UInt8[np.ndarray, "galaxy side side 3"],
+) -> Iterator[tuple[slice, UInt8[np.ndarray, "group side side 3"]]]:
+    """Where each group stands among the images, and its images, filled up."""
+    for start in range(0, max(len(images), 1), GROUP):
+        group = images[start : start + GROUP]
+        filled = np.zeros((GROUP, *group.shape[1:]), np.uint8)
+        filled[: len(group)] = group
+        yield slice(start, start + len(group)), filled
+
+
+class Said(NamedTuple):
+    """What a network says of images, each seen once: joint fractions, and the features that it made them from."""
+
+    fractions: Float32[np.ndarray, "galaxy answer"]
+    features: Float32[np.ndarray, "galaxy feature"]
+
+
+def say(network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]) -> Said:
+    """What a network, of a run or of an ONNX file, says of images that are packed as it wants them."""
+    if isinstance(network.module, OnnxModule):
+        said = [
+            [each[: place.stop - place.start] for each in network.module.say(filled, network.place)]
+            for place, filled in _groups(images)
+        ]
+        return Said(*(np.concatenate(each) for each in zip(*said, strict=True)))
+    seen = look(network, images)
+    return Said(fractions_of(network, seen.logits), seen.features)
 
 
 def logits_of(
@@ -124,8 +152,8 @@ def answers_of(
     """
     count = network.recipe.model.views
     views = [np.ascontiguousarray(view.numpy()) for view in square_views(torch.from_numpy(images), count)]
-    looks = [look(network, view) for view in views]
-    seen = [fractions_of(network, each.logits) for each in looks]
+    looks = [say(network, view) for view in views]
+    seen = [each.fractions for each in looks]
     fractions, spread = np.mean(seen, axis=0), (np.std(seen, axis=0) if count > 1 else None)
     bounds = None if network.calibration is None else network.calibration.bounds(fractions, spread)
     familiarity = None if network.familiar is None else network.familiar.ranks(looks[0].features)
@@ -196,7 +224,8 @@ def predict(
 ) -> Predicted:
     """Write a run's answers for images in folders, archives or a store: a table, one row a galaxy.
 
-    Without a run, the one that comes with the package answers. `tree` names the tree to answer, if the run answers
+    Without a run, the one that comes with the package answers; one that was exported to an ONNX file answers as its
+    folder would, on the CPU, without bounds and familiarity. `tree` names the tree to answer, if the run answers
     several. `intervals` asks for the bounds of each answer (CheckpointError if the run was never calibrated) or leaves
     them out; by default they are there if the run was calibrated.
 
@@ -208,11 +237,16 @@ def predict(
     """
     out = Path(out)
     known_format(out)
-    run = shipped_run() if run is None else run if isinstance(run, Run) else Run.open(run)
-    network = run.network(choose_device(device), tree=tree)
+    network, origin = _opened(run, device)
+    network = network.answering(tree)
+    if intervals and isinstance(network.module, OnnxModule):
+        raise CheckpointError(
+            f"{origin} is an ONNX file, which has answers but not how far off they may be: predict with the folder of"
+            " its run, or leave out --intervals"
+        )
     if intervals and network.calibration is None:
         raise CheckpointError(
-            f"{run.path} was never calibrated for the tree {network.tree.name!r}, so nobody knows how far off it may"
+            f"{origin} was never calibrated for the tree {network.tree.name!r}, so nobody knows how far off it may"
             " be: run galaxyvotes calibrate, or leave out --intervals"
         )
     if intervals is False:
@@ -262,6 +296,16 @@ def predict(
         rows = [("id", "reason"), *rejected]
         write_text(done.rejected_path, "".join(f"{name},{_quoted(reason)}\n" for name, reason in rows))
     return done
+
+
+def _opened(run: Run | str | Path | None, device: str) -> tuple[Network, Path]:
+    """The network of a run or an ONNX file, and where that is."""
+    if isinstance(run, str | Path) and is_onnx(run):
+        if device not in ("auto", "cpu"):
+            raise ConfigError(f"--device {device!r}: an ONNX file is computed on the CPU here; leave out --device")
+        return read_onnx(run), Path(run)
+    run = shipped_run() if run is None else run if isinstance(run, Run) else Run.open(run)
+    return run.network(choose_device(device)), run.path
 
 
 def _shift(network: Network, predictions: Predictions) -> Shift | None:
