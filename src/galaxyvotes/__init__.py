@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from galaxyvotes.config import PackSettings, Recipe, SplitSettings
     from galaxyvotes.errors import CheckpointError, ConfigError, DataError, GalaxyVotesError, MissingExtraError
     from galaxyvotes.evaluate import Evaluation, draw_figures, evaluate
+    from galaxyvotes.export import Exported, export
     from galaxyvotes.finetune import finetune
     from galaxyvotes.join import join
     from galaxyvotes.novelty import Shift
@@ -39,6 +40,7 @@ _HOMES = {
     "config": ("PackSettings", "Recipe", "SplitSettings"),
     "errors": ("CheckpointError", "ConfigError", "DataError", "GalaxyVotesError", "MissingExtraError"),
     "evaluate": ("Evaluation", "draw_figures", "evaluate"),
+    "export": ("Exported", "export"),
     "finetune": ("finetune",),
     "join": ("join",),
     "novelty": ("Shift",),
@@ -60,6 +62,7 @@ __all__ = [
     "DataError",
     "DecisionTree",
     "Evaluation",
+    "Exported",
     "GalaxyVotesError",
     "MissingExtraError",
     "Network",
@@ -73,6 +76,7 @@ __all__ = [
     "calibrate",
     "draw_figures",
     "evaluate",
+    "export",
     "finetune",
     "join",
     "open_catalog",

@@ -292,7 +292,8 @@ def predict(
 
     Args:
         images: Folders, zips, image files, or one packed store.
-        run: A finished run; the one that comes with galaxyvotes otherwise.
+        run: A finished run, or an ONNX file that galaxyvotes export wrote; the run that comes with galaxyvotes
+            otherwise.
         out: The table to write; .csv or .parquet.
         tree: The tree to answer, if the run answers several; its first otherwise.
         fractions: Of everybody (joint, as the challenge has them) or of those who were asked (conditional).
@@ -312,6 +313,24 @@ def predict(
         print(f"{len(done.rejected):,} images could not be used: {done.rejected_path}")
     if done.warning:
         print(f"warning: {done.warning}")
+
+
+@app.command
+def export(run: Path | None = None, *, onnx: Path, check: Path | None = None) -> None:
+    """Write a run as one ONNX file, which answers without galaxyvotes, once it is seen to answer as the run does.
+
+    Args:
+        run: A finished run; the one that comes with galaxyvotes otherwise.
+        onnx: The file to write; .onnx. Its metadata says what goes in and what comes out.
+        check: A folder, zip, image or store: real galaxies to compare the two on, besides random images.
+    """
+    from galaxyvotes.export import export as export_
+
+    done = export_(run, onnx=onnx, check=check)
+    print(
+        f"{done.path}: off the run by {done.difference:.1g} at most, on {done.random} random and {done.real} real"
+        " images"
+    )
 
 
 @app.command

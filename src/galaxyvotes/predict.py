@@ -6,7 +6,7 @@ machines that do not, fractions of a trained network differ by less than 0.01.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from galaxyvotes.catalog import ids_of
 from galaxyvotes.checkpoint import Network, Run, shipped_run
 from galaxyvotes.conformal import conditional
 from galaxyvotes.errors import CheckpointError, ConfigError, DataError
+from galaxyvotes.exported import OnnxModule, is_onnx, read_onnx
 from galaxyvotes.files import write_text
 from galaxyvotes.memory import keep_freed_memory
 from galaxyvotes.models import encoder, to_input
@@ -78,16 +79,43 @@ def look(network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]) -> S
     assert isinstance(answer, nn.Linear)
     logits = np.empty((len(images), len(network.columns)), np.float32)
     features = np.empty((len(images), answer.in_features), np.float32)
-    for start in range(0, len(images), GROUP):
-        group = images[start : start + GROUP]
-        filled = np.zeros((GROUP, *group.shape[1:]), np.uint8)
-        filled[: len(group)] = group
+    for place, filled in _groups(images):
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
             encoded = encode(to_input(torch.from_numpy(filled).to(device)))
             answered = answer(encoded)[:, network.outputs]
         for result, found in ((logits, answered), (features, encoded)):
-            result[start : start + len(group)] = found[: len(group)].float().cpu().numpy()
+            result[place] = found[: place.stop - place.start].float().cpu().numpy()
     return Seen(logits, features)
+
+
+def _groups(
+    images: UInt8[np.ndarray, "galaxy side side 3"],
+) -> Iterator[tuple[slice, UInt8[np.ndarray, "group side side 3"]]]:
+    """Where each group stands among the images, and its images, filled up."""
+    for start in range(0, max(len(images), 1), GROUP):
+        group = images[start : start + GROUP]
+        filled = np.zeros((GROUP, *group.shape[1:]), np.uint8)
+        filled[: len(group)] = group
+        yield slice(start, start + len(group)), filled
+
+
+class Said(NamedTuple):
+    """What a network says of images, each seen once: joint fractions, and the features that it made them from."""
+
+    fractions: Float32[np.ndarray, "galaxy answer"]
+    features: Float32[np.ndarray, "galaxy feature"]
+
+
+def say(network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]) -> Said:
+    """What a network, of a run or of an ONNX file, says of images that are packed as it wants them."""
+    if isinstance(network.module, OnnxModule):
+        said = [
+            [each[: place.stop - place.start] for each in network.module.say(filled, network.place)]
+            for place, filled in _groups(images)
+        ]
+        return Said(*(np.concatenate(each) for each in zip(*said, strict=True)))
+    seen = look(network, images)
+    return Said(fractions_of(network, seen.logits), seen.features)
 
 
 def logits_of(
@@ -127,8 +155,8 @@ def answers_of(
     """
     model = network.recipe.model
     seen = [np.ascontiguousarray(view.numpy()) for view in views(torch.from_numpy(images), model.views, model.zooms)]
-    looks = [look(member, view) for member in network.members for view in seen]
-    said = [fractions_of(network, each.logits) for each in looks]
+    looks = [say(member, view) for member in network.members for view in seen]
+    said = [each.fractions for each in looks]
     joint = np.mean(said, axis=0)
     fractions = _told(network, joint)
     spread = None
@@ -211,7 +239,8 @@ def predict(
 ) -> Predicted:
     """Write a run's answers for images in folders, archives or a store: a table, one row a galaxy.
 
-    Without a run, the one that comes with the package answers. `tree` names the tree to answer, if the run answers
+    Without a run, the one that comes with the package answers; one that was exported to an ONNX file answers as its
+    folder would, on the CPU, without bounds and familiarity. `tree` names the tree to answer, if the run answers
     several. `fractions` are of everybody ("joint") or of those who were asked ("conditional": NaN where nobody would
     be, without bounds where fewer than a quarter would be). `intervals` asks for the bounds of each answer
     (CheckpointError if the run was never calibrated for such fractions) or leaves them out; by default they are there
@@ -225,13 +254,18 @@ def predict(
     """
     out = Path(out)
     known_format(out)
-    run = shipped_run() if run is None else run if isinstance(run, Run) else Run.open(run)
-    network = run.network(choose_device(device), tree=tree)
+    network, origin = _opened(run, device)
+    network = network.answering(tree)
     network = network.telling_conditional if fractions == "conditional" else network
+    if intervals and isinstance(network.module, OnnxModule):
+        raise CheckpointError(
+            f"{origin} is an ONNX file, which has answers but not how far off they may be: predict with the folder of"
+            " its run, or leave out --intervals"
+        )
     if intervals and network.calibration is None:
         whose = "" if fractions == "joint" else "conditional fractions of "
         raise CheckpointError(
-            f"{run.path} was never calibrated for {whose}the tree {network.tree.name!r}, so nobody knows how far off it"
+            f"{origin} was never calibrated for {whose}the tree {network.tree.name!r}, so nobody knows how far off it"
             " may be: run galaxyvotes calibrate (again, if it was for joint fractions only), or leave out --intervals"
         )
     if intervals is False:
@@ -281,6 +315,16 @@ def predict(
         rows = [("id", "reason"), *rejected]
         write_text(done.rejected_path, "".join(f"{name},{_quoted(reason)}\n" for name, reason in rows))
     return done
+
+
+def _opened(run: Run | str | Path | None, device: str) -> tuple[Network, Path]:
+    """The network of a run or an ONNX file, and where that is."""
+    if isinstance(run, str | Path) and is_onnx(run):
+        if device not in ("auto", "cpu"):
+            raise ConfigError(f"--device {device!r}: an ONNX file is computed on the CPU here; leave out --device")
+        return read_onnx(run), Path(run)
+    run = shipped_run() if run is None else run if isinstance(run, Run) else Run.open(run)
+    return run.network(choose_device(device)), run.path
 
 
 def shift_of(network: Network, predictions: Predictions) -> Shift | None:
