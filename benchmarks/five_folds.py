@@ -54,7 +54,7 @@ def main() -> None:
     for name, fractions in answered.items():
         found = bootstrap(truth, fractions, tree)
         results[name] = {
-            key: dict(zip(("value", "low", "high"), map(float, found[key]), strict=True))
+            key: {end: float(getattr(found[key], end)) for end in ("value", "low", "high")}
             for key in ("rmse", "mae", "mean_auc_of_frequent")
         }
         results[name]["rmse_per_answer"] = found["rmse_per_answer"].value.tolist()

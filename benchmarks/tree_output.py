@@ -92,7 +92,7 @@ def main() -> None:
         )
 
     for name, each in intervals({n: rmse_less(n) for n in OBJECTIVES if n != "mse"}, len(truth)).items():
-        figures[name]["minus mse"] = dict(zip(("value", "low", "high"), map(float, each), strict=True))
+        figures[name]["minus mse"] = {end: float(getattr(each, end)) for end in ("value", "low", "high")}
         print(name, "minus mse", figures[name]["minus mse"])
     write(given.json, {"galaxies": len(truth), **figures})
 
