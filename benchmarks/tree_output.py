@@ -51,7 +51,7 @@ def learned(objective: Objective, seen: Tensor, truth: Tensor, held_back: float)
 
 
 def answered(objective: Objective, seen: Tensor, layer: tuple[Tensor, Tensor]) -> np.ndarray:
-    return objective.fractions(seen @ layer[0].T + layer[1]).mean(dim=0).numpy()
+    return torch.stack([objective.fractions(side @ layer[0].T + layer[1]) for side in seen]).mean(dim=0).numpy()
 
 
 def main() -> None:
