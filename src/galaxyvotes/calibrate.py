@@ -41,9 +41,9 @@ def calibrate(
 
     They also say how familiar each galaxy is, and warn of a catalogue unlike these.
 
-    A new galaxy like these has its volunteers' fraction within the bounds of an answer with a chance of `coverage`. The
-    test split is for judging; calibrate on another. `seed` draws which third of the galaxies gives the scale, and which
-    galaxies say what is familiar.
+    A new galaxy like these has its volunteers' fraction, or its quantity, within the bounds of an answer with a chance
+    of `coverage`. The test split is for judging; calibrate on another. `seed` draws which third of the galaxies gives
+    the scale, and which galaxies say what is familiar.
 
     DataError if a galaxy of the split taught the run or chose its epoch, or if there are too few of them.
     """
@@ -64,8 +64,16 @@ def calibrate(
     network = run.network(choose_device(device), tree=head.tree.name)
     predicted = predict_store(network, store, rows, progress=progress, bounds=False)
     truth = truth_of(store, rows, head)
+    of = "quantity" if head.tree.of_quantities else "joint"
     found = fit(
-        truth, predicted.fractions, head.tree, predicted.spread, coverage=coverage, columns=head.columns, seed=seed
+        truth,
+        predicted.fractions,
+        head.tree,
+        predicted.spread,
+        of=of,
+        coverage=coverage,
+        columns=head.columns,
+        seed=seed,
     )
     run.keep_calibration(found, network.place + 1)
     run.keep_familiar(familiar_of(network, store, rows, seed), network.place + 1)

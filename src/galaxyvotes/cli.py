@@ -23,6 +23,7 @@ app = App(
     help_format="markdown",
 )
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", negative=())]
+Quantities = Annotated[tuple[str, ...], Parameter(name="--quantity", negative=())]
 Flag = Parameter(negative=())
 
 
@@ -35,6 +36,7 @@ def pack(
     tree: str | None = None,
     votes: str | None = None,
     classes: str | None = None,
+    quantity: Quantities = (),
     id_column: str | None = None,
     unlabelled: Annotated[bool, Flag] = False,
     splits: str = "0.8,0.1,0.1",
@@ -64,6 +66,8 @@ def pack(
         Which of its columns to read, where a table has several kinds: weighted, debiased, fraction, votes ...
     classes
         A column of class names: they become the answers of one question.
+    quantity
+        A column of numbers to predict instead of votes, e.g. a T type or a colour; may be given several times.
     id_column
         The column that names the images; otherwise the one that fits most of them.
     unlabelled
@@ -91,6 +95,7 @@ def pack(
         tree=tree,
         votes=votes,
         classes=classes,
+        quantity=quantity,
         id_column=id_column,
         unlabelled=unlabelled,
         settings=PackSettings(crop, size),
@@ -100,13 +105,19 @@ def pack(
     facts = store.manifest
     divided = ", ".join(f"{count:,} {name}" for name, count in facts["splits"].items())
     _say(f"{store.path}: {len(store):,} galaxies of {store.size_px} px ({divided})")
-    if facts["votes"]:
+    votes_ = "votes"
+    if facts["votes"] and store.tree.of_quantities:
+        votes_ = "known value"
+        for name, values in zip(store.tree.columns, store.fractions.T, strict=True):
+            known = values[values == values]
+            _say(f"{name}: {len(known):,} known, {known.min():g} to {known.max():g}, mean {known.mean():.4g}")
+    elif facts["votes"]:
         _say(f"votes: {facts['votes']} (tree {store.tree.name}, {len(store.tree.columns)} answers)")
     for count, what in (
         (facts["duplicates"], "have the same pixels as another galaxy and share its split"),
         (facts["rejected_images"], f"images could not be used: {store.path / 'rejected.csv'}"),
         (facts["rows_without_image"], f"rows of the table have no image: {store.path / 'rejected.csv'}"),
-        (facts["rows_without_votes"], "galaxies have no votes and were left out (--unlabelled keeps them)"),
+        (facts["rows_without_votes"], f"galaxies have no {votes_} and were left out (--unlabelled keeps them)"),
         (
             facts["images_without_row"],
             "images stand in no row of the table and were left out (--unlabelled keeps them)",
@@ -315,7 +326,8 @@ def calibrate(
     found = calibrate_(run, store, split=split, coverage=coverage, seed=seed, device=device)
     _say(f"{run}: intervals of {found.coverage:.0%} coverage for {len(found.columns)} answers")
     if found.unbounded:
-        _say(f"too few galaxies for {', '.join(found.unbounded)}: their intervals are 0–1")
+        what = "they have no bounds" if found.of == "quantity" else "their intervals are 0–1"
+        _say(f"too few galaxies for {', '.join(found.unbounded)}: {what}")
 
 
 @app.command

@@ -19,6 +19,9 @@ What was chosen, and why:
 - **An answer with too few galaxies gets 0–1**: its quantile is infinite, as the definition has it, and the guarantee
   stands. A quantile pooled over answers would look sharper and promise nothing for that answer.
 
+- **Quantities have no range and no panel.** Their scale is what is typical of them and how difficult the galaxy is, in
+  the unit of their own deviation; bounds are not clipped, and with too few galaxies there are none.
+
 An interval is for what a *panel* says: the sampling noise of the calibration panels is in the errors, so it is in the
 interval. For panels of another size, or the fraction behind them, see `volunteers` in `Calibration.bounds`.
 
@@ -33,14 +36,14 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from statistics import NormalDist
-from typing import Any, NamedTuple, cast, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 import numpy as np
 import tomlkit
 from jaxtyping import Float, Int
 
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.scale import Cells, Of, cells_of, fit_weights, scale_of, terms_of, typical_variance
+from galaxyvotes.scale import Cells, Of, Terms, cells_of, fit_weights, scale_of, terms_of, typical_variance
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["Bounds", "Calibration", "calibrate", "galaxies_needed"]
@@ -55,7 +58,7 @@ Fractions = Float[np.ndarray, "galaxy answer"]
 
 
 class Bounds(NamedTuple):
-    """The ends of each cell's interval, in 0–1, around the prediction; NaN where a conditional fraction has none."""
+    """The ends of each cell's interval around the prediction, of fractions in 0–1; NaN where a cell has none."""
 
     lower: Fractions
     upper: Fractions
@@ -63,15 +66,15 @@ class Bounds(NamedTuple):
 
 @dataclass(frozen=True)
 class Calibration:
-    """Turns predicted joint fractions into intervals; made by `calibrate`, kept as TOML.
+    """Turns predicted joint fractions or quantities into intervals; made by `calibrate`, kept as TOML.
 
     Per answer (`columns`): the answer whose givers are asked (`asked_of`; empty: everybody), how many galaxies gave its
-    quantile, its `typical` variance, and its `quantile`, infinite if they were too few. The weights `by_…` are those of
-    `scale`; the last is None if there was no difficulty. `volunteers` is the size of the calibration panels, None if it
-    is not known.
+    quantile, its `typical` variance (of a quantity, that of its values), and its `quantile`, infinite if they were too
+    few. The weights `by_…` are those of `scale`; the last is None if there was no difficulty. `volunteers` is the size
+    of the calibration panels, None if it is not known.
     """
 
-    of: Of
+    of: Of | Literal["quantity"]
     coverage: float
     min_asked: float
     volunteers: float | None
@@ -103,7 +106,7 @@ class Calibration:
 
     @property
     def unbounded(self) -> tuple[str, ...]:
-        """Answers with too few calibration galaxies, whose intervals are 0–1."""
+        """Answers with too few calibration galaxies, whose intervals are 0–1; quantities of that kind have none."""
         return tuple(name for name, q in zip(self.columns, self.quantiles, strict=True) if math.isinf(q))
 
     def bounds(
@@ -120,13 +123,21 @@ class Calibration:
         the wider result; of conditional fractions n and N count those asked. That is the binomial variance, added or
         taken away as if errors were normal: an approximation, on the safe side, without the exact guarantee.
         """
-        _check(predicted, len(self.columns))
+        if self.of == "quantity" and volunteers is not None:
+            raise ConfigError("a quantity is nobody's vote, so its intervals are for no panel: leave out volunteers")
+        _check(predicted, len(self.columns), self.of)
         if (difficulty is None) != (self.by_difficulty is None):
             said = "without" if self.by_difficulty is None else "with"
             raise ValueError(f"this was calibrated {said} difficulty: it must be used {said} it")
-        cells = cells_of(predicted, _places(self.columns, self.asked_of), self.of, self.min_asked)
-        _check_difficulty(difficulty, cells)
         weights = np.array([self.by_fraction, self.by_answer, self.by_difficulty or 0.0])
+        if self.of == "quantity":
+            _check_difficulty(difficulty, predicted)
+            unit, quantile = np.sqrt(self.typical), np.array(self.quantiles)
+            half = np.where(np.isinf(quantile), np.nan, quantile) * unit
+            half = half * scale_of(_quantity_terms(predicted, difficulty, unit), weights)
+            return Bounds(predicted - half, predicted + half)
+        cells = cells_of(predicted, _places(self.columns, self.asked_of), self.of, self.min_asked)
+        _check_difficulty(difficulty, cells.fractions)
         half = np.array(self.quantiles) * scale_of(terms_of(cells, np.array(self.typical), difficulty), weights)
         return _around(cells, half if volunteers is None else self._for_panel(half, cells, volunteers))
 
@@ -171,14 +182,14 @@ def calibrate(
     tree: DecisionTree,
     difficulty: Fractions | None = None,
     *,
-    of: Of = "joint",
+    of: Of | Literal["quantity"] = "joint",
     coverage: float = COVERAGE,
     min_asked: float = MIN_ASKED,
     volunteers: float | None = None,
     columns: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Calibration:
-    """What gives intervals for joint or conditional fractions, from galaxies the predictor has never seen.
+    """What gives intervals for joint or conditional fractions or quantities, from galaxies the predictor never saw.
 
     Galaxies that taught it, or chose its best epoch, do not do: their errors are too small.
 
@@ -198,16 +209,26 @@ def calibrate(
             " expected a coverage between 0 and 1, min_asked above 0 up to 1, and 1 volunteer or more"
         )
     names = tree.columns if columns is None else tuple(columns)
-    _check(predicted, len(names))
+    if (of == "quantity") != tree.of_quantities:
+        what = "quantities" if tree.of_quantities else "fractions"
+        raise ConfigError(f"tree {tree.name!r} asks for {what}, and these intervals are of {of!r}")
+    _check(predicted, len(names), of)
     if truth.shape != predicted.shape:
         raise ValueError(f"the truth has shape {truth.shape}, the predictions have {predicted.shape}")
-    asked_of = _asked_of(tree, names, of)
-    cells, known = (cells_of(part, _places(names, asked_of), of, min_asked) for part in (predicted, truth))
-    _check_difficulty(difficulty, cells)
-    errors = np.abs(known.fractions - cells.fractions)
-    for_scale, for_quantile = _parts(errors, seed)
-    typical = typical_variance(cells, for_scale)
-    terms = terms_of(cells, typical, difficulty)
+    if of == "quantity":
+        _check_difficulty(difficulty, predicted)
+        errors = np.abs(truth.astype(np.float64) - predicted)
+        for_scale, for_quantile = _parts(errors, seed)
+        asked_of, typical = ("",) * len(names), _variances(truth[for_scale])
+        errors, terms = errors / np.sqrt(typical), _quantity_terms(predicted, difficulty, np.sqrt(typical))
+    else:
+        asked_of = _asked_of(tree, names, of)
+        cells, known = (cells_of(part, _places(names, asked_of), of, min_asked) for part in (predicted, truth))
+        _check_difficulty(difficulty, cells.fractions)
+        errors = np.abs(known.fractions - cells.fractions)
+        for_scale, for_quantile = _parts(errors, seed)
+        typical = typical_variance(cells, for_scale)
+        terms = terms_of(cells, typical, difficulty)
     weights = fit_weights(terms[for_scale], errors[for_scale])
     scores = errors[for_quantile] / scale_of(terms[for_quantile], weights)
     quantiles = tuple(_quantile(column[~np.isnan(column)], coverage) for column in scores.T)
@@ -268,24 +289,39 @@ def _parts(errors: Fractions, seed: int) -> tuple[Int[np.ndarray, " one"], Int[n
 # ---- cells
 
 
-def _check(predicted: Fractions, answers: int) -> None:
+def _check(predicted: Fractions, answers: int, of: str) -> None:
     if predicted.shape[1] != answers:
         raise ValueError(f"{predicted.shape[1]} columns of fractions for {answers} answers")
-    if not ((predicted >= -_ROUNDING) & (predicted <= 1 + _ROUNDING)).all():
+    if of == "quantity":
+        if not np.isfinite(predicted).all():
+            raise ValueError("a prediction is NaN or infinite")
+    elif not ((predicted >= -_ROUNDING) & (predicted <= 1 + _ROUNDING)).all():
         raise ValueError("a prediction is not in 0–1")
 
 
-def _check_difficulty(difficulty: Fractions | None, cells: Cells) -> None:
+def _check_difficulty(difficulty: Fractions | None, cells: Fractions) -> None:
     if difficulty is None:
         return
-    if difficulty.shape != cells.fractions.shape:
-        raise ValueError(f"the difficulty has shape {difficulty.shape}, the predictions have {cells.fractions.shape}")
-    if not (np.isnan(cells.fractions) | (np.isfinite(difficulty) & (difficulty >= 0))).all():
+    if difficulty.shape != cells.shape:
+        raise ValueError(f"the difficulty has shape {difficulty.shape}, the predictions have {cells.shape}")
+    if not (np.isnan(cells) | (np.isfinite(difficulty) & (difficulty >= 0))).all():
         raise ValueError("a difficulty is negative, NaN or infinite")
 
 
 def _around(cells: Cells, half: Fractions) -> Bounds:
     return Bounds((cells.fractions - half).clip(0, 1), (cells.fractions + half).clip(0, 1))
+
+
+def _quantity_terms(values: Fractions, difficulty: Fractions | None, unit: Float[np.ndarray, " answer"]) -> Terms:
+    """The terms of a quantity's s² in its own unit: nothing for its size, one for what is typical, d²."""
+    squared = np.zeros(values.shape) if difficulty is None else (difficulty / unit) ** 2
+    return np.stack([np.zeros(values.shape), np.ones(values.shape), squared], axis=-1)
+
+
+def _variances(values: Fractions) -> Float[np.ndarray, " answer"]:
+    """The variance of each quantity's known values; 1 where they do not vary."""
+    known = [column[~np.isnan(column)].astype(np.float64) for column in values.T]
+    return np.array([column.var() if len(column) and np.ptp(column) > 0 else 1.0 for column in known])
 
 
 def _asked_of(tree: DecisionTree, names: tuple[str, ...], of: Of) -> tuple[str, ...]:
@@ -323,6 +359,6 @@ def _typed(data: dict[str, Any]) -> dict[str, Any]:
         items = cast("list[Any]", value) if listed and isinstance(value, list) else [value]
         if isinstance(value, list) != listed or any(type(item) is not kind for item in items):
             raise DataError(f"{key} is not {'a list of ' if listed else ''}{kind.__name__}")
-    if data["of"] not in get_args(Of):
-        raise DataError(f"of is {data['of']!r}; expected one of {', '.join(get_args(Of))}")
+    if data["of"] not in (*get_args(Of), "quantity"):
+        raise DataError(f"of is {data['of']!r}; expected one of {', '.join(get_args(Of))}, quantity")
     return dict.fromkeys(_OPTIONAL) | {k: tuple(value) if k in _LISTS else value for k, value in data.items()}

@@ -67,5 +67,10 @@ def _begin_from(known: Network, new: Network) -> None:
     for head in new.all_heads:
         for other in known.all_heads:
             if head.columns == other.columns and head.tree.questions == other.tree.questions:
-                last.weight[head.outputs] = before.weight[other.outputs]
-                last.bias[head.outputs] = before.bias[other.outputs]
+                weight, bias = before.weight[other.outputs], before.bias[other.outputs]
+                if head.tree.of_quantities:  # the same value, by the new galaxies' standard
+                    (now, wide), (then, before_wide) = (
+                        weight.new_tensor(each.head.standards).T for each in (head, other)
+                    )
+                    weight, bias = weight * (before_wide / wide)[:, None], (then + before_wide * bias - now) / wide
+                last.weight[head.outputs], last.bias[head.outputs] = weight, bias

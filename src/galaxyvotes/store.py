@@ -2,7 +2,8 @@
 
     store.toml       what is in it: sizes, splits, where it came from, digests of the small files below
     images.npy       uint8 (galaxy, side, side, 3), RGB, memory-mapped
-    galaxies.parquet one row a galaxy: id, split, source, digest of its pixels, fractions, votes, the table's columns
+    galaxies.parquet one row a galaxy: id, split, source, digest of its pixels, fractions (or quantities), votes, the
+                     table's columns
     tree.toml        the decision tree of the votes (absent if there are none)
     rejected.csv     every image and row that could not be used, with its reason
 
@@ -135,8 +136,8 @@ class Store:
 
     @cached_property
     def fractions(self) -> Float32[np.ndarray, "galaxy answer"]:
-        """Joint fractions in the order of the tree's columns, NaN where not known."""
-        names = [f"fraction:{answer}" for answer in self.tree.columns]
+        """Joint fractions, or the values of quantities, in the order of the tree's columns; NaN where not known."""
+        names = [value_column(self.tree, answer) for answer in self.tree.columns]
         return np.stack([self.table.column(name).to_numpy().astype(np.float32) for name in names], axis=1)
 
     @cached_property
@@ -183,6 +184,11 @@ class Store:
                 " Pack the store again"
             )
         return pixels
+
+
+def value_column(tree: DecisionTree, answer: str) -> str:
+    """What `galaxies.parquet` calls an answer's fractions, or a quantity's values."""
+    return f"{'quantity' if tree.of_quantities else 'fraction'}:{answer}"
 
 
 def image_digest(image: UInt8[np.ndarray, "side side 3"]) -> bytes:
