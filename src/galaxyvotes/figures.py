@@ -170,7 +170,11 @@ def history_plot(history: Sequence[Mapping[str, Any]]) -> Figure:
     figure.subplots_adjust(left=0.05, right=0.99, top=0.9, bottom=0.16, wspace=0.2)
     epochs = [row["epoch"] for row in history]
     panels = (("loss", "loss"), ("mse", "MSE"), ("accuracy", "accuracy (argmax)"))
-    told = [panel for panel in panels if any(row.get(panel[0]) is not None for row in history)]
+    told = [
+        panel
+        for panel in panels
+        if any(row.get(key) is not None for row in history for key in (panel[0], f"validation_{panel[0]}"))
+    ]
     for i, (name, title) in enumerate(told):
         axes = figure.add_subplot(1, len(told), i + 1)
         _plain(axes)
