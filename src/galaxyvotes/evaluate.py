@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, UInt8
 
 from galaxyvotes.baselines import BASELINES, OF_QUANTITIES
 from galaxyvotes.checkpoint import Head, Network, Run
@@ -113,13 +113,17 @@ def evaluate(
         name: fit(store, rows, columns=head.columns, seed=seed)  # pyright: ignore[reportArgumentType]
         for name, fit in (fitting if baselines else {}).items()
     }
+
+    def pictures(places: Int[np.ndarray, " galaxy"]) -> UInt8[np.ndarray, "galaxy side side 3"]:
+        return store.images(rows[places])
+
     told: dict[str, Any] = {
         "network": predicted,
         "baselines": others,
         "truth": truth,
         "provenance": _provenance(run, store, split, rows, network),
         "seen_in_training": int(seen[rows].sum()),
-        "images": lambda places: store.images(rows[places]),
+        "images": pictures,
         "history": run.history,
         "nominal_coverage": network.calibration.coverage if network.calibration else None,
         "seed": seed,

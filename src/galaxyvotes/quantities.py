@@ -192,7 +192,7 @@ def _best_and_worst(truth: Values, predicted: Values) -> tuple[Int[np.ndarray, "
     squares = np.where(known, (truth - _means(truth)) ** 2, 0).sum(axis=0)
     errors = np.where(known, (predicted.astype(np.float64) - truth) ** 2, 0) / np.where(squares > 0, squares, 1)
     order = np.argsort(errors.sum(axis=1) / np.maximum(known.sum(axis=1), 1), kind="stable")
-    order = order[known.any(axis=1)[order]]
+    order = order[known[order].any(axis=1)]
     shown = min(SHOWN, len(order) // 2)
     return order[:shown], order[::-1][:shown]
 
