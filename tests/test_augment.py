@@ -1,6 +1,6 @@
 import torch
 
-from galaxyvotes.augment import dihedral, sky, square_views
+from galaxyvotes.augment import dihedral, sky, views
 
 
 def test_every_view_is_one_of_the_eight_sides_and_all_of_them_come():
@@ -10,8 +10,8 @@ def test_every_view_is_one_of_the_eight_sides_and_all_of_them_come():
         for turned in (image.rot90(k, (0, 1)) for k in range(4))
         for view in (turned, turned.flip(0))
     }
-    views = dihedral(image.expand(400, 5, 5, 3), torch.Generator().manual_seed(1))
-    seen = {tuple(view.flatten().tolist()) for view in views}
+    drawn = dihedral(image.expand(400, 5, 5, 3), torch.Generator().manual_seed(1))
+    seen = {tuple(view.flatten().tolist()) for view in drawn}
     assert seen == sides
     assert len(sides) == 8
 
@@ -67,9 +67,53 @@ def test_the_same_seed_gives_the_same_skies_and_another_others():
 
 def test_the_views_of_a_galaxy_are_the_eight_sides_itself_first():
     image = torch.randint(0, 256, (1, 5, 5, 3), dtype=torch.uint8)
-    seen = list(square_views(image, 8))
+    seen = list(views(image, 8))
     assert torch.equal(seen[0], image)
     sides = [side for k in range(4) for side in (image.rot90(k, (1, 2)), image.rot90(k, (1, 2)).flip(2))]
     assert len({tuple(view.flatten().tolist()) for view in seen}) == 8
     assert all(any(torch.equal(view, side) for side in sides) for view in seen)
-    assert len(list(square_views(image, 3))) == 3
+    assert len(list(views(image, 3))) == 3
+
+
+def arm(side: int = 65) -> torch.Tensor:
+    """A smooth blob to the right of the centre, on a grey sky."""
+    y, x = torch.meshgrid(*[torch.arange(side) - (side - 1) / 2] * 2, indexing="ij")
+    light = 40 + 180 * torch.exp(-((x - 12) ** 2 + y**2) / 60)
+    return light.round().to(torch.uint8)[None, :, :, None].expand(1, side, side, 3)
+
+
+def test_the_ninth_view_is_turned_by_an_eighth_so_that_two_of_them_are_a_quarter_turn():
+    image = arm()
+    first, *_, ninth = views(image, 9)
+    twice = list(views(ninth, 9))[8]
+    quarters = [image.rot90(k, (1, 2)) for k in (1, 3)]
+    apart = [(twice.int() - quarter.int()).abs().max() for quarter in quarters]
+    assert torch.equal(first, image)
+    assert min(apart) < 10 < 100 < max(apart)
+    assert (
+        len({tuple(view.flatten().tolist()) for view in views(image.index_fill(1, torch.tensor([20]), 99), 16)}) == 16
+    )
+
+
+def test_a_zoom_makes_a_galaxy_larger_by_as_much_and_is_seen_from_as_many_sides():
+    image = (disc().permute(0, 2, 3, 1) * 200).round().to(torch.uint8)
+    seen = list(views(image, 3, (1.2, 0.9)))
+    areas = [(view > 100).sum() / (image > 100).sum() for view in seen]
+    assert len(seen) == 9
+    assert all(
+        abs(area - wanted**2) < 0.03 for area, wanted in zip(areas, [1] * 3 + [1.2] * 3 + [0.9] * 3, strict=True)
+    )
+    assert torch.equal(seen[1], image.flip(1))
+    assert torch.equal(seen[4], seen[3].flip(1))
+
+
+def test_a_turned_image_has_its_own_mirror_image_in_the_corners_and_no_black():
+    flat = torch.full((2, 20, 20, 3), 77, dtype=torch.uint8)
+    assert all(torch.equal(view, flat) for view in views(flat, 16, (0.9, 1.1)))
+
+
+def test_a_view_does_not_depend_on_the_other_images_to_the_last_bit():
+    images = torch.randint(0, 256, (7, 24, 24, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    whole, alone = views(images, 16, (1.1,)), views(images[4:5], 16, (1.1,))
+    assert all(torch.equal(a[4:5], b) for a, b in zip(whole, alone, strict=True))
+    assert len(list(views(images[:0], 16, (1.1,)))) == 32

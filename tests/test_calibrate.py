@@ -1,11 +1,17 @@
 """A run's intervals: measured on galaxies that did not teach it, kept with it, and refused where nobody measured."""
 
+import math
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
+import xxhash
 from PIL import Image
 
 from galaxyvotes import (
     CheckpointError,
+    ConfigError,
     DataError,
     PackSettings,
     Predictions,
@@ -13,6 +19,7 @@ from galaxyvotes import (
     SplitSettings,
     Store,
     calibrate,
+    checkpoint,
     evaluate,
     pack,
     predict,
@@ -21,9 +28,10 @@ from galaxyvotes import (
     train,
 )
 from galaxyvotes.calibrate import familiar_of
+from galaxyvotes.checkpoint import Calibrated
 from galaxyvotes.cli import main
 from galaxyvotes.novelty import shift
-from galaxyvotes.uncertainty import coverage
+from galaxyvotes.uncertainty import coverage, volunteers_of
 
 SETTINGS = (
     "train.epochs=2",
@@ -52,7 +60,7 @@ def test_a_calibrated_run_bounds_its_answers_and_keeps_doing_so(store, run):
     before = predict_store(run.network(), store)
     assert before.bounds is None
     found = calibrate(run, store, progress=False)
-    assert Run.open(run.path).calibration() == found
+    assert Run.open(run.path).calibrated().joint == found
     rows = store.rows("test")
     after = predict_store(Run.open(run.path).network(), store, rows)
     assert np.array_equal(after.fractions, before.fractions[rows])
@@ -91,7 +99,7 @@ def test_galaxies_that_chose_the_epoch_do_not_calibrate(store, tmp_path):
     run = train(store, tmp_path / "run", recipe="small", settings=(*SETTINGS, "train.keep=best"), progress=False)
     with pytest.raises(DataError, match=r"validation galaxies of .* taught .* or chose its epoch .*train\.keep=last"):
         calibrate(run, store, progress=False)
-    assert run.calibration() is None
+    assert run.calibrated() == Calibrated()
     assert calibrate(run, store, split="test", progress=False).columns == store.tree.columns
 
 
@@ -113,7 +121,7 @@ def test_a_damaged_calibration_is_found(store, run):
 
 def test_a_calibrated_run_knows_its_kind_of_galaxies_and_warns_of_another(store, run, tmp_path, capsys):
     calibrate(run, store, progress=False)
-    references = Run.open(run.path).familiar().references
+    references = Run.open(run.path).calibrated().familiar.references
     assert references == len(store.rows("validation"))
     alike = predict_store(run.network(), store, store.rows("test"))
     assert ((alike.familiarity > 0) & (alike.familiarity <= 1)).all()
@@ -136,23 +144,115 @@ def test_where_training_galaxies_are_few_the_others_are_divided(store, run):
     assert familiar_of(network, store, store.rows("train"), seed=0).references == len(store.rows("train")) // 2
 
 
+def familiar_file(run: Run) -> Path:
+    (path,) = run.path.glob("familiar*.safetensors")
+    return path
+
+
 def test_calibrating_again_changes_no_fraction_and_gives_the_same_familiarity(store, run):
     calibrate(run, store, progress=False)
-    first = (run.path / "familiar.safetensors").read_bytes()
+    first = familiar_file(run).read_bytes()
     calibrate(run, store, progress=False)
-    assert (run.path / "familiar.safetensors").read_bytes() == first
+    assert familiar_file(run).read_bytes() == first
 
 
-def test_a_damaged_file_of_what_is_familiar_is_found(store, run):
+def test_a_damaged_file_of_what_is_familiar_is_found_and_so_is_a_missing_one(store, run):
     calibrate(run, store, progress=False)
-    path = run.path / "familiar.safetensors"
+    path = familiar_file(run)
     content = bytearray(path.read_bytes())
     content[-5] ^= 1
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"familiar\.safetensors is damaged.*run galaxyvotes calibrate again"):
+    with pytest.raises(CheckpointError, match=r"familiar.*\.safetensors is damaged.*run galaxyvotes calibrate again"):
         run.network()
     path.unlink()
+    with pytest.raises(CheckpointError, match=r"familiar.*\.safetensors cannot be read.*galaxyvotes calibrate again"):
+        run.network()
+
+
+def test_a_calibration_that_was_stopped_half_way_does_not_count_at_all(store, run, monkeypatch):
+    def stopped(**settings) -> None:
+        def stop(path: Path, text: str) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(checkpoint, "write_text", stop)
+            with pytest.raises(KeyboardInterrupt):
+                calibrate(run, store, progress=False, **settings)
+
+    stopped()
+    assert run.calibrated() == Calibrated()
     assert predict_store(run.network(), store, store.rows("test")).familiarity is None
+    calibrate(run, store, progress=False)
+    before = predict_store(run.network(), store, store.rows("test"))
+    stopped(coverage=0.5, seed=1)
+    after = predict_store(run.network(), store, store.rows("test"))
+    assert np.array_equal(after.bounds, before.bounds)
+    assert np.array_equal(after.familiarity, before.familiarity)
+    calibrate(run, store, coverage=0.5, seed=1, progress=False)
+    assert familiar_file(run).is_file()  # the only one: what no longer counts is gone
+
+
+def test_a_calibration_of_an_older_galaxyvotes_can_be_read_and_bounds_joint_fractions_only(store, run, tmp_path):
+    calibrate(run, store, progress=False)
+    network = run.network()
+    text = "\n".join(line for line in network.calibration.to_toml().splitlines() if not line.startswith("volunteers"))
+    digest = xxhash.xxh3_128(text.encode()).hexdigest()
+    (run.path / "calibration.toml").write_text(f"# {digest}\n{text}")
+    familiar_file(run).rename(run.path / "familiar.safetensors")
+    older = run.network()
+    assert older.familiar.references == network.familiar.references
+    assert older.calibration == replace(network.calibration, volunteers=(math.inf,) * len(store.tree.columns))
+    assert run.calibrated().conditional is None
+    images, out = store.path.parent / "zoo" / "images", tmp_path / "out.csv"
+    with pytest.raises(CheckpointError, match=r"never calibrated for conditional fractions of .*calibrate \(again"):
+        predict(images, run, out, fractions="conditional", intervals=True, progress=False)
+    assert Predictions.read(predict(images, run, out, fractions="conditional", progress=False).path).bounds is None
+    calibrate(run, store, progress=False)
+    assert familiar_file(run).name != "familiar.safetensors"
+
+
+# ---- of those who were asked
+
+
+def test_conditional_fractions_have_bounds_of_their_own_where_the_question_is_reached(store, run, tmp_path):
+    calibrate(run, store, progress=False)
+    network, rows = run.network(), store.rows("test")
+    joint, told = predict_store(network, store, rows), predict_store(network.telling_conditional, store, rows)
+    assert np.allclose(told.fractions, store.tree.conditional(joint.fractions), atol=1e-5)
+    asked = store.tree.asked(joint.fractions)[:, [i for i, (q, _) in enumerate(store.tree) for _ in q.answers]]
+    assert np.array_equal(np.isnan(told.bounds.lower), asked < 0.25 - 1e-6)
+    known = ~np.isnan(told.bounds.lower)
+    assert (told.bounds.lower[known] <= told.fractions[known] + 1e-6).all()
+    assert (told.fractions[known] <= told.bounds.upper[known] + 1e-6).all()
+    reached = store.tree.asked(store.fractions[rows])[:, [i for i, (q, _) in enumerate(store.tree) for _ in q.answers]]
+    said = np.where(reached >= 0.25, store.tree.conditional(store.fractions[rows]), np.nan)
+    assert 0.8 < coverage(said, *told.bounds) < 0.99  # 90 %, of some thirty galaxies
+    done = predict(store.path, run, tmp_path / "told.csv", fractions="conditional", progress=False)
+    read = Predictions.read(done.path)
+    assert np.allclose(read.fractions[rows], told.fractions, atol=1e-6)
+    assert np.allclose(read.bounds.upper[rows], told.bounds.upper, atol=1e-6, equal_nan=True)
+
+
+def test_a_run_without_the_answers_that_lead_to_others_is_calibrated_for_joint_fractions_only(store, tmp_path):
+    settings = (*SETTINGS, "train.objective=bce", "train.answers=Class1.1,Class3.1,Class3.2")
+    run = train(store, tmp_path / "run", recipe="small", settings=settings, progress=False)
+    calibrate(run, store, progress=False)
+    assert run.calibrated().conditional is None
+    with pytest.raises(ConfigError, match=r"conditional fraction of Class3\.1 needs that of Class2\.2"):
+        predict(store.path, run, tmp_path / "out.csv", fractions="conditional", progress=False)
+
+
+def test_a_store_of_whole_votes_tells_the_calibration_how_many_volunteers_there_were(store, run, tmp_path):
+    found = calibrate(run, store, progress=False)
+    rows = store.rows("validation")
+    counted = volunteers_of(store.votes[rows], store.tree)
+    assert found.volunteers[0] == pytest.approx(1 / np.mean(1 / counted[:, 0]), rel=0.05)  # those of a third of them
+    result = evaluate(run, store, out=tmp_path / "report", baselines=False, resamples=40, progress=False)
+    rows = store.rows("test")
+    said = predict_store(run.network(), store, rows)
+    own = found.bounds(said.fractions, said.spread, volunteers=volunteers_of(store.votes[rows], store.tree))
+    held = result.document["intervals"]["coverage"]["value"]
+    assert held == pytest.approx(coverage(store.fractions[rows], *own))
 
 
 def test_too_few_galaxies_are_refused_with_how_many_it_takes(blob_store, tmp_path):
@@ -177,12 +277,10 @@ def test_the_report_says_how_often_the_intervals_held_and_what_the_volunteers_al
     calibrate(run, store, progress=False)
     result = evaluate(run, store, out=tmp_path / "report", baselines=False, resamples=40, progress=False)
     intervals = result.document["intervals"]
-    rows = store.rows("test")
-    said = predict_store(run.network(), store, rows)
     assert intervals["nominal"] == 0.9
-    assert intervals["coverage"]["value"] == pytest.approx(coverage(store.fractions[rows], *said.bounds))
     assert [each["answer"] for each in intervals["answers"]] == list(store.tree.columns)
     assert 0.02 < result.document["noise_floor"] < 0.06  # some 40 volunteers a galaxy
+    assert result.document["familiarity"]["references"] == len(store.rows("validation"))
     page = result.path.read_text("utf-8")
     assert "Intervals that promise to hold 90 % of the volunteers" in page
     assert "no network can be expected to do better" in page

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from galaxyvotes import CheckpointError, Run
-from galaxyvotes.checkpoint import read_tensors, write_tensors
+from galaxyvotes.tensors import read_tensors, write_tensors
 
 
 @pytest.fixture

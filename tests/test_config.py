@@ -83,6 +83,14 @@ def test_a_setting_is_read_as_toml_or_as_plain_text(setting, value):
     assert (found, type(found)) == (value, type(value))
 
 
+@pytest.mark.parametrize("written", ["1.1,0.9", "[1.1, 0.9]", '["1.1", 0.9]'])
+def test_a_list_of_numbers_is_read_however_it_is_written_and_kept_with_the_recipe(written):
+    recipe = Recipe.load("compact", [f"model.zooms={written}", "model.views=16"])
+    assert recipe.model.zooms == (1.1, 0.9)
+    assert Recipe.from_toml(recipe.to_toml()) == recipe
+    assert recipe.changed("model.zooms=1.2").model.zooms == (1.2,)
+
+
 def refusal(setting: str) -> str:
     with pytest.raises(ConfigError) as error:
         Recipe.load("paper", [setting])
@@ -117,6 +125,11 @@ def refusal(setting: str) -> str:
         ("train.learning_rate=0", "train.learning_rate is 0.0; it lies between 0 and 1"),
         ("train.learning_rate=nan", "train.learning_rate is nan; it lies between 0 and 1"),
         ("train.min_mean_fraction=1", "train.min_mean_fraction is 1.0; it lies in 0–1"),
+        ("model.views=17", "--set model.views=17: model.views is 17; it lies in 1–16"),
+        ("model.zooms=1", "model.zooms is [1.0]; each lies in 0.83–1.2, as training shows galaxies at most"),
+        ("model.zooms=[1.1, 1.3]", "model.zooms is [1.1, 1.3]; each lies in 0.83–1.2"),
+        ("model.zooms=nan", "model.zooms is [nan]; each lies in 0.83–1.2"),
+        ("model.zooms=1.1,large", "model.zooms is '1.1,large'; expected a list of numbers"),
         ("model.batch_norm_momentum=0", "model.batch_norm_momentum is 0.0; it lies above 0, up to 1"),
     ],
 )

@@ -1,5 +1,4 @@
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -36,15 +35,15 @@ def drawn(galaxies: int, seed: int | np.random.Generator = 0):
     return TREE.joint(truth), TREE.joint(truth + difficulty * (other - truth)), difficulty
 
 
-def panels(fractions: np.ndarray, volunteers: int, random: np.random.Generator) -> np.ndarray:
+def panels(fractions: np.ndarray, volunteers: int | np.ndarray, random: np.random.Generator) -> np.ndarray:
     """What panels of so many volunteers say, as joint fractions, where these fractions are behind them."""
+    volunteers = np.broadcast_to(volunteers, len(fractions))
     counts = np.zeros(fractions.shape)
     conditional = np.nan_to_num(TREE.conditional(fractions), nan=0.5)
-    asked = np.full(len(fractions), volunteers)
     for where, parent in zip(TREE.slices, TREE.parents, strict=True):
-        asked = asked if parent is None else counts[:, parent].astype(int)
+        asked = volunteers if parent is None else counts[:, parent].astype(int)
         counts[:, where] = random.multinomial(asked, conditional[:, where])
-    return counts / volunteers
+    return counts / volunteers[:, None]
 
 
 # ---- the guarantee
@@ -84,29 +83,65 @@ def test_conditional_fractions_are_covered_where_the_question_was_reached():
     assert ((hits / cells > promised[0]) & (hits / cells < promised[1])).all(), hits / cells
 
 
-def test_the_noise_of_the_calibration_panels_is_in_the_intervals_and_other_panels_are_allowed_for():
+def test_the_noise_of_the_calibration_panels_is_in_the_intervals_and_the_fraction_behind_is_held_more_often():
     random = np.random.default_rng(3)
-    found: dict[float, list[float]] = {}
+    of_panels, behind_them = [], []
     for repetition in range(60):
         behind, predicted, difficulty = drawn(90, random)
         truth = panels(behind, 40, random)
-        calibration = calibrate(truth, predicted, TREE, difficulty, coverage=0.8, volunteers=40.0, seed=repetition)
+        counted = np.full(truth.shape, 40.0)
+        calibration = calibrate(truth, predicted, TREE, difficulty, coverage=0.8, volunteers=counted, seed=repetition)
         behind, predicted, difficulty = drawn(200, random)
-        for size in (10, 40, 400):
-            bounds = calibration.bounds(predicted, difficulty, volunteers=float(size))
-            found.setdefault(size, []).append(coverage(panels(behind, size, random), *bounds))
-        found.setdefault(math.inf, []).append(
-            coverage(behind, *calibration.bounds(predicted, difficulty, volunteers=math.inf))
-        )
-        unchanged = (
-            calibration.bounds(predicted, difficulty),
-            calibration.bounds(predicted, difficulty, volunteers=40.0),
-        )
-        np.testing.assert_allclose(*unchanged, atol=1e-9)
-    means = {size: np.mean(each) for size, each in found.items()}
-    assert 0.79 <= means[40] <= 0.8 + 1 / 61 + 0.03, means
-    assert min(means.values()) >= 0.79, means
-    assert max(means.values()) <= 0.92, means
+        bounds = calibration.bounds(predicted, difficulty)
+        of_panels.append(coverage(panels(behind, 40, random), *bounds))
+        behind_them.append(coverage(behind, *bounds))
+    assert calibration.volunteers == pytest.approx((40.0,) * 5)
+    assert 0.79 <= np.mean(of_panels) <= 0.8 + 1 / 61 + 0.02
+    assert np.mean(behind_them) > np.mean(of_panels) + 0.05
+
+
+@pytest.mark.parametrize("of", ["joint", "conditional"])
+def test_galaxies_with_few_volunteers_are_covered_as_well_as_those_with_many_if_they_were_counted(of):
+    random = np.random.default_rng(4)
+    found: dict[tuple[bool, int], list[float]] = {}
+
+    def galaxies(count):
+        behind, predicted, _ = drawn(count, random)
+        volunteers = np.where(random.random(count) < 0.5, 6, 60)
+        said = panels(behind, volunteers, random)
+        return said, 0.7 * behind + 0.3 * predicted, np.tile(volunteers[:, None].astype(float), (1, 5))
+
+    for repetition in range(60):
+        (truth, predicted, volunteers), (said, guess, of_test) = galaxies(150), galaxies(200)
+        if of == "conditional":
+            reached = (TREE.asked(said) >= 0.25)[:, [0, 0, 0, 1, 1]]
+            said = np.where(reached, TREE.conditional(said), np.nan)
+        for known in (True, False):
+            counted = volunteers if known else None
+            calibration = calibrate(truth, predicted, TREE, of=of, coverage=0.8, volunteers=counted, seed=repetition)
+            lower, upper = calibration.bounds(guess, volunteers=of_test)
+            for size in (6, 60):
+                rows = of_test[:, 0] == size
+                found.setdefault((known, size), []).append(coverage(said[rows], lower[rows], upper[rows]))
+    means = {case: np.mean(each) for case, each in found.items()}
+    assert 0.77 <= min(means[True, 6], means[True, 60]) <= max(means[True, 6], means[True, 60]) <= 0.85, means
+    assert means[False, 6] < 0.7, means  # a scale that knows of no volunteers is too narrow for six of them,
+    assert means[False, 60] > 0.9, means  # and too wide for sixty
+
+
+def test_a_number_of_volunteers_that_is_not_known_counts_as_typical():
+    truth, predicted, _ = drawn(60)
+    counted = np.full(truth.shape, 20.0)
+    counted[::2] = 60.0
+    counted[:, 2] = np.nan
+    calibration = calibrate(truth, predicted, TREE, volunteers=counted)
+    assert all(25 < size < 40 for place, size in enumerate(calibration.volunteers) if place != 2)  # harmonic: 30
+    assert math.isinf(calibration.volunteers[2])
+    typical, own = calibration.bounds(predicted), calibration.bounds(predicted, volunteers=counted)
+    np.testing.assert_array_equal(typical.upper[:, 2], own.upper[:, 2])
+    assert (own.upper[::2, 0] <= typical.upper[::2, 0]).all()
+    assert (own.upper[1::2, 0] >= typical.upper[1::2, 0]).all()
+    np.testing.assert_array_equal(calibration.bounds(predicted, volunteers=np.full(truth.shape, np.nan)), typical)
 
 
 # ---- laws
@@ -179,8 +214,6 @@ def test_an_answer_with_too_few_galaxies_gets_the_whole_interval():
     np.testing.assert_array_equal(lower[:, 3:], 0)
     np.testing.assert_array_equal(upper[:, 3:], 1)
     assert width(truth, lower[:, :], upper) < 1
-    wide = replace(calibration, volunteers=40.0).bounds(predicted, volunteers=5.0)
-    np.testing.assert_array_equal(wide.upper[:, 3:], 1)
 
 
 def test_a_perfect_prediction_has_intervals_without_width():
@@ -224,7 +257,8 @@ def test_float32_and_another_order_of_galaxies_in_use_change_nothing():
 def test_a_calibration_survives_toml_to_the_last_bit(recipe, with_difficulty, of, volunteers):
     truth, predicted, difficulty = drawn(**recipe)
     spread = (difficulty,) if with_difficulty else ()
-    calibration = calibrate(truth, predicted, TREE, *spread, of=of, volunteers=volunteers)
+    counted = None if volunteers is None else np.full(truth.shape, volunteers)
+    calibration = calibrate(truth, predicted, TREE, *spread, of=of, volunteers=counted)
     read = Calibration.from_toml(calibration.to_toml())
     assert read == calibration
     np.testing.assert_array_equal(read.bounds(predicted, *spread), calibration.bounds(predicted, *spread))
@@ -240,7 +274,7 @@ def test_a_calibration_survives_toml_to_the_last_bit(recipe, with_difficulty, of
         ("coverage = 0.9", "coverage = 0.9\ncolour = 1", "unknown key 'colour'"),
         ("coverage = 0.9", "coverage = ", "Invalid value"),
         ("min_asked = 0.25", "min_asked = 0.0", "min_asked is 0.0"),
-        ("volunteers = 40.0", "volunteers = 0.5", "volunteers is 0.5"),
+        ("volunteers = [", "volunteers = [0.5, ", "volunteers has 0.5"),
         ("galaxies = [27, ", "galaxies = [", "its lists differ in length"),
         ("galaxies = [27, ", "galaxies = [2.5, ", "galaxies is not a list of int"),
         ("quantiles = [", "quantiles = [nan, ", "differ in length"),
@@ -250,7 +284,7 @@ def test_a_calibration_survives_toml_to_the_last_bit(recipe, with_difficulty, of
 )
 def test_a_damaged_file_is_refused_with_its_name_and_the_reason(old, new, said):
     truth, predicted, _ = drawn(40)
-    text = calibrate(truth, predicted, TREE, volunteers=40.0).to_toml()
+    text = calibrate(truth, predicted, TREE).to_toml()
     assert old in text
     with pytest.raises(DataError, match=r"run/calibration\.toml is no calibration: .*" + said):
         Calibration.from_toml(text.replace(old, new), "run/calibration.toml")
@@ -270,7 +304,7 @@ def test_too_few_galaxies_are_an_error_that_says_how_many_are_needed(level, need
 
 def test_what_cannot_be_calibrated_or_used_is_refused():
     truth, predicted, difficulty = drawn(40)
-    for wrong in ({"coverage": 1.0}, {"min_asked": 0.0}, {"volunteers": 0.0}):
+    for wrong in ({"coverage": 1.0}, {"min_asked": 0.0}):
         with pytest.raises(ConfigError, match="expected a coverage between 0 and 1"):
             calibrate(truth, predicted, TREE, **wrong)
     with pytest.raises(ConfigError, match="no answer 'bar'"):
@@ -286,7 +320,3 @@ def test_what_cannot_be_calibrated_or_used_is_refused():
     calibration = calibrate(truth, predicted, TREE)
     with pytest.raises(ValueError, match="calibrated without difficulty"):
         calibration.bounds(predicted, difficulty)
-    with pytest.raises(ConfigError, match="calibrate with volunteers="):
-        calibration.bounds(predicted, volunteers=10.0)
-    with pytest.raises(ConfigError, match="expected 1 or more"):
-        replace(calibration, volunteers=40.0).bounds(predicted, volunteers=0.0)

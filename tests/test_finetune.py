@@ -12,7 +12,9 @@ from galaxyvotes import (
     CheckpointError,
     ConfigError,
     DataError,
+    DecisionTree,
     PackSettings,
+    Recipe,
     Run,
     SplitSettings,
     Store,
@@ -22,6 +24,9 @@ from galaxyvotes import (
     predict_store,
     train,
 )
+from galaxyvotes.checkpoint import Head, Network
+
+finetuning = import_module("galaxyvotes.finetune")
 
 SETTINGS = ("train.epochs=8", "train.batch_size=8")
 LONGER = ("train.epochs=40", "train.batch_size=8", "train.average=0.9")
@@ -100,6 +105,20 @@ def test_a_head_that_both_answer_begins_with_what_it_knew(base, blob_store, upsi
     rows = blob_store.rows("test")
     said = predict_store(run.network(tree="class"), blob_store, rows)
     assert (said.fractions.argmax(axis=1) == blob_store.fractions[rows].argmax(axis=1)).mean() > 0.9
+
+
+def test_another_catalogues_columns_for_the_same_flowchart_begin_with_what_was_known():
+    ours, theirs, other = (DecisionTree.load(name) for name in ("kaggle", "gz2", "decals"))
+    recipe = Recipe.load("compact", ("model.width=8",))
+    known, new = (Network.build(recipe, heads, PackSettings(64, 64)) for heads in (
+        (Head(other, other.columns), Head(theirs, theirs.columns)), (Head(ours, ours.columns),)))  # fmt: skip
+    finetuning._begin_from(known, new)  # type: ignore[attr-defined]
+    assert torch.equal(new.module[-1].weight, known.module[-1].weight[known.all_heads[1].outputs])
+    alone = Network.build(recipe, (Head(other, other.columns),), PackSettings(64, 64))
+    drawn = Network.build(recipe, (Head(ours, ours.columns),), PackSettings(64, 64))
+    before = drawn.module[-1].weight.clone()
+    finetuning._begin_from(alone, drawn)  # type: ignore[attr-defined]
+    assert torch.equal(drawn.module[-1].weight, before)
 
 
 def test_a_run_that_died_before_it_had_its_beginning_does_not_begin_from_nothing(base, upside, tmp_path):

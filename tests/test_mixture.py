@@ -122,6 +122,18 @@ def test_a_store_whose_galaxies_are_all_held_out_elsewhere_is_refused(blobs, blo
         Mixture.of([blob_store, only], recipe())
 
 
+def test_a_class_that_only_held_out_galaxies_have_is_refused_by_name(blobs, blob_store, tmp_path):
+    held = {blob_store.ids[row] for split in ("validation", "test") for row in blob_store.rows(split).tolist()}
+    table = tmp_path / "rare.csv"
+    lines = [f"{name},{'rare' if name in held else 'ab'[n % 2]}\n" for n, name in enumerate(blob_store.ids)]
+    table.write_text("name,kind\n" + "".join(lines), "utf-8")
+    splits = SplitSettings(**blob_store.manifest["split_settings"])
+    store = pack([blobs, table], tmp_path / "store", classes="kind", settings=PackSettings(32, 32), splits=splits,
+                 progress=False)  # fmt: skip
+    with pytest.raises(DataError, match=rf"training galaxies is 'rare', but {len(held)} held out are"):
+        Mixture.of([store], recipe())
+
+
 def test_one_network_learns_two_trees_and_is_judged_on_each(blob_store, fractions_store, tmp_path):
     settings = ("train.epochs=6", "train.batch_size=16", "train.average=0.9", "train.weight_decay=0.01",
                 "train.clip_norm=1", "train.augment=sky", "train.schedule=cosine", "train.balance=0.5")  # fmt: skip

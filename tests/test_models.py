@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from galaxyvotes.config import ModelSettings
+from galaxyvotes.config import RECIPES, ModelSettings
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.models import MODELS, VGG6, Compact, build, encoder, to_input
 
@@ -226,3 +226,11 @@ def test_it_learns_eight_galaxies_by_heart():
         functional.binary_cross_entropy_with_logits(module(images), wanted).backward()
         optimiser.step()
     assert (module.eval()(images).sigmoid() - wanted).abs().max() < 0.1
+
+
+def test_the_strong_recipe_is_the_size_that_it_says_and_takes_a_step():
+    network = build(RECIPES["strong"].model, answers=37, size_px=128)
+    assert round(sum(each.numel() for each in network.parameters()) / 1e6) == 11
+    small = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    network(small).square().sum().backward()
+    assert all(each.grad is not None and each.grad.isfinite().all() for each in network.parameters())

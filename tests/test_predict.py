@@ -3,9 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from galaxyvotes import ConfigError, DataError, Predictions, predict, predict_store
-from galaxyvotes.predict import choose_device, logits_of
+from galaxyvotes.augment import views
+from galaxyvotes.predict import answers_of, choose_device, fractions_of, logits_of
 
 
 def test_what_a_galaxy_gets_does_not_depend_on_its_neighbours_to_the_last_bit(blob_run, blob_store):
@@ -26,6 +28,23 @@ def test_bfloat16_moves_a_fraction_by_less_than_a_hundredth(blob_run, blob_store
         replace(network, recipe=network.recipe.changed("train.precision=bfloat16")), blob_store
     ).fractions
     assert 0 < np.abs(fast - exact).max() < 0.01
+
+
+def test_views_and_zooms_only_add_to_what_is_averaged_and_a_recipe_without_them_gives_what_it_always_gave(
+    blob_run, blob_store
+):
+    network, images = blob_run.network(), blob_store.images(np.arange(20))
+    names = tuple(blob_store.ids[:20])
+    said = answers_of(network, images, names)
+    assert np.array_equal(said.fractions, fractions_of(network, logits_of(network, images)))
+    assert said.spread is None
+    changed = replace(network, recipe=network.recipe.changed("model.views=9").changed("model.zooms=1.1"))
+    more = answers_of(changed, images, names)
+    each = [view.contiguous().numpy() for view in views(torch.from_numpy(images), 9, (1.1,))]
+    whole = np.stack([fractions_of(network, logits_of(network, view)) for view in each])
+    assert len(whole) == 18
+    assert np.allclose(more.fractions, whole.mean(axis=0), atol=1e-6)
+    assert np.allclose(more.spread, whole.std(axis=0), atol=1e-6)
 
 
 def test_files_and_store_give_the_same_answers(blob_run, blob_store, blobs, tmp_path):

@@ -47,7 +47,7 @@ def test_every_command_has_a_page_that_is_not_stale():
 
 def test_every_command_is_a_function_of_the_same_name():
     commands = {name for name in app if not name.startswith("-")}
-    by_function = {"pack", "train", "evaluate", "predict", "submit", "simulate"}
+    by_function = {"pack", "train", "evaluate", "export", "predict", "submit", "simulate"}
     assert by_function <= commands
     assert by_function <= set(galaxyvotes.__all__)
 

@@ -4,9 +4,11 @@ import csv
 import json
 import math
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import simplejpeg
 import torch
@@ -14,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galaxyvotes import (
+    CheckpointError,
     ConfigError,
     DataError,
     PackSettings,
@@ -23,7 +26,9 @@ from galaxyvotes import (
     Store,
     draw_figures,
     evaluate,
+    export,
     finetune,
+    join,
     pack,
     predict,
     predict_store,
@@ -32,6 +37,7 @@ from galaxyvotes import (
 from galaxyvotes.cli import main
 from galaxyvotes.conformal import Calibration
 from galaxyvotes.conformal import calibrate as fit
+from galaxyvotes.exported import read_onnx, sealed
 from galaxyvotes.intervals import value_of
 from galaxyvotes.objectives import OBJECTIVES, Objective, Standard
 from galaxyvotes.quantities import statistics, summarise
@@ -257,6 +263,8 @@ def test_calibrated_bounds_hold_and_are_not_cut_off(store, run, table, tmp_path,
     report = evaluate(run, store, out=tmp_path / "report", baselines=False, resamples=20, progress=False)
     assert report.document["intervals"]["quantities"][0]["coverage"]["value"] > 0.7
     assert "promise to hold 90 %" in report.path.read_text("utf-8")
+    assert run.calibrated().joint.of == "quantity"
+    assert run.calibrated().conditional is None
 
 
 def test_a_frozen_encoder_learns_a_quantity_and_a_second_run_begins_with_it(run, store, table, tmp_path):
@@ -297,6 +305,98 @@ def test_what_makes_no_sense_for_a_quantity_is_refused(run, store, tmp_path):
         evaluate(run, store, out=tmp_path / "report", as_published=True, progress=False)
     drawn = draw_figures(run, store, tmp_path / "figures")
     assert [path.stem for path in drawn] == ["architecture", "predicted"]
+
+
+@pytest.mark.parametrize("from_file", [False, True])
+def test_a_quantity_has_no_fraction_of_those_who_were_asked(run, exported, table, tmp_path, capsys, from_file):
+    source = exported if from_file else run.path
+    with pytest.raises(SystemExit, match="2"):
+        main(
+            [
+                "predict",
+                str(table),
+                "--run",
+                str(source),
+                "--out",
+                str(tmp_path / "o.csv"),
+                "--fractions",
+                "conditional",
+            ]
+        )
+    assert "asks for quantities, which have no conditional fractions" in capsys.readouterr().err
+    assert not (tmp_path / "o.csv").exists()
+
+
+@pytest.fixture(scope="module")
+def exported(run, table, tmp_path_factory) -> Path:
+    done = export(run, onnx=tmp_path_factory.mktemp("onnx") / "ttype.onnx", check=table / "images")
+    assert done.difference < 1e-5
+    return done.path
+
+
+def test_an_onnx_file_says_quantities_in_their_unit_and_knows_their_standards(run, exported, table, tmp_path):
+    network = run.network()
+    assert read_onnx(exported).heads == network.heads
+    said = Predictions.read(predict(table / "images", exported, tmp_path / "out.csv", progress=False).path)
+    expected = predict(table / "images", run, tmp_path / "run.csv", intervals=False, progress=False)
+    expected = Predictions.read(expected.path)
+    assert said.columns == ("ttype",)
+    assert said.ids == expected.ids
+    assert np.allclose(said.fractions, expected.fractions, atol=0.2)  # where products are in bfloat16
+    assert np.corrcoef(said.fractions[:, 0], expected.fractions[:, 0])[0, 1] > 0.999
+    assert np.ptp(said.fractions) > 5
+
+
+def test_an_onnx_file_far_from_zero_is_compared_in_deviations(run, store, tmp_path):
+    shutil.copytree(run.path, tmp_path / "far")
+    facts = json.loads((tmp_path / "far" / "run.json").read_text())
+    facts["standards"] = [[[1e6, 3.0]]]
+    (tmp_path / "far" / "run.json").write_text(json.dumps(facts))
+    done = export(tmp_path / "far", onnx=tmp_path / "far.onnx")
+    assert done.difference < 1e-4
+    said = predict_store(read_onnx(done.path), store).fractions
+    assert np.abs(said - 1e6).max() < 30
+
+
+def test_a_file_whose_standards_do_not_fit_its_answers_is_refused(exported, tmp_path):
+    model = onnx.load_model(exported)
+    model.metadata_props.pop()  # the digest
+    note = next(each for each in model.metadata_props if each.key == "standards")
+    for wrong in ("[]", "[[1]]", "[[1, 2], [3, 4]]", "7"):
+        note.value = wrong
+        (tmp_path / "wrong.onnx").write_bytes(sealed(model.SerializeToString()))
+        with pytest.raises(CheckpointError, match="metadata that cannot be understood"):
+            read_onnx(tmp_path / "wrong.onnx")
+
+
+def test_runs_are_joined_in_the_unit_of_the_table_if_the_same_galaxies_taught_them(run, store, table, tmp_path):
+    quick = (*SETTINGS[:-1], "train.epochs=2", "train.seed=1")
+    other = train(store, tmp_path / "other", recipe="small", settings=quick, progress=False)
+    joined = join([run, other], tmp_path / "joined")
+    assert joined.heads == run.heads
+    each = [predict_store(one.network(), store, bounds=False).fractions for one in (run, other)]
+    found = predict_store(Run.open(joined.path).network(), store)
+    assert np.allclose(found.fractions, np.mean(each, axis=0), atol=1e-4)
+    assert np.allclose(found.spread, np.std(each, axis=0), atol=1e-4)
+    divided = packed(table, tmp_path / "divided", splits=SplitSettings(0.4, 0.3, 0.3, "another"))
+    third = train(divided, tmp_path / "third", recipe="small", settings=quick, progress=False)
+    with pytest.raises(CheckpointError, match="differ in the galaxies that taught their quantities"):
+        join([run, third], tmp_path / "no")
+
+
+def test_another_tree_of_as_many_quantities_is_not_taken_for_the_same_flowchart(table, tmp_path):
+    still = (*SETTINGS[:-1], "train.epochs=1", "train.learning_rate=1e-9")
+    both = packed(table, tmp_path / "both", ["ttype", "metres"])
+    renamed = tmp_path / "renamed"
+    renamed.mkdir()
+    (renamed / "images").symlink_to(table / "images")
+    text = (table / "sizes.csv").read_text("utf-8").replace("ttype", "kind", 1).replace("metres", "length", 1)
+    (renamed / "sizes.csv").write_text(text, "utf-8")
+    other = packed(renamed, tmp_path / "others", ["kind", "length"])
+    first = train(both, tmp_path / "first", recipe="small", settings=(*still, "train.seed=5"), progress=False)
+    second = finetune(other, tmp_path / "second", start=first, settings=still[2:], progress=False)
+    last, before = (one.network().module[-1].weight for one in (second, first))
+    assert not torch.allclose(last, before, atol=1e-4)
 
 
 # The numbers
@@ -355,7 +455,11 @@ def test_nine_intervals_in_ten_hold_and_too_few_galaxies_give_none():
     assert 0.87 < held.mean() < 0.93
     assert found.unbounded == ("colour",)
     assert np.isnan(lower[:, 1]).all()
-    with pytest.raises(ConfigError, match="asks for quantities, and these intervals are of 'joint'"):
+    with pytest.raises(ConfigError, match="asks for quantities, which have no joint fractions"):
         fit(truth, guess, BOTH)
     with pytest.raises(ConfigError, match="nobody's vote"):
-        found.bounds(guess, volunteers=20.0)
+        found.bounds(guess, volunteers=np.full(guess.shape, 20.0))
+    with pytest.raises(ConfigError, match="nobody's vote"):
+        fit(truth, guess, BOTH, of="quantity", volunteers=np.full(guess.shape, 20.0))
+    with pytest.raises(ConfigError, match="asks for fractions, not for quantities"):
+        fit(truth, guess, DecisionTree.of_classes(["a", "b"]), of="quantity")

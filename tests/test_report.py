@@ -3,6 +3,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from galaxyvotes import metrics
 from galaxyvotes.errors import DataError
+from galaxyvotes.novelty import shift
 from galaxyvotes.page import HEADLINE, jpeg_uri
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.report import Report, compare, leaderboard_place, summarise, write_report
@@ -67,11 +69,20 @@ def report(out: Path, *, columns: int = 5, **changes) -> Report:
     return write_report(out, **(given | changes))
 
 
+FAMILIARITY = np.random.default_rng(3).permutation(40).astype(np.float32) / 100 + 0.01  # all in the lower half
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory) -> Report:
     truth = votes(seed=5)
     contaminated = summarise(truth, near(truth, 0.05), KAGGLE, resamples=20) | {"seen": 32}
-    return report(tmp_path_factory.mktemp("report"), columns=37, contaminated=contaminated, history=HISTORY)
+    return full(tmp_path_factory.mktemp("report"), contaminated=contaminated)
+
+
+def full(out: Path, **changes) -> Report:
+    """A report with every section."""
+    network = replace(near(votes(), 0.1), familiarity=FAMILIARITY)
+    return report(out, columns=37, network=network, shift=shift(FAMILIARITY, 99), history=HISTORY, **changes)
 
 
 class Page(HTMLParser):
@@ -273,7 +284,9 @@ def test_the_page_can_be_read_without_seeing_it(written):
     assert ("html", {"lang": "en"}) in page.tags
     assert all(attributes.get("alt") for tag, attributes in page.tags if tag == "img")
     assert all(a.get("scope") in ("col", "row", "rowgroup") for tag, a in page.tags if tag == "th")
-    assert sum(attributes.get("role") == "img" for _, attributes in page.tags) == 3  # ROC, reliability, history
+    assert (
+        sum(attributes.get("role") == "img" for _, attributes in page.tags) == 4
+    )  # ROC, reliability, familiarity, history
     names = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
     links = {a["href"][1:] for tag, a in page.tags if tag == "a"}
     assert links <= names
@@ -309,7 +322,7 @@ def test_hostile_answers_are_shown_and_never_obeyed(tmp_path):
 def test_the_same_input_gives_the_same_files(tmp_path, written):
     truth = votes(seed=5)
     contaminated = summarise(truth, near(truth, 0.05), KAGGLE, resamples=20) | {"seen": 32}
-    again = report(tmp_path, columns=37, contaminated=contaminated, history=HISTORY)
+    again = full(tmp_path, contaminated=contaminated)
     for one, other in ((written.html, again.html), (written.json, again.json), (written.csv, again.csv)):
         assert one.read_bytes() == other.read_bytes()
 
@@ -350,6 +363,32 @@ def test_the_galaxies_shown_are_the_extremes(written):
     assert worst[0]["rmse"] == pytest.approx(errors.max())
     assert not {g["id"] for g in best} & {g["id"] for g in worst}
     assert Page(written.html.read_text()).text.count("RMSE 0.") >= len(best) + len(worst)
+
+
+def test_the_strangest_galaxies_are_shown_and_their_kind_is_judged(written, tmp_path):
+    told, text = written.document["familiarity"], Page(written.html.read_text()).text
+    assert [row["galaxies"] for row in told["up_to"]] == [1, 5, 10, 25, 40, 40]
+    assert [row["expected"] for row in told["up_to"]] == [0.01, 0.05, 0.1, 0.25, 0.5, 0.75]
+    assert told["strange"]["galaxies"] == 5
+    assert told["strange"]["share"] == pytest.approx(5 / 40)
+    assert not told["shifted"]
+    assert told["sentence"] in text
+    assert [each["id"] for each in told["strangest"]] == [f"galaxy-{i}" for i in np.argsort(FAMILIARITY)[:6]]
+    for each in told["strangest"]:
+        assert f"{each['id']} Familiarity {each['familiarity']:.4f}" in text
+    rows = []
+    strange = FAMILIARITY / 10
+    network = replace(part_of(near(votes(), 0.1), 5), familiarity=strange)
+    other = report(
+        tmp_path,
+        network=network,
+        shift=shift(strange, 99),
+        images=lambda places: rows.append(places) or pictures(places),
+    )
+    assert other.document["familiarity"]["shifted"]
+    assert rows[0].tolist()[-6:] == np.argsort(strange)[:6].tolist()
+    assert "unlike them" in Page(other.html.read_text()).text
+    assert report(tmp_path / "plain").document["familiarity"] is None
 
 
 def test_a_picture_becomes_a_small_jpeg_of_the_same_galaxy():

@@ -4,7 +4,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 
-from galaxyvotes.scale import Cells, _least_squares, cells_of, fit_weights, scale_of, terms_of, typical_variance
+from galaxyvotes.scale import (
+    Cells,
+    _least_squares,
+    cells_of,
+    fit_weights,
+    noise_of,
+    scale_of,
+    terms_of,
+    typical_variance,
+)
 
 laws = settings(max_examples=40, deadline=None)
 
@@ -30,10 +39,11 @@ def test_the_weights_that_drew_the_errors_are_found_again():
     difficulty = random.uniform(0, 0.3, (4000, 3))
     terms = terms_of(cells, typical_variance(cells, np.arange(4000)), difficulty)
     weights = np.array([0.05, 0.02, 0.5])
-    errors = np.abs(random.normal(0, scale_of(terms, weights)))
+    noise = noise_of(cells, random.integers(5, 60, (4000, 1)) * np.ones((1, 3)))
+    errors = np.abs(random.normal(0, scale_of(terms, weights, noise)))
     errors[random.random(errors.shape) < 0.1] = np.nan
-    np.testing.assert_allclose(fit_weights(terms, errors), weights, rtol=0.2)
-    np.testing.assert_array_equal(fit_weights(terms, np.full(errors.shape, np.nan)), 0)
+    np.testing.assert_allclose(fit_weights(terms, errors, noise), weights, rtol=0.2)
+    np.testing.assert_array_equal(fit_weights(terms, np.full(errors.shape, np.nan), noise), 0)
 
 
 def test_conditional_cells_are_fractions_of_those_asked_where_enough_are():
@@ -50,4 +60,7 @@ def test_the_terms_are_those_of_the_formula():
     np.testing.assert_allclose(joint[0], [[0.25, 0.1, 0.04], [0.16, 0.15, 0.0]])
     conditional = terms_of(Cells(fractions, asked, "conditional"), typical, None)
     np.testing.assert_allclose(conditional[0], [[0.25, 0.1, 0.0], [0.32, 0.3, 0.0]])
-    assert scale_of(conditional, np.array([1.0, 0.0, 0.0]))[0, 0] == pytest.approx(np.sqrt(0.25 + 0.005**2))
+    weights = np.array([1.0, 0.0, 0.0])
+    assert scale_of(conditional, weights, np.full((1, 2), 0.01))[0, 0] == pytest.approx(np.sqrt(0.26 + 0.005**2))
+    for of, expected in (("joint", [0.025, 0.016]), ("conditional", [0.025, 0.032])):
+        np.testing.assert_allclose(noise_of(Cells(fractions, asked, of), np.array([10.0, 10.0]))[0], expected)

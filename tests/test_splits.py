@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galaxyvotes.config import SplitSettings
+from galaxyvotes.errors import ConfigError
 from galaxyvotes.splits import SPLITS, assign_splits
 
 galaxies = st.lists(st.text(st.characters(codec="utf-8"), max_size=6), min_size=1, max_size=60, unique=True)
@@ -81,3 +82,23 @@ def test_these_galaxies_will_always_stand_where_they_stand_today():
     names = ["100008", "100023", "100053", "100078", "100090", "587722981742084144", "J152532.19-000115.7", "Ångström"]
     expected = "train train train train test test train validation"
     assert " ".join(assign_splits(names, names, SplitSettings(0.4, 0.3, 0.3))) == expected
+
+
+def test_the_turns_of_a_division_test_every_galaxy_once_and_twins_together():
+    names = [str(n) for n in range(1000)]
+    digests = [str(n // 2) for n in range(1000)]
+    turns = [assign_splits(names, digests, SplitSettings(0.75, 0.05, 0.2, turn=fold / 5)) for fold in range(5)]
+    tested = np.array([splits == "test" for splits in turns])
+    assert (tested.sum(axis=0) == 1).all()
+    assert (tested[:, ::2] == tested[:, 1::2]).all()
+
+
+def test_no_turn_is_the_division_as_it_was():
+    names = [str(n) for n in range(1000)]
+    assert splits_of(names, names) == splits_of(names, names, SplitSettings(0.5, 0.25, 0.25, turn=0.0))
+
+
+@pytest.mark.parametrize("turn", [-0.2, 1.0, float("nan")])
+def test_a_turn_that_is_no_part_of_a_whole_one_is_refused(turn):
+    with pytest.raises(ConfigError, match="turn of a division"):
+        SplitSettings(turn=turn)

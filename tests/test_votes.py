@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from galaxyvotes.errors import DataError
+from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.tree import DecisionTree, Question, VoteColumns
 from galaxyvotes.votes import Votes, closest_layout, find_layout, read_votes
 
@@ -73,6 +73,17 @@ def test_a_column_called_class_does_not_hide_a_whole_campaign(kaggle):
     assert layout.tree == kaggle
 
 
+def test_a_header_that_fits_two_campaigns_is_refused_until_one_is_named():
+    both = sorted(
+        {*names_of(DecisionTree.load("decals"), "fraction"), *names_of(DecisionTree.load("decals12"), "fraction")}
+    )
+    with pytest.raises(ConfigError, match="fit the trees 'decals' and 'decals12': say which with --tree"):
+        find_layout(both)
+    layout = find_layout(both, tree=DecisionTree.load("decals12"))
+    assert layout is not None
+    assert layout.tree.name == "decals12"
+
+
 def test_counts_beside_fractions_are_found_but_never_in_the_same_columns(kaggle):
     alone = find_layout(kaggle.columns)
     both = find_layout([*kaggle.columns, *(f"{answer}_votes" for answer in kaggle.columns)])
@@ -93,8 +104,10 @@ def test_a_missing_column_an_unknown_kind_or_another_tree_is_no_layout(kaggle):
 
 def test_the_nearest_columns_are_named_for_the_error(kaggle):
     nearest = "nearest is tree 'kaggle', columns 'fraction': "
-    assert closest_layout(kaggle.columns[:-1]) == nearest + "1 of 37 are missing, e.g. Class11.6"
-    assert closest_layout(kaggle.columns) == nearest + "all are there"
+    others = "; other trees are classes5, decals, decals12, gz2"
+    assert closest_layout(kaggle.columns[:-1]) == nearest + "1 of 37 are missing, e.g. Class11.6" + others
+    assert closest_layout(kaggle.columns) == nearest + "all are there" + others
+    assert closest_layout(kaggle.columns, kaggle) == nearest + "all are there"
     assert closest_layout(["x"], kaggle) == "no column of the tree kaggle is there"
 
 

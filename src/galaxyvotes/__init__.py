@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from galaxyvotes.config import PackSettings, Recipe, SplitSettings
     from galaxyvotes.errors import CheckpointError, ConfigError, DataError, GalaxyVotesError, MissingExtraError
     from galaxyvotes.evaluate import Evaluation, draw_figures, evaluate
+    from galaxyvotes.export import Exported, export
     from galaxyvotes.finetune import finetune
+    from galaxyvotes.join import join
+    from galaxyvotes.novelty import Shift
     from galaxyvotes.pack import pack
     from galaxyvotes.predict import predict, predict_store
     from galaxyvotes.predictions import Predictions
@@ -37,7 +40,10 @@ _HOMES = {
     "config": ("PackSettings", "Recipe", "SplitSettings"),
     "errors": ("CheckpointError", "ConfigError", "DataError", "GalaxyVotesError", "MissingExtraError"),
     "evaluate": ("Evaluation", "draw_figures", "evaluate"),
+    "export": ("Exported", "export"),
     "finetune": ("finetune",),
+    "join": ("join",),
+    "novelty": ("Shift",),
     "pack": ("pack",),
     "predict": ("predict", "predict_store"),
     "predictions": ("Predictions",),
@@ -56,6 +62,7 @@ __all__ = [
     "DataError",
     "DecisionTree",
     "Evaluation",
+    "Exported",
     "GalaxyVotesError",
     "MissingExtraError",
     "Network",
@@ -63,12 +70,15 @@ __all__ = [
     "Predictions",
     "Recipe",
     "Run",
+    "Shift",
     "SplitSettings",
     "Store",
     "calibrate",
     "draw_figures",
     "evaluate",
+    "export",
     "finetune",
+    "join",
     "open_catalog",
     "pack",
     "predict",

@@ -5,21 +5,22 @@ farther, off the centre, redder, brighter or noisier, it would have been told th
 
 - `dihedral`: one of the square's eight sides; no pixel value changes
 - `sky`: any turn, mirror image, zoom and shift in one warp, then brightness, colour and noise
-- `square_views`: the same eight sides, all of them, to average an answer over
+- `views`: the same eight sides, further turns and sizes, in a fixed order, to average an answer over
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["dihedral", "sky", "square_views"]
+from galaxyvotes.config import SKY_ZOOM
 
-# How far `sky` goes, one standard deviation each except for the zoom, which is even between its ends.
-_ZOOM = 1.2  # from 1 / 1.2 to 1.2 times the size
+__all__ = ["dihedral", "sky", "views"]
+
+# How far `sky` goes, one standard deviation each; its zoom is even between its ends (`config.SKY_ZOOM`).
 _SHIFT = 0.02  # of the image's side
 _BRIGHTNESS, _COLOUR, _NOISE = 0.08, 0.04, 0.01  # of the light; per channel; of white, per pixel
 
@@ -37,29 +38,52 @@ def dihedral(
 def sky(images: Float[Tensor, "galaxy 3 side side"], generator: torch.Generator) -> Float[Tensor, "galaxy 3 side side"]:
     """Each image as another night, telescope and orientation would have shown it; 0–1, black to white.
 
-    One bilinear warp does all of the geometry. What lies beyond the image's edge is its mirror image.
+    One bilinear warp does all of the geometry.
     """
     count, device = len(images), images.device
     # Drawn on the CPU whatever the device, so that a seed means the same views everywhere.
     angle = torch.rand(count, generator=generator) * (2 * math.pi)
     mirror = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
-    scale = torch.exp((torch.rand(count, generator=generator) * 2 - 1) * math.log(_ZOOM))
+    scale = torch.exp((torch.rand(count, generator=generator) * 2 - 1) * math.log(SKY_ZOOM))
     shift = torch.randn(count, 2, generator=generator) * (2 * _SHIFT)  # the warp counts a side as 2
     light = 1 + _BRIGHTNESS * torch.randn(count, 1, 1, 1, generator=generator)
     light = light + _COLOUR * torch.randn(count, 3, 1, 1, generator=generator)
     noise = torch.randn(images.shape, generator=generator)
     cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
     turns = torch.stack([cos * mirror, -sin, shift[:, 0], sin * mirror, cos, shift[:, 1]], dim=1).view(count, 2, 3)
-    grid = functional.affine_grid(turns.to(device), list(images.shape), align_corners=False)
-    warped = functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
-    return (warped * light.to(device) + _NOISE * noise.to(device)).clamp_(0, 1)
+    return (_warp(images, turns) * light.to(device) + _NOISE * noise.to(device)).clamp_(0, 1)
 
 
-def square_views(
-    images: UInt8[Tensor, "galaxy side side colour"], count: int
+def views(
+    images: UInt8[Tensor, "galaxy side side colour"], count: int, zooms: Sequence[float] = ()
 ) -> Iterator[UInt8[Tensor, "galaxy side side colour"]]:
-    """The first `count` of the eight sides of each image, itself first; no pixel value changes."""
-    for number in range(count):
-        seen = images.transpose(1, 2) if number & 4 else images
-        flips = [axis for axis, bit in ((1, 1), (2, 2)) if number & bit]
-        yield seen.flip(flips) if flips else seen
+    """`count` views of each image, itself first, then as many at each zoom (1.1: a tenth larger).
+
+    The first eight are the sides of the square, of which no pixel value changes; the next eight are the same of the
+    image turned by 45°. Turns and zooms are those of `sky`, but the same for all images.
+    """
+    for zoom in (1.0, *zooms):
+        for start in range(0, count, 8):
+            turned = images if (zoom, start) == (1.0, 0) else _turned(images, math.pi / 4 if start else 0.0, zoom)
+            for number in range(min(count - start, 8)):
+                seen = turned.transpose(1, 2) if number & 4 else turned
+                flips = [axis for axis, bit in ((1, 1), (2, 2)) if number & bit]
+                yield seen.flip(flips) if flips else seen
+
+
+def _turned(
+    images: UInt8[Tensor, "galaxy side side colour"], angle: float, zoom: float
+) -> UInt8[Tensor, "galaxy side side colour"]:
+    cos, sin = math.cos(angle) / zoom, math.sin(angle) / zoom
+    turn = torch.tensor([[[cos, -sin, 0.0], [sin, cos, 0.0]]])
+    return _warp(images.permute(0, 3, 1, 2).float(), turn).round_().to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def _warp(
+    images: Float[Tensor, "galaxy 3 side side"], turns: Float[Tensor, "turn 2 3"]
+) -> Float[Tensor, "galaxy 3 side side"]:
+    """Each image after its own turn, or all after the same one; what lies beyond an edge is the mirror image of it."""
+    shape = [len(turns), *images.shape[1:]]
+    grid = functional.affine_grid(turns.to(images.device), shape, align_corners=False)
+    grid = grid.expand(len(images), -1, -1, -1)
+    return functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)

@@ -1,23 +1,26 @@
 """How far off a run's answers may be, measured on galaxies that it has never learned from.
 
-The galaxies of one split are predicted, and their errors become intervals (see `conformal`), which are kept in the run
-folder. A galaxy that taught the run is refused; so is one that chose its epoch, because its errors are too small, too.
+The galaxies of one split are predicted, and their errors become intervals (see `conformal`) of joint and of conditional
+fractions, which are kept in the run folder. If the store holds whole votes, they know how many volunteers each galaxy
+had; quantities have one kind of interval. A galaxy that taught the run is refused; so is one that chose its epoch,
+because its errors are too small, too.
 
 The same galaxies also say what is familiar to the run (see `novelty`): training galaxies of the store, up to 4,000,
 give the measure, and the calibration galaxies, none of them among those, the ranks. If the store has too few training
 galaxies for that, half of the calibration galaxies give the measure and the others the ranks.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int
 
-from galaxyvotes.checkpoint import Network, Run
-from galaxyvotes.conformal import COVERAGE, Calibration
+from galaxyvotes.checkpoint import Calibrated, Network, Run
+from galaxyvotes.conformal import COVERAGE, Calibration, missing_answers
 from galaxyvotes.conformal import calibrate as fit
 from galaxyvotes.errors import DataError
-from galaxyvotes.judging import head_for, known_rows, seen_by, truth_of
+from galaxyvotes.judging import head_for, known_rows, seen_by, truth_of, volunteers_for
 from galaxyvotes.novelty import Familiar
 from galaxyvotes.predict import choose_device, predict_store, store_look
 from galaxyvotes.store import Store
@@ -39,7 +42,9 @@ def calibrate(
 ) -> Calibration:
     """Measure a run on one split of a store and keep the result: from now on its predictions have bounds.
 
-    They also say how familiar each galaxy is, and warn of a catalogue unlike these.
+    They also say how familiar each galaxy is, and warn of a catalogue unlike these. What you get is the calibration of
+    joint fractions, or of quantities; the run folder holds that of conditional fractions, too, unless the run lacks
+    answers that lead to others.
 
     A new galaxy like these has its volunteers' fraction, or its quantity, within the bounds of an answer with a chance
     of `coverage`. The test split is for judging; calibrate on another. `seed` draws which third of the galaxies gives
@@ -63,21 +68,26 @@ def calibrate(
         )
     network = run.network(choose_device(device), tree=head.tree.name)
     predicted = predict_store(network, store, rows, progress=progress, bounds=False)
-    truth = truth_of(store, rows, head)
-    of = "quantity" if head.tree.of_quantities else "joint"
-    found = fit(
+    truth, volunteers = truth_of(store, rows, head), volunteers_for(store, rows, head)
+    fitted = partial(
+        fit,
         truth,
         predicted.fractions,
         head.tree,
-        predicted.spread,
-        of=of,
         coverage=coverage,
+        volunteers=volunteers,
         columns=head.columns,
         seed=seed,
     )
-    run.keep_calibration(found, network.place + 1)
-    run.keep_familiar(familiar_of(network, store, rows, seed), network.place + 1)
-    return found
+    of = "quantity" if head.tree.of_quantities else "joint"
+    joint, conditional, spread = fitted(predicted.spread, of=of), None, predicted.spread
+    if not head.tree.of_quantities and not missing_answers(head.tree, head.columns):
+        if spread is not None:
+            told = predict_store(network.telling_conditional, store, rows, progress=progress, bounds=False)
+            spread = told.spread
+        conditional = fitted(spread, of="conditional")
+    run.keep_calibrated(Calibrated(joint, conditional, familiar_of(network, store, rows, seed)), network.place + 1)
+    return joint
 
 
 def familiar_of(network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], seed: int) -> Familiar:

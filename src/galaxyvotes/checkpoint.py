@@ -2,48 +2,55 @@
 
     config.toml            the resolved recipe
     tree.toml              the decision tree of its first head; tree-2.toml … of the others
-    run.json               what it was trained on, and on which computer; which answers each head gives, and how large
-                           its quantities are
+    run.json               what it was trained on or joined from, and on which computer; which answers each head gives,
+                           and how large its quantities are
     seen.parquet           every galaxy that taught or tuned it: id, the catalogue's word for ids, pixels, split
     metrics.jsonl          one line an epoch
     start.safetensors      where training began, if it was another run's network or had pretrained weights
-    weights.safetensors    the network at the end of training
+    weights.safetensors    the network at the end of training; weights-2.safetensors … of a run joined from several
     calibration.toml       how far off its answers may be, once it is calibrated; calibration-2.toml … for other heads
-    familiar.safetensors   what the galaxies of that calibration look like to it; familiar-2.safetensors …
+    familiar-1-DIGEST.safetensors   what the galaxies of that calibration look like to it; familiar-2-DIGEST …
     state.safetensors      while training: network, optimiser and position, all of them or none
 
 Every tensor file carries a digest of its tensors and of its own header, so a flipped byte is found. Nothing is pickled.
+
+A calibration counts whole or not at all: calibration.toml is written last and names the digest of what is familiar, and
+what it does not name does not count. Files that name none, as older runs have them, go with familiar.safetensors.
 """
 
 import json
+import shutil
+import tomllib
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import tomlkit
 import torch
 import xxhash
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor, nn
 
 from galaxyvotes.config import PackSettings, Recipe
-from galaxyvotes.conformal import Calibration
+from galaxyvotes.conformal import Calibration, askers
 from galaxyvotes.errors import CheckpointError, ConfigError
-from galaxyvotes.files import replacing, write_text
+from galaxyvotes.files import new_folder, replacing, write_text
 from galaxyvotes.models import build
 from galaxyvotes.novelty import Familiar
 from galaxyvotes.objectives import Objective, Standard
 from galaxyvotes.pretrained import load_pretrained
+from galaxyvotes.scale import Of
+from galaxyvotes.tensors import FORMAT, file_digest, read_tensors, tensor_digest, write_tensors
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["Head", "Network", "Run", "shipped_run"]
+__all__ = ["Calibrated", "Head", "Network", "Run", "shipped_run"]
 
-FORMAT = 1
+_AGAIN = "run galaxyvotes calibrate again"
 
 
 @dataclass(frozen=True)
@@ -58,9 +65,27 @@ class Head:
     standards: tuple[Standard, ...] = ()
 
 
+class Calibrated(NamedTuple):
+    """What calibrating found of one head: how far off its answers may be, of both kinds, and what is familiar to it.
+
+    Nothing is there if it was never calibrated, and no calibration of conditional fractions if an older galaxyvotes did
+    it or the head lacks answers that lead to others. For quantities, `joint` is the calibration of their values, and
+    there is no other.
+    """
+
+    joint: Calibration | None = None
+    conditional: Calibration | None = None
+    familiar: Familiar | None = None
+
+
 @dataclass(frozen=True)
 class Network:
-    """A network with what is needed to use one of its heads, and which square of an image it wants to see."""
+    """A network with what is needed to use one of its heads, and which square of an image it wants to see.
+
+    `others` are networks of the same shape, if it was joined from several: together they answer with their mean.
+
+    `tells` says which kind of fractions its answers are, and the calibrations are of that kind.
+    """
 
     module: nn.Sequential
     heads: tuple[Head, ...]
@@ -69,6 +94,9 @@ class Network:
     place: int = 0
     calibrations: tuple[Calibration | None, ...] = ()
     familiars: tuple[Familiar | None, ...] = ()
+    others: tuple[nn.Sequential, ...] = ()
+    conditionals: tuple[Calibration | None, ...] = ()
+    tells: Of = "joint"
 
     @property
     def head(self) -> Head:
@@ -107,9 +135,20 @@ class Network:
         return Objective(self.recipe.train.objective, self.tree, self.columns, self.head.standards)
 
     @property
+    def members(self) -> tuple["Network", ...]:
+        """The networks whose mean answers, itself first; only itself unless it was joined."""
+        return tuple(replace(self, module=module, others=()) for module in (self.module, *self.others))
+
+    @property
     def all_heads(self) -> tuple["Network", ...]:
         """The same network, once for each of its heads."""
         return tuple(replace(self, place=place) for place in range(len(self.heads)))
+
+    @property
+    def telling_conditional(self) -> "Network":
+        """The same network, whose answers are fractions of those who were asked; ConfigError if it cannot know them."""
+        askers(self.tree, self.columns, "conditional")  # refuses a head that lacks answers which lead to others
+        return replace(self, tells="conditional", calibrations=self.conditionals)
 
     def answering(self, tree: str | None) -> "Network":
         """The same network, used for the tree of that name; for its first one if there is no name."""
@@ -150,25 +189,33 @@ class Run:
         seen: pa.Table,
         facts: dict[str, Any],
         start: Network | None = None,
+        weights: Sequence[Path] = (),
     ) -> "Run":
-        """A new folder with everything but trained weights; one that exists is refused. `start`: see the head."""
+        """A new folder, there whole or not at all; one that exists is refused.
+
+        It holds everything but trained weights, or copies of these. `start`: see the head.
+        """
         path = Path(path)
         if path.exists():
             raise ConfigError(f"{path} exists already: continue it with --resume, or name another folder")
-        path.mkdir(parents=True)
-        write_text(path / "config.toml", recipe.to_toml())
-        for number, head in enumerate(heads, 1):
-            write_text(path / _tree_file(number), head.tree.to_toml())
-        with replacing(path / "seen.parquet") as partial:
-            pq.write_table(seen, partial)
-        if start is not None:
-            write_tensors(path / "start.safetensors", dict(start.module.state_dict()), {"start": facts["start"]})
-        trees = [_tree_file(number) for number in range(1, len(heads) + 1)]
-        digests = {name: _file_digest(path / name) for name in ("config.toml", *trees, "seen.parquet")}
-        columns = [head.columns for head in heads]
-        standards = {"standards": [head.standards for head in heads]} if any(head.standards for head in heads) else {}
-        facts = {"format": FORMAT, **facts, "columns": columns, **standards, "digests": digests}
-        write_text(path / "run.json", json.dumps(facts, indent=2) + "\n")
+        trees = [_numbered("tree.toml", number) for number in range(1, len(heads) + 1)]
+        with new_folder(path) as folder:
+            write_text(folder / "config.toml", recipe.to_toml())
+            for name, head in zip(trees, heads, strict=True):
+                write_text(folder / name, head.tree.to_toml())
+            with replacing(folder / "seen.parquet") as partial:
+                pq.write_table(seen, partial)
+            if start is not None:
+                write_tensors(folder / "start.safetensors", dict(start.module.state_dict()), {"start": facts["start"]})
+            for number, source in enumerate(weights, 1):
+                with replacing(folder / _numbered("weights.safetensors", number)) as partial:
+                    shutil.copyfile(source, partial)
+            digests = {name: file_digest(folder / name) for name in ("config.toml", *trees, "seen.parquet")}
+            columns = [head.columns for head in heads]
+            facts = {"format": FORMAT, **facts, "columns": columns, "digests": digests}
+            if any(head.standards for head in heads):
+                facts["standards"] = [head.standards for head in heads]
+            write_text(folder / "run.json", json.dumps(facts, indent=2) + "\n")
         return Run(path)
 
     @staticmethod
@@ -188,7 +235,7 @@ class Run:
                 " upgrade galaxyvotes"
             )
         for name, digest in digests.items():
-            if not (path / name).is_file() or _file_digest(path / name) != digest:
+            if not (path / name).is_file() or file_digest(path / name) != digest:
                 raise CheckpointError(f"{path / name} is missing or has changed since the run began; restore it")
         return Run(path)
 
@@ -208,7 +255,7 @@ class Run:
         heads: list[Head] = []
         standards = self.facts.get("standards", [[]] * len(self.facts["columns"]))
         for number, (columns, each) in enumerate(zip(self.facts["columns"], standards, strict=True), 1):
-            path = self.path / _tree_file(number)
+            path = self.path / _numbered("tree.toml", number)
             tree = DecisionTree.from_toml(path.read_text("utf-8"), str(path))
             heads.append(Head(tree, tuple(columns), tuple(Standard(*pair) for pair in each)))
         return tuple(heads)
@@ -229,49 +276,89 @@ class Run:
         """Whether training came to its end."""
         return (self.path / "weights.safetensors").is_file()
 
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The names of the runs it was joined from; its own if it was not."""
+        return tuple(self.facts.get("members", [self.path.name]))
+
+    @property
+    def weights(self) -> tuple[Path, ...]:
+        """Where the weights of its networks are."""
+        return tuple(self.path / _numbered("weights.safetensors", n) for n in range(1, len(self.members) + 1))
+
+    def alone(self) -> "Run":
+        """This run, to learn from or to go on with; CheckpointError if it was joined from several."""
+        if "members" in self.facts:
+            raise CheckpointError(
+                f"{self.path} was joined from {', '.join(self.members)} and cannot learn as one network:"
+                " name one of these runs, and join what comes of them"
+            )
+        return self
+
     def untrained(self) -> Network:
         """The network as it was before the first step."""
         return Network.build(self.recipe, self.heads, PackSettings(**self.facts["pack"]))
 
     def network(self, device: str | torch.device = "cpu", *, tree: str | None = None) -> Network:
-        """The trained network, in evaluation mode, to answer the tree of that name or its first one."""
+        """The trained network or networks, in evaluation mode, to answer the tree of that name or the first one."""
         if not self.finished:
             raise CheckpointError(f"{self.path} has no weights yet: finish it with galaxyvotes train --resume")
         numbers = range(1, len(self.heads) + 1)
-        found = tuple(self.calibration(number) for number in numbers)
-        familiars = tuple(self.familiar(number) for number in numbers)
-        network = replace(self.untrained(), calibrations=found, familiars=familiars).answering(tree)
-        tensors, _ = read_tensors(self.path / "weights.safetensors")
-        load_state(network.module, tensors, self.path / "weights.safetensors")
-        network.module.to(device).eval()
-        return network
+        found = [self.calibrated(number) for number in numbers]
+        network = self.untrained()
+        others = tuple(deepcopy(network.module) for _ in self.weights[1:])
+        for module, path in zip((network.module, *others), self.weights, strict=True):
+            load_state(module, read_tensors(path)[0], path)
+            module.to(device).eval()
+        return replace(
+            network,
+            calibrations=tuple(each.joint for each in found),
+            familiars=tuple(each.familiar for each in found),
+            conditionals=tuple(each.conditional for each in found),
+            others=others,
+        ).answering(tree)
 
-    def calibration(self, number: int = 1) -> Calibration | None:
-        """How far off the answers of its head of that number may be; None if nobody has measured that."""
-        path = self.path / _calibration_file(number)
+    def calibrated(self, number: int = 1) -> Calibrated:
+        """What calibrating found of its head of that number."""
+        path = self.path / _numbered("calibration.toml", number)
         if not path.is_file():
-            return None
+            return Calibrated()
         digest, _, text = path.read_text("utf-8").partition("\n")
         if digest != f"# {xxhash.xxh3_128(text.encode()).hexdigest()}":
-            raise CheckpointError(f"{path} is damaged: its digest does not fit; run galaxyvotes calibrate again")
-        return Calibration.from_toml(text, str(path))
+            raise CheckpointError(f"{path} is damaged: its digest does not fit; {_AGAIN}")
+        table = tomllib.loads(text)
+        named, asked = table.pop("familiar", None), table.pop("conditional", None)
+        file = self.path / (
+            _numbered("familiar.safetensors", number) if named is None else _familiar_file(number, named)
+        )
+        familiar = None
+        if named is not None or file.is_file():
+            familiar = Familiar.from_tensors(read_tensors(file, mend=_AGAIN)[0], str(file))
+        return Calibrated(
+            Calibration.from_table(table, str(path)),
+            None if asked is None else Calibration.from_table(asked, f"{path}, [conditional],"),
+            familiar,
+        )
 
-    def keep_calibration(self, calibration: Calibration, number: int = 1) -> None:
-        """Write it beside the weights, with its digest; one that is there already is replaced."""
-        text = calibration.to_toml()
-        write_text(self.path / _calibration_file(number), f"# {xxhash.xxh3_128(text.encode()).hexdigest()}\n{text}")
-
-    def familiar(self, number: int = 1) -> Familiar | None:
-        """What galaxies its head of that number was calibrated on; None if on none."""
-        path = self.path / _familiar_file(number)
-        if not path.is_file():
-            return None
-        tensors, _ = read_tensors(path, mend="run galaxyvotes calibrate again")
-        return Familiar.from_tensors(tensors, str(path))
-
-    def keep_familiar(self, familiar: Familiar, number: int = 1) -> None:
-        """Write it beside the weights; one that is there already is replaced."""
-        write_tensors(self.path / _familiar_file(number), familiar.to_tensors(), {})
+    def keep_calibrated(self, found: Calibrated, number: int = 1) -> None:
+        """Write it beside the weights, all of it or nothing; what is there already is replaced."""
+        assert found.joint is not None
+        assert found.familiar is not None
+        tensors = found.familiar.to_tensors()
+        digest = tensor_digest(tensors, "{}")
+        write_tensors(self.path / _familiar_file(number, digest), tensors, {})
+        table = {"familiar": digest, **found.joint.to_table()}
+        table |= {} if found.conditional is None else {"conditional": found.conditional.to_table()}
+        text = tomlkit.dumps(table)
+        write_text(
+            self.path / _numbered("calibration.toml", number), f"# {xxhash.xxh3_128(text.encode()).hexdigest()}\n{text}"
+        )
+        for path in (
+            *self.path.glob(_familiar_file(number, "*")),
+            self.path / _numbered("familiar.safetensors", number),
+        ):
+            if path.name != _familiar_file(number, digest):
+                path.unlink(missing_ok=True)
 
 
 def shipped_run() -> Run:
@@ -279,16 +366,13 @@ def shipped_run() -> Run:
     return Run.open(Path(str(resources.files("galaxyvotes"))) / "weights")
 
 
-def _tree_file(number: int) -> str:
-    return "tree.toml" if number == 1 else f"tree-{number}.toml"
+def _numbered(name: str, number: int) -> str:
+    """The name of the file of the first head or network; of the others, with their number before its extension."""
+    return name if number == 1 else f"-{number}.".join(name.split("."))
 
 
-def _calibration_file(number: int) -> str:
-    return "calibration.toml" if number == 1 else f"calibration-{number}.toml"
-
-
-def _familiar_file(number: int) -> str:
-    return "familiar.safetensors" if number == 1 else f"familiar-{number}.safetensors"
+def _familiar_file(number: int, digest: str) -> str:
+    return f"familiar-{number}-{digest}.safetensors"
 
 
 def load_state(module: nn.Module, tensors: dict[str, Tensor], origin: Path) -> None:
@@ -297,49 +381,6 @@ def load_state(module: nn.Module, tensors: dict[str, Tensor], origin: Path) -> N
         module.load_state_dict(tensors)
     except RuntimeError as error:
         raise CheckpointError(f"{origin} does not fit the network of its run: {error}") from None
-
-
-def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
-    """Write tensors and a JSON-able note in one step, with the digest of both."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    note = json.dumps(metadata)
-    header = {"format": FORMAT, "note": note, "digest": _tensor_digest(tensors, note)}
-    with replacing(path) as partial:
-        # One key: safetensors writes several in any order, and equal runs shall be equal files.
-        save_file(tensors, partial, metadata={"galaxyvotes": json.dumps(header)})
-
-
-def read_tensors(path: Path, *, mend: str = "restore it or train again") -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and their note; damage is a CheckpointError that says how to `mend` it."""
-    try:
-        opened: Any = safe_open(path, framework="pt")
-        with opened as file:
-            notes: dict[str, str] = file.metadata() or {}
-            header = json.loads(notes.get("galaxyvotes", "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        found, note, digest = int(header["format"]), str(header["note"]), header["digest"]
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error!r}; {mend}") from None
-    if found > FORMAT:
-        raise CheckpointError(
-            f"{path} was written by a newer galaxyvotes (format {found}; this one reads {FORMAT}): upgrade galaxyvotes"
-        )
-    if _tensor_digest(tensors, note) != digest:
-        raise CheckpointError(f"{path} is damaged: its digest does not fit; {mend}")
-    return tensors, json.loads(note)
-
-
-def _tensor_digest(tensors: dict[str, Tensor], note: str) -> str:
-    digest = xxhash.xxh3_128(note.encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _file_digest(path: Path) -> str:
-    return xxhash.xxh3_128(path.read_bytes()).hexdigest()
 
 
 def pack_facts(pack: PackSettings) -> dict[str, int]:

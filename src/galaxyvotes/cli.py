@@ -22,9 +22,14 @@ app = App(
     version=lambda: version("galaxyvotes"),
     help_format="markdown",
 )
+Flag = Parameter(negative=())
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", negative=())]
 Quantities = Annotated[tuple[str, ...], Parameter(name="--quantity", negative=())]
-Flag = Parameter(negative=())
+Device = Annotated[str, Parameter(help="auto, cpu, cuda, mps.")]
+Resume = Annotated[bool, Flag, Parameter(help="Go on with a run that was stopped.")]
+FinishedRun = Annotated[Path, Parameter(help="A finished run.")]
+PackedStore = Annotated[Path, Parameter(help="A packed store.")]
+StoresAndRun = Annotated[Path, Parameter(help="The packed stores, and last the run folder to make or to resume.")]
 
 
 @app.command
@@ -50,47 +55,32 @@ def pack(
     A SOURCE is a folder, a zip, the challenge's zip of zips, or a CSV or Parquet table; several belong together. A
     pack that was stopped goes on when the same command is run again.
 
-    Parameters
-    ----------
-    paths
-        The sources, and last the folder to make.
-    crop
-        Side in pixels of the central square that is kept; 0 keeps all of it.
-    size
-        Side in pixels to which that square is brought.
-    table
-        The table of votes, where several could be it.
-    tree
-        The decision tree, by name (see galaxyvotes tree) or as a .toml file; found from the table's header otherwise.
-    votes
-        Which of its columns to read, where a table has several kinds: weighted, debiased, fraction, votes ...
-    classes
-        A column of class names: they become the answers of one question.
-    quantity
-        A column of numbers to predict instead of votes, e.g. a T type or a colour; may be given several times.
-    id_column
-        The column that names the images; otherwise the one that fits most of them.
-    unlabelled
-        Also pack images that have no votes.
-    splits
-        Fractions of training, validation and test galaxies.
-    split_key
-        Another word draws another division.
-    workers
-        Threads; as many as there are cores otherwise.
+    Args:
+        paths: The sources, and last the folder to make.
+        crop: Side in pixels of the central square that is kept; 0 keeps all of it.
+        size: Side in pixels to which that square is brought.
+        table: The table of votes, where several could be it.
+        tree: The decision tree, by name (see galaxyvotes tree) or as a .toml file; otherwise found from the header.
+        votes: Which of its columns to read, where a table has several kinds: weighted, debiased, fraction, votes ...
+        classes: A column of class names: they become the answers of one question.
+        quantity: A column of numbers to predict instead of votes, e.g. a T type; may be given several times.
+        id_column: The column that names the images; otherwise the one that fits most of them.
+        unlabelled: Also pack images that have no votes.
+        splits: Fractions of training, validation and test galaxies.
+        split_key: Another word draws another division.
+        workers: Threads; as many as there are cores otherwise.
     """
     from galaxyvotes.config import PackSettings, SplitSettings
     from galaxyvotes.pack import pack as pack_
 
-    if len(paths) < 2:
-        raise ConfigError("pack needs sources and the folder to make: galaxyvotes pack SOURCE [SOURCE ...] OUT")
+    sources, out = _apart(paths, "pack", "sources and the folder to make", "SOURCE [SOURCE ...] OUT")
     try:
         train_, validation, test = (float(part) for part in splits.split(","))
     except ValueError:
         raise ConfigError(f"--splits {splits!r}: expected three fractions, e.g. 0.8,0.1,0.1") from None
     store = pack_(
-        paths[:-1],
-        paths[-1],
+        sources,
+        out,
         table=table,
         tree=tree,
         votes=votes,
@@ -102,68 +92,43 @@ def pack(
         splits=SplitSettings(train_, validation, test, split_key),
         workers=workers,
     )
-    facts = store.manifest
-    divided = ", ".join(f"{count:,} {name}" for name, count in facts["splits"].items())
-    _say(f"{store.path}: {len(store):,} galaxies of {store.size_px} px ({divided})")
-    votes_ = "votes"
-    if facts["votes"] and store.tree.of_quantities:
-        votes_ = "known value"
-        for name, values in zip(store.tree.columns, store.fractions.T, strict=True):
-            known = values[values == values]
-            _say(f"{name}: {len(known):,} known, {known.min():g} to {known.max():g}, mean {known.mean():.4g}")
-    elif facts["votes"]:
-        _say(f"votes: {facts['votes']} (tree {store.tree.name}, {len(store.tree.columns)} answers)")
-    for count, what in (
-        (facts["duplicates"], "have the same pixels as another galaxy and share its split"),
-        (facts["rejected_images"], f"images could not be used: {store.path / 'rejected.csv'}"),
-        (facts["rows_without_image"], f"rows of the table have no image: {store.path / 'rejected.csv'}"),
-        (facts["rows_without_votes"], f"galaxies have no {votes_} and were left out (--unlabelled keeps them)"),
-        (
-            facts["images_without_row"],
-            "images stand in no row of the table and were left out (--unlabelled keeps them)",
-        ),
-    ):
-        if count:
-            _say(f"{count:,} {what}")
+    print(store.summary)
 
 
 @app.command
 def tree(name: str | None = None, *, out: Path | None = None) -> None:
     """Print a decision tree, or draw it as a flowchart; without a name, list those that ship.
 
-    Parameters
-    ----------
-    name
-        A tree that ships, or a .toml file.
-    out
-        Draw it into this file (.svg, .png, .pdf).
+    Args:
+        name: A tree that ships, or a .toml file.
+        out: Draw it into this file (.svg, .png, .pdf).
     """
     from galaxyvotes.tree import DecisionTree, shipped
 
     if name is None:
         for each in shipped():
-            _say(f"{each:10} {DecisionTree.load(each).title}")
+            print(f"{each:10} {DecisionTree.load(each).title}")
         return
     chosen = DecisionTree.load(name)
     if out is None:
-        _say(chosen.draw())
+        print(chosen.draw())
         return
     from galaxyvotes.diagrams import flowchart
     from galaxyvotes.figures import save
 
     save(flowchart(chosen), out)
-    _say(str(out))
+    print(out)
 
 
 @app.command
 def train(
-    *paths: Path,
+    *paths: StoresAndRun,
     recipe: str = "paper",
     settings: Settings = (),
     answers: str | None = None,
     min_mean_fraction: float | None = None,
-    resume: Annotated[bool, Flag] = False,
-    device: str = "auto",
+    resume: Resume = False,
+    device: Device = "auto",
 ) -> None:
     """Train a network on one or several stores and leave it in a run folder.
 
@@ -172,79 +137,71 @@ def train(
     Several stores share one network, which has a head for each of their trees. Ctrl-C saves and
     stops; the same command with --resume goes on to the same end, bit for bit.
 
-    Parameters
-    ----------
-    paths
-        The packed stores, and last the run folder to make or, with --resume, to go on with.
-    recipe
-        A recipe by name (paper, small, compact, strong) or a .toml file.
-    settings
-        Change one setting, e.g. --set train.epochs=10; may be given several times.
-    answers
-        Learn only these answers, separated by commas.
-    min_mean_fraction
-        Learn only answers with at least this mean fraction over the training galaxies.
-    resume
-        Go on with a run that was stopped.
-    device
-        auto, cpu, cuda, mps.
+    Args:
+        recipe: A recipe by name (paper, small, compact, strong) or a .toml file.
+        settings: Change one setting, e.g. --set train.epochs=10; may be given several times.
+        answers: Learn only these answers, separated by commas.
+        min_mean_fraction: Learn only answers with at least this mean fraction over the training galaxies.
     """
     from galaxyvotes.train import train as train_
 
-    if len(paths) < 2:
-        raise ConfigError("train needs a store and the run folder to make: galaxyvotes train STORE [STORE ...] RUN")
-    if answers is not None:
-        settings = (*settings, f"train.answers={answers}")
-    if min_mean_fraction is not None:
-        settings = (*settings, f"train.min_mean_fraction={min_mean_fraction}")
-    run = train_(paths[:-1], paths[-1], recipe=recipe, settings=settings, resume=resume, device=device)
+    stores, out = _apart(paths, "train", "a store and the run folder to make", "STORE [STORE ...] RUN")
+    settings += () if answers is None else (f"train.answers={answers}",)
+    settings += () if min_mean_fraction is None else (f"train.min_mean_fraction={min_mean_fraction}",)
+    run = train_(stores, out, recipe=recipe, settings=settings, resume=resume, device=device)
     last = run.history[-1]
-    _say(f"{run.path}: {last['epoch']} epochs, validation RMSE {last['validation_mse'] ** 0.5:.4f}")
+    print(f"{run.path}: {last['epoch']} epochs, validation RMSE {last['validation_mse'] ** 0.5:.4f}")
 
 
 @app.command
 def finetune(
-    *paths: Path,
+    *paths: StoresAndRun,
     start: Path | None = None,
     recipe: str = "finetune",
     settings: Settings = (),
-    resume: Annotated[bool, Flag] = False,
-    device: str = "auto",
+    resume: Resume = False,
+    device: Device = "auto",
 ) -> None:
     """Teach a network that knows galaxies already a new question, from a few dozen to a few hundred of them.
 
     galaxyvotes finetune STORE [STORE ...] RUN
 
-    Parameters
-    ----------
-    paths
-        The packed stores, and last the run folder to make or, with --resume, to go on with.
-    start
-        The run to begin from; the one that comes with galaxyvotes otherwise.
-    recipe
-        A recipe by name or a .toml file; its network is that of the run to begin from.
-    settings
-        Change one setting, e.g. --set train.encoder_rate=0, which leaves all but the last layer as it was.
-    resume
-        Go on with a run that was stopped.
-    device
-        auto, cpu, cuda, mps.
+    Args:
+        start: The run to begin from; the one that comes with galaxyvotes otherwise.
+        recipe: A recipe by name or a .toml file; its network is that of the run to begin from.
+        settings: Change one setting, e.g. --set train.encoder_rate=0, which leaves all but the last layer as it was.
     """
     from galaxyvotes.finetune import finetune as finetune_
 
-    if len(paths) < 2:
-        raise ConfigError(
-            "finetune needs a store and the run folder to make: galaxyvotes finetune STORE [STORE ...] RUN"
-        )
-    run = finetune_(paths[:-1], paths[-1], start=start, recipe=recipe, settings=settings, resume=resume, device=device)
+    stores, out = _apart(paths, "finetune", "a store and the run folder to make", "STORE [STORE ...] RUN")
+    run = finetune_(stores, out, start=start, recipe=recipe, settings=settings, resume=resume, device=device)
     last = run.history[-1]
-    _say(f"{run.path}: {last['epoch']} epochs, validation RMSE {last['validation_mse'] ** 0.5:.4f}")
+    print(f"{run.path}: {last['epoch']} epochs, validation RMSE {last['validation_mse'] ** 0.5:.4f}")
+
+
+@app.command
+def join(*paths: Path) -> None:
+    """Join several runs in one, which answers as the mean of their networks.
+
+    galaxyvotes join RUN RUN [RUN ...] OUT
+
+    The runs are alike but for chance: the same network, images and questions, another train.seed. The joined run has
+    seen what any of them saw, and must be calibrated anew.
+
+    Args:
+        paths: The finished runs, and last the run folder to make.
+    """
+    from galaxyvotes.join import join as join_
+
+    runs, out = _apart(paths, "join", "two runs or more and the folder to make", "RUN RUN [RUN ...] OUT", least=3)
+    joined = join_(runs, out)
+    print(f"{joined.path}: the mean of {', '.join(joined.members)}; galaxyvotes calibrate gives it bounds")
 
 
 @app.command
 def evaluate(
-    run: Path,
-    store: Path,
+    run: FinishedRun,
+    store: PackedStore,
     *,
     out: Path | None = None,
     split: Literal["test", "validation", "train"] = "test",
@@ -252,30 +209,17 @@ def evaluate(
     as_published: Annotated[bool, Flag] = False,
     baselines: Annotated[bool, Parameter(negative="--no-baselines")] = True,
     seed: int = 0,
-    device: str = "auto",
+    device: Device = "auto",
 ) -> None:
     """Judge a run on galaxies it has never seen, beside the baselines: report.html, report.json and report.csv.
 
-    Parameters
-    ----------
-    run
-        A finished run.
-    store
-        A packed store.
-    out
-        Folder for the report; the run's own folder otherwise.
-    split
-        Which galaxies: test, or by name those that tuned or taught the run.
-    allow_seen
-        Judge even though the run has seen some of these galaxies; the report says how many.
-    as_published
-        Add the 2023 paper's protocol, which judges mostly on training galaxies, marked as contaminated.
-    baselines
-        Also fit and judge the baselines (mean vote, central pixel, boosted trees).
-    seed
-        Of the bootstrap and the boosted trees.
-    device
-        auto, cpu, cuda, mps.
+    Args:
+        out: Folder for the report; the run's own folder otherwise.
+        split: Which galaxies: test, or by name those that tuned or taught the run.
+        allow_seen: Judge even though the run has seen some of these galaxies; the report says how many.
+        as_published: Add the 2023 paper's protocol, which judges mostly on training galaxies, marked as contaminated.
+        baselines: Also fit and judge the baselines (mean vote, central pixel, boosted trees).
+        seed: Of the bootstrap and the boosted trees.
     """
     from galaxyvotes.evaluate import evaluate as evaluate_
 
@@ -290,44 +234,34 @@ def evaluate(
         seed=seed,
         device=device,
     )
-    _say(result.table())
-    _say(str(result.path))
+    print(result.table(), result.path, sep="\n")
 
 
 @app.command
 def calibrate(
     run: Path,
-    store: Path,
+    store: PackedStore,
     *,
     split: Literal["validation", "test"] = "validation",
     coverage: float = 0.9,
     seed: int = 0,
-    device: str = "auto",
+    device: Device = "auto",
 ) -> None:
     """Measure how far off a run's answers may be, and which galaxies are familiar to it, for all its predictions.
 
-    Parameters
-    ----------
-    run
-        A finished run, of which no validation galaxy chose the epoch (train.keep=last).
-    store
-        A packed store.
-    split
-        The galaxies to measure on; those that taught the run are refused.
-    coverage
-        The chance that an interval holds what volunteers say.
-    seed
-        Draws which third of the galaxies says where errors are large, and which galaxies say what is familiar.
-    device
-        auto, cpu, cuda, mps.
+    Args:
+        run: A finished run, of which no validation galaxy chose the epoch (train.keep=last).
+        split: The galaxies to measure on; those that taught the run are refused.
+        coverage: The chance that an interval holds what volunteers say.
+        seed: Draws which third of the galaxies says where errors are large, and which galaxies say what is familiar.
     """
     from galaxyvotes.calibrate import calibrate as calibrate_
 
     found = calibrate_(run, store, split=split, coverage=coverage, seed=seed, device=device)
-    _say(f"{run}: intervals of {found.coverage:.0%} coverage for {len(found.columns)} answers")
+    print(f"{run}: intervals of {found.coverage:.0%} coverage for {len(found.columns)} answers")
     if found.unbounded:
         what = "they have no bounds" if found.of == "quantity" else "their intervals are 0–1"
-        _say(f"too few galaxies for {', '.join(found.unbounded)}: {what}")
+        print(f"too few galaxies for {', '.join(found.unbounded)}: {what}")
 
 
 @app.command
@@ -336,121 +270,113 @@ def predict(
     run: Path | None = None,
     out: Path,
     tree: str | None = None,
+    fractions: Literal["joint", "conditional"] = "joint",
     intervals: bool | None = None,
-    device: str = "auto",
+    device: Device = "auto",
     workers: int | None = None,
 ) -> None:
     """Answer every question for images in folders, archives or a store: a CSV or Parquet table.
 
-    Parameters
-    ----------
-    images
-        Folders, zips, image files, or one packed store.
-    run
-        A finished run; the one that comes with galaxyvotes otherwise.
-    out
-        The table to write; .csv or .parquet.
-    tree
-        The tree to answer, if the run answers several; its first otherwise.
-    intervals
-        Also write the bounds of each answer, <answer>_low and <answer>_high; if the run was calibrated otherwise.
-    device
-        auto, cpu, cuda, mps.
-    workers
-        Threads that decode images; as many as there are cores otherwise.
+    Args:
+        images: Folders, zips, image files, or one packed store.
+        run: A finished run, or an ONNX file that export wrote; otherwise the run that comes with galaxyvotes.
+        out: The table to write; .csv or .parquet.
+        tree: The tree to answer, if the run answers several; its first otherwise.
+        fractions: Of everybody (joint, as the challenge has them) or of those who were asked (conditional).
+        intervals: Also write each answer's bounds, <answer>_low and <answer>_high; otherwise if it was calibrated.
+        workers: Threads that decode images; as many as there are cores otherwise.
     """
     from galaxyvotes.predict import predict as predict_
 
     if not images:
         raise ConfigError("predict needs images: galaxyvotes predict IMAGES --out FILE")
-    done = predict_(images, run, out, tree=tree, intervals=intervals, device=device, workers=workers)
-    _say(f"{done.path}: {done.galaxies:,} galaxies")
+    done = predict_(
+        images, run, out, tree=tree, fractions=fractions, intervals=intervals, device=device, workers=workers
+    )
+    print(f"{done.path}: {done.galaxies:,} galaxies")
     if done.rejected:
-        _say(f"{len(done.rejected):,} images could not be used: {done.rejected_path}")
+        print(f"{len(done.rejected):,} images could not be used: {done.rejected_path}")
     if done.warning:
-        _say(f"warning: {done.warning}")
+        print(f"warning: {done.warning}")
+
+
+@app.command
+def export(run: Path | None = None, *, onnx: Path, check: Path | None = None) -> None:
+    """Write a run as one ONNX file, which answers without galaxyvotes, once it is seen to answer as the run does.
+
+    Args:
+        run: A finished run; the one that comes with galaxyvotes otherwise.
+        onnx: The file to write; .onnx. Its metadata says what goes in and what comes out.
+        check: A folder, zip, image or store: real galaxies to compare the two on, besides random images.
+    """
+    from galaxyvotes.export import export as export_
+
+    done = export_(run, onnx=onnx, check=check)
+    on = f"{done.random} random and {done.real} real images"
+    print(f"{done.path}: off the run by {done.difference:.1g} at most, on {on}")
 
 
 @app.command
 def submit(predictions: Path, *, sample: Path, out: Path) -> None:
     """Turn predictions into a submission for the 2014 challenge.
 
-    Parameters
-    ----------
-    predictions
-        What galaxyvotes predict wrote.
-    sample
-        A sample submission (.csv or .zip); its header, ids and order are kept.
-    out
-        The submission to write (.csv or .zip).
+    Args:
+        predictions: What galaxyvotes predict wrote.
+        sample: A sample submission (.csv or .zip); its header, ids and order are kept.
+        out: The submission to write (.csv or .zip).
     """
     from galaxyvotes.predictions import Predictions
     from galaxyvotes.submit import submit as submit_
 
     submit_(Predictions.read(predictions), sample, out)
-    _say(str(out))
+    print(out)
 
 
 @app.command
-def figures(run: Path, store: Path | None = None, *, out: Path = Path("figures"), kind: str = "svg") -> None:
+def figures(run: FinishedRun, store: Path | None = None, *, out: Path = Path("figures"), kind: str = "svg") -> None:
     """Draw the paper's figures: flowchart, architecture and, given a store, the ROC plots of its test galaxies.
 
-    Parameters
-    ----------
-    run
-        A finished run.
-    store
-        A packed store, for the ROC plots.
-    out
-        Folder for the figures.
-    kind
-        svg, png or pdf.
+    Args:
+        store: A packed store, for the ROC plots.
+        out: Folder for the figures.
+        kind: svg, png or pdf.
     """
     from galaxyvotes.evaluate import draw_figures
 
     for path in draw_figures(run, store, out, kind=kind):
-        _say(str(path))
+        print(path)
 
 
 @app.command
 def simulate(out: Path, *, galaxies: int = 2000, seed: int = 0) -> None:
     """Draw a small Galaxy Zoo from a seed: images, and volunteers' votes on them with the truth beside them.
 
-    Parameters
-    ----------
-    out
-        The folder to make; galaxyvotes pack reads it.
-    galaxies
-        How many.
-    seed
-        The same seed draws the same galaxies.
+    Args:
+        out: The folder to make; galaxyvotes pack reads it.
+        galaxies: How many.
+        seed: The same seed draws the same galaxies.
     """
     from galaxyvotes.progress import counting
     from galaxyvotes.simulate import simulate as simulate_
 
     with counting("simulating", galaxies) as progress:
         simulate_(out, galaxies=galaxies, seed=seed, progress=progress)
-    _say(f"{out}: {galaxies:,} galaxies")
+    print(f"{out}: {galaxies:,} galaxies")
 
 
 @app.command
 def demo(out: Path = Path("demo"), *, galaxies: int = 3000, seed: int = 0) -> None:
     """Simulate, pack, train and evaluate in a few minutes, and leave a report.
 
-    Parameters
-    ----------
-    out
-        The folder to make; one that an earlier demo left is gone on with.
-    galaxies
-        How many to simulate.
-    seed
-        Of everything that is random.
+    Args:
+        out: The folder to make; one that an earlier demo left is gone on with.
+        galaxies: How many to simulate.
+        seed: Of everything that is random.
     """
     from galaxyvotes.demo import demo as demo_
 
     result = demo_(out, galaxies=galaxies, seed=seed)
-    _say(result.table())
-    _say(f"report: {result.path}")
+    print(result.table(), f"report: {result.path}", sep="\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -465,5 +391,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)
 
 
-def _say(text: str) -> None:
-    print(text)
+def _apart(
+    paths: tuple[Path, ...], command: str, needs: str, usage: str, least: int = 2
+) -> tuple[tuple[Path, ...], Path]:
+    """What a command reads and, the last, what it makes; an error says what it needs if something is missing."""
+    if len(paths) < least:
+        raise ConfigError(f"{command} needs {needs}: galaxyvotes {command} {usage}")
+    return paths[:-1], paths[-1]

@@ -18,12 +18,15 @@ What was chosen, and why:
   galaxies can tell.
 - **An answer with too few galaxies gets 0–1**: its quantile is infinite, as the definition has it, and the guarantee
   stands. A quantile pooled over answers would look sharper and promise nothing for that answer.
+- **Quantities have no range and no panel.** Their bounds are not clipped, and with too few galaxies there are none.
 
-- **Quantities have no range and no panel.** Their scale is what is typical of them and how difficult the galaxy is, in
-  the unit of their own deviation; bounds are not clipped, and with too few galaxies there are none.
-
-An interval is for what a *panel* says: the sampling noise of the calibration panels is in the errors, so it is in the
-interval. For panels of another size, or the fraction behind them, see `volunteers` in `Calibration.bounds`.
+An interval is for what a *panel* of volunteers says, not for the fraction behind all panels: a panel is what users can
+ask, and what the errors of calibration galaxies are measured against, so its sampling noise is in the interval. The
+fraction behind has no noise and is held more often; a narrower interval for it would rest on how much of the errors was
+noise, which is known on average only. If it is known how many volunteers each calibration galaxy had, the scale holds
+the noise of each, and galaxies with few volunteers get the wider intervals that they need: the guarantee is then for a
+galaxy with its own number of volunteers. Where that is not known, as for one that nobody has looked at, the interval is
+for a panel of the typical size (the harmonic mean, because noise goes as 1/n).
 
 Sources: Papadopoulos et al. 2002, ECML, 345 (split conformal); Lei et al. 2018, JASA 113, 1094, theorem 2.2 and section
 5.2 (errors over their scale); Vovk et al. 2005, Algorithmic Learning in a Random World, section 4.5 (Mondrian); Barber
@@ -35,18 +38,27 @@ import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from statistics import NormalDist
-from typing import Any, Literal, NamedTuple, cast, get_args
+from typing import Any, NamedTuple, cast, get_args
 
 import numpy as np
 import tomlkit
 from jaxtyping import Float, Int
 
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.scale import Cells, Of, Terms, cells_of, fit_weights, scale_of, terms_of, typical_variance
+from galaxyvotes.scale import (
+    Cells,
+    Kind,
+    cells_of,
+    fit_weights,
+    noise_of,
+    scale_of,
+    terms_of,
+    typical_variance,
+    unit_of,
+)
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["Bounds", "Calibration", "calibrate", "galaxies_needed"]
+__all__ = ["Bounds", "Calibration", "askers", "calibrate", "conditional", "galaxies_needed", "missing_answers"]
 
 COVERAGE = 0.9
 MIN_ASKED = 0.25
@@ -69,15 +81,14 @@ class Calibration:
     """Turns predicted joint fractions or quantities into intervals; made by `calibrate`, kept as TOML.
 
     Per answer (`columns`): the answer whose givers are asked (`asked_of`; empty: everybody), how many galaxies gave its
-    quantile, its `typical` variance (of a quantity, that of its values), and its `quantile`, infinite if they were too
-    few. The weights `by_…` are those of `scale`; the last is None if there was no difficulty. `volunteers` is the size
-    of the calibration panels, None if it is not known.
+    quantile, its `typical` variance (see `scale`), its `quantile`, infinite if they were too few, and the typical
+    number of `volunteers` of its calibration panels (of all, asked or not), infinite if nobody counted them: the scale
+    then has no noise of its own. The weights `by_…` are those of `scale`; the last is None if there was no difficulty.
     """
 
-    of: Of | Literal["quantity"]
+    of: Kind
     coverage: float
     min_asked: float
-    volunteers: float | None
     by_fraction: float
     by_answer: float
     by_difficulty: float | None
@@ -86,17 +97,18 @@ class Calibration:
     galaxies: tuple[int, ...]
     typical: tuple[float, ...]
     quantiles: tuple[float, ...]
+    volunteers: tuple[float, ...]
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a calibration."""
-        per_answer = (self.asked_of, self.galaxies, self.typical, self.quantiles)
+        per_answer = (self.asked_of, self.galaxies, self.typical, self.quantiles, self.volunteers)
         sizes = (self.by_fraction, self.by_answer, self.by_difficulty or 0.0, *self.typical, *self.quantiles)
         if not 0 < self.coverage < 1:
             raise DataError(f"coverage is {self.coverage}; expected it between 0 and 1")
         if not 0 < self.min_asked <= 1:
             raise DataError(f"min_asked is {self.min_asked}; expected it above 0, up to 1")
-        if self.volunteers is not None and not self.volunteers >= 1:
-            raise DataError(f"volunteers is {self.volunteers}; expected 1 or more")
+        if wrong := [number for number in self.volunteers if not number >= 1]:
+            raise DataError(f"volunteers has {wrong[0]}; expected 1 or more")
         if any(len(values) != len(self.columns) for values in per_answer):
             raise DataError(f"its lists differ in length; expected {len(self.columns)} values, one a column")
         if unknown := [name for name in self.asked_of if name and name not in self.columns]:
@@ -110,66 +122,54 @@ class Calibration:
         return tuple(name for name, q in zip(self.columns, self.quantiles, strict=True) if math.isinf(q))
 
     def bounds(
-        self, predicted: Fractions, difficulty: Fractions | None = None, *, volunteers: float | None = None
+        self, predicted: Fractions, difficulty: Fractions | None = None, *, volunteers: Fractions | None = None
     ) -> Bounds:
-        """The interval of each cell, from predicted joint fractions (0–1) in the order of `columns`.
+        """The interval of each cell, from predicted joint fractions (0–1) or quantities in the order of `columns`.
 
         `difficulty` is given if and only if it was when calibrating, and measured the same way. Of conditional
         fractions, cells with fewer than `min_asked` predicted to be asked are NaN.
 
-        Without `volunteers` an interval is for a panel like those of calibration. With it, it is for a panel of that
-        many (infinite: for the fraction behind all panels): the half width h becomes √(h² + z² u(1 − u)(1/n − 1/N)),
-        z the normal quantile of the coverage, N the calibration panels, u the fraction within the interval that gives
-        the wider result; of conditional fractions n and N count those asked. That is the binomial variance, added or
-        taken away as if errors were normal: an approximation, on the safe side, without the exact guarantee.
+        `volunteers` is how many each galaxy has (see `uncertainty.volunteers_of`); where it is not given or NaN, the
+        interval is for a panel of the typical size. It says nothing about answers whose calibration knew of none.
         """
-        if self.of == "quantity" and volunteers is not None:
-            raise ConfigError("a quantity is nobody's vote, so its intervals are for no panel: leave out volunteers")
-        _check(predicted, len(self.columns), self.of)
+        _check(predicted, len(self.columns), self.of, volunteers)
         if (difficulty is None) != (self.by_difficulty is None):
             said = "without" if self.by_difficulty is None else "with"
             raise ValueError(f"this was calibrated {said} difficulty: it must be used {said} it")
-        weights = np.array([self.by_fraction, self.by_answer, self.by_difficulty or 0.0])
-        if self.of == "quantity":
-            _check_difficulty(difficulty, predicted)
-            unit, quantile = np.sqrt(self.typical), np.array(self.quantiles)
-            half = np.where(np.isinf(quantile), np.nan, quantile) * unit
-            half = half * scale_of(_quantity_terms(predicted, difficulty, unit), weights)
-            return Bounds(predicted - half, predicted + half)
         cells = cells_of(predicted, _places(self.columns, self.asked_of), self.of, self.min_asked)
-        _check_difficulty(difficulty, cells.fractions)
-        half = np.array(self.quantiles) * scale_of(terms_of(cells, np.array(self.typical), difficulty), weights)
-        return _around(cells, half if volunteers is None else self._for_panel(half, cells, volunteers))
-
-    def _for_panel(self, half: Fractions, cells: Cells, volunteers: float) -> Fractions:
-        """Half widths for panels of another size."""
-        if self.volunteers is None:
-            raise ConfigError(
-                "intervals for a panel of another size need the size of the calibration panels, which is not known:"
-                " calibrate with volunteers=… (how many people a galaxy's fractions come from)"
-            )
-        if not volunteers >= 1:
-            raise ConfigError(f"a panel of {volunteers} volunteers; expected 1 or more")
-        surplus = 1 / volunteers - 1 / self.volunteers
-        lower, upper = _around(cells, half)
-        least = np.minimum(lower * (1 - lower), upper * (1 - upper))
-        middle = np.clip(0.5, lower, upper)
-        variance = (middle * (1 - middle) if surplus > 0 else least) * surplus
-        if self.of == "conditional":
-            variance = variance / np.maximum(cells.asked, self.min_asked)
-        return np.sqrt(np.maximum(half**2 + NormalDist().inv_cdf((1 + self.coverage) / 2) ** 2 * variance, 0))
+        _check_difficulty(difficulty, cells)
+        weights = np.array([self.by_fraction, self.by_answer, self.by_difficulty or 0.0])
+        noise = noise_of(cells, _panels(volunteers, np.array(self.volunteers)))
+        typical, quantiles = np.array(self.typical), np.array(self.quantiles)
+        half = quantiles * scale_of(terms_of(cells, typical, difficulty), weights, noise)
+        if self.of == "quantity":
+            half = np.where(np.isinf(half), np.nan, half) * unit_of(self.of, typical)
+            return Bounds(cells.fractions - half, cells.fractions + half)
+        return Bounds((cells.fractions - half).clip(0, 1), (cells.fractions + half).clip(0, 1))
 
     def to_toml(self) -> str:
         """All of it as TOML; `from_toml` reads it back equal, to the last bit."""
+        return tomlkit.dumps(self.to_table())
+
+    def to_table(self) -> dict[str, Any]:
+        """All of it as a table of a TOML file."""
         known = {key: value for key, value in asdict(self).items() if value is not None}
-        return tomlkit.dumps({key: list(value) if key in _LISTS else value for key, value in known.items()})
+        return {key: list(value) if key in _LISTS else value for key, value in known.items()}
 
     @staticmethod
     def from_toml(text: str, origin: str = "calibration") -> "Calibration":
         """The calibration in a TOML text; `origin` names it in errors."""
         try:
-            return Calibration(**_typed(tomllib.loads(text)))
-        except (DataError, tomllib.TOMLDecodeError) as error:
+            return Calibration.from_table(tomllib.loads(text), origin)
+        except tomllib.TOMLDecodeError as error:
+            raise DataError(f"{origin} is no calibration: {error}. Calibrate again") from None
+
+    @staticmethod
+    def from_table(table: dict[str, Any], origin: str = "calibration") -> "Calibration":
+        """What `to_table` gave; one without `volunteers`, as older files are, knew of none."""
+        try:
+            return Calibration(**_typed(table))
+        except DataError as error:
             raise DataError(f"{origin} is no calibration: {error}. Calibrate again") from None
 
 
@@ -182,10 +182,10 @@ def calibrate(
     tree: DecisionTree,
     difficulty: Fractions | None = None,
     *,
-    of: Of | Literal["quantity"] = "joint",
+    of: Kind = "joint",
     coverage: float = COVERAGE,
     min_asked: float = MIN_ASKED,
-    volunteers: float | None = None,
+    volunteers: Fractions | None = None,
     columns: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Calibration:
@@ -193,44 +193,36 @@ def calibrate(
 
     Galaxies that taught it, or chose its best epoch, do not do: their errors are too small.
 
-    Both arrays are joint fractions (0–1); NaN in the truth is not known, and left out answer by answer. `difficulty` (0
-    or more, in any unit) is a spread of the predictions over views or networks, of the kind of fraction that intervals
-    are for. `columns` names the answers that the arrays hold, if not all of the tree's. `volunteers` is how many people
-    a galaxy's fractions come from (harmonic mean), for `Calibration.bounds`.
+    Both arrays are joint fractions (0–1) or quantities; NaN in the truth is not known, and left out answer by answer.
+    `difficulty` (0 or more, in any unit) is a spread of the predictions over views or networks, of the kind that
+    intervals are for. `volunteers` is how many people each joint fraction comes from (see `uncertainty.volunteers_of`);
+    NaN where not known, which counts as typical. `columns` names the answers that the arrays hold, if not all of them.
 
     Of conditional fractions, a cell counts if at least `min_asked` of everybody were asked, by the volunteers and by
     the prediction; the guarantee is for galaxies of which both are true.
 
     DataError if no answer has enough galaxies for the coverage; it says how many are needed.
     """
-    if not 0 < coverage < 1 or not 0 < min_asked <= 1 or not (volunteers is None or volunteers >= 1):
+    if not 0 < coverage < 1 or not 0 < min_asked <= 1:
         raise ConfigError(
-            f"coverage {coverage}, min_asked {min_asked}, volunteers {volunteers}:"
-            " expected a coverage between 0 and 1, min_asked above 0 up to 1, and 1 volunteer or more"
+            f"coverage {coverage}, min_asked {min_asked}: expected a coverage between 0 and 1, min_asked above 0 to 1"
         )
     names = tree.columns if columns is None else tuple(columns)
-    if (of == "quantity") != tree.of_quantities:
-        what = "quantities" if tree.of_quantities else "fractions"
-        raise ConfigError(f"tree {tree.name!r} asks for {what}, and these intervals are of {of!r}")
-    _check(predicted, len(names), of)
+    asked_of = askers(tree, names, of)
+    _check(predicted, len(names), of, volunteers)
     if truth.shape != predicted.shape:
         raise ValueError(f"the truth has shape {truth.shape}, the predictions have {predicted.shape}")
-    if of == "quantity":
-        _check_difficulty(difficulty, predicted)
-        errors = np.abs(truth.astype(np.float64) - predicted)
-        for_scale, for_quantile = _parts(errors, seed)
-        asked_of, typical = ("",) * len(names), _variances(truth[for_scale])
-        errors, terms = errors / np.sqrt(typical), _quantity_terms(predicted, difficulty, np.sqrt(typical))
-    else:
-        asked_of = _asked_of(tree, names, of)
-        cells, known = (cells_of(part, _places(names, asked_of), of, min_asked) for part in (predicted, truth))
-        _check_difficulty(difficulty, cells.fractions)
-        errors = np.abs(known.fractions - cells.fractions)
-        for_scale, for_quantile = _parts(errors, seed)
-        typical = typical_variance(cells, for_scale)
-        terms = terms_of(cells, typical, difficulty)
-    weights = fit_weights(terms[for_scale], errors[for_scale])
-    scores = errors[for_quantile] / scale_of(terms[for_quantile], weights)
+    cells, known = (cells_of(part, _places(names, asked_of), of, min_asked) for part in (predicted, truth))
+    _check_difficulty(difficulty, cells)
+    errors = np.abs(known.fractions - cells.fractions)
+    for_scale, for_quantile = _parts(errors, seed)
+    typical = typical_variance(known if of == "quantity" else cells, for_scale)
+    errors = errors / unit_of(of, typical)
+    terms = terms_of(cells, typical, difficulty)
+    sizes = _typical_size(volunteers, errors, for_scale)
+    noise = noise_of(cells, _panels(volunteers, sizes))
+    weights = fit_weights(terms[for_scale], errors[for_scale], noise[for_scale])
+    scores = errors[for_quantile] / scale_of(terms[for_quantile], weights, noise[for_quantile])
     quantiles = tuple(_quantile(column[~np.isnan(column)], coverage) for column in scores.T)
     if all(math.isinf(quantile) for quantile in quantiles):
         most = np.count_nonzero(~np.isnan(errors), axis=0).max(initial=0)
@@ -243,7 +235,6 @@ def calibrate(
         of=of,
         coverage=coverage,
         min_asked=min_asked,
-        volunteers=None if volunteers is None else float(volunteers),
         by_fraction=by_fraction,
         by_answer=by_answer,
         by_difficulty=None if difficulty is None else by_difficulty,
@@ -252,6 +243,7 @@ def calibrate(
         galaxies=tuple(np.count_nonzero(~np.isnan(scores), axis=0).tolist()),
         typical=tuple(typical.tolist()),
         quantiles=quantiles,
+        volunteers=tuple(sizes.tolist()),
     )
 
 
@@ -289,7 +281,9 @@ def _parts(errors: Fractions, seed: int) -> tuple[Int[np.ndarray, " one"], Int[n
 # ---- cells
 
 
-def _check(predicted: Fractions, answers: int, of: str) -> None:
+def _check(predicted: Fractions, answers: int, of: Kind, volunteers: Fractions | None) -> None:
+    if of == "quantity" and volunteers is not None:
+        raise ConfigError("a quantity is nobody's vote, so its intervals are for no panel: leave out volunteers")
     if predicted.shape[1] != answers:
         raise ValueError(f"{predicted.shape[1]} columns of fractions for {answers} answers")
     if of == "quantity":
@@ -299,40 +293,71 @@ def _check(predicted: Fractions, answers: int, of: str) -> None:
         raise ValueError("a prediction is not in 0–1")
 
 
-def _check_difficulty(difficulty: Fractions | None, cells: Fractions) -> None:
+def _check_difficulty(difficulty: Fractions | None, cells: Cells) -> None:
     if difficulty is None:
         return
-    if difficulty.shape != cells.shape:
-        raise ValueError(f"the difficulty has shape {difficulty.shape}, the predictions have {cells.shape}")
-    if not (np.isnan(cells) | (np.isfinite(difficulty) & (difficulty >= 0))).all():
+    if difficulty.shape != cells.fractions.shape:
+        raise ValueError(f"the difficulty has shape {difficulty.shape}, the predictions have {cells.fractions.shape}")
+    if not (np.isnan(cells.fractions) | (np.isfinite(difficulty) & (difficulty >= 0))).all():
         raise ValueError("a difficulty is negative, NaN or infinite")
 
 
-def _around(cells: Cells, half: Fractions) -> Bounds:
-    return Bounds((cells.fractions - half).clip(0, 1), (cells.fractions + half).clip(0, 1))
+def _typical_size(
+    volunteers: Fractions | None, errors: Fractions, rows: Int[np.ndarray, " row"]
+) -> Float[np.ndarray, " answer"]:
+    """Per answer, the harmonic mean of the numbers of volunteers of these rows; infinite if none is known."""
+    sizes = np.full(errors.shape[1], np.inf)
+    if volunteers is None:
+        return sizes
+    known = (volunteers[rows] >= 1) & ~np.isnan(errors[rows])
+    shares = np.where(known, 1 / np.where(known, volunteers[rows], 1), 0).sum(axis=0)
+    return np.divide(known.sum(axis=0), shares, out=sizes, where=shares > 0)
 
 
-def _quantity_terms(values: Fractions, difficulty: Fractions | None, unit: Float[np.ndarray, " answer"]) -> Terms:
-    """The terms of a quantity's s² in its own unit: nothing for its size, one for what is typical, d²."""
-    squared = np.zeros(values.shape) if difficulty is None else (difficulty / unit) ** 2
-    return np.stack([np.zeros(values.shape), np.ones(values.shape), squared], axis=-1)
+def _panels(volunteers: Fractions | None, typical: Float[np.ndarray, " answer"]) -> Float[np.ndarray, "*galaxy answer"]:
+    """The size of each cell's panel: typical where it is not known, infinite for answers of which none was known."""
+    if volunteers is None:
+        return typical
+    return np.where((volunteers >= 1) & np.isfinite(typical), volunteers, typical).astype(np.float64)
 
 
-def _variances(values: Fractions) -> Float[np.ndarray, " answer"]:
-    """The variance of each quantity's known values; 1 where they do not vary."""
-    known = [column[~np.isnan(column)].astype(np.float64) for column in values.T]
-    return np.array([column.var() if len(column) and np.ptp(column) > 0 else 1.0 for column in known])
+def conditional(joint: Fractions, tree: DecisionTree, columns: tuple[str, ...]) -> Fractions:
+    """Fractions of those who were asked, up to 1, from predicted joint fractions; NaN where nobody was.
+
+    ConfigError if `columns` lacks an answer whose givers are asked another of them.
+    """
+    places = _places(columns, askers(tree, columns, "conditional"))
+    return cells_of(joint, places, "conditional", 0.0).fractions.astype(joint.dtype)
 
 
-def _asked_of(tree: DecisionTree, names: tuple[str, ...], of: Of) -> tuple[str, ...]:
-    """Per answer, the answer whose givers are asked; empty if that is everybody, or is not held."""
+def askers(tree: DecisionTree, names: tuple[str, ...], of: Kind) -> tuple[str, ...]:
+    """Per answer, the answer whose givers are asked; empty if that is everybody, or is not held.
+
+    ConfigError if it is not held and conditional fractions are wanted, or if the tree asks for nothing of that kind.
+    """
+    if tree.of_quantities and of != "quantity":
+        raise ConfigError(
+            f"tree {tree.name!r} asks for quantities, which have no {of} fractions: ask for the quantities themselves"
+        )
+    if of == "quantity" and not tree.of_quantities:
+        raise ConfigError(f"tree {tree.name!r} asks for fractions, not for quantities")
     if wrong := [name for name in names if name not in tree.columns]:
         raise ConfigError(f"tree {tree.name!r} has no answer {wrong[0]!r}; its answers are {', '.join(tree.columns)}")
-    parents = {answer.column: question.asked_of or "" for question, _ in tree for answer in question.answers}
-    lost = [name for name in names if parents[name] and parents[name] not in names]
+    parents = _parents(tree)
+    lost = missing_answers(tree, names)
     if lost and of == "conditional":
-        raise ConfigError(f"the conditional fraction of {lost[0]} needs that of {parents[lost[0]]}: add this column")
+        raise ConfigError(f"the conditional fraction of {lost[0]} needs that of {parents[lost[0]]}: add this answer")
     return tuple("" if name in lost else parents[name] for name in names)
+
+
+def missing_answers(tree: DecisionTree, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of these answers whose conditional fractions cannot be told, because who is asked is not among them."""
+    parents = _parents(tree)
+    return tuple(name for name in names if parents[name] and parents[name] not in names)
+
+
+def _parents(tree: DecisionTree) -> dict[str, str]:
+    return {answer.column: question.asked_of or "" for question, _ in tree for answer in question.answers}
 
 
 def _places(columns: tuple[str, ...], asked_of: tuple[str, ...]) -> list[int]:
@@ -343,8 +368,15 @@ def _places(columns: tuple[str, ...], asked_of: tuple[str, ...]) -> list[int]:
 # ---- TOML
 
 
-_LISTS = {"columns": str, "asked_of": str, "galaxies": int, "typical": float, "quantiles": float}
-_OPTIONAL = ("volunteers", "by_difficulty")
+_LISTS = {
+    "columns": str,
+    "asked_of": str,
+    "galaxies": int,
+    "typical": float,
+    "quantiles": float,
+    "volunteers": float,
+}
+_OPTIONAL = ("by_difficulty", "volunteers")
 
 
 def _typed(data: dict[str, Any]) -> dict[str, Any]:
@@ -359,6 +391,7 @@ def _typed(data: dict[str, Any]) -> dict[str, Any]:
         items = cast("list[Any]", value) if listed and isinstance(value, list) else [value]
         if isinstance(value, list) != listed or any(type(item) is not kind for item in items):
             raise DataError(f"{key} is not {'a list of ' if listed else ''}{kind.__name__}")
-    if data["of"] not in (*get_args(Of), "quantity"):
-        raise DataError(f"of is {data['of']!r}; expected one of {', '.join(get_args(Of))}, quantity")
-    return dict.fromkeys(_OPTIONAL) | {k: tuple(value) if k in _LISTS else value for k, value in data.items()}
+    if data["of"] not in get_args(Kind):
+        raise DataError(f"of is {data['of']!r}; expected one of {', '.join(get_args(Kind))}")
+    known = {key: tuple(value) if key in _LISTS else value for key, value in data.items()}
+    return {"by_difficulty": None, "volunteers": (math.inf,) * len(known["columns"])} | known

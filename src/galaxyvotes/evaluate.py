@@ -4,7 +4,7 @@ Judging on seen galaxies (see `judging`) is refused unless they are asked for by
 `allow_seen`; the report then says how many there are.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,16 @@ import torch
 from jaxtyping import Bool, Int, UInt8
 
 from galaxyvotes.baselines import BASELINES, OF_QUANTITIES
-from galaxyvotes.checkpoint import Head, Network, Run
+from galaxyvotes.checkpoint import Network, Run
 from galaxyvotes.diagrams import architecture, flowchart
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.figures import quantity_plots, roc_plot, roc_plots, save
-from galaxyvotes.judging import head_for, known_rows, seen_by, truth_of
-from galaxyvotes.predict import choose_device, predict_store
+from galaxyvotes.judging import head_for, known_rows, seen_by, truth_of, volunteers_for
+from galaxyvotes.predict import choose_device, predict_store, shift_of
 from galaxyvotes.quantities import write_quantities
 from galaxyvotes.report import Report, summarise, write_report
 from galaxyvotes.store import Store
-from galaxyvotes.uncertainty import noise_floor, volunteers_of
+from galaxyvotes.uncertainty import noise_floor
 
 __all__ = ["Evaluation", "draw_figures", "evaluate"]
 
@@ -106,7 +106,11 @@ def evaluate(
         )
     network = run.network(choose_device(device), tree=head.tree.name)
     predicted = predict_store(network, store, rows, progress=progress)
-    truth = truth_of(store, rows, head)
+    truth, volunteers = truth_of(store, rows, head), volunteers_for(store, rows, head)
+    if network.calibration is not None and volunteers is not None:
+        bounds = network.calibration.bounds(predicted.fractions, predicted.spread, volunteers=volunteers)
+        predicted = replace(predicted, bounds=bounds)
+    floor = np.nan if volunteers is None else noise_floor(truth, volunteers)
     fitting = OF_QUANTITIES if head.tree.of_quantities else BASELINES
     # To pyright a cached_property is no property, and so a Store no Galaxies.
     others = {
@@ -138,7 +142,8 @@ def evaluate(
             **told,
             tree=store.tree,
             leaderboard=store.id_name == CHALLENGE_ID,
-            noise_floor=_noise_floor(store, rows, head),
+            shift=shift_of(network, predicted),
+            noise_floor=None if np.isnan(floor) else floor,
             contaminated=_as_published(store, network, seen, seed, resamples) if as_published else None,
         )
     )
@@ -211,16 +216,6 @@ def _as_published(
     return {**summary, "seen": int(seen[drawn].sum()), "note": note}
 
 
-def _noise_floor(store: Store, rows: Int[np.ndarray, " galaxy"], head: Head) -> float | None:
-    """What RMSE the number of volunteers allows, if the store says how many there were."""
-    if store.votes is None:
-        return None
-    places = [store.tree.columns.index(column) for column in head.columns]
-    volunteers = volunteers_of(store.votes[rows], store.tree)[:, places]
-    floor = noise_floor(truth_of(store, rows, head), volunteers)
-    return None if np.isnan(floor) else floor
-
-
 def _provenance(
     run: Run, store: Store, split: str, rows: Int[np.ndarray, " galaxy"], network: Network
 ) -> dict[str, Any]:
@@ -231,7 +226,7 @@ def _provenance(
         "galaxies": ", ".join(f"{count:,} {name}" for name, count in store.manifest["splits"].items()),
         "judged on": f"{len(rows):,} {split} galaxies",
         "image": f"central {store.pack.crop_px or 'square of all'} px, brought to {store.size_px} px",
-        "run": run.path.name,
+        "run": run.path.name + (f" (mean of {', '.join(run.members)})" if len(run.members) > 1 else ""),
         "recipe": f"{recipe.name}: {recipe.model.name}, {network.objective.kind}, {recipe.train.epochs} epochs,"
         f" batch {recipe.train.batch_size}, seed {recipe.train.seed}",
         "galaxyvotes": f"{run.facts['galaxyvotes']} (torch {torch.__version__}, {device})",

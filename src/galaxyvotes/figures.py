@@ -27,6 +27,7 @@ from galaxyvotes.tree import Answer, DecisionTree
 
 __all__ = [
     "architecture",
+    "familiarity_plot",
     "flowchart",
     "history_plot",
     "quantity_plots",
@@ -161,6 +162,21 @@ def quantity_plots(
         axes.set_xlabel("measured", color=INK)
         axes.set_ylabel("predicted", color=INK)
         axes.set_title(name, fontsize=10, color=INK, loc="left", parse_math=False)
+    return figure
+
+
+def familiarity_plot(familiarity: Float[np.ndarray, " galaxy"]) -> Figure:
+    """The share of galaxies up to each familiarity; on the diagonal they are like those of the calibration."""
+    figure = Figure(figsize=(4.4, 4.0), facecolor=PAPER)
+    figure.subplots_adjust(left=0.13, right=0.97, top=0.98, bottom=0.12)
+    axes = figure.add_subplot()
+    _plain(axes)
+    axes.plot([0, 1], [0, 1], color=MUTED, lw=0.8, ls=(0, (4, 3)))
+    values, counts = np.unique(familiarity, return_counts=True)
+    axes.step([0, *values, 1], [0, *np.cumsum(counts) / len(familiarity), 1], where="post", color=ACCENT, lw=1.6)
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
+    axes.set_xlabel("familiarity", color=INK)
+    axes.set_ylabel("galaxies up to it", color=INK)
     return figure
 
 

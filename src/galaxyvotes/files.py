@@ -1,14 +1,15 @@
-"""Files that are whole or not there: written beside their place, flushed to disk, then renamed."""
+"""Files and folders that are whole or not there: written beside their place, then renamed."""
 
 import os
+import shutil
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from galaxyvotes.errors import DataError
+from galaxyvotes.errors import ConfigError, DataError
 
-__all__ = ["read_text", "replacing", "write_text"]
+__all__ = ["new_folder", "read_text", "replacing", "write_text"]
 
 
 @contextmanager
@@ -28,6 +29,24 @@ def replacing(path: Path) -> Generator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+@contextmanager
+def new_folder(out: Path) -> Generator[Path]:
+    """A folder to fill, which takes the place of `out` in one step; nothing is left of it on failure."""
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise ConfigError(f"{out} exists and is not an empty folder; name a new one")
+    building = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.partial")
+    try:
+        building.mkdir(parents=True)
+        yield building
+        if out.exists():
+            out.rmdir()
+        building.rename(out)
+    except OSError as error:
+        raise DataError(f"cannot write {out}: {error.strerror or error}; nothing of it is left") from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
 
 
 def read_text(path: Path) -> str:

@@ -1,8 +1,9 @@
 """From a network that knows galaxies to a new question, with a few dozen to a few hundred galaxies of it.
 
 The new run begins with everything the other one knows: all of its network but the last layer, and of that the heads for
-trees that both answer. The encoder then learns slowly (`train.encoder_rate`) or not at all. What the other run has seen
-counts as seen by the new one, so neither can be judged on it.
+trees that both answer. A tree that it does not answer begins with the first it does answer that asks the same: another
+catalogue's columns for one flowchart. The encoder then learns slowly (`train.encoder_rate`) or not at all. What the
+other run has seen counts as seen by the new one, so neither can be judged on it.
 """
 
 from collections.abc import Sequence
@@ -39,7 +40,7 @@ def finetune(
     """
     opened = open_stores(stores)
     if not (resume and Path(out).exists()):
-        begun = shipped_run() if start is None else start if isinstance(start, Run) else Run.open(start)
+        begun = (shipped_run() if start is None else start if isinstance(start, Run) else Run.open(start)).alone()
         chosen = replace(Recipe.load(recipe, settings), model=replace(begun.recipe.model, pretrained=""))
         wanted, packed = begun.facts["pack"], pack_facts(opened[0].pack)
         if packed != wanted:
@@ -58,19 +59,24 @@ def finetune(
 
 @torch.no_grad()
 def _begin_from(known: Network, new: Network) -> None:
-    """Give a new network all that another one knows, but for heads of trees that the other does not answer."""
+    """Give a new network all that another one knows, but for heads of trees whose flowchart the other does not know."""
     last, before = new.module[-1], known.module[-1]
     assert isinstance(last, nn.Linear)
     assert isinstance(before, nn.Linear)
     for ours, theirs in zip(list(new.module)[:-1], list(known.module)[:-1], strict=True):
         ours.load_state_dict(theirs.state_dict())
     for head in new.all_heads:
-        for other in known.all_heads:
-            if head.columns == other.columns and head.tree.questions == other.tree.questions:
-                weight, bias = before.weight[other.outputs], before.bias[other.outputs]
-                if head.tree.of_quantities:  # the same value, by the new galaxies' standard
-                    (now, wide), (then, before_wide) = (
-                        weight.new_tensor(each.head.standards).T for each in (head, other)
-                    )
-                    weight, bias = weight * (before_wide / wide)[:, None], (then + before_wide * bias - now) / wide
-                last.weight[head.outputs], last.bias[head.outputs] = weight, bias
+        same = [h for h in known.all_heads if h.columns == head.columns and h.tree.questions == head.tree.questions]
+        alike = [h for h in known.all_heads if _alike(h, head)]
+        for other in (*same, *alike)[:1]:
+            weight, bias = before.weight[other.outputs], before.bias[other.outputs]
+            if head.tree.of_quantities:  # the same value, by the new galaxies' standard
+                (now, wide), (then, before_wide) = (weight.new_tensor(each.head.standards).T for each in (head, other))
+                weight, bias = weight * (before_wide / wide)[:, None], (then + before_wide * bias - now) / wide
+            last.weight[head.outputs], last.bias[head.outputs] = weight, bias
+
+
+def _alike(one: Network, other: Network) -> bool:
+    """Whether two heads answer one flowchart in full, whatever its columns are called; one question says too little."""
+    whole = all(head.columns == head.tree.columns and not head.tree.of_quantities for head in (one, other))
+    return whole and len(one.tree.questions) > 1 and one.tree.flowchart == other.tree.flowchart

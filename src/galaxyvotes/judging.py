@@ -5,13 +5,14 @@ found however the second store was packed or divided.
 """
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int
+from jaxtyping import Bool, Float, Float32, Int
 
 from galaxyvotes.checkpoint import Head, Run
 from galaxyvotes.errors import CheckpointError
 from galaxyvotes.store import Store
+from galaxyvotes.uncertainty import volunteers_of
 
-__all__ = ["head_for", "known_rows", "seen_by", "truth_of"]
+__all__ = ["head_for", "known_rows", "seen_by", "truth_of", "volunteers_for"]
 
 
 def head_for(run: Run, store: Store) -> Head:
@@ -40,6 +41,16 @@ def truth_of(store: Store, rows: Int[np.ndarray, " galaxy"], head: Head) -> Floa
     """What volunteers said of these galaxies: joint fractions of the head's answers, NaN where not known."""
     places = [store.tree.columns.index(column) for column in head.columns]
     return store.fractions[rows][:, places]
+
+
+def volunteers_for(
+    store: Store, rows: Int[np.ndarray, " galaxy"], head: Head
+) -> Float[np.ndarray, "galaxy answer"] | None:
+    """Of how many volunteers each of these fractions is (NaN where not known); None if the store holds no votes."""
+    if store.votes is None:
+        return None
+    places = [store.tree.columns.index(column) for column in head.columns]
+    return volunteers_of(store.votes[rows], store.tree)[:, places]
 
 
 def seen_by(run: Run, store: Store, *splits: str) -> Bool[np.ndarray, " galaxy"]:

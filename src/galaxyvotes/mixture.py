@@ -93,6 +93,7 @@ class Mixture:
                 parts[split].append(rows[~apart])
                 if not (~apart).any():
                     raise DataError(f"{store.path} has no galaxy with {said} in its {split} split; pack more galaxies")
+            _refuse_unmet(store, parts["train"][-1])
         heads = [_standardised(head, stores, parts["train"]) for head in heads]
         return Mixture(stores, tuple(heads), tuple(parts["train"]), tuple(parts["validation"]), left_out, recipe.train)
 
@@ -259,6 +260,20 @@ def _labelled(store: Store, split: str, columns: tuple[str, ...], objective: str
     if Objective(objective, store.tree, columns).wants_votes and store.votes is not None:
         return rows[(store.votes[rows][:, places] > 0).any(axis=1)]
     return rows[~np.isnan(store.fractions[rows][:, places]).all(axis=1)]
+
+
+def _refuse_unmet(store: Store, taught: Rows) -> None:
+    """A class that galaxies have, but none that teaches, would be learned as one that nothing is."""
+    if len(store.tree.questions) > 1 or store.tree.of_quantities:
+        return
+    met = np.nansum(store.fractions[taught], axis=0) > 0
+    have = np.nansum(store.fractions, axis=0) > 0
+    for place in np.flatnonzero(have & ~met).tolist():
+        column, count = store.tree.columns[place], int((store.fractions[:, place] > 0).sum())
+        raise DataError(
+            f"{store.path}: none of its {len(taught)} training galaxies is {column!r}, but {count} held out are: pack"
+            " it with more of them or another --split-key, or leave the class out"
+        )
 
 
 def _keys(store: Store, row: int) -> set[bytes | tuple[str, str]]:

@@ -32,11 +32,12 @@ from torch import Tensor
 
 from galaxyvotes.errors import DataError
 
-__all__ = ["Familiar", "Shift", "shift"]
+__all__ = ["Familiar", "Shift", "shift", "up_to"]
 
 LEVEL = 0.05  # galaxies of this familiarity or less are called strange
 ALARM = 0.01  # a catalogue like the references is called shifted with this chance
 
+_LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75)  # of familiarity, up to which galaxies are counted
 _LEAST_SCATTER = 0.01  # of a feature, of that of the widest: finer than bfloat16 tells
 _LEAST_VARIANCE = 1e-3  # of a direction, of standardised features
 
@@ -140,6 +141,11 @@ class Shift:
         return _lowest(self.references) / (self.references + 1)
 
     @property
+    def share(self) -> float:
+        """The share of its galaxies that are strange."""
+        return self.strange / max(self.galaxies, 1)
+
+    @property
     def chance(self) -> float:
         """How likely so many strange galaxies or more are, in a catalogue like the references."""
         return _at_least(self.strange, self.galaxies, _lowest(self.references), self.references + 1)
@@ -151,10 +157,9 @@ class Shift:
 
     def __str__(self) -> str:
         """The verdict, as a sentence."""
-        share = self.strange / max(self.galaxies, 1)
         counted = (
-            f"{share:.1%} of {self.galaxies:,} galaxies are stranger to this network than {1 - self.level:.0%} of those"
-            f" it was calibrated on ({self.level:.1%} expected)"
+            f"{self.share:.1%} of {self.galaxies:,} galaxies are stranger to this network than {1 - self.level:.0%} of"
+            f" those it was calibrated on ({self.level:.1%} expected)"
         )
         if not self.found:
             return f"{counted}: no sign of another kind of images"
@@ -168,6 +173,16 @@ def shift(ranks: Float[np.ndarray, " galaxy"], references: int) -> Shift:
     """Whether a catalogue of galaxies of these familiarities is like the `references` that ranked them."""
     strange = np.rint(ranks.astype(np.float64) * (references + 1)) <= _lowest(references)
     return Shift(len(ranks), int(np.count_nonzero(strange)), references)
+
+
+def up_to(ranks: Float[np.ndarray, " galaxy"], references: int) -> list[tuple[float, int, float]]:
+    """A few familiarities, how many galaxies have each or less, and the share of galaxies like the references."""
+    places = np.rint(ranks.astype(np.float64) * (references + 1))
+    expected = [int(level * (references + 1) + 1e-9) for level in _LEVELS]
+    return [
+        (level, int(np.count_nonzero(places <= place)), place / (references + 1))
+        for level, place in zip(_LEVELS, expected, strict=True)
+    ]
 
 
 def _lowest(references: int) -> int:

@@ -6,6 +6,7 @@ follow the page's, light or dark; galaxies are JPEG data URIs. Whatever comes fr
 
 import base64
 import io
+import itertools
 import re
 from collections.abc import Mapping
 from importlib import resources
@@ -46,15 +47,17 @@ def render(
     *,
     pictures: UInt8[np.ndarray, "shown height width 3"] | None = None,
 ) -> str:
-    """The page's HTML; `pictures` are of the document's best galaxies, then of its worst."""
+    """The page's HTML; `pictures` are of the document's best galaxies, then of its worst, then of the strangest."""
     rows = document["network"]["answers"]
+    shown = {"best": document["best"], "worst": document["worst"]}
+    shown["strangest"] = document["familiarity"]["strangest"] if document["familiarity"] else []
+    ranks = network.familiarity if document["familiarity"] else None
     drawn = {
         "roc": inline_svg(figures.roc_plots(truth, network.fractions, tree, columns=network.columns)),
         "reliability": inline_svg(figures.reliability_plot(truth, network.fractions)),
+        "familiarity": None if ranks is None else inline_svg(figures.familiarity_plot(ranks)),
         "history": inline_svg(figures.history_plot(document["history"])) if document["history"] else None,
     }
-    uris = [None] * 2 * len(document["best"]) if pictures is None else [jpeg_uri(picture) for picture in pictures]
-    shown = len(document["best"])
     return _filled(
         "report.html.j2",
         d=document,
@@ -68,10 +71,7 @@ def render(
             for question in tree.questions
             if _rows_of(question.answers, rows)
         ],
-        galaxies={
-            "best": list(zip(document["best"], uris[:shown], strict=True)),
-            "worst": list(zip(document["worst"], uris[shown:], strict=True)),
-        },
+        galaxies=_beside(shown, pictures),
     )
 
 
@@ -83,8 +83,7 @@ def render_quantities(
     pictures: UInt8[np.ndarray, "shown height width 3"] | None = None,
 ) -> str:
     """The page of quantities (see `quantities`); `pictures` as in `render`."""
-    uris = [None] * 2 * len(document["best"]) if pictures is None else [jpeg_uri(picture) for picture in pictures]
-    shown = len(document["best"])
+    shown = {"best": document["best"], "worst": document["worst"]}
     plots = figures.quantity_plots(truth, network.fractions, network.columns, bounds=network.bounds)
     return _filled(
         "quantities.html.j2",
@@ -95,11 +94,16 @@ def render_quantities(
         },
         headline=QUANTITY_HEADLINE,
         predictors={"network": document["network"], **document["baselines"]},
-        galaxies={
-            "best": list(zip(document["best"], uris[:shown], strict=True)),
-            "worst": list(zip(document["worst"], uris[shown:], strict=True)),
-        },
+        galaxies=_beside(shown, pictures),
     )
+
+
+def _beside(
+    shown: Mapping[str, list[Any]], pictures: UInt8[np.ndarray, "shown height width 3"] | None
+) -> dict[str, list[tuple[Any, str | None]]]:
+    """Groups of galaxies, each galaxy with its picture, which are in the same order, as a data URI."""
+    uris = itertools.repeat(None) if pictures is None else (jpeg_uri(picture) for picture in pictures)
+    return {group: [(galaxy, next(uris)) for galaxy in galaxies] for group, galaxies in shown.items()}
 
 
 def _filled(template: str, **values: Any) -> str:

@@ -6,7 +6,7 @@ machines that do not, fractions of a trained network differ by less than 0.01.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -17,10 +17,12 @@ from jaxtyping import Float32, Int, UInt8
 from torch import nn
 
 from galaxyvotes.archives import Member, Source
-from galaxyvotes.augment import square_views
+from galaxyvotes.augment import views
 from galaxyvotes.catalog import ids_of
 from galaxyvotes.checkpoint import Network, Run, shipped_run
+from galaxyvotes.conformal import conditional
 from galaxyvotes.errors import CheckpointError, ConfigError, DataError
+from galaxyvotes.exported import OnnxModule, is_onnx, read_onnx
 from galaxyvotes.files import write_text
 from galaxyvotes.memory import keep_freed_memory
 from galaxyvotes.models import encoder, to_input
@@ -29,6 +31,7 @@ from galaxyvotes.pack import read_square
 from galaxyvotes.parallel import in_order
 from galaxyvotes.predictions import Predictions, known_format, writing
 from galaxyvotes.progress import bar, progress_bar
+from galaxyvotes.scale import Of
 from galaxyvotes.store import Store
 
 __all__ = ["Predicted", "choose_device", "predict", "predict_store"]
@@ -76,16 +79,43 @@ def look(network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]) -> S
     assert isinstance(answer, nn.Linear)
     logits = np.empty((len(images), len(network.columns)), np.float32)
     features = np.empty((len(images), answer.in_features), np.float32)
-    for start in range(0, len(images), GROUP):
-        group = images[start : start + GROUP]
-        filled = np.zeros((GROUP, *group.shape[1:]), np.uint8)
-        filled[: len(group)] = group
+    for place, filled in _groups(images):
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
             encoded = encode(to_input(torch.from_numpy(filled).to(device)))
             answered = answer(encoded)[:, network.outputs]
         for result, found in ((logits, answered), (features, encoded)):
-            result[start : start + len(group)] = found[: len(group)].float().cpu().numpy()
+            result[place] = found[: place.stop - place.start].float().cpu().numpy()
     return Seen(logits, features)
+
+
+def _groups(
+    images: UInt8[np.ndarray, "galaxy side side 3"],
+) -> Iterator[tuple[slice, UInt8[np.ndarray, "group side side 3"]]]:
+    """Where each group stands among the images, and its images, filled up."""
+    for start in range(0, max(len(images), 1), GROUP):
+        group = images[start : start + GROUP]
+        filled = np.zeros((GROUP, *group.shape[1:]), np.uint8)
+        filled[: len(group)] = group
+        yield slice(start, start + len(group)), filled
+
+
+class Said(NamedTuple):
+    """What a network says of images, each seen once: joint fractions, and the features that it made them from."""
+
+    fractions: Float32[np.ndarray, "galaxy answer"]
+    features: Float32[np.ndarray, "galaxy feature"]
+
+
+def say(network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]) -> Said:
+    """What a network, of a run or of an ONNX file, says of images that are packed as it wants them."""
+    if isinstance(network.module, OnnxModule):
+        said = [
+            [each[: place.stop - place.start] for each in network.module.say(filled, network.place)]
+            for place, filled in _groups(images)
+        ]
+        return Said(*(np.concatenate(each) for each in zip(*said, strict=True)))
+    seen = look(network, images)
+    return Said(fractions_of(network, seen.logits), seen.features)
 
 
 def logits_of(
@@ -119,17 +149,28 @@ def answers_of(
 ) -> Predictions:
     """What a network says of images that are packed as it wants them, with bounds and familiarity if it was calibrated.
 
-    Fractions are the mean over as many sides of the image (`augment.square_views`) as its recipe says; how familiar it
-    is, is seen from the first.
+    Fractions are the mean over its members and the views (`augment.views`) that its recipe asks for, `spread` is their
+    standard deviation; how familiar an image is, is what the first member sees in the image itself. A network that
+    tells conditional fractions has them from the joint ones, so averaged.
     """
-    count = network.recipe.model.views
-    views = [np.ascontiguousarray(view.numpy()) for view in square_views(torch.from_numpy(images), count)]
-    looks = [look(network, view) for view in views]
-    seen = [fractions_of(network, each.logits) for each in looks]
-    fractions, spread = np.mean(seen, axis=0), (np.std(seen, axis=0) if count > 1 else None)
-    bounds = None if network.calibration is None else network.calibration.bounds(fractions, spread)
+    model = network.recipe.model
+    seen = [np.ascontiguousarray(view.numpy()) for view in views(torch.from_numpy(images), model.views, model.zooms)]
+    looks = [say(member, view) for member in network.members for view in seen]
+    said = [each.fractions for each in looks]
+    joint = np.mean(said, axis=0)
+    fractions = _told(network, joint)
+    spread = None
+    if len(said) > 1:  # a view that sees nobody asked is of the mean's opinion
+        each_told = [_told(network, each) for each in said]
+        spread = np.std([np.where(np.isnan(each), fractions, each) for each in each_told], axis=0)
+    bounds = None if network.calibration is None else network.calibration.bounds(joint, spread)
     familiarity = None if network.familiar is None else network.familiar.ranks(looks[0].features)
     return Predictions(names, network.columns, fractions, bounds=bounds, spread=spread, familiarity=familiarity)
+
+
+def _told(network: Network, joint: Float32[np.ndarray, "galaxy answer"]) -> Float32[np.ndarray, "galaxy answer"]:
+    """Joint fractions as the kind of fractions that the network tells."""
+    return joint if network.tells == "joint" else conditional(joint, network.tree, network.columns)
 
 
 def predict_store(
@@ -140,8 +181,9 @@ def predict_store(
     bounds: bool = True,
     progress: bool = False,
 ) -> Predictions:
-    """Joint fractions for these rows of a store (all of them), in their order; with bounds if it was calibrated."""
-    network.module.eval()
+    """A network's answers for these rows of a store (all of them), in their order; with bounds if it was calibrated."""
+    for member in network.members:
+        member.module.eval()
     network = network if bounds else replace(network, calibrations=())
     chosen = np.arange(len(store)) if rows is None else rows
     starts = range(0, max(len(chosen), 1), 512)
@@ -189,6 +231,7 @@ def predict(
     out: str | Path,
     *,
     tree: str | None = None,
+    fractions: Of = "joint",
     intervals: bool | None = None,
     device: str = "auto",
     workers: int | None = None,
@@ -196,24 +239,34 @@ def predict(
 ) -> Predicted:
     """Write a run's answers for images in folders, archives or a store: a table, one row a galaxy.
 
-    Without a run, the one that comes with the package answers. `tree` names the tree to answer, if the run answers
-    several. `intervals` asks for the bounds of each answer (CheckpointError if the run was never calibrated) or leaves
-    them out; by default they are there if the run was calibrated.
+    Without a run, the one that comes with the package answers; one that was exported to an ONNX file answers as its
+    folder would, on the CPU, without bounds and familiarity. `tree` names the tree to answer, if the run answers
+    several. `fractions` are of everybody ("joint") or of those who were asked ("conditional": NaN where nobody would
+    be, without bounds where fewer than a quarter would be). `intervals` asks for the bounds of each answer
+    (CheckpointError if the run was never calibrated for such fractions) or leaves them out; by default they are there
+    if the run was calibrated for them.
 
-    The first column is the id (the file's stem), then one column an answer, joint fractions; of a calibrated run the
-    last is the galaxy's familiarity, and the result has a `warning` if the galaxies are unlike those it was calibrated
-    on. The extension of `out` says CSV or Parquet. Images are cropped as the run's own were. One that cannot be used
+    The first column is the id (the file's stem), then one column an answer; of a calibrated run the last is the
+    galaxy's familiarity, and the result has a `warning` if the galaxies are unlike those it was calibrated on. The
+    extension of `out` says CSV or Parquet. Images are cropped as the run's own were. One that cannot be used
     never stops the others: it is left out and listed with its reason in `<out>.rejected.csv`. Memory does not grow with
     the number of images.
     """
     out = Path(out)
     known_format(out)
-    run = shipped_run() if run is None else run if isinstance(run, Run) else Run.open(run)
-    network = run.network(choose_device(device), tree=tree)
-    if intervals and network.calibration is None:
+    network, origin = _opened(run, device)
+    network = network.answering(tree)
+    network = network.telling_conditional if fractions == "conditional" else network
+    if intervals and isinstance(network.module, OnnxModule):
         raise CheckpointError(
-            f"{run.path} was never calibrated for the tree {network.tree.name!r}, so nobody knows how far off it may"
-            " be: run galaxyvotes calibrate, or leave out --intervals"
+            f"{origin} is an ONNX file, which has answers but not how far off they may be: predict with the folder of"
+            " its run, or leave out --intervals"
+        )
+    if intervals and network.calibration is None:
+        whose = "" if fractions == "joint" else "conditional fractions of "
+        raise CheckpointError(
+            f"{origin} was never calibrated for {whose}the tree {network.tree.name!r}, so nobody knows how far off it"
+            " may be: run galaxyvotes calibrate (again, if it was for joint fractions only), or leave out --intervals"
         )
     if intervals is False:
         network = replace(network, calibrations=())
@@ -221,7 +274,7 @@ def predict(
     if len(paths) == 1 and (paths[0] / "store.toml").is_file():
         predictions = predict_store(network, Store.open(paths[0]), progress=progress)
         predictions.write(out)
-        return Predicted(out, len(predictions), (), _shift(network, predictions))
+        return Predicted(out, len(predictions), (), shift_of(network, predictions))
     galaxies = 0
     shifted: Shift | None = None
     rejected: list[tuple[str, str]] = []
@@ -251,7 +304,7 @@ def predict(
                     squares = np.stack([square for _, square in good])
                     answers = answers_of(network, squares, tuple(name for name, _ in good))
                     write(answers)
-                    part = _shift(network, answers)
+                    part = shift_of(network, answers)
                     shifted = part if part is None or shifted is None else shifted + part
                     galaxies += len(good)
             if not galaxies:
@@ -264,7 +317,17 @@ def predict(
     return done
 
 
-def _shift(network: Network, predictions: Predictions) -> Shift | None:
+def _opened(run: Run | str | Path | None, device: str) -> tuple[Network, Path]:
+    """The network of a run or an ONNX file, and where that is."""
+    if isinstance(run, str | Path) and is_onnx(run):
+        if device not in ("auto", "cpu"):
+            raise ConfigError(f"--device {device!r}: an ONNX file is computed on the CPU here; leave out --device")
+        return read_onnx(run), Path(run)
+    run = shipped_run() if run is None else run if isinstance(run, Run) else Run.open(run)
+    return run.network(choose_device(device)), run.path
+
+
+def shift_of(network: Network, predictions: Predictions) -> Shift | None:
     """Whether these galaxies are like those the network was calibrated on; None if it was not."""
     if network.familiar is None or predictions.familiarity is None:
         return None

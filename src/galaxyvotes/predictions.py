@@ -30,7 +30,9 @@ _FAMILIARITY = "familiarity"
 
 @dataclass(frozen=True)
 class Predictions:
-    """Joint fractions (0–1), or quantities, per galaxy and answer; `columns` are answers of a tree, all or some.
+    """Fractions (0–1), or quantities, per galaxy and answer; `columns` are answers of a tree, all of them or some.
+
+    Fractions are joint unless a network was asked for conditional ones, which are NaN where nobody would be asked.
 
     `spread` is their standard deviation over the views they are the mean of, `bounds` the ends of their intervals,
     `familiarity` how familiar each galaxy is to who says this (0–1, see `novelty`), each if there is one.

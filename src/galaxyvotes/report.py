@@ -27,6 +27,7 @@ from galaxyvotes import metrics
 from galaxyvotes.errors import DataError
 from galaxyvotes.files import write_text
 from galaxyvotes.intervals import Interval, intervals, mean_defined
+from galaxyvotes.novelty import Shift, up_to
 from galaxyvotes.page import render
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.tree import DecisionTree
@@ -35,7 +36,7 @@ from galaxyvotes.uncertainty import statistics
 __all__ = ["Report", "compare", "leaderboard_place", "summarise", "write_report"]
 
 FORMAT = 1
-SHOWN = 6  # galaxies predicted best, and as many predicted worst
+SHOWN = 6  # galaxies predicted best, and as many predicted worst, and the strangest
 QUESTIONS_SHOWN = 3
 
 Measure = dict[str, float | None]
@@ -209,6 +210,7 @@ def write_report(
     leaderboard: bool = True,
     nominal_coverage: float | None = None,
     noise_floor: float | None = None,
+    shift: Shift | None = None,
     title: str = "How close the network comes to the volunteers",
     seed: int = 0,
     resamples: int = 1000,
@@ -220,7 +222,8 @@ def write_report(
     of `metrics.jsonl`. `contaminated` is a summary (see `summarise`) of the same measures on galaxies of which some
     were trained on, and under "seen" how many. `leaderboard` is for galaxies of the challenge: it says nothing about
     others, and is left out for any tree but the challenge's, or for a part of its answers. `nominal_coverage` is what
-    the network's bounds promise, if it has any; `noise_floor` the RMSE that the volunteers' number allows, if known.
+    the network's bounds promise, if it has any; `noise_floor` the RMSE that the volunteers' number allows, if known;
+    `shift` whether these galaxies are like those of the calibration, if the network knows how familiar they are.
     """
     out = Path(out)
     if not len(network):
@@ -238,6 +241,7 @@ def write_report(
         "ahead_of": {n: compare(truth, network, b, seed=seed, resamples=resamples) for n, b in aligned.items()},
         "intervals": None,
         "noise_floor": noise_floor,
+        "familiarity": None,
         "leaderboard": None,
         "contaminated": contaminated and dict(contaminated),
         "history": [dict(row) for row in history or ()],
@@ -250,10 +254,16 @@ def write_report(
         document["leaderboard"] = leaderboard_place(rmse)
     document["summary"] = _summary(document)
     best, worst = _best_and_worst(truth, network.fractions)
+    ranks = np.empty(0) if network.familiarity is None or shift is None else network.familiarity
+    strangest = np.argsort(ranks, kind="stable")[:SHOWN]
+    if shift is not None and len(ranks):
+        places: list[int] = strangest.tolist()
+        strange = [{"id": network.ids[place], "familiarity": float(ranks[place])} for place in places]
+        document["familiarity"] = _familiarity(ranks, shift) | {"strangest": strange}
     document["best"] = [_galaxy(row, truth, network, tree) for row in best.tolist()]
     document["worst"] = [_galaxy(row, truth, network, tree) for row in worst.tolist()]
-    pictures = images(np.concatenate([best, worst])) if images and len(best) else None
-    page = render(document, truth, network, tree, pictures=pictures)
+    shown = np.concatenate([best, worst, strangest])
+    page = render(document, truth, network, tree, pictures=images(shown) if images and len(shown) else None)
     report = Report(document, out / "report.html", out / "report.json", out / "report.csv")
     write_text(report.json, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False, default=str) + "\n")
     write_text(report.csv, _table(document, tree))
@@ -278,6 +288,20 @@ def _intervals(
                 "width": _at(found["width_per_answer"], i),
             }
             for i, column in enumerate(network.columns)
+        ],
+    }
+
+
+def _familiarity(ranks: Float[np.ndarray, " galaxy"], shift: Shift) -> dict[str, Any]:
+    """How the galaxies' familiarity is distributed, beside that of galaxies like those of the calibration."""
+    return {
+        "references": shift.references,
+        "strange": {"galaxies": shift.strange, "share": shift.share, "expected": shift.level},
+        "shifted": shift.found,
+        "sentence": str(shift),
+        "up_to": [
+            {"familiarity": level, "galaxies": found, "share": found / len(ranks), "expected": expected}
+            for level, found, expected in up_to(ranks, shift.references)
         ],
     }
 

@@ -13,11 +13,9 @@ galaxy fits the central 128 of them, as in the challenge's images.
 import csv
 import math
 import os
-import shutil
-import uuid
 from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, fields
 from functools import partial
 from importlib import import_module
@@ -29,7 +27,8 @@ import numpy as np
 import simplejpeg
 from jaxtyping import Float, UInt8
 
-from galaxyvotes.errors import ConfigError, DataError, MissingExtraError
+from galaxyvotes.errors import ConfigError, MissingExtraError
+from galaxyvotes.files import new_folder
 from galaxyvotes.tree import DecisionTree
 from galaxyvotes.volunteers import Galaxy, Sight, ballots, count, ramp
 
@@ -76,7 +75,7 @@ def simulate(
     tree = DecisionTree.load("kaggle")
     truth = [field.name for field in fields(Galaxy)]
     make = partial(_make, tree=tree, seed=seed, size_px=size_px, volunteers=volunteers)
-    with _new_folder(out) as folder, closing(_in_order(make, galaxies, processes)) as made:
+    with new_folder(out) as folder, closing(_in_order(make, galaxies, processes)) as made:
         (folder / "images").mkdir()
         with (folder / "votes.csv").open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file, lineterminator="\n")
@@ -116,24 +115,6 @@ def _in_order(
         return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         yield from pool.map(make, range(galaxies), chunksize=16)
-
-
-@contextmanager
-def _new_folder(out: Path) -> Generator[Path]:
-    """A folder to fill, which takes the place of `out` in one step; nothing is left of it on failure."""
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise ConfigError(f"{out} exists and is not an empty folder; name a new one")
-    building = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.partial")
-    try:
-        building.mkdir(parents=True)
-        yield building
-        if out.exists():
-            out.rmdir()
-        building.rename(out)
-    except OSError as error:
-        raise DataError(f"cannot write {out}: {error.strerror or error}; nothing of it is left") from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
 
 
 # --- truth -----------------------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 A keyed hash of the id gives a number in [0, 1); its place decides the split. So a galaxy keeps its split when rows are
 added or reordered. Galaxies whose packed pixels are identical are one galaxy under several ids: all of them follow the
-member with the smallest number, and never stand on both sides; a twin that is added moves them towards training only.
+member with the smallest number, and never stand on both sides; in a division that is not turned, a twin that is added
+moves them towards training only.
 """
 
 from collections.abc import Sequence
@@ -28,7 +29,8 @@ def assign_splits(
     for digest, number in zip(pixel_digests, numbers, strict=True):
         smallest[digest] = min(number, smallest.get(digest, 1.0))
     edges = [settings.train, settings.train + settings.validation]
-    places = np.searchsorted(edges, [smallest[digest] for digest in pixel_digests], side="right")
+    turned = [(smallest[digest] + settings.turn) % 1 for digest in pixel_digests]
+    places = np.searchsorted(edges, turned, side="right")
     return np.array(SPLITS)[places]
 
 

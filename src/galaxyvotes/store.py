@@ -148,6 +148,31 @@ class Store:
             return None
         return np.stack([self.table.column(name).to_numpy().astype(np.int32) for name in names], axis=1)
 
+    @property
+    def summary(self) -> str:
+        """A few lines on what is in it, and on what was left out of it."""
+        facts, rejected = self.manifest, self.path / "rejected.csv"
+        divided = ", ".join(f"{count:,} {name}" for name, count in facts["splits"].items())
+        lines = [f"{self.path}: {len(self):,} galaxies of {self.size_px} px ({divided})"]
+        of_quantities = bool(facts["votes"]) and self.tree.of_quantities
+        if of_quantities:
+            for name, values in zip(self.tree.columns, self.fractions.T, strict=True):
+                known = values[~np.isnan(values)]
+                told = f", {known.min():g} to {known.max():g}, mean {known.mean():.4g}" if len(known) else ""
+                lines.append(f"{name}: {len(known):,} known{told}")
+        elif facts["votes"]:
+            lines.append(f"votes: {facts['votes']} (tree {self.tree.name}, {len(self.tree.columns)} answers)")
+        without, left_out = "known value" if of_quantities else "votes", "were left out (--unlabelled keeps them)"
+        for count, what in (
+            (facts["duplicates"], "have the same pixels as another galaxy and share its split"),
+            (facts["rejected_images"], f"images could not be used: {rejected}"),
+            (facts["rows_without_image"], f"rows of the table have no image: {rejected}"),
+            (facts["rows_without_votes"], f"galaxies have no {without} and {left_out}"),
+            (facts["images_without_row"], f"images stand in no row of the table and {left_out}"),
+        ):
+            lines += [f"{count:,} {what}"] if count else []
+        return "\n".join(lines)
+
     def rows(self, split: str) -> Int[np.ndarray, " galaxy"]:
         """Where the galaxies of a split stand."""
         if split not in SPLITS:

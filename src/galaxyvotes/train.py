@@ -32,7 +32,7 @@ from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 
 from galaxyvotes.augment import dihedral, sky
-from galaxyvotes.checkpoint import Network, Run, load_state, pack_facts, read_tensors, write_tensors
+from galaxyvotes.checkpoint import Network, Run, load_state, pack_facts
 from galaxyvotes.config import Recipe
 from galaxyvotes.errors import CheckpointError, ConfigError, DataError
 from galaxyvotes.files import write_text
@@ -42,6 +42,7 @@ from galaxyvotes.models import encoder, to_input
 from galaxyvotes.predict import choose_device, low_precision, store_logits
 from galaxyvotes.progress import bar
 from galaxyvotes.store import Store
+from galaxyvotes.tensors import read_tensors, write_tensors
 
 __all__ = ["create_run", "train"]
 
@@ -66,7 +67,7 @@ def train(
     if resume and Path(out).exists():
         if settings:
             raise ConfigError("a resumed run keeps its recipe: leave out --set, or start another run")
-        run = Run.open(out)
+        run = Run.open(out).alone()
         if [each["digest"] for each in run.facts["stores"]] != [store.digest for store in opened]:
             before = ", ".join(each["path"] for each in run.facts["stores"])
             raise CheckpointError(

@@ -166,6 +166,14 @@ class DecisionTree:
         return tuple(None if q.asked_of is None else self.columns.index(q.asked_of) for q in self.questions)
 
     @cached_property
+    def flowchart(self) -> tuple[tuple[int | None, tuple[str | None, ...]], ...]:
+        """What is asked of whom and what follows, whatever answers are called: tables of one campaign share it."""
+        return tuple(
+            (parent, tuple(answer.next for answer in question.answers))
+            for question, parent in zip(self.questions, self.parents, strict=True)
+        )
+
+    @cached_property
     def depth_first(self) -> tuple[int, ...]:
         """Question indices, each after the question that its `asked_of` belongs to."""
         owner = {answer.column: i for i, question in enumerate(self.questions) for answer in question.answers}

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Float, Float32, Int32
 
-from galaxyvotes.errors import DataError
+from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.tree import DecisionTree, VoteColumns, shipped
 
 __all__ = ["VoteLayout", "Votes", "find_layout", "read_votes"]
@@ -51,7 +51,10 @@ class Votes:
 def find_layout(
     columns: Sequence[str], *, tree: DecisionTree | None = None, kind: str | None = None
 ) -> VoteLayout | None:
-    """The tree and the kind of columns that a table's header fits, or None; `tree` and `kind` narrow the search."""
+    """The tree and the kind of columns that a table's header fits, or None; `tree` and `kind` narrow the search.
+
+    A header that fits several campaigns is a ConfigError that names them.
+    """
     header = set(columns)
     found: list[VoteLayout] = []
     for candidate in _candidates(tree):
@@ -63,13 +66,17 @@ def find_layout(
         others = [table for table in fitting if table.holds == "votes" and table.columns != main.columns]
         found.append(VoteLayout(candidate, main, others[0] if others and main.holds != "votes" else None))
     # Many tables have a column called "class" that is not the volunteers'; a whole campaign's columns say more.
-    return max(found, key=lambda layout: len(layout.column_names), default=None)
+    campaigns = [layout for layout in found if len(layout.tree.questions) > 1]
+    if len(campaigns) > 1:
+        names = " and ".join(repr(layout.tree.name) for layout in campaigns)
+        raise ConfigError(f"the columns of one table fit the trees {names}: say which with --tree")
+    return (campaigns or found or [None])[0]
 
 
 def closest_layout(columns: Sequence[str], tree: DecisionTree | None = None) -> str:
-    """A sentence that says which known columns a header comes nearest to, for an error."""
+    """A sentence that says which known columns a header comes nearest to, and which others there are, for an error."""
     header = set(columns)
-    best: tuple[float, str] = (0.0, "")
+    best: tuple[float, str, str] = (0.0, "", "")
     candidates = _candidates(tree)
     for candidate in candidates:
         for table in candidate.tables:
@@ -78,8 +85,11 @@ def closest_layout(columns: Sequence[str], tree: DecisionTree | None = None) -> 
             share = 1 - len(missing) / len(names)
             if share > best[0]:
                 what = f"{len(missing)} of {len(names)} are missing, e.g. {missing[0]}" if missing else "all are there"
-                best = share, f"nearest is tree {candidate.name!r}, columns {table.name!r}: {what}"
-    return best[1] or f"no column of the tree {' or '.join(each.name for each in candidates)} is there"
+                best = share, f"nearest is tree {candidate.name!r}, columns {table.name!r}: {what}", candidate.name
+    others = [each.name for each in candidates if each.name != best[2]]
+    if not best[2]:
+        return f"no column of the tree {' or '.join(others)} is there"
+    return best[1] + (f"; other trees are {', '.join(others)}" if others else "")
 
 
 def _candidates(tree: DecisionTree | None) -> list[DecisionTree]:

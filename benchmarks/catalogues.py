@@ -1,0 +1,89 @@
+"""The published catalogues as stores that fit our network: whole, or only some of their galaxies."""
+
+import csv
+from collections.abc import Container
+from dataclasses import replace
+from pathlib import Path
+
+import galaxyvotes as gv
+
+PACK = gv.PackSettings(208, 64)
+IMAGES = "kaggle/images_training_rev1_part*.zip"
+FRACTIONS = (IMAGES, "kaggle/training_solutions_rev1.csv")
+CLASSES = (IMAGES, "kaggle/classes5.csv")
+GZ2 = ("gz2/images.zip", "gz2/gz2_hart16.csv")
+
+
+class Catalogue:
+    """Images and one table, packed in `work` under a name; `how` are arguments of `pack`."""
+
+    def __init__(self, data: Path, work: Path, name: str, sources: tuple[str, str], **how) -> None:
+        images, table = sources
+        self.images, self.table = sorted(data.glob(images)), data / table
+        self.work, self.name, self.how = work, name, how
+
+    @property
+    def whole(self) -> gv.Store:
+        return self.packed(self.name, self.table)
+
+    def packed(self, name: str, table: Path, **how) -> gv.Store:
+        path = self.work / name
+        return gv.Store.open(path) if path.exists() else gv.pack([*self.images, table], path, settings=PACK,
+                                                                 **self.how, **how)  # fmt: skip
+
+    def only(self, name: str, ids: Container[str]) -> gv.Store:
+        """A store of the galaxies with these ids; each stands in the split in which it stands in the whole."""
+        path, table, column = self.work / name, self.work / f"{name}.csv", self.whole.id_name
+        if path.exists():
+            return gv.Store.open(path)
+        with self.table.open(encoding="utf-8") as source, table.open("w", encoding="utf-8", newline="") as out:
+            rows = csv.DictReader(source)
+            assert rows.fieldnames
+            writer = csv.DictWriter(out, rows.fieldnames)
+            writer.writeheader()
+            writer.writerows(row for row in rows if row[column] in ids)
+        return self.packed(name, table)
+
+    def without(self, name: str, others: gv.Store) -> gv.Store:
+        """A store of the galaxies that another store does not hold, neither by its ids nor by its pixels."""
+        pixels, ids = set(others.pixels), set(others.ids) if others.id_name == self.whole.id_name else set()
+        rest = {i for i, p in zip(self.whole.ids, self.whole.pixels, strict=True) if p not in pixels and i not in ids}
+        store = self.only(name, rest)
+        assert not pixels & set(store.pixels)
+        return store
+
+
+def debiased() -> gv.DecisionTree:
+    """Galaxy Zoo 2's tree in the columns of its debiased fractions: other answers than the weighted ones."""
+    tree = gv.DecisionTree.load("gz2")
+    (columns,) = (table for table in tree.tables if table.name == "debiased")
+    named = {answer.column: columns.of(answer.column) for answer in tree.answers}
+    questions = tuple(
+        replace(
+            question,
+            asked_of=question.asked_of and named[question.asked_of],
+            answers=tuple(replace(answer, column=named[answer.column]) for answer in question.answers),
+        )
+        for question in tree.questions
+    )
+    return replace(tree, name="gz2_debiased", questions=questions, tables=(replace(columns, columns="{answer}"),))
+
+
+def without_judged(data: Path, work: Path) -> tuple[Catalogue, list[gv.Store]]:
+    """The catalogue with fractions, and all that is known of galaxies that are not in it."""
+    fractions = Catalogue(data, work, "fractions", FRACTIONS)
+    others = [
+        Catalogue(data, work, "classes-whole", CLASSES).without("classes", fractions.whole),
+        Catalogue(data, work, "gz2_debiased-whole", GZ2, tree=debiased()).without("gz2_debiased", fractions.whole),
+        Catalogue(data, work, "gz2-whole", GZ2, votes="weighted").without("gz2", fractions.whole),
+    ]
+    return fractions, others
+
+
+def trained(stores: gv.Store | list[gv.Store], out: Path, *settings: str, start: gv.Run | None = None) -> gv.Run:
+    """Recipe `compact`, or `finetune` from another run; what is there already goes on."""
+    resume = out.exists()
+    chosen = () if resume else settings
+    if start is None:
+        return gv.train(stores, out, recipe="compact", settings=chosen, resume=resume)
+    return gv.finetune(stores, out, start=start, settings=chosen, resume=resume)
