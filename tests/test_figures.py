@@ -187,11 +187,16 @@ def test_a_reliability_plot_has_a_point_for_every_bin_that_holds_something():
 
 
 def test_a_history_plot_shows_both_curves_of_every_measure_and_gaps_where_nothing_is_known():
-    row = {"loss": 0.5, "mse": 0.1, "accuracy": None}
-    history = [{"epoch": i, **row, **{f"validation_{k}": v for k, v in row.items()}} for i in (1, 2, 3)]
+    rows = [{"loss": 0.5, "mse": 0.1, "accuracy": accuracy} for accuracy in (None, 0.5, 0.6)]
+    history = [{"epoch": i, **row, **{f"validation_{k}": v for k, v in row.items()}} for i, row in enumerate(rows, 1)]
     axes = figures.history_plot(history).axes
     assert [len(panel.lines) for panel in axes] == [2, 2, 2]
-    assert np.isnan(np.asarray(axes[2].lines[0].get_ydata(), float)).all()
+    assert np.isnan(np.asarray(axes[2].lines[0].get_ydata(), float)).tolist() == [True, False, False]
+
+
+def test_a_history_plot_leaves_out_a_measure_that_nobody_has():
+    history = [{"epoch": 1, "loss": 0.5, "mse": 0.1, "accuracy": None, "validation_accuracy": None}]
+    assert len(figures.history_plot(history).axes) == 2
 
 
 # ---- files

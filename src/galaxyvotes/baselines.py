@@ -9,6 +9,8 @@ mean; 200 official test images all fall in the clusters of Kaggle's published su
 that no training galaxy has gets the mean vote (Kaggle: zeros), and pixels are those of the store, which are Kaggle's if
 it was cropped but not scaled.
 
+All but the zeros do the same for quantities, where a vote is a number.
+
 Boosted trees stand for the classical approach: gradient-boosted regression trees, one ensemble an answer, on the
 features of `galaxyvotes.features`.
 
@@ -32,7 +34,16 @@ from galaxyvotes.parallel import in_order
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["BASELINES", "Baseline", "Galaxies", "all_zeros", "boosted_trees", "central_pixel", "mean_vote"]
+__all__ = [
+    "BASELINES",
+    "OF_QUANTITIES",
+    "Baseline",
+    "Galaxies",
+    "all_zeros",
+    "boosted_trees",
+    "central_pixel",
+    "mean_vote",
+]
 
 CENTRE_PX = 10
 
@@ -158,12 +169,18 @@ def boosted_trees(
             return trees.fit(seen[known], votes[known]).predict(wanted)
 
     answers = [found for _, found in in_order(predicted, list(fractions.T), os.cpu_count() or 1)]
-    return _predictions(store, rows, names, np.clip(np.reshape(answers, (len(names), len(rows))).T, 0, 1))
+    values = np.reshape(answers, (len(names), len(rows))).T
+    return _predictions(store, rows, names, values if store.tree.of_quantities else np.clip(values, 0, 1))
 
 
 BASELINES: dict[str, Baseline] = {
     "all zeros": all_zeros,
     "mean vote": mean_vote,
+    "central pixel": central_pixel,
+    "boosted trees": boosted_trees,
+}
+OF_QUANTITIES: dict[str, Baseline] = {
+    "mean": mean_vote,
     "central pixel": central_pixel,
     "boosted trees": boosted_trees,
 }

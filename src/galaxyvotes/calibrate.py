@@ -2,7 +2,8 @@
 
 The galaxies of one split are predicted, and their errors become intervals (see `conformal`) of joint and of conditional
 fractions, which are kept in the run folder. If the store holds whole votes, they know how many volunteers each galaxy
-had. A galaxy that taught the run is refused; so is one that chose its epoch, because its errors are too small, too.
+had; quantities have one kind of interval. A galaxy that taught the run is refused; so is one that chose its epoch,
+because its errors are too small, too.
 
 The same galaxies also say what is familiar to the run (see `novelty`): training galaxies of the store, up to 4,000,
 give the measure, and the calibration galaxies, none of them among those, the ranks. If the store has too few training
@@ -42,12 +43,12 @@ def calibrate(
     """Measure a run on one split of a store and keep the result: from now on its predictions have bounds.
 
     They also say how familiar each galaxy is, and warn of a catalogue unlike these. What you get is the calibration of
-    joint fractions; the run folder holds that of conditional ones, too, unless the run lacks answers that lead to
-    others.
+    joint fractions, or of quantities; the run folder holds that of conditional fractions, too, unless the run lacks
+    answers that lead to others.
 
-    A new galaxy like these has its volunteers' fraction within the bounds of an answer with a chance of `coverage`. The
-    test split is for judging; calibrate on another. `seed` draws which third of the galaxies gives the scale, and which
-    galaxies say what is familiar.
+    A new galaxy like these has its volunteers' fraction, or its quantity, within the bounds of an answer with a chance
+    of `coverage`. The test split is for judging; calibrate on another. `seed` draws which third of the galaxies gives
+    the scale, and which galaxies say what is familiar.
 
     DataError if a galaxy of the split taught the run or chose its epoch, or if there are too few of them.
     """
@@ -78,8 +79,9 @@ def calibrate(
         columns=head.columns,
         seed=seed,
     )
-    joint, conditional, spread = fitted(predicted.spread), None, predicted.spread
-    if not missing_answers(head.tree, head.columns):
+    of = "quantity" if head.tree.of_quantities else "joint"
+    joint, conditional, spread = fitted(predicted.spread, of=of), None, predicted.spread
+    if not head.tree.of_quantities and not missing_answers(head.tree, head.columns):
         if spread is not None:
             told = predict_store(network.telling_conditional, store, rows, progress=progress, bounds=False)
             spread = told.spread

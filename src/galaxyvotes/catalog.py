@@ -78,6 +78,7 @@ def open_catalog(
     tree: str | Path | DecisionTree | None = None,
     votes: str | None = None,
     classes: str | None = None,
+    quantity: Sequence[str] = (),
     id_column: str | None = None,
     unlabelled: bool = False,
 ) -> Generator[Catalog]:
@@ -85,10 +86,13 @@ def open_catalog(
 
     `table` names the table of votes where several fit; `tree` the decision tree (a name or a file); `votes` the kind
     of columns where a table has several (`weighted`, `debiased`, `votes` …); `classes` a column of class names, which
-    becomes a tree of one question; `id_column` the column that names the images. With `unlabelled`, images without
-    votes are kept, too.
+    becomes a tree of one question; `quantity` columns of numbers, which become a tree of quantities; `id_column` the
+    column that names the images. With `unlabelled`, images without votes are kept, too.
     """
+    if quantity and not (tree is None and votes is None and classes is None):
+        raise ConfigError(f"quantity {quantity[0]!r} is a tree of its own: leave out tree, votes and classes")
     asked = DecisionTree.load(tree) if isinstance(tree, str | Path) else tree
+    asked = DecisionTree.of_numbers(quantity) if quantity else asked
     with ExitStack() as stack:
         source = stack.enter_context(Source.open(*sources))
         images = list(source.images)
@@ -140,7 +144,8 @@ def _vote_table(
             fitting.append((table, layout))
     if len(fitting) > 1:
         raise ConfigError(f"several tables hold votes: name one with --table: {_listed([t for t, _ in fitting])}")
-    if not fitting and (name is not None or classes is not None or kind is not None):
+    of_quantities = tree is not None and tree.of_quantities
+    if not fitting and (name is not None or classes is not None or kind is not None or of_quantities):
         raise DataError(_no_votes(tables, tree, classes=classes, kind=kind))
     return fitting[0] if fitting else None
 
@@ -154,6 +159,11 @@ def _no_votes(
         )
     if classes is not None:
         return f"no table has the column {classes!r}: {tables[0].name} has {', '.join(tables[0].header()[:12])} …"
+    if tree is not None and tree.of_quantities and not kind:
+        names = [tree.tables[0].of(column) for column in tree.columns]
+        nearest = min(tables, key=lambda table: len({*names} - {*table.header()}))
+        missing = [name for name in names if name not in nearest.header()]
+        return f"no table has the column {missing[0]!r}: {nearest.name} has {', '.join(nearest.header()[:12])} …"
     asked = f" of kind {kind!r}" if kind else ""
     told = "; ".join(f"{table.name}: {closest_layout(table.header(), tree)}" for table in tables[:3])
     return (
@@ -239,7 +249,8 @@ def _assemble(rows: _Rows, images: list[Member], sources: tuple[str, ...], *, ke
     if rows.votes is not None:
         empty = np.isnan(rows.votes.fractions).all(axis=1)
         if empty.all():
-            raise DataError(f"{rows.votes_from}: not one of {len(rows.ids):,} galaxies with an image has votes")
+            what = "a known value" if rows.tree is not None and rows.tree.of_quantities else "votes"
+            raise DataError(f"{rows.votes_from}: not one of {len(rows.ids):,} galaxies with an image has {what}")
         if not keep_all:
             keep, left_out = np.flatnonzero(~empty).tolist(), np.flatnonzero(empty).tolist()
     ids, chosen, columns = (

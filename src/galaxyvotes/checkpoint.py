@@ -2,7 +2,8 @@
 
     config.toml            the resolved recipe
     tree.toml              the decision tree of its first head; tree-2.toml … of the others
-    run.json               what it was trained on or joined from, and on which computer; which answers each head gives
+    run.json               what it was trained on or joined from, and on which computer; which answers each head gives,
+                           and how large its quantities are
     seen.parquet           every galaxy that taught or tuned it: id, the catalogue's word for ids, pixels, split
     metrics.jsonl          one line an epoch
     start.safetensors      where training began, if it was another run's network or had pretrained weights
@@ -41,7 +42,7 @@ from galaxyvotes.errors import CheckpointError, ConfigError
 from galaxyvotes.files import new_folder, replacing, write_text
 from galaxyvotes.models import build
 from galaxyvotes.novelty import Familiar
-from galaxyvotes.objectives import Objective
+from galaxyvotes.objectives import Objective, Standard
 from galaxyvotes.pretrained import load_pretrained
 from galaxyvotes.scale import Of
 from galaxyvotes.tensors import FORMAT, file_digest, read_tensors, tensor_digest, write_tensors
@@ -54,17 +55,22 @@ _AGAIN = "run galaxyvotes calibrate again"
 
 @dataclass(frozen=True)
 class Head:
-    """The answers of one tree that a network gives, one output each; a network of several trees has several heads."""
+    """The answers of one tree that a network gives, one output each; a network of several trees has several heads.
+
+    Quantities have a standard each, measured on the galaxies that teach; fractions have none.
+    """
 
     tree: DecisionTree
     columns: tuple[str, ...]
+    standards: tuple[Standard, ...] = ()
 
 
 class Calibrated(NamedTuple):
     """What calibrating found of one head: how far off its answers may be, of both kinds, and what is familiar to it.
 
     Nothing is there if it was never calibrated, and no calibration of conditional fractions if an older galaxyvotes did
-    it or the head lacks answers that lead to others.
+    it or the head lacks answers that lead to others. For quantities, `joint` is the calibration of their values, and
+    there is no other.
     """
 
     joint: Calibration | None = None
@@ -126,7 +132,7 @@ class Network:
     @cached_property
     def objective(self) -> Objective:
         """What its outputs mean as fractions."""
-        return Objective(self.recipe.train.objective, self.tree, self.columns)
+        return Objective(self.recipe.train.objective, self.tree, self.columns, self.head.standards)
 
     @property
     def members(self) -> tuple["Network", ...]:
@@ -207,6 +213,8 @@ class Run:
             digests = {name: file_digest(folder / name) for name in ("config.toml", *trees, "seen.parquet")}
             columns = [head.columns for head in heads]
             facts = {"format": FORMAT, **facts, "columns": columns, "digests": digests}
+            if any(head.standards for head in heads):
+                facts["standards"] = [head.standards for head in heads]
             write_text(folder / "run.json", json.dumps(facts, indent=2) + "\n")
         return Run(path)
 
@@ -245,9 +253,11 @@ class Run:
     def heads(self) -> tuple[Head, ...]:
         """The trees it was trained on, each with the answers that its network gives."""
         heads: list[Head] = []
-        for number, columns in enumerate(self.facts["columns"], 1):
+        standards = self.facts.get("standards", [[]] * len(self.facts["columns"]))
+        for number, (columns, each) in enumerate(zip(self.facts["columns"], standards, strict=True), 1):
             path = self.path / _numbered("tree.toml", number)
-            heads.append(Head(DecisionTree.from_toml(path.read_text("utf-8"), str(path)), tuple(columns)))
+            tree = DecisionTree.from_toml(path.read_text("utf-8"), str(path))
+            heads.append(Head(tree, tuple(columns), tuple(Standard(*pair) for pair in each)))
         return tuple(heads)
 
     @cached_property

@@ -24,13 +24,12 @@ app = App(
 )
 Flag = Parameter(negative=())
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", negative=())]
+Quantities = Annotated[tuple[str, ...], Parameter(name="--quantity", negative=())]
 Device = Annotated[str, Parameter(help="auto, cpu, cuda, mps.")]
 Resume = Annotated[bool, Flag, Parameter(help="Go on with a run that was stopped.")]
 FinishedRun = Annotated[Path, Parameter(help="A finished run.")]
 PackedStore = Annotated[Path, Parameter(help="A packed store.")]
-StoresAndRun = Annotated[
-    Path, Parameter(help="The packed stores, and last the run folder to make or, with --resume, to go on with.")
-]
+StoresAndRun = Annotated[Path, Parameter(help="The packed stores, and last the run folder to make or to resume.")]
 
 
 @app.command
@@ -42,6 +41,7 @@ def pack(
     tree: str | None = None,
     votes: str | None = None,
     classes: str | None = None,
+    quantity: Quantities = (),
     id_column: str | None = None,
     unlabelled: Annotated[bool, Flag] = False,
     splits: str = "0.8,0.1,0.1",
@@ -60,10 +60,10 @@ def pack(
         crop: Side in pixels of the central square that is kept; 0 keeps all of it.
         size: Side in pixels to which that square is brought.
         table: The table of votes, where several could be it.
-        tree: The decision tree, by name (see galaxyvotes tree) or as a .toml file; found from the table's header
-            otherwise.
+        tree: The decision tree, by name (see galaxyvotes tree) or as a .toml file; otherwise found from the header.
         votes: Which of its columns to read, where a table has several kinds: weighted, debiased, fraction, votes ...
         classes: A column of class names: they become the answers of one question.
+        quantity: A column of numbers to predict instead of votes, e.g. a T type; may be given several times.
         id_column: The column that names the images; otherwise the one that fits most of them.
         unlabelled: Also pack images that have no votes.
         splits: Fractions of training, validation and test galaxies.
@@ -85,26 +85,14 @@ def pack(
         tree=tree,
         votes=votes,
         classes=classes,
+        quantity=quantity,
         id_column=id_column,
         unlabelled=unlabelled,
         settings=PackSettings(crop, size),
         splits=SplitSettings(train_, validation, test, split_key),
         workers=workers,
     )
-    facts, left_out = store.manifest, "were left out (--unlabelled keeps them)"
-    divided = ", ".join(f"{count:,} {name}" for name, count in facts["splits"].items())
-    print(f"{store.path}: {len(store):,} galaxies of {store.size_px} px ({divided})")
-    if facts["votes"]:
-        print(f"votes: {facts['votes']} (tree {store.tree.name}, {len(store.tree.columns)} answers)")
-    for count, what in (
-        (facts["duplicates"], "have the same pixels as another galaxy and share its split"),
-        (facts["rejected_images"], f"images could not be used: {store.path / 'rejected.csv'}"),
-        (facts["rows_without_image"], f"rows of the table have no image: {store.path / 'rejected.csv'}"),
-        (facts["rows_without_votes"], f"galaxies have no votes and {left_out}"),
-        (facts["images_without_row"], f"images stand in no row of the table and {left_out}"),
-    ):
-        if count:
-            print(f"{count:,} {what}")
+    print(store.summary)
 
 
 @app.command
@@ -158,10 +146,8 @@ def train(
     from galaxyvotes.train import train as train_
 
     stores, out = _apart(paths, "train", "a store and the run folder to make", "STORE [STORE ...] RUN")
-    if answers is not None:
-        settings = (*settings, f"train.answers={answers}")
-    if min_mean_fraction is not None:
-        settings = (*settings, f"train.min_mean_fraction={min_mean_fraction}")
+    settings += () if answers is None else (f"train.answers={answers}",)
+    settings += () if min_mean_fraction is None else (f"train.min_mean_fraction={min_mean_fraction}",)
     run = train_(stores, out, recipe=recipe, settings=settings, resume=resume, device=device)
     last = run.history[-1]
     print(f"{run.path}: {last['epoch']} epochs, validation RMSE {last['validation_mse'] ** 0.5:.4f}")
@@ -274,7 +260,8 @@ def calibrate(
     found = calibrate_(run, store, split=split, coverage=coverage, seed=seed, device=device)
     print(f"{run}: intervals of {found.coverage:.0%} coverage for {len(found.columns)} answers")
     if found.unbounded:
-        print(f"too few galaxies for {', '.join(found.unbounded)}: their intervals are 0–1")
+        what = "they have no bounds" if found.of == "quantity" else "their intervals are 0–1"
+        print(f"too few galaxies for {', '.join(found.unbounded)}: {what}")
 
 
 @app.command
@@ -292,13 +279,11 @@ def predict(
 
     Args:
         images: Folders, zips, image files, or one packed store.
-        run: A finished run, or an ONNX file that galaxyvotes export wrote; the run that comes with galaxyvotes
-            otherwise.
+        run: A finished run, or an ONNX file that export wrote; otherwise the run that comes with galaxyvotes.
         out: The table to write; .csv or .parquet.
         tree: The tree to answer, if the run answers several; its first otherwise.
         fractions: Of everybody (joint, as the challenge has them) or of those who were asked (conditional).
-        intervals: Also write the bounds of each answer, <answer>_low and <answer>_high; if the run was calibrated
-            otherwise.
+        intervals: Also write each answer's bounds, <answer>_low and <answer>_high; otherwise if it was calibrated.
         workers: Threads that decode images; as many as there are cores otherwise.
     """
     from galaxyvotes.predict import predict as predict_
@@ -327,10 +312,8 @@ def export(run: Path | None = None, *, onnx: Path, check: Path | None = None) ->
     from galaxyvotes.export import export as export_
 
     done = export_(run, onnx=onnx, check=check)
-    print(
-        f"{done.path}: off the run by {done.difference:.1g} at most, on {done.random} random and {done.real} real"
-        " images"
-    )
+    on = f"{done.random} random and {done.real} real images"
+    print(f"{done.path}: off the run by {done.difference:.1g} at most, on {on}")
 
 
 @app.command
@@ -409,7 +392,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _apart(
-    paths: tuple[Path, ...], command: str, needs: str, usage: str, *, least: int = 2
+    paths: tuple[Path, ...], command: str, needs: str, usage: str, least: int = 2
 ) -> tuple[tuple[Path, ...], Path]:
     """What a command reads and, the last, what it makes; an error says what it needs if something is missing."""
     if len(paths) < least:

@@ -104,12 +104,13 @@ class TrainSettings:
 
     `objective` is what a mistake costs, one of `objectives.OBJECTIVES`.
     `answers` names the only answers to learn (empty: all); `min_mean_fraction` keeps those whose mean fraction over
-    the training galaxies reaches it. `balance` says how several stores share a batch: by their number of galaxies to
-    that power. `schedule` "cosine" lets the learning rate rise over the first twentieth of the steps and then fall to
-    nothing along half a cosine. `weight_decay` is AdamW's; at 0 that is Adam. `clip_norm` is the longest gradient a
-    step follows (0: any). With `average` above 0 the run ends with a running mean of the weights, which keeps this
-    share of itself at each step. `patience` ends training after so many epochs without a lower validation loss (0:
-    never). `keep` is which epoch's network the run ends with: the last, or the one with the lowest validation loss.
+    the training galaxies reaches it; quantities it leaves alone.
+    `balance` says how several stores share a batch: by their number of galaxies to that power. `schedule` "cosine" lets
+    the learning rate rise over the first twentieth of the steps and then fall to nothing along half a cosine.
+    `weight_decay` is AdamW's; at 0 that is Adam. `clip_norm` is the longest gradient a step follows (0: any). With
+    `average` above 0 the run ends with a running mean of the weights, which keeps this share of itself at each step.
+    `patience` ends training after so many epochs without a lower validation loss (0: never). `keep` is which epoch's
+    network the run ends with: the last, or the one with the lowest validation loss.
     `encoder_rate` is the share of the learning rate that a network uses before its last layer, for one that begins with
     weights of another run or `model.pretrained` (0: what comes before it stays as it was). `precision` "auto" is
     bfloat16 where the device multiplies it faster, else float32.

@@ -18,6 +18,7 @@ What was chosen, and why:
   galaxies can tell.
 - **An answer with too few galaxies gets 0–1**: its quantile is infinite, as the definition has it, and the guarantee
   stands. A quantile pooled over answers would look sharper and promise nothing for that answer.
+- **Quantities have no range and no panel.** Their bounds are not clipped, and with too few galaxies there are none.
 
 An interval is for what a *panel* of volunteers says, not for the fraction behind all panels: a panel is what users can
 ask, and what the errors of calibration galaxies are measured against, so its sampling noise is in the interval. The
@@ -44,7 +45,17 @@ import tomlkit
 from jaxtyping import Float, Int
 
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.scale import Cells, Of, cells_of, fit_weights, noise_of, scale_of, terms_of, typical_variance
+from galaxyvotes.scale import (
+    Cells,
+    Kind,
+    cells_of,
+    fit_weights,
+    noise_of,
+    scale_of,
+    terms_of,
+    typical_variance,
+    unit_of,
+)
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["Bounds", "Calibration", "askers", "calibrate", "conditional", "galaxies_needed", "missing_answers"]
@@ -59,7 +70,7 @@ Fractions = Float[np.ndarray, "galaxy answer"]
 
 
 class Bounds(NamedTuple):
-    """The ends of each cell's interval, in 0–1, around the prediction; NaN where a conditional fraction has none."""
+    """The ends of each cell's interval around the prediction, of fractions in 0–1; NaN where a cell has none."""
 
     lower: Fractions
     upper: Fractions
@@ -67,15 +78,15 @@ class Bounds(NamedTuple):
 
 @dataclass(frozen=True)
 class Calibration:
-    """Turns predicted joint fractions into intervals; made by `calibrate`, kept as TOML.
+    """Turns predicted joint fractions or quantities into intervals; made by `calibrate`, kept as TOML.
 
     Per answer (`columns`): the answer whose givers are asked (`asked_of`; empty: everybody), how many galaxies gave its
-    quantile, its `typical` variance, its `quantile`, infinite if they were too few, and the typical number of
-    `volunteers` of its calibration panels (of all, asked or not), infinite if nobody counted them: the scale then has
-    no noise of its own. The weights `by_…` are those of `scale`; the last is None if there was no difficulty.
+    quantile, its `typical` variance (see `scale`), its `quantile`, infinite if they were too few, and the typical
+    number of `volunteers` of its calibration panels (of all, asked or not), infinite if nobody counted them: the scale
+    then has no noise of its own. The weights `by_…` are those of `scale`; the last is None if there was no difficulty.
     """
 
-    of: Of
+    of: Kind
     coverage: float
     min_asked: float
     by_fraction: float
@@ -107,13 +118,13 @@ class Calibration:
 
     @property
     def unbounded(self) -> tuple[str, ...]:
-        """Answers with too few calibration galaxies, whose intervals are 0–1."""
+        """Answers with too few calibration galaxies, whose intervals are 0–1; quantities of that kind have none."""
         return tuple(name for name, q in zip(self.columns, self.quantiles, strict=True) if math.isinf(q))
 
     def bounds(
         self, predicted: Fractions, difficulty: Fractions | None = None, *, volunteers: Fractions | None = None
     ) -> Bounds:
-        """The interval of each cell, from predicted joint fractions (0–1) in the order of `columns`.
+        """The interval of each cell, from predicted joint fractions (0–1) or quantities in the order of `columns`.
 
         `difficulty` is given if and only if it was when calibrating, and measured the same way. Of conditional
         fractions, cells with fewer than `min_asked` predicted to be asked are NaN.
@@ -121,7 +132,7 @@ class Calibration:
         `volunteers` is how many each galaxy has (see `uncertainty.volunteers_of`); where it is not given or NaN, the
         interval is for a panel of the typical size. It says nothing about answers whose calibration knew of none.
         """
-        _check(predicted, len(self.columns))
+        _check(predicted, len(self.columns), self.of, volunteers)
         if (difficulty is None) != (self.by_difficulty is None):
             said = "without" if self.by_difficulty is None else "with"
             raise ValueError(f"this was calibrated {said} difficulty: it must be used {said} it")
@@ -129,7 +140,11 @@ class Calibration:
         _check_difficulty(difficulty, cells)
         weights = np.array([self.by_fraction, self.by_answer, self.by_difficulty or 0.0])
         noise = noise_of(cells, _panels(volunteers, np.array(self.volunteers)))
-        half = np.array(self.quantiles) * scale_of(terms_of(cells, np.array(self.typical), difficulty), weights, noise)
+        typical, quantiles = np.array(self.typical), np.array(self.quantiles)
+        half = quantiles * scale_of(terms_of(cells, typical, difficulty), weights, noise)
+        if self.of == "quantity":
+            half = np.where(np.isinf(half), np.nan, half) * unit_of(self.of, typical)
+            return Bounds(cells.fractions - half, cells.fractions + half)
         return Bounds((cells.fractions - half).clip(0, 1), (cells.fractions + half).clip(0, 1))
 
     def to_toml(self) -> str:
@@ -167,21 +182,21 @@ def calibrate(
     tree: DecisionTree,
     difficulty: Fractions | None = None,
     *,
-    of: Of = "joint",
+    of: Kind = "joint",
     coverage: float = COVERAGE,
     min_asked: float = MIN_ASKED,
     volunteers: Fractions | None = None,
     columns: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Calibration:
-    """What gives intervals for joint or conditional fractions, from galaxies the predictor has never seen.
+    """What gives intervals for joint or conditional fractions or quantities, from galaxies the predictor never saw.
 
     Galaxies that taught it, or chose its best epoch, do not do: their errors are too small.
 
-    Both arrays are joint fractions (0–1); NaN in the truth is not known, and left out answer by answer. `difficulty` (0
-    or more, in any unit) is a spread of the predictions over views or networks, of the kind of fraction that intervals
-    are for. `volunteers` is how many people each joint fraction comes from (see `uncertainty.volunteers_of`); NaN where
-    not known, which counts as typical. `columns` names the answers that the arrays hold, if not all of the tree's.
+    Both arrays are joint fractions (0–1) or quantities; NaN in the truth is not known, and left out answer by answer.
+    `difficulty` (0 or more, in any unit) is a spread of the predictions over views or networks, of the kind that
+    intervals are for. `volunteers` is how many people each joint fraction comes from (see `uncertainty.volunteers_of`);
+    NaN where not known, which counts as typical. `columns` names the answers that the arrays hold, if not all of them.
 
     Of conditional fractions, a cell counts if at least `min_asked` of everybody were asked, by the volunteers and by
     the prediction; the guarantee is for galaxies of which both are true.
@@ -193,15 +208,16 @@ def calibrate(
             f"coverage {coverage}, min_asked {min_asked}: expected a coverage between 0 and 1, min_asked above 0 to 1"
         )
     names = tree.columns if columns is None else tuple(columns)
-    _check(predicted, len(names))
+    asked_of = askers(tree, names, of)
+    _check(predicted, len(names), of, volunteers)
     if truth.shape != predicted.shape:
         raise ValueError(f"the truth has shape {truth.shape}, the predictions have {predicted.shape}")
-    asked_of = askers(tree, names, of)
     cells, known = (cells_of(part, _places(names, asked_of), of, min_asked) for part in (predicted, truth))
     _check_difficulty(difficulty, cells)
     errors = np.abs(known.fractions - cells.fractions)
     for_scale, for_quantile = _parts(errors, seed)
-    typical = typical_variance(cells, for_scale)
+    typical = typical_variance(known if of == "quantity" else cells, for_scale)
+    errors = errors / unit_of(of, typical)
     terms = terms_of(cells, typical, difficulty)
     sizes = _typical_size(volunteers, errors, for_scale)
     noise = noise_of(cells, _panels(volunteers, sizes))
@@ -265,10 +281,15 @@ def _parts(errors: Fractions, seed: int) -> tuple[Int[np.ndarray, " one"], Int[n
 # ---- cells
 
 
-def _check(predicted: Fractions, answers: int) -> None:
+def _check(predicted: Fractions, answers: int, of: Kind, volunteers: Fractions | None) -> None:
+    if of == "quantity" and volunteers is not None:
+        raise ConfigError("a quantity is nobody's vote, so its intervals are for no panel: leave out volunteers")
     if predicted.shape[1] != answers:
         raise ValueError(f"{predicted.shape[1]} columns of fractions for {answers} answers")
-    if not ((predicted >= -_ROUNDING) & (predicted <= 1 + _ROUNDING)).all():
+    if of == "quantity":
+        if not np.isfinite(predicted).all():
+            raise ValueError("a prediction is NaN or infinite")
+    elif not ((predicted >= -_ROUNDING) & (predicted <= 1 + _ROUNDING)).all():
         raise ValueError("a prediction is not in 0–1")
 
 
@@ -309,11 +330,17 @@ def conditional(joint: Fractions, tree: DecisionTree, columns: tuple[str, ...]) 
     return cells_of(joint, places, "conditional", 0.0).fractions.astype(joint.dtype)
 
 
-def askers(tree: DecisionTree, names: tuple[str, ...], of: Of) -> tuple[str, ...]:
+def askers(tree: DecisionTree, names: tuple[str, ...], of: Kind) -> tuple[str, ...]:
     """Per answer, the answer whose givers are asked; empty if that is everybody, or is not held.
 
-    ConfigError if it is not held and intervals are of conditional fractions.
+    ConfigError if it is not held and conditional fractions are wanted, or if the tree asks for nothing of that kind.
     """
+    if tree.of_quantities and of != "quantity":
+        raise ConfigError(
+            f"tree {tree.name!r} asks for quantities, which have no {of} fractions: ask for the quantities themselves"
+        )
+    if of == "quantity" and not tree.of_quantities:
+        raise ConfigError(f"tree {tree.name!r} asks for fractions, not for quantities")
     if wrong := [name for name in names if name not in tree.columns]:
         raise ConfigError(f"tree {tree.name!r} has no answer {wrong[0]!r}; its answers are {', '.join(tree.columns)}")
     parents = _parents(tree)
@@ -364,7 +391,7 @@ def _typed(data: dict[str, Any]) -> dict[str, Any]:
         items = cast("list[Any]", value) if listed and isinstance(value, list) else [value]
         if isinstance(value, list) != listed or any(type(item) is not kind for item in items):
             raise DataError(f"{key} is not {'a list of ' if listed else ''}{kind.__name__}")
-    if data["of"] not in get_args(Of):
-        raise DataError(f"of is {data['of']!r}; expected one of {', '.join(get_args(Of))}")
+    if data["of"] not in get_args(Kind):
+        raise DataError(f"of is {data['of']!r}; expected one of {', '.join(get_args(Kind))}")
     known = {key: tuple(value) if key in _LISTS else value for key, value in data.items()}
     return {"by_difficulty": None, "volunteers": (math.inf,) * len(known["columns"])} | known

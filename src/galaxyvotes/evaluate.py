@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, UInt8
 
-from galaxyvotes.baselines import BASELINES
+from galaxyvotes.baselines import BASELINES, OF_QUANTITIES
 from galaxyvotes.checkpoint import Network, Run
 from galaxyvotes.diagrams import architecture, flowchart
-from galaxyvotes.errors import DataError
-from galaxyvotes.figures import roc_plot, roc_plots, save
+from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.figures import quantity_plots, roc_plot, roc_plots, save
 from galaxyvotes.judging import head_for, known_rows, seen_by, truth_of, volunteers_for
 from galaxyvotes.predict import choose_device, predict_store, shift_of
+from galaxyvotes.quantities import write_quantities
 from galaxyvotes.report import Report, summarise, write_report
 from galaxyvotes.store import Store
 from galaxyvotes.uncertainty import noise_floor
@@ -47,8 +48,12 @@ class Evaluation:
 
     def table(self) -> str:
         """The headline numbers as text: the network first, then the baselines."""
+        predictors: dict[str, Any] = {"network": self.document["network"], **self.document["baselines"]}
+        if isinstance(predictors["network"], list):
+            head = ("", "", "RMSE", "95 % interval", "MAE", "R²", "95 % interval")
+            return "\n".join([*_columns([head, *_rows(predictors)]), self.document["summary"]])
         rows = [("", "RMSE", "95 % interval", "MAE", "accuracy", "mean AUC")]
-        for name, numbers in {"network": self.document["network"], **self.document["baselines"]}.items():
+        for name, numbers in predictors.items():
             low, high = numbers["rmse"]["low"], numbers["rmse"]["high"]
             rows.append((
                 name,
@@ -58,9 +63,7 @@ class Evaluation:
                 _told(numbers["argmax_accuracy"]["value"], 3),
                 _told(numbers["mean_auc"]["value"], 3),
             ))  # fmt: skip
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join([*lines, self.document["summary"]])
+        return "\n".join([*_columns(rows), self.document["summary"]])
 
 
 def evaluate(
@@ -86,9 +89,14 @@ def evaluate(
     run = run if isinstance(run, Run) else Run.open(run)
     store = store if isinstance(store, Store) else Store.open(store)
     head = head_for(run, store)
+    if as_published and head.tree.of_quantities:
+        raise ConfigError(
+            f"the 2023 paper judged vote fractions; {head.tree.name} is a quantity: leave out --as-published"
+        )
     rows = known_rows(store, store.rows(split), head)
     if not len(rows):
-        raise DataError(f"{store.path} has no galaxy with votes in its {split} split")
+        what = "a known value" if head.tree.of_quantities else "votes"
+        raise DataError(f"{store.path} has no galaxy with {what} in its {split} split")
     seen = seen_by(run, store)
     if seen[rows].any() and split == "test" and not allow_seen:
         examples = ", ".join(store.ids[int(row)] for row in rows[seen[rows]][:3])
@@ -103,30 +111,42 @@ def evaluate(
         bounds = network.calibration.bounds(predicted.fractions, predicted.spread, volunteers=volunteers)
         predicted = replace(predicted, bounds=bounds)
     floor = np.nan if volunteers is None else noise_floor(truth, volunteers)
+    fitting = OF_QUANTITIES if head.tree.of_quantities else BASELINES
     # To pyright a cached_property is no property, and so a Store no Galaxies.
     others = {
         name: fit(store, rows, columns=head.columns, seed=seed)  # pyright: ignore[reportArgumentType]
-        for name, fit in (BASELINES if baselines else {}).items()
+        for name, fit in (fitting if baselines else {}).items()
     }
-    report = write_report(
-        Path(out) if out is not None else run.path,
-        network=predicted,
-        baselines=others,
-        truth=truth,
-        tree=store.tree,
-        provenance=_provenance(run, store, split, rows, device=str(next(network.module.parameters()).device)),
-        seen_in_training=int(seen[rows].sum()),
-        images=lambda places: store.images(rows[places]),
-        history=run.history,
-        leaderboard=store.id_name == CHALLENGE_ID,
-        nominal_coverage=network.calibration.coverage if network.calibration else None,
-        shift=shift_of(network, predicted),
-        noise_floor=None if np.isnan(floor) else floor,
-        contaminated=_as_published(store, network, seen, seed, resamples) if as_published else None,
-        seed=seed,
-        resamples=resamples,
+
+    def pictures(places: Int[np.ndarray, " galaxy"]) -> UInt8[np.ndarray, "galaxy side side 3"]:
+        return store.images(rows[places])
+
+    told: dict[str, Any] = {
+        "network": predicted,
+        "baselines": others,
+        "truth": truth,
+        "provenance": _provenance(run, store, split, rows, network),
+        "seen_in_training": int(seen[rows].sum()),
+        "images": pictures,
+        "history": run.history,
+        "nominal_coverage": network.calibration.coverage if network.calibration else None,
+        "seed": seed,
+        "resamples": resamples,
+    }
+    folder = Path(out) if out is not None else run.path
+    if head.tree.of_quantities:
+        return Evaluation(write_quantities(folder, **told))
+    return Evaluation(
+        write_report(
+            folder,
+            **told,
+            tree=store.tree,
+            leaderboard=store.id_name == CHALLENGE_ID,
+            shift=shift_of(network, predicted),
+            noise_floor=None if np.isnan(floor) else floor,
+            contaminated=_as_published(store, network, seen, seed, resamples) if as_published else None,
+        )
     )
-    return Evaluation(report)
 
 
 def draw_figures(
@@ -134,14 +154,14 @@ def draw_figures(
 ) -> list[Path]:
     """The paper's figures of a run as files in `out`: flowchart (1), architecture with legend (2, 3) and, given a
     store, the ROC plots of its test galaxies: all of them, and one of each answer (4–7).
+
+    Quantities have no flowchart; of them, predicted is drawn against measured instead of ROC plots.
     """
     run = run if isinstance(run, Run) else Run.open(run)
     out = Path(out)
     side = run.facts["pack"]["size_px"]
-    drawn = {
-        "flowchart": flowchart(run.heads[0].tree),
-        "architecture": architecture(run.untrained().module, (3, side, side)),
-    }
+    drawn = {} if run.heads[0].tree.of_quantities else {"flowchart": flowchart(run.heads[0].tree)}
+    drawn["architecture"] = architecture(run.untrained().module, (3, side, side))
     if store is not None:
         store = store if isinstance(store, Store) else Store.open(store)
         head = head_for(run, store)
@@ -150,8 +170,11 @@ def draw_figures(
             raise DataError(f"{run.path} has seen test galaxies of {store.path}: use the store it was trained on")
         truth = truth_of(store, rows, head)
         predicted = predict_store(run.network(choose_device(device), tree=head.tree.name), store, rows).fractions
-        drawn["roc"] = roc_plots(truth, predicted, head.tree, columns=head.columns)
-        for place, column in enumerate(head.columns):
+        if head.tree.of_quantities:
+            drawn["predicted"] = quantity_plots(truth, predicted, head.columns)
+        else:
+            drawn["roc"] = roc_plots(truth, predicted, head.tree, columns=head.columns)
+        for place, column in enumerate(() if head.tree.of_quantities else head.columns):
             known = ~np.isnan(truth[:, place])
             text = next(answer.text for answer in head.tree.answers if answer.column == column)
             drawn[f"roc-{column}"] = roc_plot(truth[known, place], predicted[known, place], title=f"{column}: {text}")
@@ -193,8 +216,10 @@ def _as_published(
     return {**summary, "seen": int(seen[drawn].sum()), "note": note}
 
 
-def _provenance(run: Run, store: Store, split: str, rows: Int[np.ndarray, " galaxy"], *, device: str) -> dict[str, Any]:
-    recipe = run.recipe
+def _provenance(
+    run: Run, store: Store, split: str, rows: Int[np.ndarray, " galaxy"], network: Network
+) -> dict[str, Any]:
+    recipe, device = run.recipe, next(network.module.parameters()).device
     return {
         "store": store.path.name,
         "votes": f"{store.manifest['votes']} (tree {store.tree.name})",
@@ -202,10 +227,35 @@ def _provenance(run: Run, store: Store, split: str, rows: Int[np.ndarray, " gala
         "judged on": f"{len(rows):,} {split} galaxies",
         "image": f"central {store.pack.crop_px or 'square of all'} px, brought to {store.size_px} px",
         "run": run.path.name + (f" (mean of {', '.join(run.members)})" if len(run.members) > 1 else ""),
-        "recipe": f"{recipe.name}: {recipe.model.name}, {recipe.train.objective}, {recipe.train.epochs} epochs,"
+        "recipe": f"{recipe.name}: {recipe.model.name}, {network.objective.kind}, {recipe.train.epochs} epochs,"
         f" batch {recipe.train.batch_size}, seed {recipe.train.seed}",
         "galaxyvotes": f"{run.facts['galaxyvotes']} (torch {torch.__version__}, {device})",
     }
+
+
+def _rows(predictors: dict[str, list[dict[str, Any]]]) -> list[tuple[str, ...]]:
+    """The headline numbers of quantities: of each the network's, then the baselines'."""
+    rows: list[tuple[str, ...]] = []
+    for place, quantity in enumerate(row["quantity"] for row in predictors["network"]):
+        for name, summary in predictors.items():
+            rmse, mae, r2 = (summary[place][measure] for measure in ("rmse", "mae", "r2"))
+            rows.append((quantity, name, _short(rmse["value"]), _ends(rmse), _short(mae["value"]), _short(r2["value"]),
+                         _ends(r2)))  # fmt: skip
+    return rows
+
+
+def _ends(measure: dict[str, float | None]) -> str:
+    return f"{_short(measure['low'])} to {_short(measure['high'])}"
+
+
+def _short(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _columns(rows: list[tuple[str, ...]]) -> list[str]:
+    """Rows as lines whose cells stand below each other."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _told(value: float | None, digits: int = 4) -> str:

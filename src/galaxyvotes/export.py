@@ -34,7 +34,7 @@ from galaxyvotes.store import Store
 
 __all__ = ["Exported", "export"]
 
-TOLERANCE = 1e-4  # of a fraction, and of the largest feature
+TOLERANCE = 1e-4  # of a fraction, of a quantity's deviation, and of the largest feature
 RANDOM, REAL = 32, 64  # images; two groups, and what takes a network of ours a second or two
 
 
@@ -42,7 +42,8 @@ RANDOM, REAL = 32, 64  # images; two groups, and what takes a network of ours a 
 class Exported:
     """A file that was written, and how far it was off the run at most, on so many images.
 
-    The difference is of fractions, or of features in units of the largest, whichever is larger.
+    The difference is of fractions, of quantities in units of their deviation (or of how far from their mean they are,
+    if that is more), or of features in units of the largest, whichever is larger.
     """
 
     path: Path
@@ -101,14 +102,19 @@ def export(run: Run | str | Path | None, *, onnx: str | Path, check: str | Path 
 
 
 def _difference(exported: Network, network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]) -> float:
-    """How far the two are off each other at most: fractions of any head, or features in units of the largest."""
+    """How far the two are off each other at most, in answers of any head or in features; see `Exported`."""
     network = replace(network, recipe=network.recipe.changed("train.precision=float32"))
     largest = 0.0
     for one, other in zip(exported.all_heads, network.all_heads, strict=True):
         ours, (first, *rest) = say(one, images), [say(member, images) for member in other.members]
         theirs = np.mean([first.fractions, *(each.fractions for each in rest)], axis=0)
         scale = max(1.0, float(np.abs(first.features).max()))
-        away = [np.abs(ours.fractions - theirs).max(), np.abs(ours.features - first.features).max() / scale]
+        said = np.abs(ours.fractions - theirs)
+        if other.tree.of_quantities:
+            centre, deviation = np.array(other.head.standards).T
+            rounded = 2 * np.spacing(np.abs(theirs))  # by float32: much for values far from zero
+            said = np.maximum(said - rounded, 0) / np.maximum(np.abs(theirs - centre), deviation)
+        away = [said.max(), np.abs(ours.features - first.features).max() / scale]
         largest = float(np.max([largest, *away]))
     return largest
 

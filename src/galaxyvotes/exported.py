@@ -1,10 +1,12 @@
 """An ONNX file that `export` wrote: what it holds, and how one is checked before it is used as a run's network is.
 
     images       in: uint8 (galaxy, size_px, size_px, 3), RGB as a store packs it, any number of galaxies
-    fractions    out: float32 (galaxy, answer), joint fractions of the first tree; fractions_2 … of the others
+    fractions    out: float32 (galaxy, answer), joint fractions of the first tree, or its quantities; fractions_2 …
+                 of the others
     features     out: float32 (galaxy, feature), what the last layer made them from
 
-Its metadata says in plain text which answers these are (`columns`, a JSON list; columns_2 …), their `tree` (TOML), what
+Its metadata says in plain text which answers these are (`columns`, a JSON list; columns_2 …), their `tree` (TOML), of
+quantities the mean and deviation that they were learned with (`standards`, a JSON list of pairs; standards_2 …), what
 image the network wants (`preprocessing`, `crop_px`, `size_px`), over how many `views` of it `predict` takes the mean,
 the `recipe`, and which run this was. Bounds and familiarity are not in it; they stay with the run.
 
@@ -29,6 +31,7 @@ from torch import nn
 from galaxyvotes.checkpoint import Head, Network
 from galaxyvotes.config import PackSettings, Recipe
 from galaxyvotes.errors import CheckpointError, GalaxyVotesError, MissingExtraError
+from galaxyvotes.objectives import Standard
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["OnnxModule", "is_onnx", "library", "notes_of", "numbered", "read_onnx", "sealed"]
@@ -100,6 +103,8 @@ def notes_of(network: Network, run: str, digest: str) -> dict[str, str]:
     }
     for number, head in enumerate(network.heads, 1):
         notes |= {numbered("tree", number): head.tree.to_toml(), numbered("columns", number): json.dumps(head.columns)}
+        if head.standards:
+            notes[numbered("standards", number)] = json.dumps(head.standards)
     return notes
 
 
@@ -194,9 +199,13 @@ def _understood(notes: dict[str, str], path: Path) -> tuple[tuple[Head, ...], Pa
         heads: list[Head] = []
         while (tree := numbered("tree", len(heads) + 1)) in notes or not heads:
             columns = json.loads(notes[numbered("columns", len(heads) + 1)])
-            heads.append(Head(DecisionTree.from_toml(notes[tree]), tuple(columns)))
+            pairs = json.loads(notes.get(numbered("standards", len(heads) + 1), "[]"))
+            standards = tuple(Standard(float(centre), float(scale)) for centre, scale in pairs)
+            heads.append(Head(DecisionTree.from_toml(notes[tree]), tuple(columns), standards))
             if not columns or sorted(set(columns)) != sorted(columns) or not {*columns} <= {*heads[-1].tree.columns}:
                 raise ValueError(f"{columns} are not answers of tree {heads[-1].tree.name!r}")  # noqa: TRY301
+            if len(standards) != (len(columns) if heads[-1].tree.of_quantities else 0):
+                raise ValueError(f"{len(standards)} standards of {len(columns)} answers")  # noqa: TRY301
     except (KeyError, ValueError, TypeError, GalaxyVotesError) as error:
         raise CheckpointError(f"{path} has metadata that cannot be understood: {_first_line(error)}") from None
     return tuple(heads), pack, recipe

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from galaxyvotes import metrics
+from galaxyvotes.conformal import Bounds
 from galaxyvotes.diagrams import ACCENT, INK, MUTED, PAPER, RULE, architecture, flowchart, text_width
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.files import replacing
@@ -29,6 +30,7 @@ __all__ = [
     "familiarity_plot",
     "flowchart",
     "history_plot",
+    "quantity_plots",
     "reliability_plot",
     "roc_plot",
     "roc_plots",
@@ -136,6 +138,33 @@ def reliability_plot(
     return figure
 
 
+def quantity_plots(
+    truth: Float[np.ndarray, "galaxy answer"],
+    predicted: Float[np.ndarray, "galaxy answer"],
+    columns: Sequence[str],
+    *,
+    bounds: Bounds | None = None,
+) -> Figure:
+    """Predicted against measured, a panel a quantity; on the dashed line they are equal. Bounds are thin bars."""
+    across = min(3, len(columns))
+    down = math.ceil(len(columns) / across)
+    figure = Figure(figsize=(4.4 * across, 4.4 * down), layout="constrained", facecolor=PAPER)
+    for place, name in enumerate(columns):
+        axes = figure.add_subplot(down, across, place + 1)
+        _plain(axes)
+        known = ~np.isnan(truth[:, place])
+        x, y = truth[known, place], predicted[known, place]
+        if bounds is not None:
+            axes.vlines(x, bounds.lower[known, place], bounds.upper[known, place], color=MUTED, lw=0.5, alpha=0.4)
+        if known.any():
+            axes.axline((float(x.mean()), float(x.mean())), slope=1, color=MUTED, lw=0.8, ls=(0, (4, 3)))
+        axes.plot(x, y, "o", color=ACCENT, ms=3.5, alpha=0.6, mew=0)
+        axes.set_xlabel("measured", color=INK)
+        axes.set_ylabel("predicted", color=INK)
+        axes.set_title(name, fontsize=10, color=INK, loc="left", parse_math=False)
+    return figure
+
+
 def familiarity_plot(familiarity: Float[np.ndarray, " galaxy"]) -> Figure:
     """The share of galaxies up to each familiarity; on the diagonal they are like those of the calibration."""
     figure = Figure(figsize=(4.4, 4.0), facecolor=PAPER)
@@ -152,12 +181,18 @@ def familiarity_plot(familiarity: Float[np.ndarray, " galaxy"]) -> Figure:
 
 
 def history_plot(history: Sequence[Mapping[str, Any]]) -> Figure:
-    """Loss, MSE and accuracy by epoch, on training and validation galaxies; `history` is the rows of metrics.jsonl."""
+    """Loss, MSE and accuracy (if any) by epoch, of training and validation galaxies: the rows of metrics.jsonl."""
     figure = Figure(figsize=(10.2, 3.1), facecolor=PAPER)
     figure.subplots_adjust(left=0.05, right=0.99, top=0.9, bottom=0.16, wspace=0.2)
     epochs = [row["epoch"] for row in history]
-    for i, (name, title) in enumerate((("loss", "loss"), ("mse", "MSE"), ("accuracy", "accuracy (argmax)"))):
-        axes = figure.add_subplot(1, 3, i + 1)
+    panels = (("loss", "loss"), ("mse", "MSE"), ("accuracy", "accuracy (argmax)"))
+    told = [
+        panel
+        for panel in panels
+        if any(row.get(key) is not None for row in history for key in (panel[0], f"validation_{panel[0]}"))
+    ]
+    for i, (name, title) in enumerate(told):
+        axes = figure.add_subplot(1, len(told), i + 1)
         _plain(axes)
         for key, words, color, dashes in (
             (name, "training", MUTED, (0, (4, 2))),

@@ -69,11 +69,14 @@ def _begin_from(known: Network, new: Network) -> None:
         same = [h for h in known.all_heads if h.columns == head.columns and h.tree.questions == head.tree.questions]
         alike = [h for h in known.all_heads if _alike(h, head)]
         for other in (*same, *alike)[:1]:
-            last.weight[head.outputs] = before.weight[other.outputs]
-            last.bias[head.outputs] = before.bias[other.outputs]
+            weight, bias = before.weight[other.outputs], before.bias[other.outputs]
+            if head.tree.of_quantities:  # the same value, by the new galaxies' standard
+                (now, wide), (then, before_wide) = (weight.new_tensor(each.head.standards).T for each in (head, other))
+                weight, bias = weight * (before_wide / wide)[:, None], (then + before_wide * bias - now) / wide
+            last.weight[head.outputs], last.bias[head.outputs] = weight, bias
 
 
 def _alike(one: Network, other: Network) -> bool:
     """Whether two heads answer one flowchart in full, whatever its columns are called; one question says too little."""
-    whole = all(head.columns == head.tree.columns for head in (one, other))
+    whole = all(head.columns == head.tree.columns and not head.tree.of_quantities for head in (one, other))
     return whole and len(one.tree.questions) > 1 and one.tree.flowchart == other.tree.flowchart

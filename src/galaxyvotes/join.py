@@ -6,7 +6,8 @@ judged, calibrated and joined again. It has seen what any of its members saw. It
 were: their intervals are not those of the mean.
 
 What decides which network it is and what it was told must be the same in all runs; how it learned may differ, but for
-whether validation galaxies chose the epoch, which says what may calibrate it.
+whether validation galaxies chose the epoch, which says what may calibrate it. Quantities must have been taught by the
+same galaxies, because their mean and deviation say what the outputs mean.
 
 Source: Lakshminarayanan et al. 2017, NeurIPS 30, section 2.4.
 """
@@ -69,6 +70,7 @@ def _common(run: Run) -> dict[str, Any]:
     return {
         **run.facts["pack"],
         "trees or answers": [(head.tree.questions, head.columns) for head in run.heads],
+        "the galaxies that taught their quantities": [head.standards for head in run.heads],
         **{f"model.{name}": value for name, value in asdict(run.recipe.model).items() if name not in _LEARNING},
         **{f"train.{name}": getattr(train, name) for name in ("objective", "precision", "keep")},
         "train.patience (0 or not)": train.patience > 0,

@@ -12,7 +12,7 @@ a catalogue that calls its ids alike.
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from jaxtyping import Float32, Int, Int32, UInt8
 from galaxyvotes.checkpoint import Head
 from galaxyvotes.config import Recipe, TrainSettings
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.objectives import Objective
+from galaxyvotes.objectives import Objective, Standard
 from galaxyvotes.store import Store
 
 __all__ = ["Answers", "Mixture", "open_stores", "seed_of"]
@@ -35,8 +35,8 @@ Rows = Int[np.ndarray, "_"]  # of any one store
 
 @dataclass(frozen=True)
 class Answers:
-    """What volunteers said of some galaxies, a column an output: joint fractions (NaN where not known) and, if every
-    store has them, whole votes (-1 where not known).
+    """What is known of some galaxies, a column an output: joint fractions or quantities (NaN where not known) and, if
+    every store of votes has them, whole votes (-1 where not known).
     """
 
     fractions: Float32[np.ndarray, "galaxy output"]
@@ -85,14 +85,16 @@ class Mixture:
         parts: dict[str, list[Rows]] = {"train": [], "validation": []}
         left_out = 0
         for store in stores:
+            said = "a known value" if store.tree.of_quantities else "votes"
             for split, kept_apart in (("train", held), ("validation", tested)):
                 rows = _labelled(store, split, _head_of(heads, store).columns, recipe.train.objective)
                 apart = np.array([bool(_keys(store, row) & kept_apart) for row in rows.tolist()], bool)
                 left_out += int(apart.sum())
                 parts[split].append(rows[~apart])
                 if not (~apart).any():
-                    raise DataError(f"{store.path} has no galaxy with votes in its {split} split; pack more galaxies")
+                    raise DataError(f"{store.path} has no galaxy with {said} in its {split} split; pack more galaxies")
             _refuse_unmet(store, parts["train"][-1])
+        heads = [_standardised(head, stores, parts["train"]) for head in heads]
         return Mixture(stores, tuple(heads), tuple(parts["train"]), tuple(parts["validation"]), left_out, recipe.train)
 
     def head_of(self, store: Store) -> Head:
@@ -156,7 +158,8 @@ class Mixture:
         """What volunteers said of these galaxies of a store, for every output of the network."""
         store, width = self.stores[place], sum(len(head.columns) for head in self.heads)
         fractions = np.full((len(rows), width), np.nan, np.float32)
-        votes = None if store.votes is None else np.full((len(rows), width), -1, np.int32)
+        silent = store.votes is None and not store.tree.of_quantities  # quantities need no votes, nor hinder others
+        votes = None if silent else np.full((len(rows), width), -1, np.int32)
         start = 0
         for head in self.heads:
             if head is self.head_of(store):
@@ -206,6 +209,28 @@ def _head_of(heads: Sequence[Head], store: Store) -> Head:
     return next(head for head in heads if head.tree.questions == store.tree.questions)
 
 
+def _standardised(head: Head, stores: tuple[Store, ...], train: Sequence[Rows]) -> Head:
+    """The same head; if it gives quantities, it knows how large they are among the galaxies that teach it."""
+    if not head.tree.of_quantities:
+        return head
+    teachers = [
+        (store, rows) for store, rows in zip(stores, train, strict=True) if store.tree.questions == head.tree.questions
+    ]
+    standards: list[Standard] = []
+    for column in head.columns:
+        place = head.tree.columns.index(column)
+        values = np.concatenate([store.fractions[rows, place] for store, rows in teachers]).astype(np.float64)
+        values = values[~np.isnan(values)]
+        if len(values) == 0 or np.ptp(values) == 0:
+            told = f"always {values[0]:g}" if len(values) else "never known"
+            raise DataError(
+                f"{' and '.join(str(store.path) for store, _ in teachers)}: {column} is {told} among the training"
+                " galaxies, so there is nothing to learn: pack more galaxies, or name the others in train.answers"
+            )
+        standards.append(Standard(float(values.mean()), float(values.std())))
+    return replace(head, standards=tuple(standards))
+
+
 def _chosen_columns(store: Store, settings: TrainSettings) -> tuple[str, ...]:
     """The answers to learn: those the recipe names, that enough training galaxies have."""
     if not len(store.rows("train")):
@@ -216,6 +241,8 @@ def _chosen_columns(store: Store, settings: TrainSettings) -> tuple[str, ...]:
         if column not in columns:
             raise ConfigError(f"train.answers names {column!r}, which is no answer of tree {store.tree.name!r}: "
                               f"{', '.join(columns)}")  # fmt: skip
+    if store.tree.of_quantities:
+        return tuple(column for column in columns if column in wanted)
     with np.errstate(invalid="ignore"):
         means = np.nanmean(store.fractions[store.rows("train")], axis=0)
     floor = settings.min_mean_fraction
@@ -237,7 +264,7 @@ def _labelled(store: Store, split: str, columns: tuple[str, ...], objective: str
 
 def _refuse_unmet(store: Store, taught: Rows) -> None:
     """A class that galaxies have, but none that teaches, would be learned as one that nothing is."""
-    if len(store.tree.questions) > 1:
+    if len(store.tree.questions) > 1 or store.tree.of_quantities:
         return
     met = np.nansum(store.fractions[taught], axis=0) > 0
     have = np.nansum(store.fractions, axis=0) > 0

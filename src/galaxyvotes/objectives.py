@@ -13,12 +13,18 @@ down the tree:
 
 What is not known costs nothing.
 
+Quantities (see `tree`) have one objective, whatever the fractions beside them have: the network gives them
+standardised, (value − centre) / scale, and a galaxy costs the squared error of that, mean over its known quantities.
+So a T type and a colour pull alike, an output that knows nothing is the mean, and half precision rounds what is small,
+not what is far from zero.
+
 Source of `dirichlet_multinomial`: Walmsley et al. 2022, MNRAS 509, 3966, section 5.1, equations 6 and 7.
 """
 
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -28,18 +34,26 @@ from torch.nn import functional
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["OBJECTIVES", "Objective"]
+__all__ = ["OBJECTIVES", "Objective", "Standard"]
 
 OBJECTIVES = ("bce", "mse", "mse_tree", "cross_entropy", "dirichlet_multinomial")
 
 
+class Standard(NamedTuple):
+    """The centre and the scale of a quantity: mean and standard deviation over the galaxies that teach."""
+
+    centre: float
+    scale: float
+
+
 @dataclass(frozen=True)
 class Objective:
-    """One of `OBJECTIVES` for these answers of a tree."""
+    """One of `OBJECTIVES` for these answers of a tree; or squared error, with a standard each, for its quantities."""
 
     name: str
     tree: DecisionTree
     columns: Sequence[str]
+    standards: Sequence[Standard] = ()
 
     def __post_init__(self) -> None:
         """Refuse an unknown name, and a tree's objective for a part of its answers."""
@@ -47,20 +61,28 @@ class Objective:
             close = difflib.get_close_matches(self.name, OBJECTIVES, n=1)
             hint = f"did you mean {close[0]}?" if close else f"one of {', '.join(OBJECTIVES)}"
             raise ConfigError(f"train.objective is {self.name!r}; {hint}")
-        if self.name not in ("bce", "mse") and tuple(self.columns) != self.tree.columns:
+        if self.kind not in ("bce", "mse", "quantity") and tuple(self.columns) != self.tree.columns:
             raise ConfigError(
                 f"objective {self.name} needs all {len(self.tree.columns)} answers of tree {self.tree.name!r},"
                 f" not {len(self.columns)}; use bce or mse for a part of them"
             )
 
     @property
+    def kind(self) -> str:
+        """Its name, or `quantity`."""
+        return "quantity" if self.tree.of_quantities else self.name
+
+    @property
     def wants_votes(self) -> bool:
         """Whether `loss` is told whole votes instead of joint fractions."""
-        return self.name == "dirichlet_multinomial"
+        return self.kind == "dirichlet_multinomial"
 
     def fractions(self, logits: Float[Tensor, "galaxy answer"]) -> Float[Tensor, "galaxy answer"]:
-        """Joint fractions, 0–1."""
-        match self.name:
+        """Joint fractions, 0–1; of quantities, their values."""
+        match self.kind:
+            case "quantity":
+                centre, scale = logits.new_tensor(self.standards).unbind(dim=1)
+                return centre + scale * logits
             case "bce" | "mse":
                 return logits.sigmoid()
             case "dirichlet_multinomial":
@@ -85,7 +107,10 @@ class Objective:
             return vote_nll(self.tree, concentrations(logits), truth).sum(dim=1)
         known = ~truth.isnan()
         filled = torch.where(known, truth, 0.0)
-        match self.name:
+        match self.kind:
+            case "quantity":
+                centre, scale = logits.new_tensor(self.standards).unbind(dim=1)
+                cost = (logits - (filled - centre) / scale).square()
             case "bce":
                 cost = functional.binary_cross_entropy_with_logits(logits, filled, reduction="none")
             case "cross_entropy":

@@ -35,7 +35,7 @@ from galaxyvotes.images import to_square
 from galaxyvotes.parallel import in_order
 from galaxyvotes.progress import bar
 from galaxyvotes.splits import assign_splits
-from galaxyvotes.store import FORMAT, OWN_COLUMNS, Store, file_digest, image_digest, manifest_digest
+from galaxyvotes.store import FORMAT, OWN_COLUMNS, Store, file_digest, image_digest, manifest_digest, value_column
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["pack", "read_square"]
@@ -52,6 +52,7 @@ def pack(
     tree: str | Path | DecisionTree | None = None,
     votes: str | None = None,
     classes: str | None = None,
+    quantity: str | Sequence[str] = (),
     id_column: str | None = None,
     unlabelled: bool = False,
     settings: PackSettings | None = None,
@@ -60,6 +61,8 @@ def pack(
     progress: bool = True,
 ) -> Store:
     """Pack images and what volunteers said about them into the folder `out`; see `open_catalog` for the sources.
+
+    `quantity` names columns of numbers, to be predicted instead of votes: a T type, a colour.
 
     Raises DataError if a table or an archive is not what it should be, if there is no space left (what is packed
     stays, and the same call goes on), or if not one image could be used.
@@ -71,7 +74,14 @@ def pack(
         raise ConfigError(f"{out} exists already: name another folder, or remove it first")
     sources = [Path(source)] if isinstance(source, str | Path) else [Path(each) for each in source]
     with open_catalog(
-        sources, table=table, tree=tree, votes=votes, classes=classes, id_column=id_column, unlabelled=unlabelled
+        sources,
+        table=table,
+        tree=tree,
+        votes=votes,
+        classes=classes,
+        quantity=[quantity] if isinstance(quantity, str) else quantity,
+        id_column=id_column,
+        unlabelled=unlabelled,
     ) as catalog:
         partial = out.with_name(out.name + ".partial")
         packing = _Packing(catalog, partial, settings, splits)
@@ -288,7 +298,7 @@ class _Packing:
         }
         if catalog.tree is not None and catalog.fractions is not None:
             for place, answer in enumerate(catalog.tree.columns):
-                table[f"fraction:{answer}"] = catalog.fractions[rows, place]
+                table[value_column(catalog.tree, answer)] = catalog.fractions[rows, place]
             if catalog.counts is not None:
                 for place, answer in enumerate(catalog.tree.columns):
                     table[f"votes:{answer}"] = catalog.counts[rows, place]

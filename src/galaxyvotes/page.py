@@ -36,6 +36,7 @@ HEADLINE = (
     ("confident_accuracy", "Accuracy, confident", True),
     ("mean_auc", "Mean AUC", True),
 )
+QUANTITY_HEADLINE = (("rmse", "RMSE"), ("mae", "Mean absolute error"), ("bias", "Bias"), ("r2", "R²"))
 
 
 def render(
@@ -57,11 +58,8 @@ def render(
         "familiarity": None if ranks is None else inline_svg(figures.familiarity_plot(ranks)),
         "history": inline_svg(figures.history_plot(document["history"])) if document["history"] else None,
     }
-    uris = itertools.repeat(None) if pictures is None else (jpeg_uri(picture) for picture in pictures)
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"fixed": _fixed, "signed": _signed, "percent": _percent}
-    source = (resources.files("galaxyvotes") / "report.html.j2").read_text("utf-8")
-    return environment.from_string(source).render(
+    return _filled(
+        "report.html.j2",
         d=document,
         figures=drawn,
         headline=HEADLINE,
@@ -73,8 +71,48 @@ def render(
             for question in tree.questions
             if _rows_of(question.answers, rows)
         ],
-        galaxies={group: [(galaxy, next(uris)) for galaxy in galaxies] for group, galaxies in shown.items()},
+        galaxies=_beside(shown, pictures),
     )
+
+
+def render_quantities(
+    document: Mapping[str, Any],
+    truth: Float[np.ndarray, "galaxy answer"],
+    network: Predictions,
+    *,
+    pictures: UInt8[np.ndarray, "shown height width 3"] | None = None,
+) -> str:
+    """The page of quantities (see `quantities`); `pictures` as in `render`."""
+    shown = {"best": document["best"], "worst": document["worst"]}
+    plots = figures.quantity_plots(truth, network.fractions, network.columns, bounds=network.bounds)
+    return _filled(
+        "quantities.html.j2",
+        d=document,
+        figures={
+            "predicted": inline_svg(plots),
+            "history": inline_svg(figures.history_plot(document["history"])) if document["history"] else None,
+        },
+        headline=QUANTITY_HEADLINE,
+        predictors={"network": document["network"], **document["baselines"]},
+        galaxies=_beside(shown, pictures),
+    )
+
+
+def _beside(
+    shown: Mapping[str, list[Any]], pictures: UInt8[np.ndarray, "shown height width 3"] | None
+) -> dict[str, list[tuple[Any, str | None]]]:
+    """Groups of galaxies, each galaxy with its picture, which are in the same order, as a data URI."""
+    uris = itertools.repeat(None) if pictures is None else (jpeg_uri(picture) for picture in pictures)
+    return {group: [(galaxy, next(uris)) for galaxy in galaxies] for group, galaxies in shown.items()}
+
+
+def _filled(template: str, **values: Any) -> str:
+    """A template of this package with these values in it."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"fixed": _fixed, "signed": _signed, "percent": _percent, "short": _short}
+    home = resources.files("galaxyvotes")
+    style = Markup((home / "report.css").read_text("utf-8"))  # ours, not a user's
+    return environment.from_string((home / template).read_text("utf-8")).render(style=style, **values)
 
 
 def _rmses(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -111,6 +149,11 @@ def jpeg_uri(picture: UInt8[np.ndarray, "height width 3"]) -> str:
 
 def _fixed(value: float | None, digits: int = 4) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _short(value: float | None) -> str:
+    """Four digits, whatever the unit."""
+    return "–" if value is None else f"{value:.4g}".replace("-", "−")
 
 
 def _signed(value: float | None, digits: int = 4) -> str:

@@ -1,4 +1,4 @@
-"""What somebody says about some galaxies: one row a galaxy, one column an answer, joint fractions.
+"""What somebody says about some galaxies: one row a galaxy, one column an answer, joint fractions or quantities.
 
 A network, a baseline and the volunteers themselves all speak in this type, so one report compares them. A calibrated
 network also says how far off it may be, and how familiar each galaxy is to it: in a table, `<answer>_low` and
@@ -30,9 +30,9 @@ _FAMILIARITY = "familiarity"
 
 @dataclass(frozen=True)
 class Predictions:
-    """Fractions (0–1) per galaxy and answer; `columns` are answers of a tree, all of them or some.
+    """Fractions (0–1), or quantities, per galaxy and answer; `columns` are answers of a tree, all of them or some.
 
-    They are joint unless a network was asked for conditional ones, which are NaN where nobody would be asked.
+    Fractions are joint unless a network was asked for conditional ones, which are NaN where nobody would be asked.
 
     `spread` is their standard deviation over the views they are the mean of, `bounds` the ends of their intervals,
     `familiarity` how familiar each galaxy is to who says this (0–1, see `novelty`), each if there is one.

@@ -1,16 +1,21 @@
 """How large errors are expected to be: the scale that intervals of unequal width need.
 
-A cell is one galaxy's fraction of one answer, joint or conditional. Its expected squared error s² is a sum: the noise
-of a panel of n volunteers, p(1 − p)/n; what a fraction p may be wrong by besides, p(1 − p); what is typical of its
-answer; and how difficult the galaxy is, d, as a spread of predictions. A joint fraction whose question only a fraction
-a is asked cannot be wrong by more, so what is typical falls with a; a conditional one comes from a panel as small as a,
-so what goes with p(1 − p) rises:
+A cell is one galaxy's fraction of one answer, joint or conditional, or one of its quantities. A fraction's expected
+squared error s² is a sum: the noise of a panel of n volunteers, p(1 − p)/n; what a fraction p may be wrong by besides,
+p(1 − p); what is typical of its answer; and how difficult the galaxy is, d, as a spread of predictions. A joint
+fraction whose question only a fraction a is asked cannot be wrong by more, so what is typical falls with a; a
+conditional one comes from a panel as small as a, so what goes with p(1 − p) rises:
 
     joint:       s² = 0.005² + p(1 − p) / n  + by_fraction · p(1 − p)     + by_answer · typical · a + by_difficulty · d²
     conditional: s² = 0.005² + p(1 − p) / an + by_fraction · p(1 − p) / a + by_answer · typical     + by_difficulty · d²
 
 The noise has no weight: it is known, and panels of one size could not tell it from the second term. Where n is not
 known it is left out, and the weights take its place.
+
+A quantity has no panel and no end of its range to keep errors small. What is typical of it is the variance of its
+values, and its errors are counted in their deviation (`unit_of`), so that all quantities share the weights:
+
+    quantity:    s² = 0.005² + by_answer + by_difficulty · d² / typical
 
 Nothing here knows what a quantile is; `conformal` does.
 """
@@ -22,9 +27,21 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-__all__ = ["Cells", "Of", "cells_of", "fit_weights", "noise_of", "scale_of", "terms_of", "typical_variance"]
+__all__ = [
+    "Cells",
+    "Kind",
+    "Of",
+    "cells_of",
+    "fit_weights",
+    "noise_of",
+    "scale_of",
+    "terms_of",
+    "typical_variance",
+    "unit_of",
+]
 
-Of = Literal["joint", "conditional"]
+Of = Literal["joint", "conditional"]  # fractions
+Kind = Literal[Of, "quantity"]
 Values = Float[np.ndarray, "galaxy answer"]
 Terms = Float[np.ndarray, "galaxy answer 3"]
 
@@ -35,15 +52,20 @@ _SETTLED = 1e-3
 
 
 class Cells(NamedTuple):
-    """The fractions (joint, or conditional: NaN where not reached) and how much of everybody is asked, in float64."""
+    """The fractions (joint, or conditional: NaN where not reached) and how much of everybody is asked, in float64.
+
+    Of quantities, the values; everybody has them.
+    """
 
     fractions: Values
     asked: Values
-    of: Of
+    of: Kind
 
 
-def cells_of(joint: Values, parents: Sequence[int], of: Of, min_asked: float) -> Cells:
-    """The cells of joint fractions; `parents` is the column whose givers are asked, -1 for everybody."""
+def cells_of(joint: Values, parents: Sequence[int], of: Kind, min_asked: float) -> Cells:
+    """The cells of joint fractions, or of quantities; `parents` is the column whose givers are asked, -1 for all."""
+    if of == "quantity":
+        return Cells(joint.astype(np.float64), np.ones(joint.shape), of)
     joint = joint.astype(np.float64).clip(0, 1)
     asked = np.column_stack([joint, np.ones(len(joint))])[:, list(parents)]
     if of == "joint":
@@ -56,7 +78,13 @@ def cells_of(joint: Values, parents: Sequence[int], of: Of, min_asked: float) ->
 def terms_of(cells: Cells, typical: Float[np.ndarray, " answer"], difficulty: Values | None) -> Terms:
     """The three weighted terms of s², before they are; the last is zero without difficulty."""
     squared = np.zeros(cells.fractions.shape) if difficulty is None else difficulty.astype(np.float64) ** 2
-    return np.stack([_variance(cells), typical * _share(cells), squared], axis=-1)
+    square = unit_of(cells.of, typical) ** 2
+    return np.stack([_variance(cells), typical * _share(cells) / square, squared / square], axis=-1)
+
+
+def unit_of(of: Kind, typical: Float[np.ndarray, " answer"]) -> Float[np.ndarray, " answer"]:
+    """What errors and scales of each answer are counted in: 1 for fractions, its deviation for a quantity."""
+    return np.sqrt(typical) if of == "quantity" else np.ones(len(typical))
 
 
 def noise_of(cells: Cells, volunteers: Float[np.ndarray, "*galaxy answer"]) -> Values:
@@ -65,7 +93,13 @@ def noise_of(cells: Cells, volunteers: Float[np.ndarray, "*galaxy answer"]) -> V
 
 
 def typical_variance(cells: Cells, rows: Int[np.ndarray, " row"]) -> Float[np.ndarray, " answer"]:
-    """Per answer, its first term over these rows, a galaxy (joint: a galaxy asked); 0 if it is never asked."""
+    """Per answer, its first term over these rows, a galaxy (joint: a galaxy asked); 0 if it is never asked.
+
+    Of a quantity, the variance of its values that are known; 1 if they do not vary.
+    """
+    if cells.of == "quantity":
+        known = [column[~np.isnan(column)] for column in cells.fractions[rows].T]
+        return np.array([column.var() if len(column) and np.ptp(column) > 0 else 1.0 for column in known])
     variance, share = (np.nansum(part[rows], axis=0) for part in (_variance(cells), _share(cells)))
     return np.divide(variance, share, out=np.zeros(len(share)), where=share > 0)
 
@@ -116,6 +150,8 @@ def _least_squares(
 
 
 def _variance(cells: Cells) -> Values:
+    if cells.of == "quantity":
+        return np.zeros(cells.fractions.shape)
     variance = cells.fractions * (1 - cells.fractions)
     if cells.of == "joint":
         return variance

@@ -2,7 +2,8 @@
 
     store.toml       what is in it: sizes, splits, where it came from, digests of the small files below
     images.npy       uint8 (galaxy, side, side, 3), RGB, memory-mapped
-    galaxies.parquet one row a galaxy: id, split, source, digest of its pixels, fractions, votes, the table's columns
+    galaxies.parquet one row a galaxy: id, split, source, digest of its pixels, fractions (or quantities), votes, the
+                     table's columns
     tree.toml        the decision tree of the votes (absent if there are none)
     rejected.csv     every image and row that could not be used, with its reason
 
@@ -135,8 +136,8 @@ class Store:
 
     @cached_property
     def fractions(self) -> Float32[np.ndarray, "galaxy answer"]:
-        """Joint fractions in the order of the tree's columns, NaN where not known."""
-        names = [f"fraction:{answer}" for answer in self.tree.columns]
+        """Joint fractions, or the values of quantities, in the order of the tree's columns; NaN where not known."""
+        names = [value_column(self.tree, answer) for answer in self.tree.columns]
         return np.stack([self.table.column(name).to_numpy().astype(np.float32) for name in names], axis=1)
 
     @cached_property
@@ -146,6 +147,31 @@ class Store:
         if names[0] not in self.table.column_names:
             return None
         return np.stack([self.table.column(name).to_numpy().astype(np.int32) for name in names], axis=1)
+
+    @property
+    def summary(self) -> str:
+        """A few lines on what is in it, and on what was left out of it."""
+        facts, rejected = self.manifest, self.path / "rejected.csv"
+        divided = ", ".join(f"{count:,} {name}" for name, count in facts["splits"].items())
+        lines = [f"{self.path}: {len(self):,} galaxies of {self.size_px} px ({divided})"]
+        of_quantities = bool(facts["votes"]) and self.tree.of_quantities
+        if of_quantities:
+            for name, values in zip(self.tree.columns, self.fractions.T, strict=True):
+                known = values[~np.isnan(values)]
+                told = f", {known.min():g} to {known.max():g}, mean {known.mean():.4g}" if len(known) else ""
+                lines.append(f"{name}: {len(known):,} known{told}")
+        elif facts["votes"]:
+            lines.append(f"votes: {facts['votes']} (tree {self.tree.name}, {len(self.tree.columns)} answers)")
+        without, left_out = "known value" if of_quantities else "votes", "were left out (--unlabelled keeps them)"
+        for count, what in (
+            (facts["duplicates"], "have the same pixels as another galaxy and share its split"),
+            (facts["rejected_images"], f"images could not be used: {rejected}"),
+            (facts["rows_without_image"], f"rows of the table have no image: {rejected}"),
+            (facts["rows_without_votes"], f"galaxies have no {without} and {left_out}"),
+            (facts["images_without_row"], f"images stand in no row of the table and {left_out}"),
+        ):
+            lines += [f"{count:,} {what}"] if count else []
+        return "\n".join(lines)
 
     def rows(self, split: str) -> Int[np.ndarray, " galaxy"]:
         """Where the galaxies of a split stand."""
@@ -183,6 +209,11 @@ class Store:
                 " Pack the store again"
             )
         return pixels
+
+
+def value_column(tree: DecisionTree, answer: str) -> str:
+    """What `galaxies.parquet` calls an answer's fractions, or a quantity's values."""
+    return f"{'quantity' if tree.of_quantities else 'fraction'}:{answer}"
 
 
 def image_digest(image: UInt8[np.ndarray, "side side 3"]) -> bytes:

@@ -8,7 +8,7 @@ ends, resumed, bit for bit where it would have ended on the same machine with th
 Metrics of an epoch are the paper's: loss, MSE and accuracy (argmax over all answers), on the training galaxies as they
 were met during the epoch and on the validation galaxies after it. With several stores, the loss is that of all heads
 together, and MSE and accuracy are those of the first store's head; on validation galaxies, those of each other head
-stand beside them under its tree's name.
+stand beside them under its tree's name. Quantities have no accuracy.
 """
 
 import json
@@ -233,7 +233,7 @@ class _Training:
         at.met += len(images)
         at.squared += float(((predicted - wanted.nan_to_num()).square() * known).sum())
         at.known += int(known.sum())
-        whole = known.all(dim=1)
+        whole = known.all(dim=1) & (not self.network.tree.of_quantities)  # the largest of them says nothing
         at.correct += int((predicted[whole].argmax(dim=1) == wanted[whole].argmax(dim=1)).sum())
         at.compared += int(whole.sum())
 
@@ -294,7 +294,7 @@ class _Training:
             name = "validation_{}" if head.place == 0 else f"{head.tree.name}_validation_{{}}"
             row |= {
                 name.format("mse"): mse(truth, predicted),
-                name.format("accuracy"): argmax_accuracy(truth, predicted),
+                name.format("accuracy"): math.nan if head.tree.of_quantities else argmax_accuracy(truth, predicted),
             }
         return row
 

@@ -10,6 +10,9 @@ apart, because campaigns publish them apart:
 So the joint fraction of an answer is its conditional fraction (of those who were asked) times the joint fraction of
 `asked_of`, and the two hold the same information wherever anybody was asked.
 
+A question may also ask for a *quantity*, a number of any size such as a T type or a colour: it has one answer, whose
+column holds the number. A tree asks for fractions or for quantities, never for both; several stores do (see `mixture`).
+
 Source: Willett et al. 2013, MNRAS 435, 2835, section 2 and table 2.
 """
 
@@ -30,7 +33,7 @@ from galaxyvotes.files import read_text
 
 __all__ = ["Answer", "DecisionTree", "Question", "VoteColumns"]
 
-Holds = Literal["joint", "conditional", "votes", "class"]
+Holds = Literal["joint", "conditional", "votes", "class", "quantity"]
 
 
 @dataclass(frozen=True)
@@ -44,19 +47,23 @@ class Answer:
 
 @dataclass(frozen=True)
 class Question:
-    """One question; everybody who gave the answer `asked_of` is asked it, or everybody if that is None."""
+    """One question; everybody who gave the answer `asked_of` is asked it, or everybody if that is None.
+
+    A `quantity` is a number instead of fractions, and has one answer.
+    """
 
     name: str
     text: str
     answers: tuple[Answer, ...]
     asked_of: str | None = None
+    quantity: bool = False
 
 
 @dataclass(frozen=True)
 class VoteColumns:
     """How tables of a campaign name one kind of column, `{answer}` standing for the answer's own name.
 
-    `holds` says what is in them: joint fractions, conditional fractions, whole votes, or (one column) a class.
+    `holds` says what is in them: joint or conditional fractions, whole votes, quantities, or (one column) a class.
     `normalise` divides the answers of a question by their sum: for fractions debiased one by one.
     """
 
@@ -71,6 +78,7 @@ class VoteColumns:
 
 
 FRACTIONS = (VoteColumns("fraction", "{answer}", "joint"),)
+QUANTITIES = (VoteColumns("quantity", "{answer}", "quantity"),)
 
 
 @dataclass(frozen=True)
@@ -96,7 +104,9 @@ class DecisionTree:
                     raise ConfigError(f"tree {self.name!r} has the {what} {value!r} twice")
         for question in self.questions:
             where = f"tree {self.name!r}, question {question.name!r}"
-            if len(question.answers) < 2:
+            if question.quantity:
+                self._check_quantity(question, where)
+            elif len(question.answers) < 2:
                 raise ConfigError(f"{where} has {len(question.answers)} answer(s); a question needs two or more")
             if question.asked_of is not None and question.asked_of not in columns:
                 raise ConfigError(f"{where}: asked_of names {question.asked_of!r}, which is no answer of this tree")
@@ -106,12 +116,33 @@ class DecisionTree:
                         f"{where}, answer {answer.column!r}: next names {answer.next!r}, which is no question"
                     )
         for table in self.tables:
+            if (table.holds == "quantity") != self.of_quantities:
+                what = "quantities" if self.of_quantities else "fractions"
+                raise ConfigError(
+                    f"tree {self.name!r} asks for {what}, and its table {table.name!r} holds {table.holds!r}"
+                )
             if ("{answer}" in table.columns) == (table.holds == "class"):
                 expected = "one column, without {answer}" if table.holds == "class" else "{answer} in it"
                 raise ConfigError(
                     f"tree {self.name!r}, table {table.name!r}: columns is {table.columns!r}; expected {expected}"
                 )
         _ = self.depth_first  # refuses a circle
+
+    def _check_quantity(self, question: Question, where: str) -> None:
+        """Refuse a quantity that is asked like a question, or beside questions."""
+        if len(question.answers) != 1:
+            raise ConfigError(f"{where} is a quantity and has {len(question.answers)} answers; a quantity has one")
+        if question.asked_of is not None or question.answers[0].next is not None:
+            raise ConfigError(
+                f"{where} is a quantity: everybody has it, and nothing follows it; leave out asked_of and next"
+            )
+        if not all(each.quantity for each in self.questions):
+            raise ConfigError(f"{where} is a quantity beside questions that are not; make two trees and two stores")
+
+    @property
+    def of_quantities(self) -> bool:
+        """Whether the tree asks for numbers of any size, and not for fractions."""
+        return self.questions[0].quantity
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -244,7 +275,8 @@ class DecisionTree:
                 )
                 for each in _list(data, "question")
             )
-            return _made(DecisionTree, "the tree", data, questions=questions, tables=tables or FRACTIONS)
+            usual = QUANTITIES if any(question.quantity for question in questions) else FRACTIONS
+            return _made(DecisionTree, "the tree", data, questions=questions, tables=tables or usual)
         except ConfigError as error:
             raise ConfigError(f"{origin}: {error}") from None
 
@@ -267,8 +299,15 @@ class DecisionTree:
         tables = (VoteColumns("class", name, "class"), *FRACTIONS)
         return DecisionTree(name, f"Classes of the column {name!r}", (Question(name, name, answers),), tables)
 
+    @staticmethod
+    def of_numbers(columns: Sequence[str]) -> "DecisionTree":
+        """A tree of quantities, one a column of a table."""
+        questions = tuple(Question(name, name, (Answer(name, name),), quantity=True) for name in columns)
+        return DecisionTree("+".join(columns), f"Numbers: {', '.join(columns)}", questions, QUANTITIES)
+
 
 _TREES = resources.files("galaxyvotes") / "trees"
+_FLAGS = ("normalise", "quantity")
 
 
 def shipped() -> tuple[str, ...]:
@@ -291,8 +330,8 @@ def _made(kind: Any, where: str, given: dict[str, Any], **made: Any) -> Any:
     for key, value in given.items():
         if key not in known:
             raise ConfigError(f"{where} has the unknown key {key!r}; known are {', '.join(known)}")
-        if not isinstance(value, bool if key == "normalise" else str):
-            expected = "true or false" if key == "normalise" else "a text in quotes"
+        if not isinstance(value, bool if key in _FLAGS else str):
+            expected = "true or false" if key in _FLAGS else "a text in quotes"
             raise ConfigError(f"{where}: {key} is {value!r}; expected {expected}")
         if key == "holds" and value not in get_args(Holds):
             raise ConfigError(f"{where}: holds is {value!r}; one of {', '.join(get_args(Holds))}")

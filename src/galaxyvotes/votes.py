@@ -3,6 +3,9 @@
 Whatever a campaign publishes (joint fractions, conditional fractions, whole counts, a class) becomes joint fractions,
 and the counts beside them where there are any. A question that nobody was asked, or whose answer is not known, is NaN
 as a whole; a row without a single value is a galaxy without votes.
+
+Quantities (see `tree`) come the same way, as the numbers they are: where this package says fractions of a tree of
+quantities, it means those numbers.
 """
 
 import difflib
@@ -11,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float, Float32, Int32
+from jaxtyping import Bool, Float, Float32, Int32
 
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.tree import DecisionTree, VoteColumns, shipped
@@ -19,6 +22,7 @@ from galaxyvotes.tree import DecisionTree, VoteColumns, shipped
 __all__ = ["VoteLayout", "Votes", "find_layout", "read_votes"]
 
 SUM_TOLERANCE = 0.01  # published fractions are rounded to two or three decimals
+NOT_KNOWN = (99.0, 999.0, 9999.0, 99999.0)  # what catalogues write, with either sign, where nothing was measured
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,8 @@ def read_votes(table: pa.Table, layout: VoteLayout, *, at: Callable[[int], str])
     reader = _Reader(table, layout.tree, at)
     if layout.main.holds == "class":
         return Votes(reader.classes(layout.main), None)
+    if layout.main.holds == "quantity":
+        return Votes(reader.quantities(layout.main), None)
     if layout.main.holds == "votes":
         counts = reader.counts(layout.main)
         return Votes(_fractions_of(counts, layout.tree), counts)
@@ -190,6 +196,14 @@ class _Reader:
                 )
         return np.where(np.isnan(values), -1, values).astype(np.int32)
 
+    def quantities(self, columns: VoteColumns) -> Float32[np.ndarray, "galaxy answer"]:
+        values = self._numbers(columns)
+        self._refuse(np.abs(values) > np.finfo(np.float32).max, values, columns,
+                     "a quantity is a finite number. Correct it, or leave it empty if it is not known.")  # fmt: skip
+        self._refuse(_stand_ins(values), values, columns,
+                     "far from all others. If it stands for not known, leave it empty.")  # fmt: skip
+        return values.astype(np.float32)
+
     def classes(self, columns: VoteColumns) -> Float32[np.ndarray, "galaxy answer"]:
         names: list[str | None] = self.table.column(columns.columns).cast(pa.string()).to_pylist()
         place = {answer: i for i, answer in enumerate(self.tree.columns)}
@@ -229,3 +243,14 @@ class _Reader:
             column = columns.of(self.tree.columns[answer])
             more = f" ({int(bad.sum()) - 1} more like it)" if bad.sum() > 1 else ""
             raise DataError(f"{self.at(row)}: {column} is {values[row, answer]:g}; {expected}{more}")
+
+
+def _stand_ins(values: Float[np.ndarray, "galaxy answer"]) -> Bool[np.ndarray, "galaxy answer"]:
+    """Where a column has one of `NOT_KNOWN`, farther from all its other numbers than those are from each other."""
+    found = np.zeros(values.shape, bool)
+    for place, column in enumerate(values.T):
+        for number in (*NOT_KNOWN, *(-number for number in NOT_KNOWN)):
+            others = column[(column != number) & ~np.isnan(column)]
+            if len(others) > 1 and np.abs(others - number).min() > np.ptp(others) > 0:
+                found[:, place] |= column == number
+    return found
