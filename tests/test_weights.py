@@ -36,6 +36,16 @@ def test_any_image_is_answered_without_a_run_with_bounds(tmp_path, make_jpeg, tr
     assert (said.fractions <= said.bounds.upper).all()
 
 
+def test_its_conditional_fractions_have_bounds_too(tmp_path, make_jpeg):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "g.jpg").write_bytes(make_jpeg(1, 424))
+    done = predict(tmp_path / "images", None, tmp_path / "out.csv", fractions="conditional", progress=False)
+    said = Predictions.read(done.path)
+    assert said.bounds is not None
+    first = said.bounds.upper[:, :3]  # everybody is asked whether it is smooth
+    assert (said.fractions[:, :3] <= first).all()
+
+
 def test_it_remembers_which_galaxies_it_has_seen():
     run = shipped_run()
     assert run.seen.num_rows > 20_000
