@@ -50,7 +50,7 @@ def wrong(store: gv.Store, rows: np.ndarray, fractions: np.ndarray) -> float:
     truth = store.fractions[rows]
     if len(store.tree.questions) == 1:
         return float((truth.argmax(axis=1) != fractions.argmax(axis=1)).mean())
-    return float(np.sqrt(np.mean((fractions - truth) ** 2)))
+    return float(np.sqrt(np.nanmean((fractions - truth) ** 2)))
 
 
 def main() -> None:
@@ -84,7 +84,7 @@ def main() -> None:
                             "train.batch_size=32", "train.average=0.99")  # fmt: skip
             for kind, run in (("finetune", tuned), ("from nothing", alone)):
                 found[kind].append(wrong(store, rows, gv.predict_store(run.network(), store, rows).fractions))
-            said = few.fractions[few.rows("train")].mean(axis=0)
+            said = np.nanmean(few.fractions[few.rows("train")], axis=0)
             found["mean vote"].append(wrong(store, rows, np.repeat(said[None], len(rows), axis=0)))
             found["boosted trees"].append(wrong(store, rows, boosted_trees(Taught(store, few), rows).fractions))
             print(task, seed, {kind: round(values[-1], 4) for kind, values in found.items()}, flush=True)
