@@ -427,7 +427,7 @@ def test_a_quantity_that_is_known_of_nobody_or_of_one_has_no_r2():
     assert (one["rmse"]["value"], one["r2"]["value"]) == (2.0, None)
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.floats(1e-3, 1e6), st.floats(-1e4, 1e4))
 def test_another_unit_gives_the_same_intervals_in_that_unit(scale, shift):
     random = np.random.default_rng(2)
