@@ -124,3 +124,7 @@ def test_an_unreadable_byte_in_a_column_nobody_needs_does_not_matter():
     table = csv("id,a,name\n1,0.5,Ångström\n".encode("latin-1"))
     assert table.read().column("a").to_pylist() == [0.5]
     assert re.match("votes.csv line 2", table.at(0))
+
+
+def test_a_name_may_hold_the_sign_for_an_unreadable_letter():
+    assert Table("votes.csv", "id,\ufffd\n1,2\n".encode()).header() == ["id", "\ufffd"]

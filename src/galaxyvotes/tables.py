@@ -52,7 +52,7 @@ class Table:
             raise DataError(f"{self.name}: not a table: {error}") from None
         if not any(names):
             raise DataError(f"{self.name} is empty: expected a header and one row a galaxy")
-        if "\ufffd" in "".join(names):
+        if any("\udc80" <= letter <= "\udcff" for letter in "".join(names)):  # bytes that are no text
             raise DataError(f"{self.name}: the header is not UTF-8 text; save the table as CSV in UTF-8")
         if len(names) == 1 and (other := next((mark for mark in ";\t" if mark in names[0]), None)):
             raise DataError(f"{self.name}: columns are separated by {other!r}; expected a comma")
@@ -104,7 +104,7 @@ class Table:
 
     def _lines(self) -> Iterator[tuple[int, list[str]]]:
         """Each row of a CSV, the header first, with the number of the line it begins at; blank lines are no rows."""
-        reader = csv.reader(io.TextIOWrapper(io.BytesIO(self.data), "utf-8-sig", errors="replace", newline=""))
+        reader = csv.reader(io.TextIOWrapper(io.BytesIO(self.data), "utf-8-sig", errors="surrogateescape", newline=""))
         line = 1
         for cells in reader:
             if cells:
