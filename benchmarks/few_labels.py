@@ -2,7 +2,7 @@
 
     python benchmarks/few_labels.py --json benchmarks/json/few_labels.json
 
-Two questions that the network to begin with was never asked, of galaxies that it never saw:
+Two questions that the network to begin with was never asked; it never saw the galaxies that judge it:
 
 - five classes, after 37 fractions of the challenge's and of Galaxy Zoo 2's galaxies;
 - Galaxy Zoo 2's 37 weighted fractions, after five classes of the challenge's galaxies.

@@ -270,6 +270,20 @@ def _nearest(name: str, known: Any, prefix: str = "") -> str:
     return f"; did you mean {prefix}{close[0]}?" if close else f"; known are {listed}"
 
 
+# How our networks learn, whatever their size.
+_OURS = TrainSettings(
+    objective="cross_entropy",
+    epochs=24,
+    batch_size=64,
+    balance=0.5,
+    learning_rate=3e-3,
+    weight_decay=0.02,
+    clip_norm=5.0,
+    schedule="cosine",
+    average=0.999,
+    augment="sky",
+)
+
 RECIPES: dict[str, Recipe] = {
     # The 2023 paper's, exactly: docs/decisions.md says where its text and its code differ and which we follow.
     "paper": Recipe("paper"),
@@ -285,53 +299,20 @@ RECIPES: dict[str, Recipe] = {
     "compact": Recipe(
         "compact",
         ModelSettings("compact", batch_norm_momentum=0.1, views=8),
-        TrainSettings(
-            objective="cross_entropy",
-            epochs=24,
-            batch_size=64,
-            balance=0.5,
-            learning_rate=3e-3,
-            weight_decay=0.02,
-            clip_norm=5.0,
-            schedule="cosine",
-            average=0.999,
-            augment="sky",
-        ),
+        _OURS,
     ),
     # The same, wider and deeper, for tens of thousands of galaxies with all fractions, packed at 128 px: 11 million
-    # parameters, 9.7 GFLOP to learn from a galaxy of 128 px, so days on two cores and minutes on a large GPU.
+    # parameters, 9.7 GFLOP to learn from a galaxy of 128 px. That is, reckoned and not tried, days on two cores and
+    # minutes on a large GPU.
     "strong": Recipe(
         "strong",
         ModelSettings("compact", batch_norm_momentum=0.1, width=64, depth=2, dropout=0.3, views=8),
-        TrainSettings(
-            objective="cross_entropy",
-            epochs=60,
-            batch_size=256,
-            balance=0.5,
-            learning_rate=4e-3,
-            weight_decay=0.05,
-            clip_norm=5.0,
-            schedule="cosine",
-            average=0.9995,
-            augment="sky",
-        ),
+        replace(_OURS, epochs=60, batch_size=256, learning_rate=4e-3, weight_decay=0.05, average=0.9995),
     ),
     # From another run's network to a few hundred galaxies of a new question; the network is that run's.
     "finetune": Recipe(
         "finetune",
         ModelSettings("compact", batch_norm_momentum=0.1, views=8),
-        TrainSettings(
-            objective="cross_entropy",
-            epochs=60,
-            batch_size=32,
-            balance=0.5,
-            learning_rate=2e-3,
-            encoder_rate=0.1,
-            weight_decay=0.02,
-            clip_norm=5.0,
-            schedule="cosine",
-            average=0.99,
-            augment="sky",
-        ),
+        replace(_OURS, epochs=60, batch_size=32, learning_rate=2e-3, encoder_rate=0.1, average=0.99),
     ),
 }
