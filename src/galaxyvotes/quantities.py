@@ -24,7 +24,7 @@ from galaxyvotes.files import write_text
 from galaxyvotes.intervals import Interval, Statistic, divide, intervals, ratio, root
 from galaxyvotes.page import render_quantities
 from galaxyvotes.predictions import Predictions
-from galaxyvotes.report import FORMAT, SHOWN, Images, Measure, Report
+from galaxyvotes.report import FORMAT, SHOWN, Images, Measure, Report, told, verdict
 from galaxyvotes.uncertainty import statistics as statistics_of_bounds
 
 __all__ = ["MEASURES", "statistics", "summarise", "write_quantities"]
@@ -152,32 +152,18 @@ def _summary(document: Mapping[str, Any]) -> str:
         if row["rmse"]["value"] is None:
             sentences.append(f"{row['quantity']} is known of none of these galaxies.")
             continue
-        text = f"On {row['galaxies']:,} {whom}, {row['quantity']} has an RMSE of {_told(row['rmse'])}"
-        sentences.append(f"{text}, and R² is {_told(row['r2'])}.")
+        text = f"On {row['galaxies']:,} {whom}, {row['quantity']} has an RMSE of {told(row['rmse'], '.4g')}"
+        sentences.append(f"{text}, and R² is {told(row['r2'], '.4g')}.")
         others = {name: rows[place]["rmse"]["value"] for name, rows in document["baselines"].items()}
         if others:
             best = min(others, key=lambda name: others[name])
-            verdict = _verdict(**document["ahead_of"][best][place])
-            sentences.append(f"The best baseline, {best}, has an RMSE of {others[best]:.4g}: {verdict}.")
+            ahead = verdict(**document["ahead_of"][best][place], form=".4g")
+            sentences.append(f"The best baseline, {best}, has an RMSE of {others[best]:.4g}: {ahead}.")
     if seen:
         sentences.append(
             f"{seen:,} of these galaxies were in training, so this says little about how it does on others."
         )
     return " ".join(sentences)
-
-
-def _verdict(value: float, low: float, high: float) -> str:
-    if low > 0:
-        return f"the network is better by {value:.4g} (95\N{NO-BREAK SPACE}% interval {low:.4g} to {high:.4g})"
-    if high < 0:
-        return f"the network is worse by {-value:.4g} (95\N{NO-BREAK SPACE}% interval {-high:.4g} to {-low:.4g})"
-    return f"no clear difference ({value:+.4g}, 95\N{NO-BREAK SPACE}% interval {low:+.4g} to {high:+.4g})"
-
-
-def _told(measure: Measure) -> str:
-    if measure["value"] is None:
-        return "undefined"
-    return f"{measure['value']:.4g} (95\N{NO-BREAK SPACE}% interval {measure['low']:.4g} to {measure['high']:.4g})"
 
 
 def _means(values: Values) -> Float[np.ndarray, " answer"]:

@@ -321,30 +321,34 @@ def _summary(document: Mapping[str, Any]) -> str:
     network, seen, galaxies = document["network"], document["seen_in_training"], document["galaxies"]
     rmse = network["rmse"]
     whom = f"{galaxies:,} galaxies that it never saw in training" if not seen else f"{galaxies:,} galaxies"
-    text = f"On {whom}, the network's {len(network['answers'])} vote fractions have an RMSE of {_told(rmse)}."
+    text = f"On {whom}, the network's {len(network['answers'])} vote fractions have an RMSE of {told(rmse)}."
     scored = {n: b["rmse"]["value"] for n, b in document["baselines"].items() if b["rmse"]["value"] is not None}
     if scored:
         best = min(scored, key=lambda name: scored[name])
-        verdict = _verdict(**document["ahead_of"][best])
-        text += f" The best baseline, {best}, has {scored[best]:.4f}: {verdict}."
+        ahead = verdict(**document["ahead_of"][best])
+        text += f" The best baseline, {best}, has {scored[best]:.4f}: {ahead}."
     if seen:
         text += f" {seen:,} of these galaxies were in training, so this says little about how it does on others."
     return text
 
 
-def _verdict(value: float, low: float, high: float) -> str:
+def verdict(value: float, low: float, high: float, form: str = ".4f") -> str:
     """Who is better, in words; with no clear difference the sign says by how much the baseline's RMSE is above."""
     if low > 0:
-        return f"the network is better by {value:.4f} (95\N{NO-BREAK SPACE}% interval {low:.4f} to {high:.4f})"
+        return f"the network is better by {value:{form}} (95\N{NO-BREAK SPACE}% interval {low:{form}} to {high:{form}})"
     if high < 0:
-        return f"the network is worse by {-value:.4f} (95\N{NO-BREAK SPACE}% interval {-high:.4f} to {-low:.4f})"
-    return f"no clear difference ({value:+.4f}, 95\N{NO-BREAK SPACE}% interval {low:+.4f} to {high:+.4f})"
+        return (
+            f"the network is worse by {-value:{form}} (95\N{NO-BREAK SPACE}% interval {-high:{form}} to {-low:{form}})"
+        )
+    return f"no clear difference ({value:+{form}}, 95\N{NO-BREAK SPACE}% interval {low:+{form}} to {high:+{form}})"
 
 
-def _told(measure: Measure) -> str:
+def told(measure: Measure, form: str = ".4f") -> str:
+    """A measure and its interval in words."""
     if measure["value"] is None:
         return "undefined"
-    return f"{measure['value']:.4f} (95\N{NO-BREAK SPACE}% interval {measure['low']:.4f} to {measure['high']:.4f})"
+    low, high = measure["low"], measure["high"]
+    return f"{measure['value']:{form}} (95\N{NO-BREAK SPACE}% interval {low:{form}} to {high:{form}})"
 
 
 def _best_and_worst(
