@@ -6,6 +6,8 @@ farther, off the centre, redder, brighter or noisier, it would have been told th
 - `dihedral`: one of the square's eight sides; no pixel value changes
 - `sky`: any turn, mirror image, zoom and shift in one warp, then brightness, colour and noise
 - `views`: the same eight sides, further turns and sizes, in a fixed order, to average an answer over
+
+What is random is drawn for the whole batch, of which these images may be a share: see `processes`.
 """
 
 import math
@@ -17,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from galaxyvotes.config import SKY_ZOOM
+from galaxyvotes.processes import Share
 
 __all__ = ["dihedral", "sky", "views"]
 
@@ -26,21 +29,26 @@ _BRIGHTNESS, _COLOUR, _NOISE = 0.08, 0.04, 0.01  # of the light; per channel; of
 
 
 def dihedral(
-    images: UInt8[Tensor, "galaxy side side colour"], generator: torch.Generator
+    images: UInt8[Tensor, "galaxy side side colour"], generator: torch.Generator, share: Share | None = None
 ) -> UInt8[Tensor, "galaxy side side colour"]:
     """Each image seen from one of the square's eight sides, drawn evenly; no pixel value changes."""
-    chosen = torch.rand(3, len(images), 1, 1, 1, generator=generator).to(images.device) < 0.5
+    place, count = share or _whole(images)
+    chosen = torch.rand(3, count, 1, 1, 1, generator=generator)[:, place].to(images.device) < 0.5
     images = torch.where(chosen[0], images.flip(1), images)
     images = torch.where(chosen[1], images.flip(2), images)
     return torch.where(chosen[2], images.transpose(1, 2), images)
 
 
-def sky(images: Float[Tensor, "galaxy 3 side side"], generator: torch.Generator) -> Float[Tensor, "galaxy 3 side side"]:
+def sky(
+    images: Float[Tensor, "galaxy 3 side side"], generator: torch.Generator, share: Share | None = None
+) -> Float[Tensor, "galaxy 3 side side"]:
     """Each image as another night, telescope and orientation would have shown it; 0–1, black to white.
 
     One bilinear warp does all of the geometry.
     """
-    count, device = len(images), images.device
+    if not len(images):
+        return images
+    (place, count), device = share or _whole(images), images.device
     # Drawn on the CPU whatever the device, so that a seed means the same views everywhere.
     angle = torch.rand(count, generator=generator) * (2 * math.pi)
     mirror = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
@@ -48,10 +56,11 @@ def sky(images: Float[Tensor, "galaxy 3 side side"], generator: torch.Generator)
     shift = torch.randn(count, 2, generator=generator) * (2 * _SHIFT)  # the warp counts a side as 2
     light = 1 + _BRIGHTNESS * torch.randn(count, 1, 1, 1, generator=generator)
     light = light + _COLOUR * torch.randn(count, 3, 1, 1, generator=generator)
-    noise = torch.randn(images.shape, generator=generator)
+    noise = torch.randn(count, *images.shape[1:], generator=generator)
     cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
     turns = torch.stack([cos * mirror, -sin, shift[:, 0], sin * mirror, cos, shift[:, 1]], dim=1).view(count, 2, 3)
-    return (_warp(images, turns) * light.to(device) + _NOISE * noise.to(device)).clamp_(0, 1)
+    seen = _warp(images, turns[place]) * light[place].to(device)
+    return (seen + _NOISE * noise[place].to(device)).clamp_(0, 1)
 
 
 def views(
@@ -69,6 +78,10 @@ def views(
                 seen = turned.transpose(1, 2) if number & 4 else turned
                 flips = [axis for axis, bit in ((1, 1), (2, 2)) if number & bit]
                 yield seen.flip(flips) if flips else seen
+
+
+def _whole(images: Tensor) -> Share:
+    return Share(slice(None), len(images))
 
 
 def _turned(

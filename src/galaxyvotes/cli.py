@@ -3,14 +3,14 @@
 What takes long to import is imported by the command that needs it.
 """
 
+import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
-from rich.console import Console
 
 from galaxyvotes.errors import ConfigError, GalaxyVotesError
 
@@ -19,7 +19,7 @@ __all__ = ["app", "main"]
 app = App(
     name="galaxyvotes",
     help="Learn from volunteers' votes on galaxy images what they would say about any other galaxy.",
-    version=lambda: version("galaxyvotes"),
+    version=lambda: metadata.version("galaxyvotes"),
     help_format="markdown",
 )
 Flag = Parameter(negative=())
@@ -382,13 +382,12 @@ def demo(out: Path = Path("demo"), *, galaxies: int = 3000, seed: int = 0) -> No
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; an error that the user can mend is one line and exit status 2."""
     try:
+        if "WORLD_SIZE" in os.environ:
+            import_module("galaxyvotes.processes").among_several(sys.argv[1:] if arguments is None else arguments)
         app(arguments, exit_on_error=False, print_error=False)
-    except (GalaxyVotesError, CycloptsError) as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"galaxyvotes: {error}", markup=False)
-        sys.exit(2)
-    except KeyboardInterrupt as stop:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"galaxyvotes: {stop or 'stopped'}", markup=False)
-        sys.exit(130)
+    except (GalaxyVotesError, CycloptsError, KeyboardInterrupt) as end:
+        print(f"galaxyvotes: {str(end) or 'stopped'}", file=sys.stderr)
+        sys.exit(130 if isinstance(end, KeyboardInterrupt) else 2)
 
 
 def _apart(

@@ -25,6 +25,7 @@ from galaxyvotes.checkpoint import Head
 from galaxyvotes.config import Recipe, TrainSettings
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.objectives import Objective, Standard
+from galaxyvotes.processes import count, share_of
 from galaxyvotes.store import Store
 
 __all__ = ["Answers", "Mixture", "open_stores", "seed_of"]
@@ -117,6 +118,10 @@ class Mixture:
 
         Shares go with the number of training galaxies to the power of `balance`: 1 as they come, 0 the same of each.
         """
+        if self.settings.batch_size < count():
+            raise ConfigError(
+                f"train.batch_size is {self.settings.batch_size}, and there are {count()} processes: start fewer"
+            )
         weights = [len(rows) ** self.settings.balance for rows in self.train]
         shares = [max(1, round(self.settings.batch_size * weight / sum(weights))) for weight in weights]
         largest = max(range(len(shares)), key=lambda place: (len(self.train[place]), -place))
@@ -135,12 +140,25 @@ class Mixture:
         largest = max(range(len(self.train)), key=lambda place: len(self.train[place]))
         return math.ceil(len(self.train[largest]) / self.quotas[largest])
 
+    def galaxies(self, step: int) -> int:
+        """How many galaxies the batch of a step has; only the last one of a single store may be smaller."""
+        size = self.settings.batch_size
+        return size if len(self.stores) > 1 else min(size, len(self.train[0]) - step * size)
+
     def batches(self, epoch: int, first: int) -> Iterator[tuple[Images, Answers]]:
-        """Batches of an epoch from step `first` on; the next one is read while one is being learned from."""
+        """Batches of an epoch from step `first` on; the next one is read while one is being learned from.
+
+        Of several processes each reads its own share of them, which may be empty; see `processes`.
+        """
         orders = [self._order(place, epoch) for place in range(len(self.stores))]
 
         def read(step: int) -> tuple[Images, Answers]:
             parts = [order[step * quota : (step + 1) * quota] for order, quota in zip(orders, self.quotas, strict=True)]
+            place, starts = share_of(self.galaxies(step)).place, np.cumsum([0, *map(len, parts)])
+            parts = [
+                part[max(place.start - start, 0) : max(place.stop - start, 0)]
+                for part, start in zip(parts, starts.tolist()[:-1], strict=True)
+            ]
             images = [store.images(rows) for store, rows in zip(self.stores, parts, strict=True)]
             said = [self.answers(place, rows) for place, rows in enumerate(parts)]
             return np.concatenate(images), Answers.together(said)

@@ -3,7 +3,8 @@
 Everything random is drawn from the recipe's seed and the position (epoch, step), never from what came before: the
 order of the galaxies from the epoch, augmentation and dropout from the step. So the state that `--resume` needs is
 network, optimiser, averaged network and position; and a run that was stopped (Ctrl-C, SIGTERM) or killed at any moment
-ends, resumed, bit for bit where it would have ended on the same machine with the same number of threads.
+ends, resumed, bit for bit where it would have ended on the same machine with the same number of threads and processes.
+With another number of them it ends there but for rounding; see `processes`.
 
 Metrics of an epoch are the paper's: loss, MSE and accuracy (argmax over all answers), on the training galaxies as they
 were met during the epoch and on the validation galaxies after it. With several stores, the loss is that of all heads
@@ -13,14 +14,12 @@ stand beside them under its tree's name. Quantities have no accuracy.
 
 import json
 import math
-import signal
-import threading
 import time
 import warnings
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 
+from galaxyvotes import processes
 from galaxyvotes.augment import dihedral, sky
 from galaxyvotes.checkpoint import Network, Run, load_state, pack_facts
 from galaxyvotes.config import Recipe
@@ -62,24 +62,27 @@ def train(
     Several stores share one encoder and have a head for each of their trees; see `galaxyvotes.mixture`. `settings` are
     changes to the recipe such as `train.epochs=10`. With `resume`, a run that was stopped goes on from its last state
     with the recipe it began with; a finished one is returned as it is. KeyboardInterrupt after a stop.
+
+    Started by torchrun, the processes learn one network together; see `galaxyvotes.processes`.
     """
     opened = open_stores(stores)
-    if resume and Path(out).exists():
-        if settings:
-            raise ConfigError("a resumed run keeps its recipe: leave out --set, or start another run")
-        run = Run.open(out).alone()
-        if [each["digest"] for each in run.facts["stores"]] != [store.digest for store in opened]:
-            before = ", ".join(each["path"] for each in run.facts["stores"])
-            raise CheckpointError(
-                f"{run.path} was trained on another store ({before}), not {', '.join(str(s.path) for s in opened)}"
-            )
-        mixture = Mixture.of(opened, run.recipe)
-    else:
-        chosen = Recipe.load(recipe, settings)
-        mixture = Mixture.of(opened, chosen)
-        run = create_run(mixture, Path(out), chosen)
-    if not run.finished:
-        _Training(run, mixture, choose_device(device)).go(progress=progress)
+    with processes.joined(choose_device(device)) as own:
+        if resume and processes.first_found(Path(out).exists()):
+            if settings:
+                raise ConfigError("a resumed run keeps its recipe: leave out --set, or start another run")
+            run = Run.open(out).alone()
+            if [each["digest"] for each in run.facts["stores"]] != [store.digest for store in opened]:
+                before = ", ".join(each["path"] for each in run.facts["stores"])
+                raise CheckpointError(
+                    f"{run.path} was trained on another store ({before}), not {', '.join(str(s.path) for s in opened)}"
+                )
+            mixture = Mixture.of(opened, run.recipe)
+        else:
+            chosen = Recipe.load(recipe, settings)
+            mixture = Mixture.of(opened, chosen)
+            run = create_run(mixture, Path(out), chosen)
+        if not run.finished:
+            _Training(run, mixture, own).go(progress=progress)
     return run
 
 
@@ -87,7 +90,7 @@ def create_run(
     mixture: Mixture, out: Path, recipe: Recipe, *, begun: tuple[Network, pa.Table] | None = None, start: str = ""
 ) -> Run:
     """A new run folder; it begins as its recipe says, or with the network called `start` and what that has seen."""
-    if out.exists():
+    if processes.first_found(out.exists()):
         raise ConfigError(f"{out} exists already: continue it with --resume, or name another folder")
     pack = mixture.stores[0].pack
     network = begun[0] if begun else Network.beginning(recipe, mixture.heads, pack)  # fails before there is a folder
@@ -112,7 +115,8 @@ def create_run(
         **({"start": start} if start else {}),
     }
     seen = pa.concat_tables([mixture.seen(), *(begun[1:] if begun else ())])
-    return Run.create(out, recipe, mixture.heads, seen, facts, network if start else None)
+    processes.first(lambda: Run.create(out, recipe, mixture.heads, seen, facts, network if start else None))
+    return Run(out)
 
 
 @dataclass
@@ -166,7 +170,8 @@ class _Training:
         """Train to the end, or save and raise KeyboardInterrupt when asked to stop."""
         steps = self.mixture.steps
         saved = time.monotonic()
-        with _stop_signal() as stop, bar(show=progress) as shown:
+        progress = progress and processes.rank() == 0
+        with processes.stop_signal() as stop, bar(show=progress) as shown:
             task = shown.add_task("training", total=self.settings.epochs * steps)
             while self.position.epoch < self.settings.epochs and not self._given_up:
                 shown.update(task, description=f"epoch {self.position.epoch + 1}/{self.settings.epochs}")
@@ -174,23 +179,27 @@ class _Training:
                 for images, said in self.mixture.batches(self.position.epoch, self.position.step):
                     self._step(images, said)
                     shown.update(task, completed=self.position.epoch * steps + self.position.step)
-                    if stop.is_set() or time.monotonic() - saved > self.settings.checkpoint_minutes * 60:
+                    overdue = time.monotonic() - saved > self.settings.checkpoint_minutes * 60
+                    stopping, overdue = processes.anyone(stop.is_set(), overdue)
+                    if stopping or overdue:
                         self.position.seconds += time.monotonic() - began
                         began = saved = time.monotonic()
                         self._save()
-                        if stop.is_set():
+                        if stopping:
                             raise KeyboardInterrupt(
                                 f"stopped in epoch {self.position.epoch + 1} of {self.run.path}; go on with --resume"
                             )
                 self.position.seconds += time.monotonic() - began
                 row = self._end_epoch()
                 shown.console.print(_told(row), highlight=False) if progress else None
-                if self.position.epoch < self.settings.epochs and time.monotonic() - saved > 10:
+                (overdue,) = processes.anyone(time.monotonic() - saved > 10)
+                if self.position.epoch < self.settings.epochs and overdue:
                     self._save()
                     saved = time.monotonic()
         final = self.best if self.settings.keep == "best" else self.averaged.module.state_dict()
-        write_tensors(self.run.path / "weights.safetensors", dict(final), {"epochs": self.position.epoch})
-        (self.run.path / "state.safetensors").unlink(missing_ok=True)
+        path, facts = self.run.path, {"epochs": self.position.epoch}
+        processes.first(lambda: write_tensors(path / "weights.safetensors", dict(final), facts))
+        processes.first(lambda: (path / "state.safetensors").unlink(missing_ok=True))
 
     @property
     def _given_up(self) -> bool:
@@ -201,41 +210,45 @@ class _Training:
         at, settings = self.position, self.settings
         seed = seed_of(settings.seed, at.epoch, at.step + 1)
         torch.manual_seed(seed)
+        share = processes.share_of(self.mixture.galaxies(at.step))
         pixels = torch.from_numpy(images).to(self.device)
         wanted = torch.from_numpy(said.fractions).to(self.device)
         if settings.augment == "dihedral":
-            pixels = dihedral(pixels, torch.Generator().manual_seed(seed))
+            pixels = dihedral(pixels, torch.Generator().manual_seed(seed), share)
         seen = to_input(pixels)
         if settings.augment == "sky":
-            seen = sky(seen, torch.Generator().manual_seed(seed))
+            seen = sky(seen, torch.Generator().manual_seed(seed), share)
         self.module.train()
         if settings.encoder_rate == 0:
             self.encoder.eval()  # its batch statistics stay, too
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.low_precision):
-            logits = self.module(seen)
+            logits = processes.as_one_batch(self.module, seen, share)
         logits = logits.float()
         costs = torch.stack([_costs(head, logits, said) for head in self.network.all_heads]).sum(dim=0)
         for group in self.optimiser.param_groups:
             group["lr"] = self._learning_rate() * group.get("share", 1.0)
         self.optimiser.zero_grad(set_to_none=True)
-        costs.mean().backward()
+        (costs.sum() / share.of).backward()
+        processes.add_gradients(self.module)
         if settings.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.module.parameters(), settings.clip_norm)
         self.optimiser.step()
         at.step += 1
         self._average()
-        loss = float(costs.detach().sum())
-        self._refuse_divergence(math.isfinite(loss))
         predicted = self.network.objective.fractions(logits.detach()[:, self.network.outputs])
         wanted = wanted[:, self.network.outputs]
         known = ~wanted.isnan()
-        at.loss += loss
-        at.met += len(images)
-        at.squared += float(((predicted - wanted.nan_to_num()).square() * known).sum())
-        at.known += int(known.sum())
+        squared = (predicted - wanted.nan_to_num()).square() * known
         whole = known.all(dim=1) & (not self.network.tree.of_quantities)  # the largest of them says nothing
-        at.correct += int((predicted[whole].argmax(dim=1) == wanted[whole].argmax(dim=1)).sum())
-        at.compared += int(whole.sum())
+        right = predicted[whole].argmax(dim=1) == wanted[whole].argmax(dim=1)
+        sums = processes.total(*(float(each.sum()) for each in (costs.detach(), squared, known, right, whole)))
+        self._refuse_divergence(math.isfinite(sums[0]))
+        at.met += share.of
+        at.loss += sums[0]
+        at.squared += sums[1]
+        at.known += int(sums[2])
+        at.correct += int(sums[3])
+        at.compared += int(sums[4])
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -270,7 +283,7 @@ class _Training:
             self.best = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
         self.position = _Position(epoch=at.epoch + 1, history=history, best_loss=best)
         lines = "".join(json.dumps(each) + "\n" for each in history)
-        write_text(self.run.path / "metrics.jsonl", lines)
+        processes.first(lambda: write_text(self.run.path / "metrics.jsonl", lines))
         return row
 
     def _validate(self) -> dict[str, float]:
@@ -282,7 +295,8 @@ class _Training:
             parts: list[Answers] = []
             for place, (store, rows) in enumerate(zip(self.mixture.stores, self.mixture.validation, strict=True)):
                 if self.mixture.heads.index(self.mixture.head_of(store)) == head.place:
-                    logits.append(store_logits(head, store, rows))
+                    find = partial(store_logits, head, store)
+                    logits.append(processes.gathered(find, rows))
                     parts.append(self.mixture.answers(place, rows))
             found, said = np.concatenate(logits), Answers.together(parts)
             self._refuse_divergence(bool(np.isfinite(found).all()))
@@ -320,8 +334,8 @@ class _Training:
         for name, parameter in self.module.named_parameters():
             state = self.optimiser.state.get(parameter, {})
             tensors |= {f"optimiser.{key}.{name}": value for key, value in state.items()}
-        position = {**asdict(self.position), "threads": torch.get_num_threads()}
-        write_tensors(self.run.path / "state.safetensors", tensors, position)
+        position = {**asdict(self.position), "threads": torch.get_num_threads(), "processes": processes.count()}
+        processes.first(lambda: write_tensors(self.run.path / "state.safetensors", tensors, position))
 
     def _load(self, path: Path) -> None:
         tensors, position = read_tensors(path)
@@ -341,11 +355,14 @@ class _Training:
                 for key, tensor in saved.items()
                 if tensor is not None
             }
-        threads = position.pop("threads")
-        if self.device.type == "cpu" and threads != torch.get_num_threads():
+        now = {"processes": processes.count(), "threads": torch.get_num_threads()}
+        before = {name: position.pop(name, 1) for name in now}
+        if self.device.type != "cpu":
+            now["threads"] = before["threads"]
+        if before != now and processes.rank() == 0:
             warnings.warn(
-                f"{path.parent} was begun with {threads} threads and goes on with {torch.get_num_threads()}:"
-                " the result will differ in the last bits",
+                f"{path.parent} was begun with {_each(before)} and goes on with {_each(now)}: the result will differ"
+                " in the last bits",
                 stacklevel=3,
             )
         self.position = _Position(**position)
@@ -373,25 +390,8 @@ def _parameters(module: nn.Sequential, weight_decay: float, encoder_rate: float)
     ]
 
 
-@contextmanager
-def _stop_signal() -> Generator[threading.Event]:
-    """Set once Ctrl-C or SIGTERM arrives; a second Ctrl-C stops at once."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-
-    def asked(*_: object) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _each(counts: dict[str, int]) -> str:
+    return " and ".join(f"{number} {name}" for name, number in counts.items())
 
 
 def _told(row: dict[str, Any]) -> str:
