@@ -38,7 +38,12 @@ def make(galaxies: int, seed: int) -> tuple[np.ndarray, dict[str, Predictions]]:
     random = np.random.default_rng(seed)
     tree = DecisionTree.load("kaggle")
     behind = np.hstack([random.dirichlet([0.4] * len(q.answers), galaxies) for q in tree.questions])
-    truth = tree.joint(random.binomial(VOLUNTEERS, tree.joint(behind)) / VOLUNTEERS)  # of panels, not of everybody
+    votes = np.zeros(behind.shape, np.int64)
+    for index in tree.depth_first:
+        where, parent = tree.slices[index], tree.parents[index]
+        asked = np.full(galaxies, VOLUNTEERS) if parent is None else votes[:, parent]
+        votes[:, where] = random.multinomial(asked, behind[:, where])
+    truth = (votes / VOLUNTEERS).astype(np.float32)
     ids = tuple(str(100_000 + row) for row in range(galaxies))
 
     def off_by(noise: float) -> Predictions:
@@ -48,7 +53,7 @@ def make(galaxies: int, seed: int) -> tuple[np.ndarray, dict[str, Predictions]]:
     said = {
         name: off_by(noise) for name, noise in (("network", 0.08), ("a", 0.1), ("b", 0.12), ("c", 0.16), ("d", 0.2))
     }
-    return truth.astype(np.float32), said
+    return truth, said
 
 
 def main() -> None:

@@ -168,26 +168,29 @@ def areas(
 class _Ranks(NamedTuple):
     """Where galaxies stand among the predictions of the positive galaxies of one answer.
 
-    `place` is 2i + 1 for a galaxy predicted equal to the i-th lowest of those, 2i for one between it and the one below,
-    and one more than all these where the truth is unknown. `positives` are galaxies, `equal` is their i.
+    `above` are galaxies of known truth from the lowest of those predictions up; the others are below every positive one
+    and need no ranks. Of them, `place` is 2i + 1 for a galaxy predicted equal to the i-th lowest, 2i for one between it
+    and the one below. `positives` are galaxies, `equal` is their i. `negative` is 1 for each negative galaxy.
     """
 
-    place: Int[np.ndarray, " galaxy"]
+    above: Int[np.ndarray, " above"]
+    place: Int[np.ndarray, " above"]
     positives: Int[np.ndarray, " positive"]
     equal: Int[np.ndarray, " positive"]
+    negative: Float[np.ndarray, " galaxy"]
 
 
 def _ranks(
     known: Bool[np.ndarray, " galaxy"], positive: Bool[np.ndarray, " galaxy"], predicted: Float[np.ndarray, " galaxy"]
 ) -> _Ranks:
     positives = np.flatnonzero(positive)
-    steps = np.unique(predicted[positives])
-    order = np.argsort(predicted)  # searching for rising values is several times as fast
-    below, through = (np.searchsorted(steps, predicted[order], side) for side in ("left", "right"))
-    place = np.empty(len(predicted), np.int64)
-    place[order] = below + through
-    equal = place[positives] // 2
-    return _Ranks(np.where(known, place, 2 * len(steps) + 1), positives, equal)
+    steps, equal = np.unique(predicted[positives], return_inverse=True)
+    above = np.flatnonzero(known & (predicted >= steps.min(initial=np.inf)))
+    order = np.argsort(predicted[above])  # searching for rising values is several times as fast
+    rising = predicted[above[order]]
+    place = np.empty(len(above), np.int64)
+    place[order] = np.searchsorted(steps, rising, "left") + np.searchsorted(steps, rising, "right")
+    return _Ranks(above, place, positives, equal, (known & ~positive).astype(np.float64))
 
 
 def _areas(
@@ -200,7 +203,9 @@ def _areas(
 def _pairs(ranks: _Ranks, weights: Float[np.ndarray, " galaxy"]) -> tuple[float, float]:
     """The weight of pairs in the right order, and of all pairs of a positive and a negative galaxy."""
     positive = np.bincount(ranks.equal, weights[ranks.positives])
-    negative = np.bincount(ranks.place, weights, 2 * len(positive) + 2)[:-1]
+    negative = np.bincount(ranks.place, weights[ranks.above], 2 * len(positive) + 1)
     negative[1::2] -= positive
     up_to = np.cumsum(negative)
-    return float(positive @ (up_to[:-1:2] + up_to[1::2]) / 2), float(positive.sum() * up_to[-1])
+    positives, negatives = float(positive.sum()), float(weights @ ranks.negative)
+    right = float(positive @ (up_to[:-1:2] + up_to[1::2]) / 2)
+    return right + positives * (negatives - float(up_to[-1])), positives * negatives
