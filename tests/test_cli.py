@@ -87,8 +87,28 @@ def test_a_command_without_its_arguments_says_what_it_needs(capsys, arguments):
     assert "needs" in err
 
 
-def test_help_does_not_import_what_only_work_needs():
-    heavy = ("torch", "sklearn", "matplotlib", "pyarrow")
-    code = f"import sys, galaxyvotes.cli; print([name for name in {heavy} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+def imported_by(*arguments: str) -> set[str]:
+    """What a command imports, in a process of its own; the first two parts of dotted names, too."""
+    code = (
+        "import sys\nfrom galaxyvotes.cli import main\ntry:\n main(sys.argv[1:])\nexcept SystemExit: pass\n"
+        "print('imported', *sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    return set(done.stdout.rsplit("imported", 1)[1].split())
+
+
+def test_help_imports_nothing_that_only_work_needs():
+    loaded = imported_by("--help")
+    assert {"cyclopts", "galaxyvotes.cli"} <= loaded, "or the test looks in the wrong place"
+    heavy = {"torch", "numpy", "sklearn", "matplotlib", "pyarrow", "tomlkit", "PIL", "jaxtyping", "pandas", "ctypes"}
+    assert not loaded & (heavy | {"importlib.metadata", "rich.markdown", "markdown_it", "pygments", "rich.progress"})
+
+
+def test_predicting_one_image_imports_nothing_that_only_training_or_reports_need(make_jpeg, tmp_path):
+    (tmp_path / "one.jpg").write_bytes(make_jpeg(side=424))
+    loaded = imported_by("predict", str(tmp_path / "one.jpg"), "--out", str(tmp_path / "x.csv"))
+    assert (tmp_path / "x.csv").is_file()
+    assert {"torch", "pyarrow", "galaxyvotes.predict"} <= loaded
+    ours = {f"galaxyvotes.{name}" for name in ("train", "report", "figures", "baselines", "features", "simulate")}
+    others = {"sklearn", "scipy", "matplotlib", "jinja2", "timm", "torchvision", "onnx", "onnxruntime", "pandas"}
+    assert not loaded & (ours | others | {"torch._dynamo", "torch._inductor", "sympy"})

@@ -4,7 +4,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import mean_squared_error, roc_auc_score
 
-from galaxyvotes.intervals import Interval, _resampled, areas, divide, intervals, mean_defined, ratio, root, value_of
+from galaxyvotes.intervals import (
+    KEPT_BYTES,
+    Interval,
+    _resampled,
+    areas,
+    divide,
+    intervals,
+    mean_defined,
+    ratio,
+    root,
+    value_of,
+)
 
 
 def galaxies(number: int, seed: int = 0):
@@ -43,6 +54,16 @@ def test_a_statistic_has_one_value_or_one_a_column():
     np.testing.assert_array_equal(value_of(root(ratio(above[:, 1], below[:, 1])), 2), np.sqrt(2.0))
 
 
+def test_columns_below_that_are_equal_are_still_each_ones_own():
+    random = np.random.default_rng(0)
+    above, weights = random.random((20, 4)), random.random((3, 20))
+    below = random.integers(0, 2, (20, 2))[:, [0, 1, 0, 1]].astype(float)
+    below[:, 3] = 0.0
+    found = ratio(above, below)(weights)
+    np.testing.assert_allclose(found[:, :3], (weights @ above / (weights @ below.clip(1e-300)))[:, :3])
+    assert np.isnan(found[:, 3]).all()
+
+
 def test_the_mean_is_over_what_is_defined():
     assert mean_defined(np.array([0.5, np.nan, 1.0])) == 0.75
     np.testing.assert_array_equal(mean_defined(np.array([[np.nan, np.nan], [1.0, np.nan]])), [np.nan, 1.0])
@@ -74,6 +95,36 @@ def test_a_draw_is_scikit_learns_number_for_the_drawn_galaxies():
         assert root(mse(truth, predicted))(weights)[row] == pytest.approx(rmse)
         expected = [roc_auc_score(truth[rows, i] > 0.5, predicted[rows, i]) for i in range(5)]
         np.testing.assert_allclose(auc(truth, predicted)(weights)[row], expected)
+
+
+def test_resamples_too_many_to_keep_are_those_that_would_be_kept():
+    galaxies = 2_000_000
+    many = KEPT_BYTES // galaxies + 1
+    np.testing.assert_array_equal(next(_resampled(galaxies, many, seed=2)), next(_resampled(galaxies, 1, seed=2)))
+
+
+def test_a_bootstrap_is_the_plain_one_galaxy_by_galaxy():
+    """Drawing galaxies, computing each number anew with scikit-learn, and taking percentiles: equal to 1e-12."""
+    truth, predicted = galaxies(60)
+    truth[:7, 1:3] = np.nan
+    known = ~np.isnan(truth)
+    squares = np.where(known, (predicted - truth) ** 2, 0.0)
+    each, aucs = root(ratio(squares, known.astype(float))), auc(truth, predicted)
+    found = intervals(
+        {"rmse": each, "mean": lambda weights: each(weights).mean(axis=1), "auc": aucs},
+        60, resamples=40, seed=9, fewer={"auc": 15},
+    )  # fmt: skip
+    random = np.random.default_rng(9)
+    rmses, areas_ = [], []
+    for _ in range(40):
+        rows = random.integers(60, size=60)
+        held = [rows[known[rows, i]] for i in range(5)]
+        rmses.append([mean_squared_error(truth[at, i], predicted[at, i]) ** 0.5 for i, at in enumerate(held)])
+        areas_.append([roc_auc_score(truth[at, i] > 0.5, predicted[at, i]) for i, at in enumerate(held)])
+    for name, draws in (("rmse", rmses), ("mean", np.mean(rmses, axis=1)), ("auc", areas_[:15])):
+        low, high = np.percentile(draws, [2.5, 97.5], axis=0)
+        np.testing.assert_allclose(found[name].low, low, rtol=1e-12)
+        np.testing.assert_allclose(found[name].high, high, rtol=1e-12)
 
 
 # ---- intervals

@@ -1,12 +1,12 @@
 """The command line: parse, call one function, print.
 
-What takes long to import is imported by the command that needs it.
+What takes long to import is imported by the command that needs it; help is plain text, as reading Markdown takes long.
 """
 
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module, metadata
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,11 +16,12 @@ from galaxyvotes.errors import ConfigError, GalaxyVotesError
 
 __all__ = ["app", "main"]
 
+
 app = App(
     name="galaxyvotes",
     help="Learn from volunteers' votes on galaxy images what they would say about any other galaxy.",
-    version=lambda: metadata.version("galaxyvotes"),
-    help_format="markdown",
+    version=lambda: import_module("importlib.metadata").version("galaxyvotes"),
+    help_format="plaintext",
 )
 Flag = Parameter(negative=())
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", negative=())]
@@ -52,8 +53,8 @@ def pack(
 
     galaxyvotes pack SOURCE [SOURCE ...] OUT
 
-    A SOURCE is a folder, a zip, the challenge's zip of zips, or a CSV or Parquet table; several belong together. A
-    pack that was stopped goes on when the same command is run again.
+    A SOURCE is a folder, a zip, the challenge's zip of zips, a CSV or Parquet table;
+    several belong together. The same command goes on with a pack that was stopped.
 
     Args:
         paths: The sources, and last the folder to make.
@@ -134,8 +135,8 @@ def train(
 
     galaxyvotes train STORE [STORE ...] RUN
 
-    Several stores share one network, which has a head for each of their trees. Ctrl-C saves and
-    stops; the same command with --resume goes on to the same end, bit for bit.
+    Stores share one network, which has a head for each of their trees. Ctrl-C saves
+    and stops; the same command with --resume goes on to the same end, bit for bit.
 
     Args:
         recipe: A recipe by name (paper, small, compact, strong) or a .toml file.
@@ -185,8 +186,8 @@ def join(*paths: Path) -> None:
 
     galaxyvotes join RUN RUN [RUN ...] OUT
 
-    The runs are alike but for chance: the same network, images and questions, another train.seed. The joined run has
-    seen what any of them saw, and must be calibrated anew.
+    The runs are alike but for chance: the same network, images and questions, but
+    another train.seed. The joined one has seen what any saw; calibrate it anew.
 
     Args:
         paths: The finished runs, and last the run folder to make.

@@ -11,12 +11,15 @@ Letters 27, 861, section 7 (the Wilcoxon statistic).
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Num
+from jaxtyping import Bool, Float, Int, Num, UInt8
 
 __all__ = ["Interval", "Statistic", "areas", "divide", "intervals", "mean_defined", "ratio", "root", "value_of"]
+
+KEPT_BYTES = 2**27  # a thousand resamples of 80,000 galaxies are 80 MB
 
 Statistic = Callable[[Float[np.ndarray, "resample galaxy"]], Float[np.ndarray, " resample *values"]]
 
@@ -34,11 +37,17 @@ class Interval:
 
 
 def intervals(
-    statistics: Mapping[str, Statistic], galaxies: int, *, resamples: int = 1000, seed: int = 0
+    statistics: Mapping[str, Statistic],
+    galaxies: int,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    fewer: Mapping[str, int] | None = None,
 ) -> dict[str, Interval]:
     """The 95 % intervals of functions of weights over galaxies, by name.
 
-    Each takes weights (resample, galaxy) and gives (resample) or (resample, value). All see the same resamples.
+    Each takes weights (resample, galaxy) and gives (resample) or (resample, value). All see the same resamples; those
+    named in `fewer` only so many of them, the first.
 
     Galaxies are drawn with replacement, as many as there are; the ends are the 2.5 and 97.5 percentiles over resamples,
     without those in which the statistic is undefined. The seed and the number of galaxies settle the resamples.
@@ -47,20 +56,43 @@ def intervals(
     """
     if not galaxies:
         raise ValueError("no galaxies to draw from")
-    draws = [[statistic(w) for statistic in statistics.values()] for w in _resampled(galaxies, resamples, seed)]
+    draws: dict[str, list[np.ndarray]] = {name: [] for name in statistics}
+    begun = 0
+    for weights in _resampled(galaxies, resamples, seed):
+        first: dict[int, np.ndarray] = {}
+        for name, statistic in statistics.items():
+            left = min((fewer or {}).get(name, resamples) - begun, len(weights))
+            if left > 0:
+                draws[name].append(statistic(first.setdefault(left, weights[:left])))
+        begun += len(weights)
     return {
-        name: _interval(value_of(statistic, galaxies), np.concatenate([part[place] for part in draws]))
-        for place, (name, statistic) in enumerate(statistics.items())
+        name: _interval(value_of(statistic, galaxies), np.concatenate(draws[name]))
+        for name, statistic in statistics.items()
     }
 
 
 def _resampled(galaxies: int, resamples: int, seed: int) -> Iterator[Float[np.ndarray, "resample galaxy"]]:
     """How often each galaxy is drawn, a few resamples (16 MB) at a time."""
+    drawn = _kept if galaxies * resamples <= KEPT_BYTES else _drawn
+    for counts in drawn(galaxies, resamples, seed):
+        yield counts.astype(np.float64)
+
+
+@lru_cache(maxsize=1)
+def _kept(galaxies: int, resamples: int, seed: int) -> tuple[UInt8[np.ndarray, "resample galaxy"], ...]:
+    """All of `_drawn`: a report asks for the same resamples once a predictor and more, and drawing them costs most."""
+    return tuple(_drawn(galaxies, resamples, seed))
+
+
+def _drawn(galaxies: int, resamples: int, seed: int) -> Iterator[UInt8[np.ndarray, "resample galaxy"]]:
+    """How often each galaxy is drawn: more than 255 times with a chance below 1/255!."""
     random = np.random.default_rng(seed)
     at_once = max(1, 2_000_000 // galaxies)
     for start in range(0, resamples, at_once):
-        drawn = [random.integers(galaxies, size=galaxies) for _ in range(min(at_once, resamples - start))]
-        yield np.stack([np.bincount(one, minlength=galaxies) for one in drawn]).astype(np.float64)
+        counts = np.empty((min(at_once, resamples - start), galaxies), np.uint8)
+        for row in counts:
+            row[:] = np.bincount(random.integers(galaxies, size=galaxies), minlength=galaxies)
+        yield counts
 
 
 def _interval(value: Float[np.ndarray, "*values"], draws: Float[np.ndarray, " resample *values"]) -> Interval:
@@ -83,7 +115,25 @@ def value_of(statistic: Statistic, galaxies: int) -> Float[np.ndarray, "*values"
 
 def ratio(above: Float[np.ndarray, " galaxy *values"], below: Float[np.ndarray, " galaxy *values"]) -> Statistic:
     """The weighted sum of the one over galaxies, divided by that of the other."""
-    return lambda weights: divide(weights @ above, weights @ below)
+    if below.ndim == 1:
+        return _once(lambda weights: divide(weights @ above, weights @ below))
+    # Often many columns below are equal: the answers of a question are known of the same galaxies.
+    seen: dict[bytes, int] = {}
+    place = [seen.setdefault(column.tobytes(), len(seen)) for column in below.T]
+    different = below[:, [place.index(number) for number in range(len(seen))]]
+    return _once(lambda weights: divide(weights @ above, (weights @ different)[:, place]))
+
+
+def _once(statistic: Statistic) -> Statistic:
+    """The same; asked again about the same array of weights, as others made of it do, it remembers."""
+    last: list[np.ndarray] = [np.empty(0), np.empty(0)]
+
+    def remembering(weights: Float[np.ndarray, "resample galaxy"]) -> Float[np.ndarray, " resample *values"]:
+        if weights is not last[0]:
+            last[:] = weights, statistic(weights)
+        return last[1]
+
+    return remembering
 
 
 def root(statistic: Statistic) -> Statistic:
@@ -112,19 +162,22 @@ def areas(
 ) -> Statistic:
     """Per answer: the weight of pairs whose positive is above their negative (half if equal) over that of all pairs."""
     answers = [_ranks(*columns) for columns in zip(known.T, positive.T, predicted.T, strict=True)]
-    return lambda weights: _areas(answers, weights)
+    return _once(lambda weights: _areas(answers, weights))
 
 
 class _Ranks(NamedTuple):
     """Where galaxies stand among the predictions of the positive galaxies of one answer.
 
-    `place` is 2i + 1 for a galaxy predicted equal to the i-th lowest of those, 2i for one between it and the one below,
-    and one more than all these where the truth is unknown. `positives` are galaxies, `equal` is their i.
+    `above` are galaxies of known truth from the lowest of those predictions up; the others are below every positive one
+    and need no ranks. Of them, `place` is 2i + 1 for a galaxy predicted equal to the i-th lowest, 2i for one between it
+    and the one below. `positives` are galaxies, `equal` is their i. `negative` is 1 for each negative galaxy.
     """
 
-    place: Int[np.ndarray, " galaxy"]
+    above: Int[np.ndarray, " above"]
+    place: Int[np.ndarray, " above"]
     positives: Int[np.ndarray, " positive"]
     equal: Int[np.ndarray, " positive"]
+    negative: Float[np.ndarray, " galaxy"]
 
 
 def _ranks(
@@ -132,8 +185,12 @@ def _ranks(
 ) -> _Ranks:
     positives = np.flatnonzero(positive)
     steps, equal = np.unique(predicted[positives], return_inverse=True)
-    below, through = (np.searchsorted(steps, predicted, side) for side in ("left", "right"))
-    return _Ranks(np.where(known, below + through, 2 * len(steps) + 1), positives, equal)
+    above = np.flatnonzero(known & (predicted >= steps.min(initial=np.inf)))
+    order = np.argsort(predicted[above])  # searching for rising values is several times as fast
+    rising = predicted[above[order]]
+    place = np.empty(len(above), np.int64)
+    place[order] = np.searchsorted(steps, rising, "left") + np.searchsorted(steps, rising, "right")
+    return _Ranks(above, place, positives, equal, (known & ~positive).astype(np.float64))
 
 
 def _areas(
@@ -146,7 +203,9 @@ def _areas(
 def _pairs(ranks: _Ranks, weights: Float[np.ndarray, " galaxy"]) -> tuple[float, float]:
     """The weight of pairs in the right order, and of all pairs of a positive and a negative galaxy."""
     positive = np.bincount(ranks.equal, weights[ranks.positives])
-    negative = np.bincount(ranks.place, weights, 2 * len(positive) + 2)[:-1]
+    negative = np.bincount(ranks.place, weights[ranks.above], 2 * len(positive) + 1)
     negative[1::2] -= positive
     up_to = np.cumsum(negative)
-    return float(positive @ (up_to[:-1:2] + up_to[1::2]) / 2), float(positive.sum() * up_to[-1])
+    positives, negatives = float(positive.sum()), float(weights @ ranks.negative)
+    right = float(positive @ (up_to[:-1:2] + up_to[1::2]) / 2)
+    return right + positives * (negatives - float(up_to[-1])), positives * negatives

@@ -6,7 +6,6 @@ of the step. Told to keep what was freed, and with pages of 2 MB where the kerne
 of its largest batch until it ends, and trains 1.5 to 1.8 times as fast (docs/results.md).
 """
 
-import ctypes
 import os
 import sys
 
@@ -22,6 +21,8 @@ def ask_for_large_pages() -> None:
 
 def keep_freed_memory() -> bool:
     """Tell the C library to reuse large blocks; False where it is not glibc and there is nothing to tell."""
+    import ctypes  # only here: every import of the package imports this module
+
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform.startswith("linux") else None
     if mallopt is None:
         return False

@@ -80,7 +80,7 @@ class Predictions:
         for end, values in zip(_ENDS, self.bounds or (), strict=False):
             columns |= {name + end: column for name, column in zip(self.columns, values.T, strict=True)}
         columns |= {} if self.familiarity is None else {_FAMILIARITY: self.familiarity}
-        arrays = [pa.array(self.ids, pa.string()), *(pa.array(column) for column in columns.values())]
+        arrays = [_texts(self.ids), *(_numbers(column) for column in columns.values())]
         return pa.table(arrays, names=[self.id_name, *columns])
 
     def write(self, path: str | Path) -> None:
@@ -145,6 +145,20 @@ def writing(
         writer = pacsv.CSVWriter(partial, schema) if suffix == ".csv" else pq.ParquetWriter(partial, schema)
         with writer:
             yield lambda part: writer.write_table(part.to_table().cast(schema))
+
+
+# `pa.array` imports pandas, if it is there, which takes longer than one galaxy does; buffers do without.
+
+
+def _texts(texts: Sequence[str]) -> pa.Array:
+    parts = [text.encode() for text in texts]
+    ends = np.cumsum([0, *(len(part) for part in parts)], dtype=np.int32)
+    return pa.StringArray.from_buffers(len(parts), pa.py_buffer(ends), pa.py_buffer(b"".join(parts)))
+
+
+def _numbers(values: Float[np.ndarray, " galaxy"]) -> pa.Array:
+    packed = np.ascontiguousarray(values, np.float32)
+    return pa.Array.from_buffers(pa.float32(), len(packed), [None, pa.py_buffer(packed)])
 
 
 def known_format(path: Path) -> str:

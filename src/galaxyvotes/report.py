@@ -73,7 +73,7 @@ def summarise(
     found = metrics.bootstrap(
         truth, guess, tree, columns=columns, resamples=resamples, auc_resamples=min(resamples, 200), seed=seed
     )
-    _, positives, negatives = metrics.auc_per_answer(truth, guess)
+    positives, negatives = metrics.sides(truth)
     defined = (positives > 0) & (negatives > 0)
     curve = metrics.reliability(truth, guess)
 
@@ -128,7 +128,7 @@ def compare(
     """
     squares = [np.where(np.isnan(truth), 0.0, (one.fractions - truth) ** 2) for one in (predicted, other)]
     sums = np.stack([np.asarray(square.sum(axis=1), np.float64) for square in squares], axis=1)
-    known = (~np.isnan(truth)).sum(axis=1)
+    known = (~np.isnan(truth)).sum(axis=1, dtype=np.float64)
 
     def difference(weights: np.ndarray) -> np.ndarray:
         cells = weights @ known
