@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from galaxyvotes import (
     ConfigError,
@@ -19,6 +20,7 @@ from galaxyvotes import (
 )
 from galaxyvotes.config import TrainSettings
 from galaxyvotes.mixture import Mixture
+from galaxyvotes.tensors import read_tensors
 
 
 def recipe(**settings) -> Recipe:
@@ -92,6 +94,24 @@ def test_an_epoch_goes_once_through_the_largest_store_and_starts_anywhere(blob_s
     for (images, said), (again, same) in zip(whole[2:], mixture.batches(3, 2), strict=True):
         assert (images == again).all()
         assert np.array_equal(said.fractions, same.fractions, equal_nan=True)
+
+
+def test_a_gpu_learns_from_its_own_copy_of_the_images_what_a_cpu_learns_from_the_stores(
+    blob_store, fractions_store, tmp_path, monkeypatch
+):
+    stores = [fractions_store, blob_store]
+    mixture = Mixture.of(stores, recipe())
+    assert mixture.held(torch.device("cpu")) is None
+    held = mixture.copied(torch.device("cpu"))
+    for (images, said), (again, same) in zip(mixture.batches(1, 1), mixture.batches(1, 1, held), strict=True):
+        assert torch.equal(images, again)
+        assert np.array_equal(said.fractions, same.fractions, equal_nan=True)
+    settings = ("model.width=8", "train.epochs=1")
+    plain = train(stores, tmp_path / "plain", recipe="compact", settings=settings, progress=False)
+    monkeypatch.setattr(Mixture, "held", Mixture.copied)
+    copied = train(stores, tmp_path / "copied", recipe="compact", settings=settings, progress=False)
+    weights, others = (read_tensors(run.path / "weights.safetensors")[0] for run in (plain, copied))
+    assert all(torch.equal(tensor, others[name]) for name, tensor in weights.items())
 
 
 @pytest.mark.parametrize(("balance", "quotas"), [(0.0, (8, 8)), (1.0, (4, 12))])

@@ -49,18 +49,21 @@ def sky(
     if not len(images):
         return images
     (place, count), device = share or _whole(images), images.device
-    # Drawn on the CPU whatever the device, so that a seed means the same views everywhere.
+    # Drawn on the CPU whatever the device, so that a seed means the same views everywhere; but for the noise, which is
+    # as many numbers as there are pixels, and would keep a GPU waiting.
     angle = torch.rand(count, generator=generator) * (2 * math.pi)
     mirror = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
     scale = torch.exp((torch.rand(count, generator=generator) * 2 - 1) * math.log(SKY_ZOOM))
     shift = torch.randn(count, 2, generator=generator) * (2 * _SHIFT)  # the warp counts a side as 2
     light = 1 + _BRIGHTNESS * torch.randn(count, 1, 1, 1, generator=generator)
     light = light + _COLOUR * torch.randn(count, 3, 1, 1, generator=generator)
-    noise = torch.randn(count, *images.shape[1:], generator=generator)
+    if device.type != "cpu":
+        generator = torch.Generator(device).manual_seed(generator.initial_seed())
+    noise = torch.randn(count, *images.shape[1:], generator=generator, device=device)
     cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
     turns = torch.stack([cos * mirror, -sin, shift[:, 0], sin * mirror, cos, shift[:, 1]], dim=1).view(count, 2, 3)
     seen = _warp(images, turns[place]) * light[place].to(device)
-    return (seen + _NOISE * noise[place].to(device)).clamp_(0, 1)
+    return (seen + _NOISE * noise[place]).clamp_(0, 1)
 
 
 def views(

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from jaxtyping import Float32, Int, Int32, UInt8
+from torch import Tensor
 
 from galaxyvotes.checkpoint import Head
 from galaxyvotes.config import Recipe, TrainSettings
@@ -30,7 +31,8 @@ from galaxyvotes.store import Store
 
 __all__ = ["Answers", "Mixture", "open_stores", "seed_of"]
 
-Images = UInt8[np.ndarray, "galaxy side side 3"]
+Images = UInt8[Tensor, "_ side side 3"]
+Held = tuple[Images, ...]  # of each store
 Rows = Int[np.ndarray, "_"]  # of any one store
 
 
@@ -145,23 +147,48 @@ class Mixture:
         size = self.settings.batch_size
         return size if len(self.stores) > 1 else min(size, len(self.train[0]) - step * size)
 
-    def batches(self, epoch: int, first: int) -> Iterator[tuple[Images, Answers]]:
+    def held(self, device: torch.device) -> Held | None:
+        """All images that teach, in a GPU's own memory if they take less than half of what is free there, else None.
+
+        A GPU learns from a batch sooner than a processor reads one; a CPU would have nothing from a second copy.
+        """
+        galaxy = 3 * self.stores[0].size_px ** 2
+        if device.type != "cuda" or 2 * galaxy * sum(map(len, self.train)) > torch.cuda.mem_get_info(device)[0]:
+            return None
+        return self.copied(device)
+
+    def copied(self, device: torch.device) -> Held:
+        """The images that teach, of each store, in the memory of a device."""
+        held: list[Tensor] = []
+        for store, rows in zip(self.stores, self.train, strict=True):
+            held.append(torch.empty(len(rows), store.size_px, store.size_px, 3, dtype=torch.uint8, device=device))
+            for start in range(0, len(rows), 512):
+                held[-1][start : start + 512] = torch.from_numpy(store.images(rows[start : start + 512]))
+        return tuple(held)
+
+    def batches(self, epoch: int, first: int, held: Held | None = None) -> Iterator[tuple[Images, Answers]]:
         """Batches of an epoch from step `first` on; the next one is read while one is being learned from.
 
-        Of several processes each reads its own share of them, which may be empty; see `processes`.
+        Images come from the stores, or from what is held in a device's memory and stay there. Of several processes each
+        reads its own share, which may be empty; see `processes`.
         """
         orders = [self._order(place, epoch) for place in range(len(self.stores))]
 
+        def images(place: int, rows: Rows) -> Images:
+            if held is None:
+                return torch.from_numpy(self.stores[place].images(rows))
+            where = torch.from_numpy(np.searchsorted(self.train[place], rows))  # rows stand in rising order
+            return held[place][where.to(held[place].device)]
+
         def read(step: int) -> tuple[Images, Answers]:
             parts = [order[step * quota : (step + 1) * quota] for order, quota in zip(orders, self.quotas, strict=True)]
-            place, starts = share_of(self.galaxies(step)).place, np.cumsum([0, *map(len, parts)])
+            whole, starts = share_of(self.galaxies(step)).place, np.cumsum([0, *map(len, parts)])
             parts = [
-                part[max(place.start - start, 0) : max(place.stop - start, 0)]
+                part[max(whole.start - start, 0) : max(whole.stop - start, 0)]
                 for part, start in zip(parts, starts.tolist()[:-1], strict=True)
             ]
-            images = [store.images(rows) for store, rows in zip(self.stores, parts, strict=True)]
             said = [self.answers(place, rows) for place, rows in enumerate(parts)]
-            return np.concatenate(images), Answers.together(said)
+            return torch.cat([images(place, rows) for place, rows in enumerate(parts)]), Answers.together(said)
 
         with ThreadPoolExecutor(1) as reader:
             ahead = reader.submit(read, first) if first < self.steps else None

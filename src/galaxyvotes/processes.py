@@ -29,8 +29,8 @@ from torch.overrides import TorchFunctionMode
 from galaxyvotes.errors import ConfigError, DataError
 
 __all__ = [
-    "Share", "add_gradients", "among_several", "anyone", "as_one_batch", "count", "first", "first_found", "gathered",
-    "joined", "rank", "share_of", "stop_signal", "total",
+    "Share", "add_gradients", "added", "among_several", "anyone", "as_one_batch", "count", "first", "first_found",
+    "gathered", "joined", "rank", "share_of", "stop_signal", "total",
 ]  # fmt: skip
 
 
@@ -114,6 +114,11 @@ def total(*values: float) -> tuple[float, ...]:
     if count() == 1:
         return values
     return tuple(_added(torch.tensor(values, dtype=torch.float64)).tolist())
+
+
+def added(sums: Tensor) -> Tensor:
+    """The sum of each number over all processes, on the device where it stands; nobody waits for it yet."""
+    return sums if count() == 1 else _added(sums)
 
 
 def anyone(*truths: bool) -> tuple[bool, ...]:

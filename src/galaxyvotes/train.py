@@ -28,7 +28,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from jaxtyping import Float, Float32, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 
 from galaxyvotes import processes
 from galaxyvotes.augment import dihedral, sky
@@ -39,6 +39,7 @@ from galaxyvotes.files import write_text
 from galaxyvotes.metrics import argmax_accuracy, mse
 from galaxyvotes.mixture import Answers, Mixture, open_stores, seed_of
 from galaxyvotes.models import encoder, to_input
+from galaxyvotes.optimiser import learning_rate, optimiser_of, set_rate
 from galaxyvotes.predict import choose_device, low_precision, store_logits
 from galaxyvotes.progress import bar
 from galaxyvotes.store import Store
@@ -119,18 +120,21 @@ def create_run(
     return Run(out)
 
 
+SUMS = ("loss", "squared", "known", "correct", "compared")  # of a position, counted by the device
+
+
 @dataclass
 class _Position:
     """Where training stands: the next step of an epoch, and the sums of its metrics so far."""
 
     epoch: int = 0
     step: int = 0
-    loss: float = 0.0
     met: int = 0
+    loss: float = 0.0
     squared: float = 0.0
-    known: int = 0
-    correct: int = 0
-    compared: int = 0
+    known: float = 0
+    correct: float = 0
+    compared: float = 0
     seconds: float = 0.0
     best_loss: float = math.inf
     history: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
@@ -147,21 +151,16 @@ class _Training:
             load_state(self.network.module, read_tensors(run.path / "start.safetensors")[0], run.path)
         self.module = self.network.module.to(device)
         self.encoder = encoder(self.module)
-        if settings.weight_decay or settings.encoder_rate < 1:
-            self.optimiser = torch.optim.AdamW(
-                _parameters(self.module, settings.weight_decay, settings.encoder_rate),
-                settings.learning_rate,
-                eps=settings.adam_epsilon,
-                fused=True,
-            )
-        else:
-            self.optimiser = torch.optim.Adam(
-                self.module.parameters(), settings.learning_rate, eps=settings.adam_epsilon, fused=True
-            )
+        self.optimiser = optimiser_of(self.module, settings)
         self.averaged = replace(self.network, module=deepcopy(self.module)) if settings.average else self.network
         self.position = _Position()
         self.best: dict[str, Tensor] = {}
         self.low_precision = low_precision(settings.precision, device)
+        self.held = mixture.held(device)
+        # What each step adds to the position, read when it is wanted: a GPU that is asked at each step stands idle.
+        self.sums = torch.zeros(
+            len(SUMS), dtype=torch.float32 if device.type == "mps" else torch.float64, device=device
+        )
         state = run.path / "state.safetensors"
         if state.is_file():
             self._load(state)
@@ -176,8 +175,10 @@ class _Training:
             while self.position.epoch < self.settings.epochs and not self._given_up:
                 shown.update(task, description=f"epoch {self.position.epoch + 1}/{self.settings.epochs}")
                 began = time.monotonic()
-                for images, said in self.mixture.batches(self.position.epoch, self.position.step):
+                for images, said in self.mixture.batches(self.position.epoch, self.position.step, self.held):
                     self._step(images, said)
+                    if self.device.type == "cpu" or self.position.step % 100 == 0:
+                        self._add_up()
                     shown.update(task, completed=self.position.epoch * steps + self.position.step)
                     overdue = time.monotonic() - saved > self.settings.checkpoint_minutes * 60
                     stopping, overdue = processes.anyone(stop.is_set(), overdue)
@@ -189,6 +190,7 @@ class _Training:
                             raise KeyboardInterrupt(
                                 f"stopped in epoch {self.position.epoch + 1} of {self.run.path}; go on with --resume"
                             )
+                self._add_up()
                 self.position.seconds += time.monotonic() - began
                 row = self._end_epoch()
                 shown.console.print(_told(row), highlight=False) if progress else None
@@ -206,12 +208,12 @@ class _Training:
         losses = [row["validation_loss"] for row in self.position.history]
         return 0 < self.settings.patience <= len(losses) - 1 - losses.index(min(losses)) if losses else False
 
-    def _step(self, images: UInt8[np.ndarray, "galaxy side side 3"], said: Answers) -> None:
+    def _step(self, images: UInt8[Tensor, "galaxy side side 3"], said: Answers) -> None:
         at, settings = self.position, self.settings
         seed = seed_of(settings.seed, at.epoch, at.step + 1)
         torch.manual_seed(seed)
         share = processes.share_of(self.mixture.galaxies(at.step))
-        pixels = torch.from_numpy(images).to(self.device)
+        pixels = images.to(self.device)
         wanted = torch.from_numpy(said.fractions).to(self.device)
         if settings.augment == "dihedral":
             pixels = dihedral(pixels, torch.Generator().manual_seed(seed), share)
@@ -225,8 +227,7 @@ class _Training:
             logits = processes.as_one_batch(self.module, seen, share)
         logits = logits.float()
         costs = torch.stack([_costs(head, logits, said) for head in self.network.all_heads]).sum(dim=0)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self._learning_rate() * group.get("share", 1.0)
+        set_rate(self.optimiser, learning_rate(settings, at.epoch + (at.step + 0.5) / self.mixture.steps))
         self.optimiser.zero_grad(set_to_none=True)
         (costs.sum() / share.of).backward()
         processes.add_gradients(self.module)
@@ -240,15 +241,17 @@ class _Training:
         known = ~wanted.isnan()
         squared = (predicted - wanted.nan_to_num()).square() * known
         whole = known.all(dim=1) & (not self.network.tree.of_quantities)  # the largest of them says nothing
-        right = predicted[whole].argmax(dim=1) == wanted[whole].argmax(dim=1)
-        sums = processes.total(*(float(each.sum()) for each in (costs.detach(), squared, known, right, whole)))
-        self._refuse_divergence(math.isfinite(sums[0]))
+        right = (predicted.argmax(dim=1) == wanted.nan_to_num().argmax(dim=1)) & whole
+        sums = torch.stack([each.sum().to(self.sums.dtype) for each in (costs.detach(), squared, known, right, whole)])
+        self.sums += processes.added(sums)
         at.met += share.of
-        at.loss += sums[0]
-        at.squared += sums[1]
-        at.known += int(sums[2])
-        at.correct += int(sums[3])
-        at.compared += int(sums[4])
+
+    def _add_up(self) -> None:
+        """Read what the steps so far have added up to, and refuse it if it is no number."""
+        values: list[float] = self.sums.tolist()
+        sums = dict(zip(SUMS, values, strict=True))
+        self._refuse_divergence(math.isfinite(sums["loss"]))
+        self.position = replace(self.position, **sums)
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -282,6 +285,7 @@ class _Training:
             state = self.averaged.module.state_dict()
             self.best = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
         self.position = _Position(epoch=at.epoch + 1, history=history, best_loss=best)
+        self.sums.zero_()
         lines = "".join(json.dumps(each) + "\n" for each in history)
         processes.first(lambda: write_text(self.run.path / "metrics.jsonl", lines))
         return row
@@ -312,13 +316,6 @@ class _Training:
             }
         return row
 
-    def _learning_rate(self) -> float:
-        """The rate of this step, from the recipe and the position alone."""
-        if self.settings.schedule == "constant":
-            return self.settings.learning_rate
-        done = (self.position.epoch + (self.position.step + 0.5) / self.mixture.steps) / self.settings.epochs
-        return self.settings.learning_rate * min(done / 0.05, 0.5 + 0.5 * math.cos(math.pi * done))
-
     def _refuse_divergence(self, finite: bool) -> None:
         if not finite:
             raise DataError(
@@ -327,6 +324,7 @@ class _Training:
             )
 
     def _save(self) -> None:
+        self._add_up()
         tensors = {f"network.{name}": tensor for name, tensor in self.module.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
         if self.settings.average:
@@ -366,6 +364,7 @@ class _Training:
                 stacklevel=3,
             )
         self.position = _Position(**position)
+        self.sums.copy_(torch.tensor([getattr(self.position, name) for name in SUMS], dtype=self.sums.dtype))
 
 
 def _costs(head: Network, logits: Float[Tensor, "galaxy output"], said: Answers) -> Float[Tensor, " galaxy"]:
@@ -375,19 +374,6 @@ def _costs(head: Network, logits: Float[Tensor, "galaxy output"], said: Answers)
     return head.objective.loss(
         logits[:, head.outputs], torch.from_numpy(truth[:, head.outputs].copy()).to(logits.device)
     )
-
-
-def _parameters(module: nn.Sequential, weight_decay: float, encoder_rate: float) -> list[dict[str, Any]]:
-    """Matrices decay, biases and the scales of batch norms do not; the encoder learns at its share of the rate."""
-    return [
-        {
-            "params": [each for each in part.parameters() if (each.dim() > 1) == matrices],
-            "weight_decay": weight_decay if matrices else 0.0,
-            "share": share,
-        }
-        for part, share in ((encoder(module), encoder_rate), (module[-1], 1.0))
-        for matrices in (True, False)
-    ]
 
 
 def _each(counts: dict[str, int]) -> str:
