@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from galaxyvotes import ConfigError, Run, Store, processes, train
+from galaxyvotes import ConfigError, Recipe, Run, Store, finetune, processes, train
 from galaxyvotes.cli import main
+from galaxyvotes.mixture import Mixture
 from galaxyvotes.tensors import read_tensors
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch knows no other processes")
@@ -23,7 +24,7 @@ OURS = ("model.width=8", "train.epochs=2", "train.batch_size=10", "train.precisi
 SCRIPT = """
 import os, signal, sys
 from importlib import import_module
-from galaxyvotes import ConfigError, DataError, processes, train
+from galaxyvotes import ConfigError, DataError, finetune, processes, train
 from galaxyvotes.cli import main
 
 store, out, ours, papers = sys.argv[1], sys.argv[2], sys.argv[3].split(","), sys.argv[4].split(",")
@@ -38,6 +39,7 @@ def go(name, recipe="compact", settings=ours):
 
 go("papers", "paper", papers)
 go("papers", "paper", papers)
+finetune(store, f"{out}/tuned", start=f"{out}/papers", settings=tuple(ours[1:]), progress=False)
 
 def stopped(self, images, said):
     step(self, images, said)
@@ -124,9 +126,15 @@ def test_batch_norm_and_dropout_see_the_whole_batch_even_where_one_process_has_n
     assert_alike(together[0] / "papers", run.path)
 
 
+def test_two_processes_finetune_as_one_does(together, blob_store, tmp_path):
+    start = together[0] / "papers"
+    run = finetune(blob_store, tmp_path / "run", start=start, settings=OURS[1:], progress=False)
+    assert_alike(together[0] / "tuned", run.path)
+
+
 def test_the_first_process_writes_and_prints_and_nothing_else_is_left(together, alone):
     out, (said, others) = together
-    assert sorted(path.name for path in out.iterdir()) == ["diverged", "ours", "papers", "stopped"]
+    assert sorted(path.name for path in out.iterdir()) == ["diverged", "ours", "papers", "stopped", "tuned"]
     assert sorted(path.name for path in (out / "ours").iterdir()) == sorted(path.name for path in alone.iterdir())
     assert "ours: 2 epochs" in said
     assert "2 epochs" not in others
@@ -177,9 +185,6 @@ def test_what_cannot_work_in_several_processes_is_refused(monkeypatch, capsys, b
         ConfigError, match=r"RANK, LOCAL_RANK, MASTER_ADDR, MASTER_PORT is not set: start with torchrun"
     ):
         train(blob_store, tmp_path / "run", progress=False)
-    from galaxyvotes import Recipe
-    from galaxyvotes.mixture import Mixture
-
     with pytest.raises(ConfigError, match=r"train\.batch_size is 2, and there are 3 processes"):
         _ = Mixture.of([blob_store], Recipe.load("small", ("train.batch_size=2",))).quotas
     assert not (tmp_path / "run").exists()

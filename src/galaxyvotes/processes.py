@@ -100,7 +100,7 @@ def _own(device: torch.device) -> torch.device:
     if device.type == "cpu":
         return device
     local = int(os.environ["LOCAL_RANK"])
-    if device.type != "cuda" or device.index is not None or local >= torch.cuda.device_count():
+    if str(device) != "cuda" or local >= torch.cuda.device_count():
         raise ConfigError(
             f"{count()} processes on --device {device}: each takes a GPU of its own, and this one would take number"
             f" {local} of {torch.cuda.device_count()}: start fewer, or name cuda without a number, or cpu"
@@ -113,7 +113,8 @@ def total(*values: float) -> tuple[float, ...]:
     """The sum of each value over all processes, which all ask at the same time."""
     if count() == 1:
         return values
-    return tuple(_added(torch.tensor(values, dtype=torch.float64)).tolist())
+    sums = _added(torch.tensor(values, dtype=torch.float64))
+    return tuple(float(each) for each in sums)
 
 
 def added(sums: Tensor) -> Tensor:
@@ -168,7 +169,8 @@ def add_gradients(module: nn.Module) -> None:
         return
     gradients = [each.grad for each in module.parameters() if each.grad is not None]
     sums = _added(torch.cat([each.flatten() for each in gradients]))
-    for each, part in zip(gradients, sums.split([each.numel() for each in gradients]), strict=True):
+    parts: Sequence[Tensor] = torch.split(sums, [each.numel() for each in gradients])
+    for each, part in zip(gradients, parts, strict=True):
         each.copy_(part.view(each.shape))
 
 
