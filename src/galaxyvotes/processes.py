@@ -10,6 +10,7 @@ torchrun says in the environment who is who. Without it a process is alone, and 
 The processes of several computers need a folder they all see.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -75,18 +76,18 @@ def among_several(arguments: Sequence[str]) -> None:
 def joined(device: torch.device) -> Generator[torch.device]:
     """The device of this process, a GPU for each on a computer, while they can talk to each other.
 
-    After an error the talk is not ended: to wait for the others then could be to wait for ever, and the process ends.
+    They go on talking until the process ends: to begin anew, one would have to know that all others have ended. After
+    an error nobody says goodbye, for that could be to wait for ever.
     """
     if count() == 1:
         yield device
         return
     own = _own(device)
-    outermost = not distributed.is_initialized()
-    if outermost:
+    if not distributed.is_initialized():
         distributed.init_process_group("gloo" if own.type == "cpu" else "cpu:gloo,cuda:nccl")
     yield own
-    if outermost:
-        distributed.destroy_process_group()
+    atexit.unregister(distributed.destroy_process_group)
+    atexit.register(distributed.destroy_process_group)
 
 
 def _own(device: torch.device) -> torch.device:

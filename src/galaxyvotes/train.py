@@ -248,7 +248,7 @@ class _Training:
 
     def _add_up(self) -> None:
         """Read what the steps so far have added up to, and refuse it if it is no number."""
-        values: list[float] = self.sums.tolist()
+        values = [float(each) for each in self.sums.cpu()]
         sums = dict(zip(SUMS, values, strict=True))
         self._refuse_divergence(math.isfinite(sums["loss"]))
         self.position = replace(self.position, **sums)
