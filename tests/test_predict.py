@@ -1,4 +1,5 @@
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -54,6 +55,16 @@ def test_files_and_store_give_the_same_answers(blob_run, blob_store, blobs, tmp_
     place = {name: row for row, name in enumerate(from_files.ids)}
     order = [place[name] for name in from_store.ids]
     assert np.array_equal(from_files.fractions[order], from_store.fractions)
+
+
+def test_answers_for_a_store_are_written_as_they_come(blob_run, blob_store, tmp_path, monkeypatch):
+    whole = predict_store(blob_run.network(), blob_store)
+    monkeypatch.setattr(import_module("galaxyvotes.predict"), "AT_ONCE", 32)
+    done = predict(blob_store.path, blob_run, tmp_path / "out.parquet", progress=False)
+    assert pq.ParquetFile(done.path).num_row_groups == -(-len(blob_store) // 32) > 1
+    written = Predictions.read(done.path)
+    assert (done.galaxies, written.ids, written.id_name) == (len(blob_store), whole.ids, blob_store.id_name)
+    assert np.array_equal(written.fractions, whole.fractions)
 
 
 def test_the_number_of_threads_changes_nothing(blob_run, blobs, tmp_path):

@@ -95,20 +95,13 @@ def open_catalog(
     asked = DecisionTree.of_numbers(quantity) if quantity else asked
     with ExitStack() as stack:
         source = stack.enter_context(Source.open(*sources))
-        images = list(source.images)
-        if not images:
+        if not source.images:
             raise DataError(f"no image (JPEG, PNG …) in {', '.join(str(path) for path in sources)}")
-        everything = [Table(file.name, file.read()) for file in source.tables]
-        tables = [each for each in everything if not EXAMPLE_SUBMISSIONS.search(each.name)]
-        found = _vote_table(tables if table is None else everything, table, asked, votes, classes)
-        if found is not None:
-            rows = _from_table(*found, tables, Images(images), id_column)
-        elif unlabelled:
-            rows = _Rows(images=images, ids=ids_of(images), columns=pa.table({}))
-        elif tables or (rows := _from_folders(images, asked)) is None:
-            raise DataError(_no_votes(tables, asked))
+        rows = _rows(source, table, asked, votes, classes, id_column, unlabelled=unlabelled)
         names = tuple(Path(path).resolve().name for path in sources)
-        yield _assemble(rows, images, names, keep_all=unlabelled)
+        catalog = _assemble(rows, list(source.images), names, keep_all=unlabelled)
+        del rows  # as large as the catalog, which lives while the context does
+        yield catalog
 
 
 @dataclass(frozen=True)
@@ -123,6 +116,31 @@ class _Rows:
     votes: Votes | None = None
     votes_from: str = ""
     rows_without_image: tuple[str, ...] = ()
+
+
+def _rows(
+    source: Source,
+    table: str | None,
+    tree: DecisionTree | None,
+    votes: str | None,
+    classes: str | None,
+    id_column: str | None,
+    *,
+    unlabelled: bool,
+) -> _Rows:
+    """The galaxies that a source's table or folders name, or all its images without either."""
+    images = list(source.images)
+    everything = [Table(file.name, file.read()) for file in source.tables]
+    tables = [each for each in everything if not EXAMPLE_SUBMISSIONS.search(each.name)]
+    found = _vote_table(tables if table is None else everything, table, tree, votes, classes)
+    if found is not None:
+        return _from_table(*found, tables, Images(images), id_column)
+    if unlabelled:
+        return _Rows(images=images, ids=ids_of(images), columns=pa.table({}))
+    rows = None if tables else _from_folders(images, tree)
+    if rows is None:
+        raise DataError(_no_votes(tables, tree))
+    return rows
 
 
 def _vote_table(

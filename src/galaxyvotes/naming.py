@@ -5,7 +5,6 @@ images, by path or by file stem. If no column does, a second table that shares a
 (Galaxy Zoo 2 keeps `objid → asset_id` in a file of its own).
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -22,10 +21,13 @@ class Images:
     def __init__(self, members: Sequence[Member]) -> None:
         """Index them."""
         self.members = members
-        self._places: dict[str, list[int]] = defaultdict(list)
+        self._places: dict[str, int] = {}  # no list for each: there may be millions
+        self._twins: dict[str, list[int]] = {}
         for place, image in enumerate(members):
             for key in {image.id, image.entry}:
-                self._places[key].append(place)
+                first = self._places.setdefault(key, place)
+                if first != place:
+                    self._twins.setdefault(key, [first]).append(place)
 
     def __contains__(self, key: str) -> bool:
         """Whether an image is called so."""
@@ -40,7 +42,9 @@ class Images:
 
     def places(self, key: str) -> list[int]:
         """Which images are called so."""
-        return self._places.get(key, [])
+        if key in self._twins:
+            return self._twins[key]
+        return [self._places[key]] if key in self._places else []
 
     def place(self, key: str) -> int | None:
         """Which image is called so, None if there is none; two are a DataError."""
@@ -99,10 +103,10 @@ def name_images(
             f"no column of {table.name} names an image: images are called {called} …, while the table has {examples}."
             " Pass --id-column, or the folder or archive that holds these galaxies"
         )
-    places = [images.places(key) for key in best.rows]
-    for other in namings if wanted is None else []:
+    for other in [each for each in namings if each is not best] if wanted is None else []:
         near = other.could_be_ids and 2 * other.hits >= best.hits
-        if near and [images.places(key) for key in other.rows] != places:
+        pairs = zip(other.rows, best.rows, strict=True)
+        if near and any(images.places(one) != images.places(another) for one, another in pairs):
             raise ConfigError(
                 f"{table.name}: {best.column!r} and {other.column!r} both name images, but not the same ones:"
                 " choose with --id-column"

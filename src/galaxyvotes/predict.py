@@ -8,6 +8,7 @@ machines that do not, fractions of a trained network differ by less than 0.01.
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ import torch
 from jaxtyping import Float32, Int, UInt8
 from torch import nn
 
-from galaxyvotes.archives import Member, Source
+from galaxyvotes.archives import Source
 from galaxyvotes.augment import views
 from galaxyvotes.catalog import ids_of
 from galaxyvotes.checkpoint import Network, Run, shipped_run
@@ -37,6 +38,7 @@ from galaxyvotes.store import Store
 __all__ = ["Predicted", "choose_device", "predict", "predict_store"]
 
 GROUP = 16  # on a CPU the activations of this many stay in its cache
+AT_ONCE = 512  # galaxies of a store in memory
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -135,9 +137,9 @@ def store_logits(
 def store_look(network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], *, progress: bool = False) -> Seen:
     """What the network makes of these rows of a store, in their order; it ends in evaluation mode."""
     network.module.eval()
-    starts = range(0, max(len(rows), 1), 512)
+    starts = range(0, max(len(rows), 1), AT_ONCE)
     parts = [
-        look(network, store.images(rows[start : start + 512]))
+        look(network, store.images(rows[start : start + AT_ONCE]))
         for start in progress_bar(starts, "predicting", show=progress)
     ]
     return Seen(*(np.concatenate(each) for each in zip(*parts, strict=True)))
@@ -186,13 +188,17 @@ def predict_store(
         member.module.eval()
     network = network if bounds else replace(network, calibrations=())
     chosen = np.arange(len(store)) if rows is None else rows
-    starts = range(0, max(len(chosen), 1), 512)
+    return Predictions.together(list(_store_parts(network, store, chosen, progress=progress)))
+
+
+def _store_parts(
+    network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], *, progress: bool
+) -> Iterator[Predictions]:
+    """A network's answers for these rows of a store, a few hundred at a time."""
     names = np.array(store.ids, object)
-    parts = [
-        answers_of(network, store.images(part), tuple(names[part]))
-        for part in progress_bar([chosen[start : start + 512] for start in starts], "predicting", show=progress)
-    ]
-    return replace(Predictions.together(parts), id_name=store.id_name)
+    for start in progress_bar(range(0, max(len(rows), 1), AT_ONCE), "predicting", show=progress):
+        part = rows[start : start + AT_ONCE]
+        yield replace(answers_of(network, store.images(part), tuple(names[part])), id_name=store.id_name)
 
 
 def fractions_of(
@@ -249,8 +255,8 @@ def predict(
     The first column is the id (the file's stem), then one column an answer; of a calibrated run the last is the
     galaxy's familiarity, and the result has a `warning` if the galaxies are unlike those it was calibrated on. The
     extension of `out` says CSV or Parquet. Images are cropped as the run's own were. One that cannot be used
-    never stops the others: it is left out and listed with its reason in `<out>.rejected.csv`. Memory does not grow with
-    the number of images.
+    never stops the others: it is left out and listed with its reason in `<out>.rejected.csv`. Of the number of images,
+    memory holds a list of their names and places (half a kilobyte each), and neither pixels nor answers.
     """
     out = Path(out)
     known_format(out)
@@ -272,34 +278,28 @@ def predict(
         network = replace(network, calibrations=())
     paths = [Path(images)] if isinstance(images, str | Path) else [Path(path) for path in images]
     if len(paths) == 1 and (paths[0] / "store.toml").is_file():
-        predictions = predict_store(network, Store.open(paths[0]), progress=progress)
-        predictions.write(out)
-        return Predicted(out, len(predictions), (), shift_of(network, predictions))
+        return _predict_store(network, Store.open(paths[0]), out, progress=progress)
     galaxies = 0
     shifted: Shift | None = None
     rejected: list[tuple[str, str]] = []
     with Source.open(*paths) as source, bar(show=progress) as shown:
         if not source.images:
             raise DataError(f"no image (JPEG, PNG …) in {', '.join(str(path) for path in paths)}")
-        named = sorted(zip(ids_of(source.images), source.images, strict=True), key=lambda each: each[1].order_key)
-        chunks = [named[start : start + 8 * GROUP] for start in range(0, len(named), 8 * GROUP)]
-        task = shown.add_task("predicting", total=len(named))
+        members = sorted(source.images, key=attrgetter("order_key"))
+        names, chunk = ids_of(members), 8 * GROUP
+        task = shown.add_task("predicting", total=len(members))
 
-        def decode(chunk: list[tuple[str, Member]]) -> list[UInt8[np.ndarray, "side side 3"] | str]:
-            return [read_square(member, network.pack) for _, member in chunk]
+        def decode(start: int) -> list[UInt8[np.ndarray, "side side 3"] | str]:
+            return [read_square(member, network.pack) for member in members[start : start + chunk]]
 
         bounds, familiarity = network.calibration is not None, network.familiar is not None
         with writing(out, network.columns, bounds=bounds, familiarity=familiarity) as write:
-            for chunk, squares in in_order(decode, chunks, workers or os.cpu_count() or 1):
-                good = [
-                    (name, square)
-                    for (name, _), square in zip(chunk, squares, strict=True)
-                    if not isinstance(square, str)
-                ]
-                rejected += [
-                    (name, reason) for (name, _), reason in zip(chunk, squares, strict=True) if isinstance(reason, str)
-                ]
-                shown.advance(task, len(chunk))
+            starts = range(0, len(members), chunk)
+            for start, squares in in_order(decode, starts, workers or os.cpu_count() or 1):
+                decoded = list(zip(names[start : start + chunk], squares, strict=True))
+                good = [(name, square) for name, square in decoded if not isinstance(square, str)]
+                rejected += [(name, reason) for name, reason in decoded if isinstance(reason, str)]
+                shown.advance(task, len(decoded))
                 if good:
                     squares = np.stack([square for _, square in good])
                     answers = answers_of(network, squares, tuple(name for name, _ in good))
@@ -308,13 +308,29 @@ def predict(
                     shifted = part if part is None or shifted is None else shifted + part
                     galaxies += len(good)
             if not galaxies:
-                raise DataError(f"not one of {len(named):,} images could be used; the first: {': '.join(rejected[0])}")
+                raise DataError(
+                    f"not one of {len(members):,} images could be used; the first: {': '.join(rejected[0])}"
+                )
     done = Predicted(out, galaxies, tuple(rejected), shifted)
     done.rejected_path.unlink(missing_ok=True)
     if rejected:
         rows = [("id", "reason"), *rejected]
         write_text(done.rejected_path, "".join(f"{name},{_quoted(reason)}\n" for name, reason in rows))
     return done
+
+
+def _predict_store(network: Network, store: Store, out: Path, *, progress: bool) -> Predicted:
+    """Write a network's answers for all galaxies of a store, as they come."""
+    for member in network.members:
+        member.module.eval()
+    shifted: Shift | None = None
+    bounds, familiarity = network.calibration is not None, network.familiar is not None
+    with writing(out, network.columns, id_name=store.id_name, bounds=bounds, familiarity=familiarity) as write:
+        for answers in _store_parts(network, store, np.arange(len(store)), progress=progress):
+            write(answers)
+            part = shift_of(network, answers)
+            shifted = part if part is None or shifted is None else shifted + part
+    return Predicted(out, len(store), (), shifted)
 
 
 def _opened(run: Run | str | Path | None, device: str) -> tuple[Network, Path]:

@@ -56,7 +56,7 @@ class Line(NamedTuple):
     checksum: int
     method: int
     flags: int
-    attributes: int
+    link: bool
     name: str
     end: int = 0
 
@@ -74,10 +74,10 @@ class Zip(NamedTuple):
         """
         everything, directory_at = _read_directory(self.content)
         ends = [*(line.offset for line in everything[1:]), directory_at]
-        kept: list[Line] = []
+        kept = 0  # how many lines, which take the places of those before them: there may be millions
         seen: set[str] = set()
-        for line, end in zip(everything, ends, strict=True):
-            name = line.name
+        for place, end in enumerate(ends):
+            line, name = everything[place], everything[place].name
             if _UNSAFE.search(name):
                 raise DataError(
                     f"refused: entry {name!r} leads outside, or has a backslash or control byte in its name"
@@ -94,8 +94,9 @@ class Zip(NamedTuple):
                 raise DataError(f"refused: entry {name!r} has {line.size:,} bytes; at most {most:,} are read")
             if line.size > max(_MIB, _MAX_RATIO * line.packed):
                 raise DataError(f"refused: entry {name!r} unpacks to over {_MAX_RATIO:,} times its size: a zip bomb")
-            kept.append(line._replace(end=end))
-        return kept
+            everything[kept] = line._replace(end=end)
+            kept += 1
+        return everything[:kept]
 
     def read(self, line: Line) -> bytes:
         """The file of a line, unpacked and checked."""
@@ -220,7 +221,7 @@ class _Inflated:
 
 def _find_problem(line: Line) -> str | None:
     """Why an entry cannot be read although its archive can."""
-    if stat.S_ISLNK(line.attributes >> 16):
+    if line.link:
         return "is a symbolic link, which is not followed"
     if line.flags & 0x2041:
         return "is encrypted"
@@ -274,7 +275,9 @@ def _parse_directory(directory: bytes, prefix: int) -> Iterator[Line]:
         name = _decode(directory[name_end - name_bytes : name_end], flags)
         if 0xFFFFFFFF in (size, packed, offset):
             size, packed, offset = _read_zip64(directory[name_end : name_end + extra_bytes], size, packed, offset)
-        yield Line(prefix + offset, name_bytes, packed, size, checksum, method, flags, attributes, name)
+        packed = size if packed == size else packed  # one number in memory instead of two
+        link = stat.S_ISLNK(attributes >> 16)
+        yield Line(prefix + offset, name_bytes, packed, size, checksum, method, flags, link, name)
         at = name_end + extra_bytes + comment_bytes
 
 
