@@ -37,6 +37,7 @@ def pack(
     *paths: Path,
     crop: int = 128,
     size: int = 128,
+    scaled: Annotated[bool, Flag] = False,
     table: str | None = None,
     tree: str | None = None,
     votes: str | None = None,
@@ -59,6 +60,7 @@ def pack(
         paths: The sources, and last the folder to make.
         crop: Side in pixels of the central square that is kept; 0 keeps all of it.
         size: Side in pixels to which that square is brought.
+        scaled: Decode JPEGs at a smaller scale where the size allows it: faster, by half a grey level less exact.
         table: The table of votes, where several could be it.
         tree: The decision tree, by name (see galaxyvotes tree) or as a .toml file; otherwise found from the header.
         votes: Which of its columns to read, where a table has several kinds: weighted, debiased, fraction, votes ...
@@ -90,6 +92,7 @@ def pack(
         unlabelled=unlabelled,
         settings=PackSettings(crop, size),
         splits=SplitSettings(train_, validation, test, split_key),
+        scaled=scaled,
         workers=workers,
     )
     print(store.summary)
@@ -106,8 +109,7 @@ def tree(name: str | None = None, *, out: Path | None = None) -> None:
     from galaxyvotes.tree import DecisionTree, shipped
 
     if name is None:
-        for each in shipped():
-            print(f"{each:10} {DecisionTree.load(each).title}")
+        print(*(f"{each:10} {DecisionTree.load(each).title}" for each in shipped()), sep="\n")
         return
     chosen = DecisionTree.load(name)
     if out is None:
@@ -312,8 +314,9 @@ def export(run: Path | None = None, *, onnx: Path, check: Path | None = None) ->
     from galaxyvotes.export import export as export_
 
     done = export_(run, onnx=onnx, check=check)
-    on = f"{done.random} random and {done.real} real images"
-    print(f"{done.path}: off the run by {done.difference:.1g} at most, on {on}")
+    print(
+        f"{done.path}: off the run by {done.difference:.1g} at most, on {done.random} random, {done.real} real images"
+    )
 
 
 @app.command
