@@ -286,7 +286,7 @@ def predict(
         tree: The tree to answer, if the run answers several; its first otherwise.
         fractions: Of everybody (joint, as the challenge has them) or of those who were asked (conditional).
         intervals: Also write each answer's bounds, <answer>_low and <answer>_high; otherwise if it was calibrated.
-        workers: Threads that decode images; as many as there are cores otherwise.
+        workers: Threads, each with images of its own; as many as there are cores otherwise.
     """
     from galaxyvotes.predict import predict as predict_
 

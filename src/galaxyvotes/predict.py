@@ -3,13 +3,16 @@
 Images go through in groups of one fixed size, the last one filled up, so that what a galaxy gets does not depend on
 who stands beside it: not on batch size, slice or order, to the last bit. Between machines that multiply in bfloat16 and
 machines that do not, fractions of a trained network differ by less than 0.01.
+
+Each thread decodes, computes and averages images of its own on one core, from file to answers. Several cores that share
+a group wait for each other after every layer, and for the threads that decode beside them.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -37,6 +40,10 @@ from galaxyvotes.store import Store
 __all__ = ["Predicted", "choose_device", "predict", "predict_store"]
 
 GROUP = 16  # on a CPU the activations of this many stay in its cache
+CHUNK = 8 * GROUP  # images that one thread takes at a time, at most
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -61,6 +68,28 @@ def low_precision(setting: str, device: torch.device) -> bool:
     # Without these instructions a CPU only imitates bfloat16, slowly. Before 2.12 torch did not tell.
     can: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return device.type == "cpu" and any(can.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+
+
+def on_a_core_each(
+    work: Callable[[Item], Result], items: Sequence[Item], workers: int | None = None
+) -> Iterator[tuple[Item, Result]]:
+    """`in_order`, where torch computes each item in its own thread only; as many at once as torch has threads."""
+    threads = torch.get_num_threads()
+
+    def alone(item: Item) -> Result:
+        torch.set_num_threads(1)  # of this thread, and of those that begin later
+        return work(item)
+
+    try:
+        yield from in_order(alone, items, workers or threads)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _chunks(count: int, workers: int) -> list[slice]:
+    """Which of so many images are looked at together: whole groups, small enough that every thread gets some."""
+    step = GROUP * max(1, min(CHUNK // GROUP, count // (2 * GROUP * workers)))
+    return [slice(start, start + step) for start in range(0, max(count, 1), step)]
 
 
 class Seen(NamedTuple):
@@ -135,12 +164,17 @@ def store_logits(
 def store_look(network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], *, progress: bool = False) -> Seen:
     """What the network makes of these rows of a store, in their order; it ends in evaluation mode."""
     network.module.eval()
-    starts = range(0, max(len(rows), 1), 512)
-    parts = [
-        look(network, store.images(rows[start : start + 512]))
-        for start in progress_bar(starts, "predicting", show=progress)
-    ]
+    parts = _of_store(lambda part: look(network, store.images(part)), rows, progress=progress)
     return Seen(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+
+
+def _of_store(
+    work: Callable[[Int[np.ndarray, " galaxy"]], Result], rows: Int[np.ndarray, " galaxy"], *, progress: bool
+) -> list[Result]:
+    """What some work makes of these rows, a part for each thread at a time."""
+    parts = [rows[chunk] for chunk in _chunks(len(rows), torch.get_num_threads())]
+    done = on_a_core_each(work, parts)
+    return [next(done)[1] for _ in progress_bar(parts, "predicting", show=progress)]
 
 
 @torch.inference_mode()
@@ -154,9 +188,9 @@ def answers_of(
     tells conditional fractions has them from the joint ones, so averaged.
     """
     model = network.recipe.model
-    seen = [np.ascontiguousarray(view.numpy()) for view in views(torch.from_numpy(images), model.views, model.zooms)]
-    looks = [say(member, view) for member in network.members for view in seen]
-    said = [each.fractions for each in looks]
+    seen = [view.numpy() for view in views(torch.from_numpy(images), model.views, model.zooms)]
+    looks = [say(member, np.concatenate(seen)) for member in network.members]  # so that few images fill a group, too
+    said = [each for look in looks for each in np.split(look.fractions, len(seen))]
     joint = np.mean(said, axis=0)
     fractions = _told(network, joint)
     spread = None
@@ -164,7 +198,7 @@ def answers_of(
         each_told = [_told(network, each) for each in said]
         spread = np.std([np.where(np.isnan(each), fractions, each) for each in each_told], axis=0)
     bounds = None if network.calibration is None else network.calibration.bounds(joint, spread)
-    familiarity = None if network.familiar is None else network.familiar.ranks(looks[0].features)
+    familiarity = None if network.familiar is None else network.familiar.ranks(looks[0].features[: len(images)])
     return Predictions(names, network.columns, fractions, bounds=bounds, spread=spread, familiarity=familiarity)
 
 
@@ -186,12 +220,10 @@ def predict_store(
         member.module.eval()
     network = network if bounds else replace(network, calibrations=())
     chosen = np.arange(len(store)) if rows is None else rows
-    starts = range(0, max(len(chosen), 1), 512)
     names = np.array(store.ids, object)
-    parts = [
-        answers_of(network, store.images(part), tuple(names[part]))
-        for part in progress_bar([chosen[start : start + 512] for start in starts], "predicting", show=progress)
-    ]
+    parts = _of_store(
+        lambda part: answers_of(network, store.images(part), tuple(names[part])), chosen, progress=progress
+    )
     return replace(Predictions.together(parts), id_name=store.id_name)
 
 
@@ -282,31 +314,28 @@ def predict(
         if not source.images:
             raise DataError(f"no image (JPEG, PNG …) in {', '.join(str(path) for path in paths)}")
         named = sorted(zip(ids_of(source.images), source.images, strict=True), key=lambda each: each[1].order_key)
-        chunks = [named[start : start + 8 * GROUP] for start in range(0, len(named), 8 * GROUP)]
+        workers = workers or os.cpu_count() or 1
+        chunks = [named[chunk] for chunk in _chunks(len(named), workers)]
         task = shown.add_task("predicting", total=len(named))
 
-        def decode(chunk: list[tuple[str, Member]]) -> list[UInt8[np.ndarray, "side side 3"] | str]:
-            return [read_square(member, network.pack) for _, member in chunk]
+        def answer(chunk: list[tuple[str, Member]]) -> tuple[Predictions | None, list[tuple[str, str]]]:
+            squares = [(name, read_square(member, network.pack)) for name, member in chunk]
+            good = [(name, square) for name, square in squares if not isinstance(square, str)]
+            bad = [(name, reason) for name, reason in squares if isinstance(reason, str)]
+            if not good:
+                return None, bad
+            return answers_of(network, np.stack([square for _, square in good]), tuple(name for name, _ in good)), bad
 
         bounds, familiarity = network.calibration is not None, network.familiar is not None
         with writing(out, network.columns, bounds=bounds, familiarity=familiarity) as write:
-            for chunk, squares in in_order(decode, chunks, workers or os.cpu_count() or 1):
-                good = [
-                    (name, square)
-                    for (name, _), square in zip(chunk, squares, strict=True)
-                    if not isinstance(square, str)
-                ]
-                rejected += [
-                    (name, reason) for (name, _), reason in zip(chunk, squares, strict=True) if isinstance(reason, str)
-                ]
+            for chunk, (answers, bad) in on_a_core_each(answer, chunks, workers):
+                rejected += bad
                 shown.advance(task, len(chunk))
-                if good:
-                    squares = np.stack([square for _, square in good])
-                    answers = answers_of(network, squares, tuple(name for name, _ in good))
+                if answers is not None:
                     write(answers)
                     part = shift_of(network, answers)
                     shifted = part if part is None or shifted is None else shifted + part
-                    galaxies += len(good)
+                    galaxies += len(answers)
             if not galaxies:
                 raise DataError(f"not one of {len(named):,} images could be used; the first: {': '.join(rejected[0])}")
     done = Predicted(out, galaxies, tuple(rejected), shifted)
