@@ -2,20 +2,23 @@
 
     python benchmarks/packing.py --json benchmarks/json/packing.json
 
-Three ways over the same files, in turn, --rounds times after one round to warm up:
-- ours: `galaxyvotes.pack`, zip → store, with as many threads as cores
+Five ways over the same files, in turn, --rounds times after one round to warm up:
+- ours: `galaxyvotes.pack`, zip → store, with as many threads as cores: the central 128 px as they are; the central 208
+  brought to 64 px, from all of their pixels; the same decoded at half the scale (`scaled`)
 - bare: libjpeg-turbo alone (simplejpeg), the same bytes already in memory, as many threads as cores, pixels thrown away
 - loop: as in the paper's notebook: OpenCV reads each file of a folder, crops it, looks its row up in a pandas table and
   appends both to lists, on one core
 The files are --copies of the originals and test images at 424² (300 JPEGs) under new names, zipped without compression
-as the challenge's are. The ratio ours ÷ bare is taken within each round.
+as the challenge's are. Ratios are taken within each round; last comes how far scaled pixels are from exact ones.
 """
 
 import argparse
 import shutil
 import time
 import zipfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from os import cpu_count
 from pathlib import Path
 
@@ -46,9 +49,22 @@ def make(data: Path, work: Path, copies: int) -> tuple[Path, Path, Path, list[by
     return work / "images.zip", folder, work / "solutions.csv", images
 
 
-def ours(archive: Path, table: Path, out: Path) -> None:
+WAYS = {"ours": (128, 128, False), "ours 208→64": (208, 64, False), "ours scaled": (208, 64, True)}
+
+
+def ours(archive: Path, table: Path, out: Path, crop_px: int, size_px: int, scaled: bool) -> None:
     shutil.rmtree(out, ignore_errors=True)
-    gv.pack([archive, table], out, progress=False)
+    gv.pack([archive, table], out, settings=gv.PackSettings(crop_px, size_px), scaled=scaled, progress=False)
+
+
+def difference(work: Path, galaxies: int) -> dict[str, float]:
+    """How far the pixels of the first galaxies of the scaled store are from those of the exact one, in grey levels."""
+    rows = np.arange(galaxies)
+    exact, scaled = (gv.Store.open(work / name).images(rows).astype(int) for name in ("ours 208→64", "ours scaled"))
+    return {
+        "root mean square": float(np.sqrt(np.square(scaled - exact).mean())),
+        "largest": float(np.abs(scaled - exact).max()),
+    }
 
 
 def bare(images: list[bytes]) -> None:
@@ -83,34 +99,30 @@ def main() -> None:
     shutil.rmtree(given.work, ignore_errors=True)
     archive, folder, table, images = make(given.data, given.work, given.copies)
     few = min(len(images), 2000)
-    rates: dict[str, list[float]] = {
-        "ours": [],
-        "bare decoder": [],
-        "paper's loop": [],
-        "ours ÷ bare": [],
-        "ours ÷ loop": [],
+    jobs: dict[str, Callable[[], None]] = {
+        name: partial(ours, archive, table, given.work / name, *way) for name, way in WAYS.items()
     }
+    jobs |= {"bare decoder": partial(bare, images), "paper's loop": partial(loop, folder, table, few)}
+    ratios = [(name, "bare decoder") for name in WAYS] + [("ours", "paper's loop"), ("ours scaled", "ours 208→64")]
+    rates: dict[str, list[float]] = {name: [] for name in [*jobs, *(" ÷ ".join(pair) for pair in ratios)]}
     for number in range(given.rounds + 1):  # the first is for warming up
-        for name, work, count in (
-            ("ours", lambda: ours(archive, table, given.work / "store"), len(images)),
-            ("bare decoder", lambda: bare(images), len(images)),
-            ("paper's loop", lambda: loop(folder, table, few), few),
-        ):
+        for name, job in jobs.items():
             start = time.perf_counter()
-            work()
+            job()
+            count = few if name == "paper's loop" else len(images)
             rates[name].append(count / (time.perf_counter() - start))
-        rates["ours ÷ bare"].append(rates["ours"][-1] / rates["bare decoder"][-1])
-        rates["ours ÷ loop"].append(rates["ours"][-1] / rates["paper's loop"][-1])
+        for above, below in ratios:
+            rates[f"{above} ÷ {below}"].append(rates[above][-1] / rates[below][-1])
         print(f"round {number or '-'}", {name: round(values[-1], 2) for name, values in rates.items()}, flush=True)
     rates = {name: values[1:] for name, values in rates.items()}
     for name, values in rates.items():
         shown = spread(values)
         ends = f"{shown['smallest']:.2f} to {shown['largest']:.2f}"
-        print(f"{name:16}{shown['mean']:10.2f} ± {shown['deviation']:.2f} ({ends})")
-    write(
-        given.json,
-        {"images": len(images), "rounds": given.rounds, "images_per_second": {n: spread(v) for n, v in rates.items()}},
-    )
+        print(f"{name:28}{shown['mean']:10.2f} ± {shown['deviation']:.2f} ({ends})")
+    off = difference(given.work, len(images) // given.copies)
+    print("scaled pixels beside exact ones: " + ", ".join(f"{name} {value:.2f}" for name, value in off.items()))
+    rates_told = {name: spread(values) for name, values in rates.items()}
+    write(given.json, {"images": len(images), "rounds": given.rounds, "images_per_second": rates_told, "scaled": off})
     shutil.rmtree(given.work)
 
 

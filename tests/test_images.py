@@ -246,6 +246,51 @@ def test_a_truncated_jpeg_is_refused_even_if_it_is_called_intact(cut):
         to_square(data[: -cut if cut > 1 else int(cut * len(data))], crop_px=64, size_px=64, intact=True)
 
 
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize(("height", "width"), [(424, 424), (211, 300), (423, 197)])
+@pytest.mark.parametrize(("crop_px", "size_px", "scale"), [(180, 60, 2), (191, 31, 4), (None, 9, 8)])
+def test_a_scaled_decode_changes_a_smooth_image_by_little_and_rows_left_out_change_nothing(
+    monkeypatch, subsampling, height, width, crop_px, size_px, scale
+):
+    sizes: list[tuple[int, ...]] = []
+    plain = simplejpeg.decode_jpeg
+
+    def decode_jpeg(*args, **options):
+        pixels = plain(*args, **options)
+        sizes.append(pixels.shape)
+        return pixels
+
+    monkeypatch.setattr(images.simplejpeg, "decode_jpeg", decode_jpeg)
+    noise = np.random.default_rng(0).integers(0, 256, (height // (8 * scale), width // (8 * scale), 3), np.uint8)
+    data = encoded(Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC), subsampling=subsampling)
+    exact = to_square(data, crop_px=crop_px, size_px=size_px).astype(int)
+    sizes.clear()
+    fast = to_square(data, crop_px=crop_px, size_px=size_px, scaled=True)
+    assert sizes == [(-(-height // scale), -(-width // scale), 3)]
+    assert np.sqrt(np.square(fast - exact).mean()) < 2
+    assert (to_square(data, crop_px=crop_px, size_px=size_px, scaled=True, intact=True) == fast).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"exif": exif(6)}])
+def test_nothing_is_scaled_where_little_is_left_to_shrink_or_the_image_lies_on_its_side(options):
+    data = encoded(np.random.default_rng(0).integers(0, 256, (200, 160, 3), np.uint8), **options)
+    size_px = 20 if options else 44
+    exact = to_square(data, crop_px=128, size_px=size_px)
+    assert (to_square(data, crop_px=128, size_px=size_px, scaled=True) == exact).all()
+
+
+@needs_kaggle
+def test_half_the_scale_changes_a_galaxys_pixels_by_less_than_one_grey_level():
+    with zipfile.ZipFile(KAGGLE / "originals_424.zip") as archive:
+        galaxies = [archive.read(name) for name in archive.namelist() if name.endswith(".jpg")][:40]
+    exact, fast = (
+        np.stack([to_square(data, crop_px=208, size_px=64, scaled=scaled) for data in galaxies]).astype(int)
+        for scaled in (False, True)
+    )
+    assert 0 < np.sqrt(np.square(fast - exact).mean()) < 1
+    assert np.abs(fast - exact).max() <= 12
+
+
 def test_a_jpeg_that_nothing_vouches_for_is_decoded_to_its_end(asked):
     to_square(encoded(some_pixels(200, 160)), crop_px=64, size_px=64)
     assert asked == [200]

@@ -67,6 +67,19 @@ def test_packed_pixels_are_the_decoded_cropped_pixels(galaxies_folder, tmp_path)
             np.testing.assert_array_equal(image, to_square(data, crop_px=crop or None, size_px=size))
 
 
+def test_a_store_says_that_it_was_decoded_at_a_smaller_scale_and_else_nothing(galaxies_folder, tmp_path):
+    settings = PackSettings(16, 8)
+    exact, scaled = (
+        go(galaxies_folder, tmp_path / str(scaled), settings=settings, scaled=scaled) for scaled in (False, True)
+    )
+    assert "scaled" not in exact.manifest
+    assert scaled.manifest["scaled"] is True
+    assert scaled.pack == exact.pack
+    for name, image in zip(scaled.ids, scaled.images(np.arange(len(scaled))), strict=True):
+        data = (galaxies_folder / "images" / f"{name}.jpg").read_bytes()
+        np.testing.assert_array_equal(image, to_square(data, crop_px=16, size_px=8, scaled=True))
+
+
 def test_packed_votes_are_the_tables_votes(galaxies_folder, tiny_store, kaggle):
     with (galaxies_folder / "solutions.csv").open() as file:
         rows = {row["GalaxyID"]: row for row in csv.DictReader(file)}
@@ -351,14 +364,14 @@ module.pack({str(galaxies_folder)!r}, {str(tmp_path / "store")!r}, settings=modu
     assert content(go(galaxies_folder, tmp_path / "store").path) == content(whole.path)
 
 
-@pytest.mark.parametrize("change", ["size", "image", "votes"])
+@pytest.mark.parametrize("change", ["size", "scale", "image", "votes"])
 def test_another_plan_does_not_go_on_with_this_one(galaxies_folder, tmp_path, monkeypatch, change):
     monkeypatch.setattr(module._Packing, "finish", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         go(galaxies_folder, tmp_path / "store")
     monkeypatch.undo()
     before = content(tmp_path / "store.partial")
-    options = {"settings": PackSettings(16, 12)} if change == "size" else {}
+    options = {"size": {"settings": PackSettings(16, 12)}, "scale": {"scaled": True}}.get(change, {})
     if change == "image":
         (galaxies_folder / "images" / "1005.jpg").unlink()
     if change == "votes":

@@ -8,7 +8,10 @@ import torch
 
 from galaxyvotes import ConfigError, DataError, Predictions, predict, predict_store
 from galaxyvotes.augment import views
+from galaxyvotes.models import to_input
 from galaxyvotes.predict import answers_of, choose_device, fractions_of, logits_of
+
+module = import_module("galaxyvotes.predict")  # `galaxyvotes.predict` is the function
 
 
 def test_what_a_galaxy_gets_does_not_depend_on_its_neighbours_to_the_last_bit(blob_run, blob_store):
@@ -57,11 +60,10 @@ def test_files_and_store_give_the_same_answers(blob_run, blob_store, blobs, tmp_
     assert np.array_equal(from_files.fractions[order], from_store.fractions)
 
 
-def test_answers_for_a_store_are_written_as_they_come(blob_run, blob_store, tmp_path, monkeypatch):
+def test_answers_for_a_store_are_written_as_they_come(blob_run, blob_store, tmp_path):
     whole = predict_store(blob_run.network(), blob_store)
-    monkeypatch.setattr(import_module("galaxyvotes.predict"), "AT_ONCE", 32)
     done = predict(blob_store.path, blob_run, tmp_path / "out.parquet", progress=False)
-    assert pq.ParquetFile(done.path).num_row_groups == -(-len(blob_store) // 32) > 1
+    assert pq.ParquetFile(done.path).num_row_groups > 1
     written = Predictions.read(done.path)
     assert (done.galaxies, written.ids, written.id_name) == (len(blob_store), whole.ids, blob_store.id_name)
     assert np.array_equal(written.fractions, whole.fractions)
@@ -71,6 +73,45 @@ def test_the_number_of_threads_changes_nothing(blob_run, blobs, tmp_path):
     for workers in (1, 4):
         predict(blobs, blob_run, tmp_path / f"{workers}.csv", workers=workers, progress=False)
     assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "4.csv").read_bytes()
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_answers_from_several_threads_are_those_of_one_to_the_last_bit(blob_run, blob_store, threads):
+    network = replace(blob_run.network(), recipe=blob_run.recipe.changed("model.views=8"))
+    images = blob_store.images(np.arange(len(blob_store)))
+    plain = answers_of(network, images, blob_store.ids)
+    torch.set_num_threads(threads)
+    try:
+        found = predict_store(network, blob_store)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(1)
+    assert len(blob_store) > 16 * threads
+    assert found.ids == plain.ids
+    assert np.array_equal(found.fractions, plain.fractions)
+    assert np.array_equal(found.spread, plain.spread)
+
+
+def test_one_galaxys_views_are_looked_at_together(blob_run, blob_store, monkeypatch):
+    network = replace(blob_run.network(), recipe=blob_run.recipe.changed("model.views=8"))
+    passes = []
+    monkeypatch.setattr(module, "to_input", lambda images: (passes.append(len(images)), to_input(images))[1])
+    alone = answers_of(network, blob_store.images(np.array([5])), ("5",))
+    assert passes == [16]
+    assert np.array_equal(alone.fractions, predict_store(network, blob_store, np.arange(20)).fractions[5:6])
+
+
+@pytest.mark.parametrize("sides", [1, 8])
+def test_a_file_is_read_once_however_many_views_and_members_look_at_it(blob_run, blobs, tmp_path, monkeypatch, sides):
+    read = []
+    plain = module.read_square
+    monkeypatch.setattr(module, "read_square", lambda image, pack: (read.append(image.id), plain(image, pack))[1])
+    network = replace(blob_run.network(), recipe=blob_run.recipe.changed(f"model.views={sides}"))
+    monkeypatch.setattr(
+        module, "_opened", lambda run, device: (replace(network, others=(network.module,)), blob_run.path)
+    )
+    done = predict(blobs, blob_run, tmp_path / "out.csv", progress=False)
+    assert len(read) == len(set(read)) == done.galaxies
 
 
 def test_csv_and_parquet_hold_the_same_table(blob_run, blobs, tmp_path):

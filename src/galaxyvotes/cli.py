@@ -38,6 +38,7 @@ def pack(
     *paths: Path,
     crop: int = 128,
     size: int = 128,
+    scaled: Annotated[bool, Flag] = False,
     table: str | None = None,
     tree: str | None = None,
     votes: str | None = None,
@@ -60,6 +61,7 @@ def pack(
         paths: The sources, and last the folder to make.
         crop: Side in pixels of the central square that is kept; 0 keeps all of it.
         size: Side in pixels to which that square is brought.
+        scaled: Decode JPEGs at a smaller scale where the size allows it: faster, by half a grey level less exact.
         table: The table of votes, where several could be it.
         tree: The decision tree, by name (see galaxyvotes tree) or as a .toml file; otherwise found from the header.
         votes: Which of its columns to read, where a table has several kinds: weighted, debiased, fraction, votes ...
@@ -91,6 +93,7 @@ def pack(
         unlabelled=unlabelled,
         settings=PackSettings(crop, size),
         splits=SplitSettings(train_, validation, test, split_key),
+        scaled=scaled,
         workers=workers,
     )
     print(store.summary)
@@ -107,8 +110,7 @@ def tree(name: str | None = None, *, out: Path | None = None) -> None:
     from galaxyvotes.tree import DecisionTree, shipped
 
     if name is None:
-        for each in shipped():
-            print(f"{each:10} {DecisionTree.load(each).title}")
+        print(*(f"{each:10} {DecisionTree.load(each).title}" for each in shipped()), sep="\n")
         return
     chosen = DecisionTree.load(name)
     if out is None:
@@ -285,7 +287,7 @@ def predict(
         tree: The tree to answer, if the run answers several; its first otherwise.
         fractions: Of everybody (joint, as the challenge has them) or of those who were asked (conditional).
         intervals: Also write each answer's bounds, <answer>_low and <answer>_high; otherwise if it was calibrated.
-        workers: Threads that decode images; as many as there are cores otherwise.
+        workers: Threads, each with images of its own; as many as there are cores otherwise.
     """
     from galaxyvotes.predict import predict as predict_
 
@@ -313,8 +315,7 @@ def export(run: Path | None = None, *, onnx: Path, check: Path | None = None) ->
     from galaxyvotes.export import export as export_
 
     done = export_(run, onnx=onnx, check=check)
-    on = f"{done.random} random and {done.real} real images"
-    print(f"{done.path}: off the run by {done.difference:.1g} at most, on {on}")
+    print(f"{done.path}: off the run by {done.difference:.1g} at most; {done.random} random, {done.real} real images")
 
 
 @app.command
@@ -384,7 +385,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; an error that the user can mend is one line and exit status 2."""
     try:
         if "WORLD_SIZE" in os.environ:
-            import_module("galaxyvotes.processes").among_several(sys.argv[1:] if arguments is None else arguments)
+            import_module("galaxyvotes.processes").among_several(arguments or sys.argv[1:])
         app(arguments, exit_on_error=False, print_error=False)
     except (GalaxyVotesError, CycloptsError, KeyboardInterrupt) as end:
         print(f"galaxyvotes: {str(end) or 'stopped'}", file=sys.stderr)

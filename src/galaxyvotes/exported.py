@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import xxhash
 from jaxtyping import Float32, UInt8
 from torch import nn
@@ -131,7 +130,7 @@ def read_onnx(path: str | Path) -> Network:
     _refuse_more_than_arithmetic(model, path)
     heads, pack, recipe = _understood({each.key: each.value for each in model.metadata_props}, path)
     options = runtime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
+    options.intra_op_num_threads = 1  # several threads compute at once, a group each
     options.log_severity_level = 4  # what goes wrong is raised
     options.add_session_config_entry("session.load_model_format", "ONNX")  # no other format is looked for in the bytes
     try:

@@ -7,7 +7,8 @@ is refused whole: half a galaxy is not data. Reasons name no file; the caller kn
 
 Of a JPEG whose bytes a checksum has vouched for, only the rows down to the crop's last are decoded: for the central 128
 of 424 pixels that is two thirds of the work. Bytes that nothing has vouched for are decoded to the end, because that is
-how damage shows.
+how damage shows. Where a crop is made much smaller, libjpeg can decode to a half, a quarter or an eighth of the scale
+(`scaled`): each pixel is then the mean of a few, which the filter would mostly have made of them.
 
 What becomes of unusual pixels
 - grey: three equal channels; a palette: its colours; CMYK: Pillow's plain conversion, Adobe's inverted kind included
@@ -18,6 +19,7 @@ What becomes of unusual pixels
 """
 
 import io
+import math
 import re
 import struct
 import threading
@@ -42,6 +44,7 @@ _JPEG, _FITS = b"\xff\xd8", b"SIMPLE  ="
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BASELINE, _PROGRESSIVE = 0xC0, (0xC2, 0xCA)
 _MARGIN = 4  # rows below the crop that its last row's colours are smoothed with
+_LEFT_TO_SHRINK = 1.5  # after a scaled decode; with less, means show where the filter would have smoothed
 _ONLY_CUT = re.compile(r"\d+ extraneous bytes before marker 0xd9$")  # what libjpeg says of rows it was not asked for
 _UPRIGHT = {  # by EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -57,19 +60,30 @@ _QUIET = threading.Lock()  # warnings.catch_warnings changes the whole process
 
 
 def to_square(
-    data: bytes, *, crop_px: int | None, size_px: int, intact: bool = False
+    data: bytes, *, crop_px: int | None, size_px: int, intact: bool = False, scaled: bool = False
 ) -> UInt8[np.ndarray, "{size_px} {size_px} 3"]:
     """A file's central square as pixels: `decode`, then `crop_and_resize`.
 
-    `intact` says that a checksum has vouched for the bytes; the pixels are the same, and come sooner.
+    `intact` says that a checksum has vouched for the bytes; the pixels are the same, and come sooner. `scaled` lets an
+    upright JPEG be decoded at a smaller scale if at least 1.5 times `size_px` are left of the crop; of galaxies the
+    pixels then differ by about half a grey level (root mean square).
     """
-    if intact and crop_px is not None and data.startswith(_JPEG):
-        header = _read_jpeg_header(data)
-        bottom = (header.height - crop_px) // 2 + crop_px
-        if crop_px <= min(header.height, header.width) and (rows := _decode_rows(data, header, bottom)) is not None:
-            top, left = bottom - crop_px, (header.width - crop_px) // 2
-            return _resize(rows[top:bottom, left : left + crop_px].copy(), size_px)
-    return crop_and_resize(decode(data), crop_px=crop_px, size_px=size_px)
+    header = _read_jpeg_header(data) if data.startswith(_JPEG) else None
+    side = 0 if header is None else crop_px or min(header.height, header.width)
+    if header is None or not header.is_plain or side > min(header.height, header.width):
+        return crop_and_resize(decode(data), crop_px=crop_px, size_px=size_px)
+    shrink = max((n for n in (2, 4, 8) if scaled and side >= n * _LEFT_TO_SHRINK * size_px), default=1)
+    top, left = (header.height - side) // 2, (header.width - side) // 2
+    pixels = _decode_rows(data, header, top + side, shrink) if intact else None
+    if pixels is None:
+        pixels = _decode_jpeg(data, header, shrink)
+    y, x = top // shrink, left // shrink
+    square = pixels[y : -(-(top + side) // shrink), x : -(-(left + side) // shrink)].copy()
+    if shrink == 1:
+        return _resize(square, size_px)
+    x0, y0 = left / shrink - x, top / shrink - y
+    box = (x0, y0, x0 + side / shrink, y0 + side / shrink)
+    return np.array(Image.fromarray(square).resize((size_px, size_px), Image.Resampling.BILINEAR, box))
 
 
 def crop_and_resize(
@@ -110,34 +124,43 @@ def decode(data: bytes) -> UInt8[np.ndarray, "height width 3"]:
     _check_size(header.width, header.height)
     if header.channels == 4:
         return _decode_with_pillow(data)
-    try:
-        pixels = simplejpeg.decode_jpeg(data, "RGB", strict=True)
-    except ValueError as error:
-        raise DataError(f"is a damaged or truncated JPEG ({error})") from None
+    pixels = _decode_jpeg(data, header)
     if header.orientation in _UPRIGHT:
         return np.array(Image.fromarray(pixels).transpose(_UPRIGHT[header.orientation]))
     return pixels
 
 
-def _decode_rows(data: bytes, header: "_JpegHeader", rows: int) -> UInt8[np.ndarray, "height width 3"] | None:
+def _decode_jpeg(data: bytes, header: "_JpegHeader", shrink: int = 1) -> UInt8[np.ndarray, "height width 3"]:
+    """All pixels of a JPEG as they lie in the file, at 1 / `shrink` of its scale."""
+    _check_size(header.width, header.height)
+    try:
+        return simplejpeg.decode_jpeg(data, "RGB", strict=True, **header.at_least(header.height, shrink))
+    except ValueError as error:
+        raise DataError(f"is a damaged or truncated JPEG ({error})") from None
+
+
+def _decode_rows(
+    data: bytes, header: "_JpegHeader", rows: int, shrink: int
+) -> UInt8[np.ndarray, "height width 3"] | None:
     """The first rows of an upright baseline JPEG, until this thread asks for others; None where only decoding all of it
     can tell.
 
     libjpeg is told of an image that ends below them. It decodes that, finds the rest of the data and says so; that
     remark, alone, means that what was asked for is there.
     """
-    rows += _MARGIN
+    rows += _MARGIN * shrink
     _check_size(header.width, header.height)
-    if header.frame != _BASELINE or header.channels == 4 or header.orientation in _UPRIGHT or rows >= header.height:
+    if header.frame != _BASELINE or rows >= header.height:
         return None
     shorter = bytearray(data)
     struct.pack_into(">H", shorter, header.height_at, rows)
-    size = rows * header.width * 3
+    shape = (-(-rows // shrink), -(-header.width // shrink), 3)
+    size = math.prod(shape)
     if len(getattr(_SCRATCH, "pixels", b"")) < size:
         _SCRATCH.pixels = np.empty(size, np.uint8)
-    pixels = _SCRATCH.pixels[:size].reshape(rows, header.width, 3)
+    pixels = _SCRATCH.pixels[:size].reshape(shape)
     try:
-        simplejpeg.decode_jpeg(shorter, "RGB", strict=True, buffer=pixels)
+        simplejpeg.decode_jpeg(shorter, "RGB", strict=True, buffer=pixels, **header.at_least(rows, shrink))
     except ValueError as remark:
         if _ONLY_CUT.search(str(remark)):
             return pixels
@@ -156,6 +179,15 @@ class _JpegHeader(NamedTuple):
     orientation: int  # EXIF's, 1 to 8
     frame: int  # the marker, which says how it is coded
     height_at: int  # where in the file the height stands
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether libjpeg gives its pixels as RGB and upright."""
+        return self.channels != 4 and self.orientation not in _UPRIGHT
+
+    def at_least(self, rows: int, shrink: int) -> dict[str, int]:
+        """What simplejpeg is told to decode so many rows at 1 / `shrink` of their scale."""
+        return {} if shrink == 1 else {"min_height": -(-rows // shrink), "min_width": -(-self.width // shrink)}
 
 
 def _read_jpeg_header(data: bytes) -> _JpegHeader:

@@ -57,12 +57,14 @@ def pack(
     unlabelled: bool = False,
     settings: PackSettings | None = None,
     splits: SplitSettings | None = None,
+    scaled: bool = False,
     workers: int | None = None,
     progress: bool = True,
 ) -> Store:
     """Pack images and what volunteers said about them into the folder `out`; see `open_catalog` for the sources.
 
-    `quantity` names columns of numbers, to be predicted instead of votes: a T type, a colour.
+    `quantity` names columns of numbers, to be predicted instead of votes: a T type, a colour. `scaled` has JPEGs that
+    are made much smaller decoded at a smaller scale (`images`), which the store's manifest then says.
 
     Raises DataError if a table or an archive is not what it should be, if there is no space left (what is packed
     stays, and the same call goes on), or if not one image could be used.
@@ -84,7 +86,7 @@ def pack(
         unlabelled=unlabelled,
     ) as catalog:
         partial = out.with_name(out.name + ".partial")
-        packing = _Packing(catalog, partial, settings, splits)
+        packing = _Packing(catalog, partial, settings, splits, scaled)
         try:
             packing.begin()
             packing.images(workers or os.cpu_count() or 1, progress=progress)
@@ -102,11 +104,18 @@ def pack(
     return Store.open(out)
 
 
-def read_square(image: Member, settings: PackSettings) -> UInt8[np.ndarray, "side side 3"] | str:
+def read_square(
+    image: Member, settings: PackSettings, *, scaled: bool = False
+) -> UInt8[np.ndarray, "side side 3"] | str:
     """An image as a store holds it, or the reason why it cannot be used."""
     try:
-        data = image.read()
-        return to_square(data, crop_px=settings.crop_px or None, size_px=settings.size_px, intact=image.has_checksum)
+        return to_square(
+            image.read(),
+            crop_px=settings.crop_px or None,
+            size_px=settings.size_px,
+            intact=image.has_checksum,
+            scaled=scaled,
+        )
     except DataError as error:
         return str(error).removeprefix(f"{image.name}: ")
 
@@ -127,6 +136,7 @@ class _Packing:
     folder: Path
     settings: PackSettings
     splits: SplitSettings
+    scaled: bool
 
     def __post_init__(self) -> None:
         self.kept: list[int] = []
@@ -139,12 +149,17 @@ class _Packing:
         return "id" if self.catalog.id_name in OWN_COLUMNS else self.catalog.id_name
 
     @property
+    def how(self) -> dict[str, Any]:
+        """What the pixels of a store depend on beside the images; nothing is said of what was not asked for."""
+        return asdict(self.settings) | ({"scaled": True} if self.scaled else {})
+
+    @property
     def image_bytes(self) -> int:
         return self.settings.size_px**2 * 3
 
     def begin(self) -> None:
         """Make the folder, or take up what an earlier attempt with the same plan left in it."""
-        plan = json.dumps({"format": FORMAT, "catalog": self.catalog.digest(), **asdict(self.settings)})
+        plan = json.dumps({"format": FORMAT, "catalog": self.catalog.digest(), **self.how})
         plan_file, journal, images = (self.folder / name for name in ("plan.json", "journal.jsonl", "images.npy"))
         if plan_file.is_file():
             if plan_file.read_text("utf-8", "replace") != plan:
@@ -229,7 +244,7 @@ class _Packing:
         side = self.settings.size_px
         chunk = _Chunk(np.empty((len(rows), side, side, 3), np.uint8), [], [], [])
         for row in rows:
-            square = read_square(self.catalog.images[row], self.settings)
+            square = read_square(self.catalog.images[row], self.settings, scaled=self.scaled)
             if isinstance(square, str):
                 chunk.rejected.append((row, square))
                 continue
@@ -272,7 +287,7 @@ class _Packing:
             "format": FORMAT,
             "galaxyvotes": version("galaxyvotes"),
             "galaxies": len(self.kept),
-            **asdict(self.settings),
+            **self.how,
             "id_name": self.id_name,
             "sources": list(catalog.sources),
             "votes": catalog.votes_from,

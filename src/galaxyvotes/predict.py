@@ -3,14 +3,17 @@
 Images go through in groups of one fixed size, the last one filled up, so that what a galaxy gets does not depend on
 who stands beside it: not on batch size, slice or order, to the last bit. Between machines that multiply in bfloat16 and
 machines that do not, fractions of a trained network differ by less than 0.01.
+
+Each thread decodes, computes and averages images of its own on one core, from file to answers. Several cores that share
+a group wait for each other after every layer, and for the threads that decode beside them.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -37,8 +40,11 @@ from galaxyvotes.store import Store
 
 __all__ = ["Predicted", "choose_device", "predict", "predict_store"]
 
-GROUP = 16  # on a CPU the activations of this many stay in its cache
-AT_ONCE = 512  # galaxies of a store in memory
+GROUP = 16  # on a CPU the activations of this many stay in its cache; a GPU takes a CHUNK
+CHUNK = 8 * GROUP  # images that one thread takes at a time, at most
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -65,6 +71,28 @@ def low_precision(setting: str, device: torch.device) -> bool:
     return device.type == "cpu" and any(can.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
+def on_a_core_each(
+    work: Callable[[Item], Result], items: Sequence[Item], workers: int | None = None
+) -> Iterator[tuple[Item, Result]]:
+    """`in_order`, where torch computes each item in its own thread only; as many at once as torch has threads."""
+    threads = torch.get_num_threads()
+
+    def alone(item: Item) -> Result:
+        torch.set_num_threads(1)  # of this thread, and of those that begin later
+        return work(item)
+
+    try:
+        yield from in_order(alone, items, workers or threads)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _chunks(count: int, workers: int) -> list[slice]:
+    """Which of so many images are looked at together: whole groups, small enough that every thread gets some."""
+    step = GROUP * max(1, min(CHUNK // GROUP, count // (2 * GROUP * workers)))
+    return [slice(start, start + step) for start in range(0, max(count, 1), step)]
+
+
 class Seen(NamedTuple):
     """What a network makes of images: its raw output, and the features that its last layer made that from."""
 
@@ -81,7 +109,7 @@ def look(network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]) -> S
     assert isinstance(answer, nn.Linear)
     logits = np.empty((len(images), len(network.columns)), np.float32)
     features = np.empty((len(images), answer.in_features), np.float32)
-    for place, filled in _groups(images):
+    for place, filled in _groups(images, GROUP if device.type == "cpu" else CHUNK):
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
             encoded = encode(to_input(torch.from_numpy(filled).to(device)))
             answered = answer(encoded)[:, network.outputs]
@@ -91,12 +119,12 @@ def look(network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]) -> S
 
 
 def _groups(
-    images: UInt8[np.ndarray, "galaxy side side 3"],
+    images: UInt8[np.ndarray, "galaxy side side 3"], size: int = GROUP
 ) -> Iterator[tuple[slice, UInt8[np.ndarray, "group side side 3"]]]:
-    """Where each group stands among the images, and its images, filled up."""
-    for start in range(0, max(len(images), 1), GROUP):
-        group = images[start : start + GROUP]
-        filled = np.zeros((GROUP, *group.shape[1:]), np.uint8)
+    """Where each group stands among the images, and its images, filled up to a size that is always the same."""
+    for start in range(0, max(len(images), 1), size):
+        group = images[start : start + size]
+        filled = np.zeros((size, *group.shape[1:]), np.uint8)
         filled[: len(group)] = group
         yield slice(start, start + len(group)), filled
 
@@ -137,12 +165,18 @@ def store_logits(
 def store_look(network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], *, progress: bool = False) -> Seen:
     """What the network makes of these rows of a store, in their order; it ends in evaluation mode."""
     network.module.eval()
-    starts = range(0, max(len(rows), 1), AT_ONCE)
-    parts = [
-        look(network, store.images(rows[start : start + AT_ONCE]))
-        for start in progress_bar(starts, "predicting", show=progress)
-    ]
+    parts = _of_store(lambda part: look(network, store.images(part)), rows, progress=progress)
     return Seen(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+
+
+def _of_store(
+    work: Callable[[Int[np.ndarray, " galaxy"]], Result], rows: Int[np.ndarray, " galaxy"], *, progress: bool
+) -> Iterator[Result]:
+    """What some work makes of these rows, a part for each thread at a time."""
+    parts = [rows[chunk] for chunk in _chunks(len(rows), torch.get_num_threads())]
+    done = on_a_core_each(work, parts)
+    for _ in progress_bar(parts, "predicting", show=progress):
+        yield next(done)[1]
 
 
 @torch.inference_mode()
@@ -156,9 +190,9 @@ def answers_of(
     tells conditional fractions has them from the joint ones, so averaged.
     """
     model = network.recipe.model
-    seen = [np.ascontiguousarray(view.numpy()) for view in views(torch.from_numpy(images), model.views, model.zooms)]
-    looks = [say(member, view) for member in network.members for view in seen]
-    said = [each.fractions for each in looks]
+    seen = [view.numpy() for view in views(torch.from_numpy(images), model.views, model.zooms)]
+    looks = [say(member, np.concatenate(seen)) for member in network.members]  # so that few images fill a group, too
+    said = [each for look in looks for each in np.split(look.fractions, len(seen))]
     joint = np.mean(said, axis=0)
     fractions = _told(network, joint)
     spread = None
@@ -166,7 +200,7 @@ def answers_of(
         each_told = [_told(network, each) for each in said]
         spread = np.std([np.where(np.isnan(each), fractions, each) for each in each_told], axis=0)
     bounds = None if network.calibration is None else network.calibration.bounds(joint, spread)
-    familiarity = None if network.familiar is None else network.familiar.ranks(looks[0].features)
+    familiarity = None if network.familiar is None else network.familiar.ranks(looks[0].features[: len(images)])
     return Predictions(names, network.columns, fractions, bounds=bounds, spread=spread, familiarity=familiarity)
 
 
@@ -194,11 +228,13 @@ def predict_store(
 def _store_parts(
     network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], *, progress: bool
 ) -> Iterator[Predictions]:
-    """A network's answers for these rows of a store, a few hundred at a time."""
+    """A network's answers for these rows of a store, some at a time."""
     names = np.array(store.ids, object)
-    for start in progress_bar(range(0, max(len(rows), 1), AT_ONCE), "predicting", show=progress):
-        part = rows[start : start + AT_ONCE]
-        yield replace(answers_of(network, store.images(part), tuple(names[part])), id_name=store.id_name)
+
+    def answer(part: Int[np.ndarray, " galaxy"]) -> Predictions:
+        return replace(answers_of(network, store.images(part), tuple(names[part])), id_name=store.id_name)
+
+    yield from _of_store(answer, rows, progress=progress)
 
 
 def fractions_of(
@@ -286,27 +322,30 @@ def predict(
         if not source.images:
             raise DataError(f"no image (JPEG, PNG …) in {', '.join(str(path) for path in paths)}")
         members = sorted(source.images, key=attrgetter("order_key"))
-        names, chunk = ids_of(members), 8 * GROUP
+        names, workers = ids_of(members), workers or os.cpu_count() or 1
         task = shown.add_task("predicting", total=len(members))
 
-        def decode(start: int) -> list[UInt8[np.ndarray, "side side 3"] | str]:
-            return [read_square(member, network.pack) for member in members[start : start + chunk]]
+        def answer(chunk: slice) -> tuple[Predictions | None, list[tuple[str, str]]]:
+            squares = [
+                (name, read_square(member, network.pack))
+                for name, member in zip(names[chunk], members[chunk], strict=True)
+            ]
+            good = [(name, square) for name, square in squares if not isinstance(square, str)]
+            bad = [(name, reason) for name, reason in squares if isinstance(reason, str)]
+            if not good:
+                return None, bad
+            return answers_of(network, np.stack([square for _, square in good]), tuple(name for name, _ in good)), bad
 
         bounds, familiarity = network.calibration is not None, network.familiar is not None
         with writing(out, network.columns, bounds=bounds, familiarity=familiarity) as write:
-            starts = range(0, len(members), chunk)
-            for start, squares in in_order(decode, starts, workers or os.cpu_count() or 1):
-                decoded = list(zip(names[start : start + chunk], squares, strict=True))
-                good = [(name, square) for name, square in decoded if not isinstance(square, str)]
-                rejected += [(name, reason) for name, reason in decoded if isinstance(reason, str)]
-                shown.advance(task, len(decoded))
-                if good:
-                    squares = np.stack([square for _, square in good])
-                    answers = answers_of(network, squares, tuple(name for name, _ in good))
+            for chunk, (answers, bad) in on_a_core_each(answer, _chunks(len(members), workers), workers):
+                rejected += bad
+                shown.advance(task, chunk.stop - chunk.start)
+                if answers is not None:
                     write(answers)
                     part = shift_of(network, answers)
                     shifted = part if part is None or shifted is None else shifted + part
-                    galaxies += len(good)
+                    galaxies += len(answers)
             if not galaxies:
                 raise DataError(
                     f"not one of {len(members):,} images could be used; the first: {': '.join(rejected[0])}"
