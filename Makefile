@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test lint clean
+.PHONY: install demo test lint bench clean
 
 install: .venv/installed
 
@@ -22,5 +22,17 @@ lint: install
 test: lint
 	$(BIN)/pytest -n auto --dist loadfile
 
+# An environment apart, because Keras and Zoobot are no concern of ours.
+.peers/installed: pyproject.toml constraints.txt benchmarks/peers.txt
+	$(PYTHON) -m venv .peers
+	.peers/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[export,simulate]' -r benchmarks/peers.txt
+	touch $@
+
+bench: .peers/installed
+	for script in startup large_report memory many_processes packing keras_speed predict_speed; do \
+		.peers/bin/python benchmarks/$$script.py --json benchmarks/json/$$script.json || exit 1; \
+	done
+	.peers/bin/python benchmarks/shown.py
+
 clean:
-	rm -rf .venv demo build dist
+	rm -rf .venv .peers demo build dist

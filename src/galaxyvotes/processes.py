@@ -10,7 +10,6 @@ torchrun says in the environment who is who. Without it a process is alone, and 
 The processes of several computers need a folder they all see.
 """
 
-import atexit
 import os
 import signal
 import sys
@@ -31,7 +30,7 @@ from galaxyvotes.errors import ConfigError, DataError
 
 __all__ = [
     "Share", "add_gradients", "added", "among_several", "anyone", "as_one_batch", "count", "first", "first_found",
-    "gathered", "joined", "rank", "share_of", "stop_signal", "total",
+    "gathered", "meet", "rank", "share_of", "stop_signal", "total",
 ]  # fmt: skip
 
 
@@ -72,22 +71,17 @@ def among_several(arguments: Sequence[str]) -> None:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
 
 
-@contextmanager
-def joined(device: torch.device) -> Generator[torch.device]:
-    """The device of this process, a GPU for each on a computer, while they can talk to each other.
+def meet(device: torch.device) -> torch.device:
+    """The device of this process, a GPU for each on a computer, once all processes have met.
 
-    They go on talking until the process ends: to begin anew, one would have to know that all others have ended. After
-    an error nobody says goodbye, for that could be to wait for ever.
+    They part when they end: to meet again at the same address, one could come before another has left.
     """
     if count() == 1:
-        yield device
-        return
+        return device
     own = _own(device)
     if not distributed.is_initialized():
         distributed.init_process_group("gloo" if own.type == "cpu" else "cpu:gloo,cuda:nccl")
-    yield own
-    atexit.unregister(distributed.destroy_process_group)
-    atexit.register(distributed.destroy_process_group)
+    return own
 
 
 def _own(device: torch.device) -> torch.device:
