@@ -41,23 +41,23 @@ def finetune(
     As `train`, whose arguments these are, but from `start`. The stores must be packed as that run's were.
     """
     opened = open_stores(stores)
-    with processes.joined(choose_device(device)):
-        if not (resume and processes.first_found(Path(out).exists())):
-            begun = (shipped_run() if start is None else start if isinstance(start, Run) else Run.open(start)).alone()
-            chosen = replace(Recipe.load(recipe, settings), model=replace(begun.recipe.model, pretrained=""))
-            wanted, packed = begun.facts["pack"], pack_facts(opened[0].pack)
-            if packed != wanted:
-                raise CheckpointError(
-                    f"{begun.path} wants images cropped to {wanted['crop_px']} px and brought to {wanted['size_px']}"
-                    f" px; {opened[0].path} holds {packed['crop_px']} and {packed['size_px']}: pack it again with"
-                    f" --crop {wanted['crop_px']} --size {wanted['size_px']}"
-                )
-            mixture = Mixture.of(opened, chosen)
-            network = Network.build(chosen, mixture.heads, opened[0].pack)
-            _begin_from(begun.network(), network)
-            create_run(mixture, Path(out), chosen, begun=(network, begun.seen), start=begun.path.name)
-            settings = ()
-        return train(opened, out, settings=settings, resume=True, device=device, progress=progress)
+    processes.meet(choose_device(device))
+    if not (resume and processes.first_found(Path(out).exists())):
+        begun = (shipped_run() if start is None else start if isinstance(start, Run) else Run.open(start)).alone()
+        chosen = replace(Recipe.load(recipe, settings), model=replace(begun.recipe.model, pretrained=""))
+        wanted, packed = begun.facts["pack"], pack_facts(opened[0].pack)
+        if packed != wanted:
+            raise CheckpointError(
+                f"{begun.path} wants images cropped to {wanted['crop_px']} px and brought to {wanted['size_px']} px;"
+                f" {opened[0].path} holds {packed['crop_px']} and {packed['size_px']}: pack it again with"
+                f" --crop {wanted['crop_px']} --size {wanted['size_px']}"
+            )
+        mixture = Mixture.of(opened, chosen)
+        network = Network.build(chosen, mixture.heads, opened[0].pack)
+        _begin_from(begun.network(), network)
+        create_run(mixture, Path(out), chosen, begun=(network, begun.seen), start=begun.path.name)
+        settings = ()
+    return train(opened, out, settings=settings, resume=True, device=device, progress=progress)
 
 
 @torch.no_grad()

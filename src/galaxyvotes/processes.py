@@ -30,7 +30,7 @@ from galaxyvotes.errors import ConfigError, DataError
 
 __all__ = [
     "Share", "add_gradients", "among_several", "anyone", "as_one_batch", "count", "first", "first_found", "gathered",
-    "joined", "rank", "share_of", "stop_signal", "total",
+    "meet", "rank", "share_of", "stop_signal", "total",
 ]  # fmt: skip
 
 
@@ -71,22 +71,17 @@ def among_several(arguments: Sequence[str]) -> None:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
 
 
-@contextmanager
-def joined(device: torch.device) -> Generator[torch.device]:
-    """The device of this process, a GPU for each on a computer, while they can talk to each other.
+def meet(device: torch.device) -> torch.device:
+    """The device of this process, a GPU for each on a computer, once all processes have met.
 
-    After an error the talk is not ended: to wait for the others then could be to wait for ever, and the process ends.
+    They part when they end: to meet again at the same address, one could come before another has left.
     """
     if count() == 1:
-        yield device
-        return
+        return device
     own = _own(device)
-    outermost = not distributed.is_initialized()
-    if outermost:
+    if not distributed.is_initialized():
         distributed.init_process_group("gloo" if own.type == "cpu" else "cpu:gloo,cuda:nccl")
-    yield own
-    if outermost:
-        distributed.destroy_process_group()
+    return own
 
 
 def _own(device: torch.device) -> torch.device:

@@ -66,23 +66,23 @@ def train(
     Started by torchrun, the processes learn one network together; see `galaxyvotes.processes`.
     """
     opened = open_stores(stores)
-    with processes.joined(choose_device(device)) as own:
-        if resume and processes.first_found(Path(out).exists()):
-            if settings:
-                raise ConfigError("a resumed run keeps its recipe: leave out --set, or start another run")
-            run = Run.open(out).alone()
-            if [each["digest"] for each in run.facts["stores"]] != [store.digest for store in opened]:
-                before = ", ".join(each["path"] for each in run.facts["stores"])
-                raise CheckpointError(
-                    f"{run.path} was trained on another store ({before}), not {', '.join(str(s.path) for s in opened)}"
-                )
-            mixture = Mixture.of(opened, run.recipe)
-        else:
-            chosen = Recipe.load(recipe, settings)
-            mixture = Mixture.of(opened, chosen)
-            run = create_run(mixture, Path(out), chosen)
-        if not run.finished:
-            _Training(run, mixture, own).go(progress=progress)
+    own = processes.meet(choose_device(device))
+    if resume and processes.first_found(Path(out).exists()):
+        if settings:
+            raise ConfigError("a resumed run keeps its recipe: leave out --set, or start another run")
+        run = Run.open(out).alone()
+        if [each["digest"] for each in run.facts["stores"]] != [store.digest for store in opened]:
+            before = ", ".join(each["path"] for each in run.facts["stores"])
+            raise CheckpointError(
+                f"{run.path} was trained on another store ({before}), not {', '.join(str(s.path) for s in opened)}"
+            )
+        mixture = Mixture.of(opened, run.recipe)
+    else:
+        chosen = Recipe.load(recipe, settings)
+        mixture = Mixture.of(opened, chosen)
+        run = create_run(mixture, Path(out), chosen)
+    if not run.finished:
+        _Training(run, mixture, own).go(progress=progress)
     return run
 
 
