@@ -88,7 +88,7 @@ def together(blob_store: Store, tmp_path_factory) -> tuple[Path, list[str]]:
         for rank in (0, 1)
     ]
     try:
-        said = [process.communicate(timeout=280)[0] for process in running]
+        said = [process.communicate(timeout=240)[0] for process in running]
     finally:
         for process in running:
             process.kill()
