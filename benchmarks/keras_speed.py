@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument(
         "--galaxies", type=int, default=1280, help="how many with random pixels; four fifths are trained on"
     )
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--precision", default="auto", help="ours: auto, float32 or bfloat16")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()

@@ -75,7 +75,7 @@ def peak(*arguments: object) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 50_000])
     parser.add_argument("--folder", type=int, default=100_000, help="no folder of more files than this")
     parser.add_argument("--work", type=Path, default=Path(".bench/memory"))
     parser.add_argument("--json", type=Path)

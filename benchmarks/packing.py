@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data/kaggle"))
     parser.add_argument("--work", type=Path, default=Path(".bench/packing"))
     parser.add_argument("--copies", type=int, default=40)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     shutil.rmtree(given.work, ignore_errors=True)

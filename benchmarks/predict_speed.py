@@ -26,6 +26,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -200,9 +201,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/kaggle"))
     parser.add_argument("--work", type=Path, default=Path(".bench/predict_speed"))
-    parser.add_argument("--galaxies", type=int, default=3000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--peers", help="the Python that has Keras and Zoobot; without it they are left out")
+    parser.add_argument("--galaxies", type=int, default=1500)
+    parser.add_argument("--rounds", type=int, default=3)
+    here = sys.executable if find_spec("zoobot") else None
+    parser.add_argument("--peers", default=here, help="the Python that has Keras and Zoobot; else they are left out")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
