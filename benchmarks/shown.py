@@ -57,7 +57,8 @@ def rows() -> Iterator[tuple[str, str, str]]:
     for name, reach in (("galaxyvotes --help", "0.3"), ("galaxyvotes predict one.jpg", "3")):
         low, high = started[name]["quartiles"]
         yield f"`{name}`, seconds (half of them)", f"{started[name]['median']:.2f} ({low:.2f}–{high:.2f})", reach
-    yield "… of which importing torch", f"{started["python -c 'import torch'"]['median']:.2f}", "–"
+    torch = started["python -c 'import torch'"]["median"]
+    yield "… of which importing torch", f"{torch:.2f}", "–"
     judged = read("large_report")["seconds"]
     yield "report of 80,000 galaxies, network alone, seconds", mean(judged["network alone, wall"], 1), "10"
     yield "… beside four baselines", mean(judged["beside four baselines, wall"], 1), "–"

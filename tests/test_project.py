@@ -36,6 +36,15 @@ def test_every_module_says_what_it_is_and_what_it_gives():
         assert path.name == "__main__.py" or "__all__" in text, path.name
 
 
+def test_the_page_of_results_shows_what_make_bench_last_measured():
+    spec = importlib.util.spec_from_file_location("shown", ROOT / "benchmarks" / "shown.py")
+    assert spec
+    assert spec.loader
+    shown = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(shown)
+    assert shown.block() in shown.PAGE.read_text("utf-8"), "run python benchmarks/shown.py"
+
+
 def test_every_command_has_a_page_that_is_not_stale():
     spec = importlib.util.spec_from_file_location("commands", ROOT / "docs" / "commands.py")
     assert spec is not None
