@@ -16,7 +16,6 @@ from galaxyvotes.errors import ConfigError, GalaxyVotesError
 
 __all__ = ["app", "main"]
 
-
 app = App(
     name="galaxyvotes",
     help="Learn from volunteers' votes on galaxy images what they would say about any other galaxy.",
@@ -385,7 +384,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; an error that the user can mend is one line and exit status 2."""
     try:
         if "WORLD_SIZE" in os.environ:
-            import_module("galaxyvotes.processes").among_several(arguments or sys.argv[1:])
+            import_module("galaxyvotes.processes").among_several(sys.argv[1:] if arguments is None else arguments)
         app(arguments, exit_on_error=False, print_error=False)
     except (GalaxyVotesError, CycloptsError, KeyboardInterrupt) as end:
         print(f"galaxyvotes: {str(end) or 'stopped'}", file=sys.stderr)
