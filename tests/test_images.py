@@ -247,8 +247,16 @@ def test_a_truncated_jpeg_is_refused_even_if_it_is_called_intact(cut):
 
 
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
-@pytest.mark.parametrize(("height", "width"), [(424, 424), (211, 300), (423, 197)])
-@pytest.mark.parametrize(("crop_px", "size_px", "scale"), [(180, 60, 2), (191, 31, 4), (None, 9, 8)])
+@pytest.mark.parametrize(
+    ("height", "width", "crop_px", "size_px", "scale"),
+    [
+        (424, 424, 208, 64, 2),
+        (423, 197, 193, 60, 1),
+        (424, 312, 180, 60, 2),
+        (424, 424, 192, 31, 4),
+        (264, 232, None, 9, 8),
+    ],
+)
 def test_a_scaled_decode_changes_a_smooth_image_by_little_and_rows_left_out_change_nothing(
     monkeypatch, subsampling, height, width, crop_px, size_px, scale
 ):
@@ -271,12 +279,15 @@ def test_a_scaled_decode_changes_a_smooth_image_by_little_and_rows_left_out_chan
     assert (to_square(data, crop_px=crop_px, size_px=size_px, scaled=True, intact=True) == fast).all()
 
 
-@pytest.mark.parametrize("options", [{}, {"exif": exif(6)}])
-def test_nothing_is_scaled_where_little_is_left_to_shrink_or_the_image_lies_on_its_side(options):
+@pytest.mark.parametrize(
+    ("size_px", "crop_px", "options"), [(44, 128, {}), (20, 127, {}), (20, 126, {}), (20, 128, {"exif": exif(6)})]
+)
+def test_nothing_is_scaled_where_little_is_left_the_crop_has_other_edges_or_the_image_lies_on_its_side(
+    size_px, crop_px, options
+):
     data = encoded(np.random.default_rng(0).integers(0, 256, (200, 160, 3), np.uint8), **options)
-    size_px = 20 if options else 44
-    exact = to_square(data, crop_px=128, size_px=size_px)
-    assert (to_square(data, crop_px=128, size_px=size_px, scaled=True) == exact).all()
+    exact = to_square(data, crop_px=crop_px, size_px=size_px)
+    assert (to_square(data, crop_px=crop_px, size_px=size_px, scaled=True) == exact).all()
 
 
 @needs_kaggle
@@ -425,6 +436,18 @@ def test_resizing_keeps_the_mean_and_never_leaves_the_range(size_px):
     assert abs(square.mean() - pixels.mean()) < 1
     assert square.min() >= 100
     assert square.max() <= 155
+
+
+@pytest.mark.parametrize(("crop_px", "size_px"), [(208, 64), (424, 128), (207, 33), (424, 1), (40, 100), (1, 7)])
+def test_resizing_gives_pillows_pixels(crop_px, size_px):
+    pixels = np.random.default_rng(0).integers(0, 256, (424, 424, 3), np.uint8)
+    square = crop_and_resize(pixels, crop_px=crop_px, size_px=size_px)
+    top = (424 - crop_px) // 2
+    box = (top, top, top + crop_px, top + crop_px)
+    plain = np.array(Image.fromarray(pixels).crop(box).resize((size_px, size_px), Image.Resampling.BILINEAR))
+    off = np.abs(square.astype(int) - plain)
+    assert off.max() <= 1
+    assert (off > 0).mean() < 0.01
 
 
 def test_an_image_smaller_than_the_crop_is_refused_with_both_sizes():

@@ -32,6 +32,7 @@ from galaxyvotes.config import PackSettings, SplitSettings
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.files import write_text
 from galaxyvotes.images import to_square
+from galaxyvotes.memory import keep_freed_memory
 from galaxyvotes.parallel import in_order
 from galaxyvotes.progress import bar
 from galaxyvotes.splits import assign_splits
@@ -214,6 +215,7 @@ class _Packing:
 
     def images(self, workers: int, *, progress: bool) -> None:
         """Pack the images that are not yet packed, in the catalog's order."""
+        keep_freed_memory()
         rows = range(self.done, len(self.catalog))
         chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
         with (
