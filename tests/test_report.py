@@ -319,6 +319,13 @@ def test_hostile_answers_are_shown_and_never_obeyed(tmp_path):
     assert "</svg><img src=x onerror=y>" in page.text
 
 
+def test_of_a_run_that_learned_from_several_catalogues_it_says_what_the_curves_are_over(tmp_path, written):
+    several = [row | {"gz2_validation_mse": 0.01} for row in HISTORY]
+    word = "several catalogues"
+    assert word in report(tmp_path, history=several).html.read_text()
+    assert word not in written.html.read_text()
+
+
 def test_the_same_input_gives_the_same_files(tmp_path, written):
     truth = votes(seed=5)
     contaminated = summarise(truth, near(truth, 0.05), KAGGLE, resamples=20) | {"seen": 32}
