@@ -366,7 +366,7 @@ def simulate(out: Path, *, galaxies: int = 2000, seed: int = 0) -> None:
 
 
 @app.command
-def demo(out: Path = Path("demo"), *, galaxies: int = 3000, seed: int = 0) -> None:
+def demo(out: Path = Path("demo"), *, galaxies: int = 2500, seed: int = 0) -> None:
     """Simulate, pack, train and evaluate in a few minutes, and leave a report.
 
     Args:
