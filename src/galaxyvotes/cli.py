@@ -3,6 +3,7 @@
 What takes long to import is imported by the command that needs it; help is plain text, as reading Markdown takes long.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -382,6 +383,7 @@ def demo(out: Path = Path("demo"), *, galaxies: int = 2500, seed: int = 0) -> No
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; an error that the user can mend is one line and exit status 2."""
+    gc.set_threshold(100_000, 10, 10)  # importing torch makes hundreds of thousands of objects, none of them garbage
     try:
         if "WORLD_SIZE" in os.environ:
             import_module("galaxyvotes.processes").among_several(sys.argv[1:] if arguments is None else arguments)
