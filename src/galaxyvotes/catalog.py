@@ -102,6 +102,7 @@ def open_catalog(
         names = tuple(Path(path).resolve().name for path in sources)
         catalog = _assemble(rows, source.images, names, keep_all=unlabelled)
         del rows  # as large as the catalog, which lives while the context does
+        pa.default_memory_pool().release_unused()  # what reading tables took
         yield catalog
 
 

@@ -26,7 +26,8 @@ class Images:
     def __init__(self, members: Members) -> None:
         """Index them: a sorted list of hashes, as there may be millions."""
         self.members = members
-        hashes = hashes_of(Texts(key for image in members for key in (image.id, image.entry)))
+        keys = (key for image in members for key in (image.id, image.entry))
+        hashes = np.fromiter(map(hash, keys), np.int64, 2 * len(members))
         order = np.argsort(hashes)
         self._hashes, self._places = hashes[order], (order // 2).astype(np.int32)
 

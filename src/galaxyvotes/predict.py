@@ -291,7 +291,7 @@ def predict(
     galaxy's familiarity, and the result has a `warning` if the galaxies are unlike those it was calibrated on. The
     extension of `out` says CSV or Parquet. Images are cropped as the run's own were. One that cannot be used
     never stops the others: it is left out and listed with its reason in `<out>.rejected.csv`. Of the number of images,
-    memory holds a list of their names and places (half a kilobyte each), and neither pixels nor answers.
+    memory holds a list of their names and places (a tenth of a kilobyte each), and neither pixels nor answers.
     """
     out = Path(out)
     known_format(out)

@@ -272,7 +272,7 @@ def _read_directory(archive: Window | _Inflated) -> tuple[Texts, np.ndarray, int
     if size > _MAX_DIRECTORY_BYTES:
         raise DataError(f"refused: its directory has {size:,} bytes; at most {_MAX_DIRECTORY_BYTES:,} are read")
     names = Texts()
-    entries = _parse_directory(archive.read(directory_at, size), prefix, names)
+    entries = _parse_directory(archive, directory_at, directory_at + size, prefix, names)
     lines = np.fromiter(islice(entries, _MAX_ENTRIES + 1), _LINE)
     if len(lines) > _MAX_ENTRIES:
         raise DataError(f"refused: it has more than {_MAX_ENTRIES:,} entries")
@@ -284,10 +284,17 @@ def _read_directory(archive: Window | _Inflated) -> tuple[Texts, np.ndarray, int
     return names, lines, directory_at
 
 
-def _parse_directory(directory: bytes, prefix: int, names: Texts) -> Iterator[tuple[int, ...]]:
+def _parse_directory(
+    archive: Window | _Inflated, begin: int, end: int, prefix: int, names: Texts
+) -> Iterator[tuple[int, ...]]:
     """The numbers of a directory's entries, as far as they can be read; their names are put into `names`."""
-    at = 0
-    while directory.startswith(b"PK\1\2", at) and at + _CENTRAL.size <= len(directory):
+    directory, at = b"", 0
+    while True:
+        if len(directory) - at < _CENTRAL.size + 3 * 65_535 and begin < end:  # a part only: it may be half a gigabyte
+            part = archive.read(begin, min(_MIB, end - begin))
+            directory, at, begin = directory[at:] + part, 0, begin + len(part)
+        if not directory.startswith(b"PK\1\2", at) or at + _CENTRAL.size > len(directory):
+            return
         fields = _CENTRAL.unpack_from(directory, at)
         flags, method, checksum, packed, size = fields[3], fields[4], *fields[7:10]
         name_bytes, extra_bytes, comment_bytes, attributes, offset = *fields[10:13], *fields[15:17]
