@@ -6,9 +6,10 @@
 Peak resident memory (VmHWM, so Linux only) of a command in a process of its own, for each number of rows: `pack` of a
 zip of made-up JPEGs of 40², brought to 32², with a table of classes; `predict` of the same zip, and of the same files
 in a folder up to --folder of them, to a Parquet table, by a tiny network that one epoch taught. The growth a row is the
-difference between the largest and the smallest number of rows. What grows: a line for each file (its name, where it
-is, its id), which is sorted and checked for twins before the first is read; when packing also the table, the digest of
-each image's pixels, and at the end the store's own table. Pixels and answers do not: they are written as they come.
+difference between the largest and the smallest number of rows. What grows: the list of files, 35 bytes and a name for
+each, its place and its id, in columns; while it is checked for twins, a hash of each. When packing also the table with
+the index that finds its images, which are gone before the first is read, its votes and other columns, and 16 bytes of
+digest an image. Pixels, answers and the store's own table do not: they are written as they come.
 """
 
 import argparse

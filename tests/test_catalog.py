@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from galaxyvotes import naming, texts
 from galaxyvotes.catalog import Catalog, ids_of, open_catalog
 from galaxyvotes.errors import ConfigError, DataError, GalaxyVotesError
 from galaxyvotes.tree import DecisionTree
@@ -188,6 +189,15 @@ def test_galaxies_without_votes_are_left_out_and_kept_only_when_asked(make_folde
 def test_images_of_one_stem_that_no_row_names_are_kept_under_their_paths(make_folder):
     files = {"a/1.jpg": 1, "b/1.jpg": 2, "c/2.jpg": 3, "t.csv": "id,class\n2,spiral\n"}
     assert sorted(catalog_of(make_folder(files), unlabelled=True).ids) == ["2", "a/1.jpg", "b/1.jpg"]
+
+
+def test_names_that_share_a_hash_by_chance_are_told_apart(make_folder, monkeypatch):
+    for module in (naming, texts):
+        monkeypatch.setattr(module, "hash", lambda _: 7, raising=False)
+    table = "id,class\n102,a\n101,b\n204,a\n103,a\n"
+    catalog = catalog_of(make_folder(IMAGES | {"t.csv": table}), classes="class")
+    assert (catalog.ids, catalog.rows_without_image) == (("101", "102", "103"), ("204",))
+    assert catalog.fractions[:, 0].tolist() == [0, 1, 1]
 
 
 def test_an_id_that_stands_twice_in_the_table_is_refused_with_both_lines(make_folder):

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from galaxyvotes import ConfigError, DataError, Predictions, predict, predict_store
+from galaxyvotes import ConfigError, DataError, Predictions, predict, predict_store, predictions
 from galaxyvotes.augment import views
 from galaxyvotes.models import to_input
 from galaxyvotes.predict import answers_of, choose_device, fractions_of, logits_of
@@ -60,7 +60,8 @@ def test_files_and_store_give_the_same_answers(blob_run, blob_store, blobs, tmp_
     assert np.array_equal(from_files.fractions[order], from_store.fractions)
 
 
-def test_answers_for_a_store_are_written_as_they_come(blob_run, blob_store, tmp_path):
+def test_answers_for_a_store_are_written_as_they_come(blob_run, blob_store, tmp_path, monkeypatch):
+    monkeypatch.setattr(predictions, "_TOGETHER", 16)
     whole = predict_store(blob_run.network(), blob_store)
     done = predict(blob_store.path, blob_run, tmp_path / "out.parquet", progress=False)
     assert pq.ParquetFile(done.path).num_row_groups > 1

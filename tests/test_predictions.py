@@ -42,6 +42,18 @@ def test_what_is_written_is_read_back_bit_for_bit(tmp_path, suffix, table):
     np.testing.assert_array_equal(back.fractions, table.fractions)
 
 
+def test_small_parts_share_a_group_of_rows(tmp_path):
+    columns, values = ("a", "b"), np.random.default_rng(0).random((20_000, 2), np.float32)
+    with writing(path := tmp_path / "p.parquet", columns) as write:
+        for start in range(0, 20_000, 128):
+            part = values[start : start + 128]
+            write(Predictions(tuple(str(start + n) for n in range(len(part))), columns, part))
+    assert pq.ParquetFile(path).num_row_groups == 3
+    back = Predictions.read(path)
+    assert back.ids == tuple(str(n) for n in range(20_000))
+    np.testing.assert_array_equal(back.fractions, values)
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_familiarity_stands_last_and_is_never_taken_for_an_answer(tmp_path, suffix):
     familiarity, values = np.array([0.25, 1], np.float32), np.array([[0, 1], [0.5, 0.5]], np.float32)

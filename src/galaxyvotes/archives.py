@@ -2,7 +2,7 @@
 
 `Source.open(*paths)` lists everything once; every `Member` then reads its own bytes, in any number of threads and
 without waiting for the others. Nothing is unpacked to disk and memory stays flat, because a file is a range of bytes
-of an archive that stays open. Reading in `order_key` order is fastest (see `zips`, where a zip in a zip is read).
+of an archive that stays open. Reading in the order of the list is fastest (see `zips`, where a zip in a zip is read).
 
 An archive is hostile until checked: what could fool or exhaust the reader refuses the whole archive when it is listed,
 what spoils one file is raised when that file is read. `zips` says what that is for zips; here are the limits of a
@@ -13,18 +13,22 @@ import os
 import posixpath
 import re
 import zlib
-from collections.abc import Generator, Iterator
+from array import array
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import FileIO
-from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, overload
+
+import numpy as np
+from jaxtyping import Int, UInt32
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.zips import Line, Window, Zip
+from galaxyvotes.texts import Texts
+from galaxyvotes.zips import Window, Zip
 
-__all__ = ["IMAGE_SUFFIXES", "TABLE_SUFFIXES", "Member", "Source"]
+__all__ = ["IMAGE_SUFFIXES", "TABLE_SUFFIXES", "Member", "Members", "Source"]
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".fit", ".fits", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 TABLE_SUFFIXES = frozenset({".csv", ".parquet"})
@@ -41,14 +45,15 @@ _HIDDEN = re.compile(r"(?:^|/)(?:\.[^/]|__MACOSX/)")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Member:
-    """One file of a source; `read()` gives its bytes, in any thread, until the source is closed.
+    """One file of a source; `read()` gives its bytes, in any thread, until the source is closed."""
 
-    `entry` is its path inside its folder or innermost zip, as a table may name it; `line` is its line in that zip.
-    """
-
-    entry: str
     _place: "_Folder | _Packed"
-    line: Line | None = None
+    _row: int
+
+    @property
+    def entry(self) -> str:
+        """Its path inside its folder or innermost zip, as a table may name it."""
+        return self._place.names[self._row]
 
     @property
     def name(self) -> str:
@@ -68,24 +73,41 @@ class Member:
     @property
     def has_checksum(self) -> bool:
         """Whether `read` has checked its bytes: those in a zip, not those in a folder."""
-        return self.line is not None
-
-    @property
-    def order_key(self) -> tuple[int, int]:
-        """Where its bytes lie: read many files in this order."""
-        return self._place.number, self.line.offset if self.line else 0
+        return isinstance(self._place, _Packed)
 
     def read(self) -> bytes:
         """The whole file, unpacked and checked; a DataError names the archive and the entry."""
         with _naming(self.name):
-            return self._place.read(self)
+            return self._place.read(self._row)
+
+
+@dataclass(frozen=True, eq=False)
+class Members(Sequence[Member]):
+    """Files in some order, each made a `Member` when it is asked for: there may be millions."""
+
+    _places: "Sequence[_Folder | _Packed]"
+    _where: UInt32[np.ndarray, "file 2"]  # which place, and which of its names
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._where)
+
+    @overload
+    def __getitem__(self, index: int) -> Member: ...
+    @overload
+    def __getitem__(self, index: slice | Int[np.ndarray, " chosen"]) -> "Members": ...
+    def __getitem__(self, index: int | slice | Int[np.ndarray, " chosen"]) -> "Member | Members":
+        """One of them, or some."""
+        if isinstance(index, slice | np.ndarray):
+            return Members(self._places, self._where[index])
+        return Member(self._places[int(self._where[index, 0])], int(self._where[index, 1]))
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
     """The images and tables under some paths; a context manager, because archives stay open for their members."""
 
-    images: tuple[Member, ...]
+    images: Members
     tables: tuple[Member, ...]
     _open_files: ExitStack
 
@@ -100,7 +122,8 @@ class Source:
             listing = _Listing(stack)
             for path in map(Path, paths):
                 listing.add(path)
-            return Source(tuple(listing.images), tuple(listing.tables), stack.pop_all())
+            images = Members(listing.places, np.array(listing.images, np.uint32).reshape(-1, 2))
+            return Source(images, tuple(listing.tables), stack.pop_all())
 
     def close(self) -> None:
         """Close the archives. No member can be read any more, and no thread may be reading one now."""
@@ -119,10 +142,10 @@ class _Listing:
     """What was found so far."""
 
     def __init__(self, stack: ExitStack) -> None:
-        self.images: list[Member] = []
+        self.images = array("I")  # for each its place and its row there
         self.tables: list[Member] = []
+        self.places: list[_Folder | _Packed] = []
         self._stack = stack
-        self._places = 0
 
     def add(self, path: Path) -> None:
         with _naming(str(path)):
@@ -130,51 +153,45 @@ class _Listing:
                 raise DataError("there is no such file or folder")
             if not path.is_dir() and path.suffix.lower() not in _MAX_BYTES:
                 raise DataError(f"is no folder and no file that is read ({', '.join(sorted(_MAX_BYTES))})")
-            folder = _Folder("", self._number(), path if path.is_dir() else path.parent)
-            entries = list(_walk(path, path.resolve())) if path.is_dir() else [path.name]
-        for entry in entries:
-            member = Member(entry, folder)
-            if member.suffix == ".zip":
-                with _naming(entry):
-                    file = self._stack.enter_context(FileIO(folder.root / entry))
-                    archive = Zip(Window(file, 0, os.fstat(file.fileno()).st_size))
-                self._add_zip(_Packed(entry, self._number(), archive), nested=False)
-            else:
-                self._add_member(member)
+            names = Texts(_walk(path, path.resolve()) if path.is_dir() else [path.name])
+        self._add(_Folder("", names, path if path.is_dir() else path.parent))
 
-    def _number(self) -> int:
-        self._places += 1
-        return self._places
-
-    def _add_member(self, member: Member) -> None:
-        suffix = member.suffix
-        if suffix in IMAGE_SUFFIXES:
-            self.images.append(member)
-        elif suffix in TABLE_SUFFIXES:
-            self.tables.append(member)
-
-    def _add_zip(self, place: "_Packed", *, nested: bool) -> None:
-        with _naming(place.name):
-            members = [Member(line.name, place, line) for line in place.archive.lines(_limit)]
-        for member in members:
-            if member.suffix != ".zip":
-                self._add_member(member)
+    def _add(self, place: "_Folder | _Packed", *, zips: int = 0) -> None:
+        """What is in a place that is itself in so many zips."""
+        number = len(self.places)
+        self.places.append(place)
+        for row, name in enumerate(place.names):
+            if zips and _HIDDEN.search(name):
                 continue
-            with _naming(member.name):
-                if nested:
-                    raise DataError("is a zip in a zip in a zip; unpack the outermost one first")
-                inner = place.open(member)
-            self._add_zip(_Packed(member.name, self._number(), inner), nested=True)
+            suffix = _split(name)[1]
+            if suffix in IMAGE_SUFFIXES:
+                self.images.extend((number, row))
+            elif suffix in TABLE_SUFFIXES:
+                self.tables.append(Member(place, row))
+            elif suffix == ".zip":
+                inner = Member(place, row).name
+                with _naming(inner):
+                    if zips == 2:
+                        raise DataError("is a zip in a zip in a zip; unpack the outermost one first")
+                    archive = self._open(place, row)
+                self._add(_Packed(inner, archive), zips=zips + 1)
+
+    def _open(self, place: "_Folder | _Packed", row: int) -> Zip:
+        if isinstance(place, _Packed):
+            return place.archive.open(row)
+        file = self._stack.enter_context(FileIO(place.root / place.names[row]))
+        return Zip(Window(file, 0, os.fstat(file.fileno()).st_size), _limit)
 
 
 class _Folder(NamedTuple):
     name: str
-    number: int
+    names: Texts
     root: Path
 
-    def read(self, member: Member) -> bytes:
-        with FileIO(self.root / member.entry) as file:
-            size, limit = os.fstat(file.fileno()).st_size, _MAX_BYTES[member.suffix]
+    def read(self, row: int) -> bytes:
+        name = self.names[row]
+        with FileIO(self.root / name) as file:
+            size, limit = os.fstat(file.fileno()).st_size, _MAX_BYTES[_split(name)[1]]
             if size > limit:
                 raise DataError(f"has {size:,} bytes; at most {limit:,} are read")
             return file.readall()
@@ -184,16 +201,14 @@ class _Packed(NamedTuple):
     """A zip, and where it is."""
 
     name: str
-    number: int
     archive: Zip
 
-    def read(self, member: Member) -> bytes:
-        assert member.line is not None
-        return self.archive.read(member.line)
+    @property
+    def names(self) -> Texts:
+        return self.archive.names
 
-    def open(self, member: Member) -> Zip:
-        assert member.line is not None
-        return self.archive.open(member.line)
+    def read(self, row: int) -> bytes:
+        return self.archive.read(row)
 
 
 def _split(path: str) -> tuple[str, str]:
@@ -203,9 +218,9 @@ def _split(path: str) -> tuple[str, str]:
     return (stem, f".{suffix.lower()}") if stem.strip(".") and dot else (name, "")
 
 
-def _limit(path: str) -> int | None:
-    """How many bytes are read of a file in a zip; None if it is passed over."""
-    return None if _HIDDEN.search(path) else _MAX_BYTES.get(_split(path)[1])
+def _limit(path: str) -> int:
+    """How many bytes are read of a file in a zip; 0 if it is passed over."""
+    return 0 if _HIDDEN.search(path) else _MAX_BYTES.get(_split(path)[1], 0)
 
 
 def _printable(text: str) -> str:
@@ -214,15 +229,22 @@ def _printable(text: str) -> str:
 
 def _walk(folder: Path, root: Path, prefix: str = "") -> Iterator[str]:
     """Paths of the files in a folder, relative to it."""
+    folders: set[str] = set()
+    names: list[str] = []  # and no more of each entry, of which there may be millions
     with os.scandir(folder) as found:
-        entries = sorted(found, key=attrgetter("name"))
-    for entry in entries:
-        if _HIDDEN.match(f"{entry.name}/"):
+        for entry in found:
+            if entry.is_dir(follow_symlinks=False):
+                folders.add(entry.name)
+            elif not entry.is_file() or (entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root)):
+                continue
+            names.append(entry.name)
+    for name in sorted(names):
+        if _HIDDEN.match(f"{name}/"):
             continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(folder / entry.name, root, f"{prefix}{entry.name}/")
-        elif entry.is_file() and (not entry.is_symlink() or Path(entry.path).resolve().is_relative_to(root)):
-            yield prefix + entry.name
+        if name in folders:
+            yield from _walk(folder / name, root, f"{prefix}{name}/")
+        else:
+            yield prefix + name
 
 
 @contextmanager

@@ -9,20 +9,21 @@ Nothing right of here knows about Kaggle, Galaxy Zoo or file layouts. What belon
 
 import hashlib
 import re
-from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Int, Int32
 
-from galaxyvotes.archives import Member, Source
+from galaxyvotes.archives import Members, Source
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.naming import Images, name_images
 from galaxyvotes.tables import Table
+from galaxyvotes.texts import Texts, twins
 from galaxyvotes.tree import DecisionTree, VoteColumns
 from galaxyvotes.votes import VoteLayout, Votes, closest_layout, find_layout, read_votes
 
@@ -42,8 +43,8 @@ class Catalog:
     Rows stand in the order in which their images were found, whatever the table's order: they are read fastest so.
     """
 
-    ids: tuple[str, ...]
-    images: tuple[Member, ...]
+    ids: Texts
+    images: Members
     sources: tuple[str, ...]
     columns: pa.Table
     id_name: str = "id"
@@ -99,17 +100,19 @@ def open_catalog(
             raise DataError(f"no image (JPEG, PNG …) in {', '.join(str(path) for path in sources)}")
         rows = _rows(source, table, asked, votes, classes, id_column, unlabelled=unlabelled)
         names = tuple(Path(path).resolve().name for path in sources)
-        catalog = _assemble(rows, list(source.images), names, keep_all=unlabelled)
+        catalog = _assemble(rows, source.images, names, keep_all=unlabelled)
         del rows  # as large as the catalog, which lives while the context does
+        pa.default_memory_pool().release_unused()  # what reading tables took
         yield catalog
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Galaxies with an image, in the order of their table."""
+    """Galaxies with an image, in the order of their table: which of the images and which row of the table is theirs."""
 
-    images: list[Member]
-    ids: list[str]
+    images: Int[np.ndarray, " galaxy"]
+    rows: Int[np.ndarray, " galaxy"]
+    ids: Texts
     columns: pa.Table
     id_name: str = "id"
     tree: DecisionTree | None = None
@@ -129,14 +132,14 @@ def _rows(
     unlabelled: bool,
 ) -> _Rows:
     """The galaxies that a source's table or folders name, or all its images without either."""
-    images = list(source.images)
+    images, all_of_them = source.images, np.arange(len(source.images))
     everything = [Table(file.name, file.read()) for file in source.tables]
     tables = [each for each in everything if not EXAMPLE_SUBMISSIONS.search(each.name)]
     found = _vote_table(tables if table is None else everything, table, tree, votes, classes)
     if found is not None:
         return _from_table(*found, tables, Images(images), id_column)
     if unlabelled:
-        return _Rows(images=images, ids=ids_of(images), columns=pa.table({}))
+        return _Rows(all_of_them, all_of_them, ids_of(images), pa.table({}))
     rows = None if tables else _from_folders(images, tree)
     if rows is None:
         raise DataError(_no_votes(tables, tree))
@@ -156,7 +159,7 @@ def _vote_table(
     for table in tables:
         header = table.header()
         if classes is not None and classes in header:
-            names = {each for each in table.texts(classes) if each}
+            names = {each for each in table.text(classes).unique().to_pylist() if each}
             fitting.append((table, _class_layout(names, classes, tree, f"{table.name}: the column {classes!r}")))
         elif classes is None and (layout := find_layout(header, tree=tree, kind=kind)) is not None:
             fitting.append((table, layout))
@@ -206,54 +209,59 @@ def _from_table(table: Table, layout: VoteLayout, tables: list[Table], images: I
     data = table.read()
     if layout.main.holds == "class":  # as it is written: a class may be called 01, or True
         name = layout.main.columns
-        data = data.set_column(data.column_names.index(name), name, pa.array(table.texts(name), pa.string()))
+        data = data.set_column(data.column_names.index(name), name, table.text(name))
     columns = [name for name in table.header() if name not in layout.column_names]
     id_name, keys = name_images(table, images, columns=columns, others=tables, wanted=id_column)
-    places = [images.place(key) for key in keys]
-    first: dict[int | str, int] = {}
-    for row, (key, place) in enumerate(zip(keys, places, strict=True)):
-        earlier = first.setdefault(key if place is None else place, row)
-        if key and earlier != row:
-            raise DataError(
-                f"{table.at(row)}: {id_name} {key} stands already in {table.at(earlier)}; leave one of them out"
-            )
+    places = np.fromiter((-1 if (place := images.place(key)) is None else place for key in keys), np.int64, len(keys))
+    # An empty key is nobody's; what stands before the others tells images from keys.
+    named = (f"-{row}" if not key else f"={key}" if place < 0 else str(place)
+             for row, (key, place) in enumerate(zip(keys, places, strict=True)))  # fmt: skip
+    if found := twins(Texts(named)):
+        earlier, row = found
+        raise DataError(
+            f"{table.at(row)}: {id_name} {keys[row]} stands already in {table.at(earlier)}; leave one of them out"
+        )
     votes = read_votes(data, layout, at=table.at)
-    present = [row for row, place in enumerate(places) if place is not None]
-    found = [images.members[place] for place in places if place is not None]
-    stems = [image.id for image in found]
+    rows = np.flatnonzero(places >= 0)
+    stems = Texts(images.members[place].id for place in map(int, places[rows]))
     own = [name for name in data.column_names if name not in layout.column_names and name != id_name]
     return _Rows(
-        images=found,
-        ids=stems if len(set(stems)) == len(stems) else [keys[row] for row in present],
-        columns=data.select(own).take(pa.array(present, pa.int64())),
+        images=places[rows],
+        rows=rows,
+        ids=stems if twins(stems) is None else Texts(keys[row] for row in map(int, rows)),
+        columns=data.select(own),
         id_name=id_name,
         tree=layout.tree,
-        votes=Votes(votes.fractions[present], None if votes.counts is None else votes.counts[present]),
+        votes=votes,
         votes_from=f"{table.name}: {layout.main.name}",
-        rows_without_image=tuple(key for key, place in zip(keys, places, strict=True) if place is None),
+        rows_without_image=tuple(keys[row] for row in map(int, np.flatnonzero(places < 0))),
     )
 
 
-def _from_folders(images: list[Member], tree: DecisionTree | None) -> _Rows | None:
+def _from_folders(images: Members, tree: DecisionTree | None) -> _Rows | None:
     """Galaxies whose class is the name of their folder; None if they do not lie in two or more folders."""
-    folders = [PurePosixPath(image.entry).parent.name for image in images]
-    if len(set(folders)) < 2 or any(not name or NO_ANSWERS.match(name) for name in folders):
+    folders = Texts(PurePosixPath(image.entry).parent.name for image in images)
+    names = set(folders)
+    if len(names) < 2 or any(not name or NO_ANSWERS.match(name) for name in names):
         return None
-    layout = _class_layout(set(folders), "class", tree, "the name of an image's folder")
+    layout = _class_layout(names, "class", tree, "the name of an image's folder")
     votes = read_votes(pa.table({"class": folders}), layout, at=lambda row: images[row].name)
-    votes_from = "the names of the folders"
-    return _Rows(images, ids_of(images), pa.table({}), tree=layout.tree, votes=votes, votes_from=votes_from)
+    all_of_them, votes_from = np.arange(len(images)), "the names of the folders"
+    return _Rows(
+        all_of_them, all_of_them, ids_of(images), pa.table({}), tree=layout.tree, votes=votes, votes_from=votes_from
+    )
 
 
-def ids_of(images: Sequence[Member]) -> list[str]:
+def ids_of(images: Members) -> Texts:
     """File stems, or whole paths where two images share a stem; always text that can be written down."""
-    stems = [image.id.encode("utf-8", "backslashreplace").decode() for image in images]
-    if len(set(stems)) == len(stems):
+    stems = Texts(image.id for image in images)
+    if twins(stems) is None:
         return stems
-    names = [image.name for image in images]
-    for name, count in Counter(names).items():
-        if count > 1:
-            raise DataError(f"{count} images are called {name}: give one folder that holds them all, or rename them")
+    names = Texts(image.name for image in images)
+    if found := twins(names):
+        name = names[found[0]]
+        count = sum(each == name for each in names)
+        raise DataError(f"{count} images are called {name}: give one folder that holds them all, or rename them")
     return names
 
 
@@ -261,51 +269,40 @@ def _listed(tables: list[Table]) -> str:
     return ", ".join(table.name for table in tables) or "none"
 
 
-def _assemble(rows: _Rows, images: list[Member], sources: tuple[str, ...], *, keep_all: bool) -> Catalog:
-    keep = list(range(len(rows.ids)))
-    left_out: list[int] = []
-    if rows.votes is not None:
-        empty = np.isnan(rows.votes.fractions).all(axis=1)
-        if empty.all():
-            what = "a known value" if rows.tree is not None and rows.tree.of_quantities else "votes"
-            raise DataError(f"{rows.votes_from}: not one of {len(rows.ids):,} galaxies with an image has {what}")
-        if not keep_all:
-            keep, left_out = np.flatnonzero(~empty).tolist(), np.flatnonzero(empty).tolist()
-    ids, chosen, columns = (
-        [rows.ids[k] for k in keep],
-        [rows.images[k] for k in keep],
-        rows.columns.take(pa.array(keep, pa.int64())),
-    )
-    fractions = None if rows.votes is None else rows.votes.fractions[keep]
-    counts = None if rows.votes is None or rows.votes.counts is None else rows.votes.counts[keep]
-    used = set(rows.images)
-    rest = [image for image in images if image not in used]
-    if keep_all and rest and rows.tree is not None:
-        ids, chosen = [*ids, *ids_of(rest)], [*chosen, *rest]
-        columns = pa.table(
-            {
-                name: pa.chunked_array([*column.chunks, pa.nulls(len(rest), column.type)])
-                for name, column in zip(columns.column_names, columns.columns, strict=True)
-            }
-        )
-        assert fractions is not None
-        fractions = np.concatenate([fractions, np.full((len(rest), fractions.shape[1]), np.nan, np.float32)])
-        if counts is not None:
-            counts = np.concatenate([counts, np.full((len(rest), counts.shape[1]), -1, np.int32)])
-        rest = []
-    listed = {image: place for place, image in enumerate(images)}
-    order = sorted(range(len(ids)), key=lambda k: listed[chosen[k]])
+def _assemble(found: _Rows, images: Members, sources: tuple[str, ...], *, keep_all: bool) -> Catalog:
+    ids, places, rows, votes = found.ids, found.images, found.rows, found.votes
+    keep = np.ones(len(rows), bool)
+    if votes is not None:
+        keep[np.isnan(votes.fractions[rows]).all(axis=1)] = False
+        if not keep.any():
+            what = "a known value" if found.tree is not None and found.tree.of_quantities else "votes"
+            raise DataError(f"{found.votes_from}: not one of {len(rows):,} galaxies with an image has {what}")
+        keep[:] |= keep_all
+    left_out = sorted(ids[place] for place in map(int, np.flatnonzero(~keep)))
+    without_row = np.delete(np.arange(len(images)), places)
+    if keep_all:
+        ids, places = Texts(chain(ids, ids_of(images[without_row]))), np.append(places, without_row)
+        rows, keep = np.append(rows, np.full(len(without_row), -1)), np.ones(len(places), bool)
+        without_row = without_row[:0]
+    order = np.flatnonzero(keep)
+    order = order[np.argsort(places[order])]
+    rows = rows[order]
+    fractions = None if votes is None else votes.fractions[rows]
+    counts = None if votes is None or votes.counts is None else votes.counts[rows]
+    for values, unknown in ((fractions, np.nan), (counts, -1)):
+        if values is not None:
+            values[rows < 0] = unknown
     return Catalog(
-        ids=tuple(ids[k] for k in order),
-        images=tuple(chosen[k] for k in order),
+        ids=Texts(ids[place] for place in map(int, order)),
+        images=images[places[order]],
         sources=sources,
-        columns=columns.take(pa.array(order, pa.int64())),
-        id_name=rows.id_name,
-        tree=rows.tree,
-        fractions=None if fractions is None else fractions[order],
-        counts=None if counts is None else counts[order],
-        votes_from=rows.votes_from,
-        rows_without_image=tuple(sorted(rows.rows_without_image)),
-        rows_without_votes=tuple(sorted(rows.ids[k] for k in left_out)),
-        images_without_row=tuple(sorted(image.name for image in rest)),
+        columns=found.columns.take(pa.array(rows, mask=rows < 0)),
+        id_name=found.id_name,
+        tree=found.tree,
+        fractions=fractions,
+        counts=counts,
+        votes_from=found.votes_from,
+        rows_without_image=tuple(sorted(found.rows_without_image)),
+        rows_without_votes=tuple(left_out),
+        images_without_row=tuple(sorted(image.name for image in images[without_row])),
     )

@@ -5,12 +5,17 @@ images, by path or by file stem. If no column does, a second table that shares a
 (Galaxy Zoo 2 keeps `objid → asset_id` in a file of its own).
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from galaxyvotes.archives import IMAGE_SUFFIXES, Member
+import numpy as np
+from jaxtyping import Int
+
+from galaxyvotes.archives import IMAGE_SUFFIXES, Members
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.tables import Table
+from galaxyvotes.texts import Texts, hashes_of
 
 __all__ = ["Images", "name_images"]
 
@@ -18,33 +23,41 @@ __all__ = ["Images", "name_images"]
 class Images:
     """The images, found by what a table may call them: their path in their folder or archive, or their stem."""
 
-    def __init__(self, members: Sequence[Member]) -> None:
-        """Index them."""
+    def __init__(self, members: Members) -> None:
+        """Index them: a sorted list of hashes, as there may be millions."""
         self.members = members
-        self._places: dict[str, int] = {}  # no list for each: there may be millions
-        self._twins: dict[str, list[int]] = {}
-        for place, image in enumerate(members):
-            for key in {image.id, image.entry}:
-                first = self._places.setdefault(key, place)
-                if first != place:
-                    self._twins.setdefault(key, [first]).append(place)
+        keys = (key for image in members for key in (image.id, image.entry))
+        hashes = np.fromiter(map(hash, keys), np.int64, 2 * len(members))
+        order = np.argsort(hashes)
+        self._hashes, self._places = hashes[order], (order // 2).astype(np.int32)
+
+    def count(self, hashes: Int[np.ndarray, " key"]) -> int:
+        """How many keys of these hashes are an image's."""
+        after = np.searchsorted(self._hashes, hashes).clip(max=len(self._hashes) - 1)
+        return int((self._hashes[after] == hashes).sum())
 
     def __contains__(self, key: str) -> bool:
         """Whether an image is called so."""
-        return key in self._places
+        return bool(self.places(key))
 
     def key(self, text: str) -> str:
         """A table's word for an image, as the image is called here: its path, or without folders and suffix."""
         path = text.strip().replace("\\", "/").removeprefix("./")
         name = path.rsplit("/", 1)[-1]
         stem, dot, suffix = name.rpartition(".")  # ids may hold dots
-        return path if path in self._places else stem if dot and f".{suffix.lower()}" in IMAGE_SUFFIXES else name
+        short = stem if dot and f".{suffix.lower()}" in IMAGE_SUFFIXES else name
+        return path if path != short and path in self else short
 
     def places(self, key: str) -> list[int]:
         """Which images are called so."""
-        if key in self._twins:
-            return self._twins[key]
-        return [self._places[key]] if key in self._places else []
+        wanted, found = hash(key), set[int]()
+        for at in range(bisect_left(self._hashes, wanted), len(self._hashes)):
+            if self._hashes[at] != wanted:
+                break
+            image = self.members[place := int(self._places[at])]
+            if key in (image.id, image.entry):
+                found.add(place)
+        return sorted(found)
 
     def place(self, key: str) -> int | None:
         """Which image is called so, None if there is none; two are a DataError."""
@@ -57,30 +70,39 @@ class Images:
 
 @dataclass(frozen=True)
 class _Naming:
-    """A column as names of images: the keys that occur in it, which of them each row has, how many are an image's.
+    """A column as names of images: the keys that occur in it and which of them each row has.
+
+    So many keys are `different`, and so many of these are an image's: `hits`.
 
     `own` is the column of our table, `column` the one whose words the keys are: another table's, if it translates.
     """
 
     own: str
     column: str
-    keys: list[str]
-    index: list[int]
+    keys: Texts
+    index: Int[np.ndarray, " row"]
+    different: int
     hits: int
 
+    @staticmethod
+    def of(own: str, column: str, keys: Texts, index: Int[np.ndarray, " row"], images: Images) -> "_Naming":
+        """Count."""
+        hashes = np.unique(hashes_of(keys))
+        return _Naming(own, column, keys, index, len(hashes), images.count(hashes))
+
     @property
-    def rows(self) -> list[str]:
-        return [self.keys[place] for place in self.index]
+    def rows(self) -> Texts:
+        return Texts(self.keys[place] for place in map(int, self.index))
 
     @property
     def could_be_ids(self) -> bool:
         """Most rows differ, as ids do and counts do not."""
-        return 2 * len(set(self.keys)) > len(self.index)
+        return 2 * self.different > len(self.index)
 
 
 def name_images(
     table: Table, images: Images, *, columns: Sequence[str], others: Sequence[Table] = (), wanted: str | None = None
-) -> tuple[str, list[str]]:
+) -> tuple[str, Texts]:
     """The column that names the images and every row's key: one of `columns`, or of another table that translates.
 
     Where images have short numbers for names, other columns hit some by chance, and a wrong choice would give every
@@ -88,7 +110,7 @@ def name_images(
     half as many, and not for the same images, a ConfigError asks for the one that is `wanted`. DataError if none hits.
     Other tables are only looked at if no column of this one that could be ids names half of its rows or the images.
     """
-    own = _namings(table, columns, images)
+    own = list(_namings(table, columns, images))
     translated: list[_Naming] = []
     if not any(each.could_be_ids and 2 * each.hits >= min(len(images.members), len(each.index)) for each in own):
         translated = [each for other in others if other.name != table.name for each in _translated(own, other, images)]
@@ -114,14 +136,11 @@ def name_images(
     return best.column, best.rows
 
 
-def _namings(table: Table, columns: Sequence[str], images: Images) -> list[_Naming]:
-    namings: list[_Naming] = []
+def _namings(table: Table, columns: Sequence[str], images: Images) -> Iterator[_Naming]:
     for name, texts in zip(columns, table.text_columns(columns), strict=True):
         encoded = texts.combine_chunks().dictionary_encode()
-        keys = [images.key(text) for text in encoded.dictionary.to_pylist()]
-        hits = sum(key in images for key in set(keys))
-        namings.append(_Naming(name, name, keys, encoded.indices.to_pylist(), hits))
-    return namings
+        keys = Texts(images.key(text.as_py()) for text in encoded.dictionary)
+        yield _Naming.of(name, name, keys, encoded.indices.to_numpy(), images)
 
 
 def _translated(own: Sequence[_Naming], other: Table, images: Images) -> Iterator[_Naming]:
@@ -135,6 +154,6 @@ def _translated(own: Sequence[_Naming], other: Table, images: Images) -> Iterato
                 if key and (key not in words or (word in images and words[key] not in images)):
                     words[key] = word
             for naming in [each for each in own if each.could_be_ids]:
-                if hits := len({words[key] for key in naming.keys if words.get(key, "") in images}):
-                    keys = [words.get(key, "" if key in images else key) for key in naming.keys]
-                    yield _Naming(naming.own, target.column, keys, naming.index, hits)
+                if any(words.get(key, "") in images for key in naming.keys):
+                    keys = Texts(words.get(key, "" if key in images else key) for key in naming.keys)
+                    yield _Naming.of(naming.own, target.column, keys, naming.index, images)

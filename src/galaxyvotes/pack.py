@@ -11,10 +11,12 @@ import io
 import json
 import os
 import shutil
+from array import array
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +39,14 @@ from galaxyvotes.parallel import in_order
 from galaxyvotes.progress import bar
 from galaxyvotes.splits import assign_splits
 from galaxyvotes.store import FORMAT, OWN_COLUMNS, Store, file_digest, image_digest, manifest_digest, value_column
+from galaxyvotes.texts import Texts
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["pack", "read_square"]
 
 CHUNK = 64  # images that one thread takes at a time, and that one line of the journal answers for
+TOGETHER = 65_536  # rows of the store's table that are made and written together
+DIGEST_BYTES = 16
 HEADER_BYTES = 128  # of images.npy, rewritten with the final number of galaxies
 
 
@@ -140,8 +145,8 @@ class _Packing:
     scaled: bool
 
     def __post_init__(self) -> None:
-        self.kept: list[int] = []
-        self.digests: list[bytes] = []
+        self.kept = array("Q")
+        self.digests = bytearray()  # DIGEST_BYTES for each of those kept
         self.rejected: list[tuple[int, str]] = []
 
     @property
@@ -190,9 +195,8 @@ class _Packing:
         return len(self.kept) + len(self.rejected)
 
     def _take_up(self, journal: Path, images: Path) -> None:
-        lines = journal.read_bytes().splitlines(keepends=True)
         whole = 0
-        with images.open("rb") as file:
+        with images.open("rb") as file, journal.open("rb") as lines:
             file.seek(HEADER_BYTES)
             for line in lines:
                 try:
@@ -206,8 +210,8 @@ class _Packing:
                 found = [xxhash.xxh3_128(file.read(self.image_bytes)).digest() for _ in entry["kept"]]
                 if not as_expected or found != digests:
                     break
-                self.kept += entry["kept"]
-                self.digests += digests
+                self.kept.extend(entry["kept"])
+                self.digests += b"".join(digests)
                 self.rejected += rejected
                 whole += len(line)
         os.truncate(journal, whole)
@@ -234,8 +238,8 @@ class _Packing:
                 entry = {"kept": chunk.kept, "digests": [d.hex() for d in chunk.digests], "rejected": chunk.rejected}
                 journal.write(json.dumps(entry) + "\n")
                 journal.flush()
-                self.kept += chunk.kept
-                self.digests += chunk.digests
+                self.kept.extend(chunk.kept)
+                self.digests += b"".join(chunk.digests)
                 self.rejected += chunk.rejected
                 shown.update(task, completed=self.done)
             flushed.result()
@@ -255,6 +259,10 @@ class _Packing:
             chunk.kept.append(row)
         return replace(chunk, images=chunk.images[: len(chunk.kept)])
 
+    def _digest(self, place: int) -> bytes:
+        """The digest of the image at this place among those kept."""
+        return bytes(self.digests[DIGEST_BYTES * place : DIGEST_BYTES * (place + 1)])
+
     def finish(self) -> None:
         """Write the table, the tree, the rejected and, last, the manifest."""
         catalog, folder = self.catalog, self.folder
@@ -268,9 +276,14 @@ class _Packing:
         with (folder / "images.npy").open("r+b") as file:
             file.write(header.getvalue())
             os.fsync(file.fileno())
-        ids = [catalog.ids[row] for row in self.kept]
-        splits = assign_splits(ids, [digest.hex() for digest in self.digests], self.splits)
-        pq.write_table(self._table(ids, splits), folder / "galaxies.parquet")
+        digests = Texts(self._digest(place).hex() for place in range(len(self.kept)))
+        splits = assign_splits(Texts(catalog.ids[row] for row in self.kept), digests, self.splits)
+        parts = [slice(start, start + TOGETHER) for start in range(0, len(self.kept), TOGETHER)]
+        tables = (self._table(part, splits[part]) for part in parts)
+        first = next(tables)
+        with pq.ParquetWriter(folder / "galaxies.parquet", first.schema) as writer:
+            for table in chain([first], tables):
+                writer.write_table(table)
         rejected = [(catalog.images[row].name, catalog.ids[row], reason) for row, reason in self.rejected]
         rejected += [("", each, "the row has no image") for each in catalog.rows_without_image]
         rejected += [("", each, "the row has no votes") for each in catalog.rows_without_votes]
@@ -295,7 +308,7 @@ class _Packing:
             "votes": catalog.votes_from,
             "split_settings": asdict(self.splits),
             "splits": {name: int((splits == name).sum()) for name in ("train", "validation", "test")},
-            "duplicates": len(self.digests) - len(set(self.digests)),
+            "duplicates": len(self.kept) - len(np.unique(np.frombuffer(self.digests, f"S{DIGEST_BYTES}"))),
             "rejected_images": len(self.rejected),
             "rows_without_image": len(catalog.rows_without_image),
             "rows_without_votes": len(catalog.rows_without_votes),
@@ -305,13 +318,15 @@ class _Packing:
         manifest["digest"] = manifest_digest(manifest)
         write_text(folder / "store.toml", tomlkit.dumps(manifest))
 
-    def _table(self, ids: list[str], splits: np.ndarray) -> pa.Table:
-        catalog, rows = self.catalog, np.array(self.kept)
+    def _table(self, part: slice, splits: np.ndarray) -> pa.Table:
+        """Some rows of the store's table."""
+        catalog, kept, places = self.catalog, self.kept[part], range(len(self.kept))[part]
+        rows = np.array(kept, np.int64)
         table: dict[str, Any] = {
-            self.id_name: ids,
-            "split": splits,
-            "source": [catalog.images[row].name for row in self.kept],
-            "pixels": self.digests,
+            self.id_name: pa.array([catalog.ids[row] for row in kept], pa.string()),
+            "split": pa.array(splits, pa.string()),
+            "source": pa.array([catalog.images[row].name for row in kept], pa.string()),
+            "pixels": pa.array([self._digest(place) for place in places], pa.binary()),
         }
         if catalog.tree is not None and catalog.fractions is not None:
             for place, answer in enumerate(catalog.tree.columns):

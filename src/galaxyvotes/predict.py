@@ -11,7 +11,6 @@ a group wait for each other after every layer, and for the threads that decode b
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -292,7 +291,7 @@ def predict(
     galaxy's familiarity, and the result has a `warning` if the galaxies are unlike those it was calibrated on. The
     extension of `out` says CSV or Parquet. Images are cropped as the run's own were. One that cannot be used
     never stops the others: it is left out and listed with its reason in `<out>.rejected.csv`. Of the number of images,
-    memory holds a list of their names and places (half a kilobyte each), and neither pixels nor answers.
+    memory holds a list of their names and places (a tenth of a kilobyte each), and neither pixels nor answers.
     """
     out = Path(out)
     known_format(out)
@@ -321,7 +320,7 @@ def predict(
     with Source.open(*paths) as source, bar(show=progress) as shown:
         if not source.images:
             raise DataError(f"no image (JPEG, PNG …) in {', '.join(str(path) for path in paths)}")
-        members = sorted(source.images, key=attrgetter("order_key"))
+        members = source.images
         names, workers = ids_of(members), workers or os.cpu_count() or 1
         task = shown.add_task("predicting", total=len(members))
 

@@ -26,6 +26,7 @@ __all__ = ["Predictions", "writing"]
 _FORMATS = (".csv", ".parquet")
 _ENDS = ("_low", "_high")
 _FAMILIARITY = "familiarity"
+_TOGETHER = 8_192  # rows of Parquet that share a description, which stays in memory until the last row
 
 
 @dataclass(frozen=True)
@@ -141,10 +142,23 @@ def writing(
     names = [*columns, *(column + end for end in _ENDS if bounds for column in columns)]
     names += [_FAMILIARITY] * familiarity
     schema = pa.schema([(id_name, pa.string()), *((name, pa.float32()) for name in names)])
+    waiting: list[pa.Table] = []
     with replacing(path) as partial:
         writer = pacsv.CSVWriter(partial, schema) if suffix == ".csv" else pq.ParquetWriter(partial, schema)
+
+        def write(part: Predictions) -> None:
+            waiting.append(part.to_table().cast(schema))
+            if sum(len(table) for table in waiting) >= _TOGETHER:
+                flush()
+
+        def flush() -> None:
+            if waiting:
+                writer.write_table(pa.concat_tables(waiting))
+                waiting.clear()
+
         with writer:
-            yield lambda part: writer.write_table(part.to_table().cast(schema))
+            yield write
+            flush()
 
 
 # `pa.array` imports pandas, if it is there, which takes longer than one galaxy does; buffers do without.

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from galaxyvotes.config import SplitSettings
+from galaxyvotes.texts import shared_hashes
 
 __all__ = ["SPLITS", "assign_splits"]
 
@@ -24,14 +25,16 @@ def assign_splits(
 ) -> Shaped[np.ndarray, " galaxy"]:
     """The name of each galaxy's split; equal digests always share one."""
     key = blake2b(settings.key.encode(), digest_size=32).digest()
-    numbers = [_number(each, key) for each in ids]
+    numbers = np.fromiter((_number(each, key) for each in ids), np.float64, len(ids))
+    twins = [(place, pixel_digests[place]) for place in map(int, shared_hashes(pixel_digests))]
     smallest: dict[str, float] = {}
-    for digest, number in zip(pixel_digests, numbers, strict=True):
-        smallest[digest] = min(number, smallest.get(digest, 1.0))
+    for place, digest in twins:
+        smallest[digest] = min(float(numbers[place]), smallest.get(digest, 1.0))
+    for place, digest in twins:
+        numbers[place] = smallest[digest]
     edges = [settings.train, settings.train + settings.validation]
-    turned = [(smallest[digest] + settings.turn) % 1 for digest in pixel_digests]
-    places = np.searchsorted(edges, turned, side="right")
-    return np.array(SPLITS)[places]
+    places = np.searchsorted(edges, (numbers + settings.turn) % 1, side="right")
+    return np.array(SPLITS, object)[places]
 
 
 def _number(name: str, key: bytes) -> float:

@@ -70,7 +70,11 @@ class Table:
 
     def texts(self, column: str) -> list[str]:
         """One column as it is written, leading zeros and all; "" where it is empty."""
-        return next(self.text_columns([column])).to_pylist()
+        return self.text(column).to_pylist()
+
+    def text(self, column: str) -> pa.ChunkedArray:
+        """The same as an Arrow array."""
+        return next(self.text_columns([column]))
 
     def text_columns(self, names: Sequence[str]) -> Iterator[pa.ChunkedArray]:
         """Columns as they are written, a few of them in memory at a time."""

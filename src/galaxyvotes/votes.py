@@ -11,6 +11,7 @@ quantities, it means those numbers.
 import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -205,19 +206,22 @@ class _Reader:
         return values.astype(np.float32)
 
     def classes(self, columns: VoteColumns) -> Float32[np.ndarray, "galaxy answer"]:
-        names: list[str | None] = self.table.column(columns.columns).cast(pa.string()).to_pylist()
+        found = self.table.column(columns.columns).cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
+        which, names = found.indices.to_numpy(), cast("list[str]", found.dictionary.to_pylist())
         place = {answer: i for i, answer in enumerate(self.tree.columns)}
-        fractions = np.zeros((len(names), len(place)), np.float32)
-        for row, name in enumerate(names):
-            if name is None or name == "":
-                fractions[row] = np.nan
+        fractions = np.zeros((len(which), len(place)), np.float32)
+        for number, name in enumerate(names):
+            rows = which == number
+            if name == "":
+                fractions[rows] = np.nan
             elif name not in place:
+                row = int(rows.argmax())
                 close = difflib.get_close_matches(name, place, n=1)
                 known = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(place)}."
                 other = f" If these classes are not the tree's, pass --classes {columns.columns} without --tree"
                 raise DataError(f"{self.at(row)}: {columns.columns} is {name!r}; {known}{other}")
             else:
-                fractions[row, place[name]] = 1
+                fractions[rows, place[name]] = 1
         return fractions
 
     def _numbers(self, columns: VoteColumns) -> Float[np.ndarray, "galaxy answer"]:

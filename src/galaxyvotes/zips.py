@@ -29,9 +29,12 @@ from itertools import islice
 from operator import attrgetter
 from typing import NamedTuple
 
-from galaxyvotes.errors import DataError
+import numpy as np
 
-__all__ = ["Line", "Window", "Zip"]
+from galaxyvotes.errors import DataError
+from galaxyvotes.texts import Texts, twins
+
+__all__ = ["Window", "Zip"]
 
 _MIB = 2**20
 _MAX_RATIO = 1_000  # unpacked to packed size, of entries over a mebibyte
@@ -44,62 +47,73 @@ _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _END = struct.Struct("<4s4H2IH")
 _END64 = struct.Struct("<4sQ2H2I4Q")
 _LOCATOR_BYTES = 20
+_LINE = np.dtype(  # what is kept of an entry, beside its name
+    [("offset", "<u8"), ("packed", "<u8"), ("size", "<u8"), ("checksum", "<u4"), ("name_bytes", "<u2"),
+     ("method", "<u2"), ("flags", "<u2"), ("link", "?")]
+)  # fmt: skip
+_FAR = 2**62  # beyond the end of any file, and twice as much is still a number of 64 bits
 
 
 class Line(NamedTuple):
     """What a zip's directory says about one entry, and where the next one begins."""
 
     offset: int
-    name_bytes: int
     packed: int
     size: int
     checksum: int
+    name_bytes: int
     method: int
     flags: int
     link: bool
     name: str
-    end: int = 0
+    end: int
 
 
-class Zip(NamedTuple):
-    """A zip somewhere in an open file; errors do not say which, as the caller knows."""
+class Zip:
+    """A zip somewhere in an open file, checked as a whole; errors do not say which, as the caller knows.
 
-    content: "Window | _Inflated"
+    Its entries stand in the order of their bytes; they are numbered so, and `names` are theirs. `limit` says how many
+    bytes are read of a file of a name; 0 passes it over. A zip stored in this one may be of any size.
+    """
 
-    def lines(self, limit: Callable[[str], int | None]) -> list[Line]:
-        """Its entries in the order of their bytes, once the whole zip has been checked.
+    def __init__(self, content: "Window | _Inflated", limit: Callable[[str], int]) -> None:
+        """Read and check its directory."""
+        self._content, self._limit = content, limit
+        self.names, self._lines, self._directory_at = _read_directory(content)
+        self._check()
 
-        `limit` says how many bytes are read of a file of a name; None passes it over. A zip stored in this one may be
-        of any size.
-        """
-        everything, directory_at = _read_directory(self.content)
-        ends = [*(line.offset for line in everything[1:]), directory_at]
-        kept = 0  # how many lines, which take the places of those before them: there may be millions
-        seen: set[str] = set()
-        for place, end in enumerate(ends):
-            line, name = everything[place], everything[place].name
+    def _check(self) -> None:
+        """Refuse what could fool or exhaust the reader."""
+        names, lines = self.names, self._lines
+        for name in names:
             if _UNSAFE.search(name):
                 raise DataError(
                     f"refused: entry {name!r} leads outside, or has a backslash or control byte in its name"
                 )
-            if name in seen:
-                raise DataError(f"refused: two entries are named {name!r}")
-            if line.offset + _LOCAL.size + line.name_bytes + line.packed > end:
-                raise DataError(f"refused: entry {name!r} overlaps what follows it: a zip bomb, or damaged")
-            seen.add(name)
-            most = limit(name)
-            if most is None:
-                continue
-            if max(line.size, line.packed) > most and not (name.lower().endswith(".zip") and line.method == 0):
-                raise DataError(f"refused: entry {name!r} has {line.size:,} bytes; at most {most:,} are read")
-            if line.size > max(_MIB, _MAX_RATIO * line.packed):
+        if found := twins(names):
+            raise DataError(f"refused: two entries are named {names[found[0]]!r}")
+        ends = np.append(lines["offset"][1:], np.uint64(self._directory_at))
+        reached = lines["offset"] + np.minimum(lines["packed"], _FAR) + lines["name_bytes"] + _LOCAL.size
+        for row in map(int, np.flatnonzero(reached > ends)):
+            raise DataError(f"refused: entry {names[row]!r} overlaps what follows it: a zip bomb, or damaged")
+        most = np.fromiter(map(self._limit, names), np.uint64, len(names))
+        large = np.maximum(lines["size"], lines["packed"]) > most
+        bombs = lines["size"] > np.maximum(_MIB, _MAX_RATIO * lines["packed"])
+        for row in map(int, np.flatnonzero((large | bombs) & (most > 0))):
+            name, line = names[row], self._line(row)
+            if large[row] and not (name.lower().endswith(".zip") and line.method == 0):
+                size = max(line.size, line.packed)
+                raise DataError(f"refused: entry {name!r} has {size:,} bytes; at most {most[row]:,} are read")
+            if bombs[row]:
                 raise DataError(f"refused: entry {name!r} unpacks to over {_MAX_RATIO:,} times its size: a zip bomb")
-            everything[kept] = line._replace(end=end)
-            kept += 1
-        return everything[:kept]
 
-    def read(self, line: Line) -> bytes:
-        """The file of a line, unpacked and checked."""
+    def _line(self, row: int) -> Line:
+        following = self._lines["offset"][row + 1 : row + 2].tolist()
+        return Line._make((*self._lines[row].item(), self.names[row], *(following or [self._directory_at])))
+
+    def read(self, row: int) -> bytes:
+        """The file of an entry, unpacked and checked."""
+        line = self._line(row)
         record, start = self._record(line)
         data = record[start : start + line.packed]
         if line.method == 8:
@@ -111,19 +125,20 @@ class Zip(NamedTuple):
             raise DataError("is damaged: its checksum (CRC-32) does not match")
         return data
 
-    def open(self, line: Line) -> "Zip":
-        """The zip of a line in this zip, which must not itself be in one."""
+    def open(self, row: int) -> "Zip":
+        """The zip of an entry of this zip, which must not itself be in one."""
+        line = self._line(row)
         _, start = self._record(line, headers_only=True)
-        assert isinstance(self.content, Window)
-        packed = Window(self.content.file, self.content.start + line.offset + start, line.packed)
-        return Zip(_Inflated(packed, line.size) if line.method == 8 else packed)
+        assert isinstance(self._content, Window)
+        packed = Window(self._content.file, self._content.start + line.offset + start, line.packed)
+        return Zip(_Inflated(packed, line.size) if line.method == 8 else packed, self._limit)
 
     def _record(self, line: Line, *, headers_only: bool = False) -> tuple[bytes, int]:
         """A line's bytes with the local header before them, and where they begin, checked."""
         if problem := _find_problem(line):
             raise DataError(problem)
         most = _LOCAL.size + 2 * 65_535 + (0 if headers_only else line.packed)
-        record = self.content.read(line.offset, min(line.end - line.offset, most))
+        record = self._content.read(line.offset, min(line.end - line.offset, most))
         if not record.startswith(b"PK\3\4"):
             raise DataError("is not where the directory of its zip says: the zip is damaged")
         *_, name_bytes, extra_bytes = _LOCAL.unpack_from(record)
@@ -232,8 +247,8 @@ def _find_problem(line: Line) -> str | None:
     return None
 
 
-def _read_directory(archive: Window | _Inflated) -> tuple[list[Line], int]:
-    """A zip's entries in the order of their bytes, and where its directory begins."""
+def _read_directory(archive: Window | _Inflated) -> tuple[Texts, np.ndarray, int]:
+    """The names and numbers (`_LINE`) of a zip's entries in the order of their bytes; where its directory begins."""
     tail_at = max(0, archive.size - 65_535 - _END.size - _LOCATOR_BYTES - _END64.size)
     tail = archive.read(tail_at, archive.size - tail_at)
     end = tail.rfind(b"PK\5\6")
@@ -256,28 +271,39 @@ def _read_directory(archive: Window | _Inflated) -> tuple[list[Line], int]:
         raise DataError("is a zip with a damaged directory; fetch it again")
     if size > _MAX_DIRECTORY_BYTES:
         raise DataError(f"refused: its directory has {size:,} bytes; at most {_MAX_DIRECTORY_BYTES:,} are read")
-    lines = list(islice(_parse_directory(archive.read(directory_at, size), prefix), _MAX_ENTRIES + 1))
+    names = Texts()
+    entries = _parse_directory(archive, directory_at, directory_at + size, prefix, names)
+    lines = np.fromiter(islice(entries, _MAX_ENTRIES + 1), _LINE)
     if len(lines) > _MAX_ENTRIES:
         raise DataError(f"refused: it has more than {_MAX_ENTRIES:,} entries")
     if len(lines) % 65_536 != count % 65_536:  # old programs count modulo 65,536
         raise DataError(f"is a damaged zip: it lists {len(lines):,} entries instead of {count:,}; fetch it again")
-    return sorted(lines), directory_at
+    order = np.argsort(lines["offset"], kind="stable")
+    if (order[1:] < order[:-1]).any():
+        names, lines = Texts(names[place] for place in map(int, order)), lines[order]
+    return names, lines, directory_at
 
 
-def _parse_directory(directory: bytes, prefix: int) -> Iterator[Line]:
-    """The lines of a directory, as far as they can be read."""
-    at = 0
-    while directory.startswith(b"PK\1\2", at) and at + _CENTRAL.size <= len(directory):
+def _parse_directory(
+    archive: Window | _Inflated, begin: int, end: int, prefix: int, names: Texts
+) -> Iterator[tuple[int, ...]]:
+    """The numbers of a directory's entries, as far as they can be read; their names are put into `names`."""
+    directory, at = b"", 0
+    while True:
+        if len(directory) - at < _CENTRAL.size + 3 * 65_535 and begin < end:  # a part only: it may be half a gigabyte
+            part = archive.read(begin, min(_MIB, end - begin))
+            directory, at, begin = directory[at:] + part, 0, begin + len(part)
+        if not directory.startswith(b"PK\1\2", at) or at + _CENTRAL.size > len(directory):
+            return
         fields = _CENTRAL.unpack_from(directory, at)
         flags, method, checksum, packed, size = fields[3], fields[4], *fields[7:10]
         name_bytes, extra_bytes, comment_bytes, attributes, offset = *fields[10:13], *fields[15:17]
         name_end = at + _CENTRAL.size + name_bytes
-        name = _decode(directory[name_end - name_bytes : name_end], flags)
+        names.append(_decode(directory[name_end - name_bytes : name_end], flags))
         if 0xFFFFFFFF in (size, packed, offset):
             size, packed, offset = _read_zip64(directory[name_end : name_end + extra_bytes], size, packed, offset)
-        packed = size if packed == size else packed  # one number in memory instead of two
-        link = stat.S_ISLNK(attributes >> 16)
-        yield Line(prefix + offset, name_bytes, packed, size, checksum, method, flags, link, name)
+        offset = min(prefix + offset, _FAR)
+        yield offset, packed, size, checksum, name_bytes, method, flags, stat.S_ISLNK(attributes >> 16)
         at = name_end + extra_bytes + comment_bytes
 
 

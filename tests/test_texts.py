@@ -1,0 +1,43 @@
+import sys
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from galaxyvotes import texts
+from galaxyvotes.texts import Texts, shared_hashes, twins
+
+anything = st.lists(st.text(st.characters(categories=("L", "Cs", "Cc")), max_size=3), max_size=30)
+
+
+@given(anything, st.integers(0, 30), st.integers(0, 30))
+def test_texts_are_what_was_put_in_surrogates_and_all(some, start, stop):
+    held = Texts(some)
+    assert (held, len(held), list(held)) == (some, len(some), some)
+    assert held[start:stop] == some[start:stop]
+    assert [held[place] for place in range(-len(some), len(some))] == [*some, *some]
+    assert held != [*some, "another"]
+
+
+def test_a_text_takes_its_bytes_and_few_more():
+    held = Texts(f"images/{n}.jpg" for n in range(10_000, 110_000))
+    assert sys.getsizeof(held._bytes) + sys.getsizeof(held._ends) < (16 + 4) * 100_000 * 1.15
+
+
+def first_twin(some: list[str]) -> tuple[int, int] | None:
+    return next(((some.index(text), place) for place, text in enumerate(some) if text in some[:place]), None)
+
+
+@given(anything)
+def test_twins_are_the_first_text_that_was_there_before(some):
+    assert twins(Texts(some)) == first_twin(some)
+    assert {place for place, text in enumerate(some) if some.count(text) > 1} <= set(shared_hashes(some).tolist())
+
+
+@given(anything)
+def test_texts_that_share_a_hash_by_chance_are_no_twins(some):
+    hashes = texts.hashes_of
+    texts.hashes_of = lambda keys: hashes(keys) // 2**62
+    try:
+        assert twins(Texts(some)) == first_twin(some)
+    finally:
+        texts.hashes_of = hashes
