@@ -223,7 +223,7 @@ def _from_table(table: Table, layout: VoteLayout, tables: list[Table], images: I
         )
     votes = read_votes(data, layout, at=table.at)
     rows = np.flatnonzero(places >= 0)
-    stems = Texts(images.members[place].id for place in map(int, places[rows]))
+    stems = Texts(images.ids[place] for place in map(int, places[rows]))
     own = [name for name in data.column_names if name not in layout.column_names and name != id_name]
     return _Rows(
         images=places[rows],

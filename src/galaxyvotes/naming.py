@@ -25,8 +25,8 @@ class Images:
 
     def __init__(self, members: Members) -> None:
         """Index them: a sorted list of hashes, as there may be millions."""
-        self.members = members
-        keys = (key for image in members for key in (image.id, image.entry))
+        self.members, self.ids = members, Texts(image.id for image in members)
+        keys = (key for name, image in zip(self.ids, members, strict=True) for key in (name, image.entry))
         hashes = np.fromiter(map(hash, keys), np.int64, 2 * len(members))
         order = np.argsort(hashes)
         self._hashes, self._places = hashes[order], (order // 2).astype(np.int32)
@@ -55,8 +55,8 @@ class Images:
         for at in range(bisect_left(hashes, wanted), len(hashes)):
             if hashes[at] != wanted:
                 break
-            image = self.members[place := int(self._places[at])]
-            if key == image.id or key == image.entry:
+            place = int(self._places[at])
+            if key == self.ids[place] or key == self.members[place].entry:
                 found.add(place)
         return sorted(found)
 
@@ -121,7 +121,7 @@ def name_images(
     best = max(namings, key=lambda each: each.hits, default=None)
     if best is None or not best.hits:
         examples = "; ".join(f"{each.column}: {next(filter(None, each.keys), '')}" for each in own[:4])
-        called = ", ".join(image.id for image in images.members[:3])
+        called = ", ".join(images.ids[:3])
         raise DataError(
             f"no column of {table.name} names an image: images are called {called} …, while the table has {examples}."
             " Pass --id-column, or the folder or archive that holds these galaxies"
