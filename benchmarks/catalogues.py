@@ -1,4 +1,7 @@
-"""The published catalogues as stores that fit our network: whole, or only some of their galaxies."""
+"""The published catalogues as stores that fit our network: whole, or only some of their galaxies.
+
+Our network learns in two stages: on few pixels, which is quick, and then a little longer on more of the same sky.
+"""
 
 import csv
 from collections.abc import Container
@@ -7,7 +10,8 @@ from pathlib import Path
 
 import galaxyvotes as gv
 
-PACK = gv.PackSettings(208, 64)
+PACK, LARGER = gv.PackSettings(208, 64), gv.PackSettings(208, 96)
+ENLARGING = ("train.epochs=8", "train.learning_rate=0.0015", "model.views=4")
 IMAGES = "kaggle/images_training_rev1_part*.zip"
 FRACTIONS = (IMAGES, "kaggle/training_solutions_rev1.csv")
 CLASSES = (IMAGES, "kaggle/classes5.csv")
@@ -20,7 +24,7 @@ class Catalogue:
     def __init__(self, data: Path, work: Path, name: str, sources: tuple[str, str], **how) -> None:
         images, table = sources
         self.images, self.table = sorted(data.glob(images)), data / table
-        self.work, self.name, self.how = work, name, how
+        self.work, self.name, self.how = work, name, {"settings": PACK, **how}
 
     @property
     def whole(self) -> gv.Store:
@@ -28,8 +32,7 @@ class Catalogue:
 
     def packed(self, name: str, table: Path, **how) -> gv.Store:
         path = self.work / name
-        return gv.Store.open(path) if path.exists() else gv.pack([*self.images, table], path, settings=PACK,
-                                                                 **self.how, **how)  # fmt: skip
+        return gv.Store.open(path) if path.exists() else gv.pack([*self.images, table], path, **self.how, **how)
 
     def only(self, name: str, ids: Container[str]) -> gv.Store:
         """A store of the galaxies with these ids; each stands in the split in which it stands in the whole."""
@@ -69,13 +72,16 @@ def debiased() -> gv.DecisionTree:
     return replace(tree, name="gz2_debiased", questions=questions, tables=(replace(columns, columns="{answer}"),))
 
 
-def without_judged(data: Path, work: Path) -> tuple[Catalogue, list[gv.Store]]:
+def without_judged(data: Path, work: Path, settings: gv.PackSettings = PACK) -> tuple[Catalogue, list[gv.Store]]:
     """The catalogue with fractions, and all that is known of galaxies that are not in it."""
-    fractions = Catalogue(data, work, "fractions", FRACTIONS)
+    fractions = Catalogue(data, work, "fractions", FRACTIONS, settings=settings)
     others = [
-        Catalogue(data, work, "classes-whole", CLASSES).without("classes", fractions.whole),
-        Catalogue(data, work, "gz2_debiased-whole", GZ2, tree=debiased()).without("gz2_debiased", fractions.whole),
-        Catalogue(data, work, "gz2-whole", GZ2, votes="weighted").without("gz2", fractions.whole),
+        Catalogue(data, work, f"{name}-whole", sources, settings=settings, **how).without(name, fractions.whole)
+        for name, sources, how in (
+            ("classes", CLASSES, {}),
+            ("gz2_debiased", GZ2, {"tree": debiased()}),
+            ("gz2", GZ2, {"votes": "weighted"}),
+        )
     ]
     return fractions, others
 
@@ -87,3 +93,10 @@ def trained(stores: gv.Store | list[gv.Store], out: Path, *settings: str, start:
     if start is None:
         return gv.train(stores, out, recipe="compact", settings=chosen, resume=resume)
     return gv.finetune(stores, out, start=start, settings=chosen, resume=resume)
+
+
+def enlarged(stores: list[gv.Store], out: Path, *settings: str, start: gv.Run) -> gv.Run:
+    """The second stage: from a network of `PACK` to one of `LARGER`; what is there already goes on."""
+    resume = out.exists()
+    chosen = () if resume else (*ENLARGING, *settings)
+    return gv.finetune(stores, out, start=start, recipe="compact", settings=chosen, other_size=True, resume=resume)

@@ -155,6 +155,31 @@ def test_a_store_packed_otherwise_is_refused_with_how_to_pack_it(base, tiny_stor
     assert not (tmp_path / "run").exists()
 
 
+@pytest.fixture(scope="module")
+def larger(blobs, tmp_path_factory) -> Store:
+    """The blobs with half as many pixels again across the same sky."""
+    return pack(blobs, tmp_path_factory.mktemp("larger") / "store", settings=PackSettings(32, 48), progress=False)
+
+
+def test_a_network_goes_on_with_more_pixels_if_asked_to(base, larger, tmp_path):
+    settings = ("train.epochs=1", "train.batch_size=8", "train.learning_rate=1e-6", "model.views=4")
+    run = finetune(larger, tmp_path / "run", start=base, settings=settings, other_size=True, progress=False)
+    assert run.facts["pack"] == {"crop_px": 32, "size_px": 48}
+    assert (run.recipe.model.name, run.recipe.model.width, run.recipe.model.views) == ("compact", 8, 4)
+    before, after = base.network().module.state_dict(), run.network().module.state_dict()
+    for name in ("stem.weight", "stage3.0.conv2.weight"):
+        torch.testing.assert_close(before[name], after[name], atol=1e-3, rtol=0)
+
+
+def test_weights_that_fit_one_size_only_say_so(blob_store, larger, upside, base, tmp_path):
+    paper = train(blob_store, tmp_path / "paper", recipe="small", settings=("train.epochs=1",), progress=False)
+    with pytest.raises(CheckpointError, match="fit vgg6 on images of 32 px only, not vgg6 on 48 px"):
+        finetune(larger, tmp_path / "run", start=paper, other_size=True, progress=False)
+    with pytest.raises(CheckpointError, match=r"fit compact on images of 32 px only.*leave out.*model"):
+        finetune(upside, tmp_path / "run", start=base, settings=("model.width=16",), progress=False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_folder_that_exists_is_refused(base, upside, tmp_path):
     (tmp_path / "run").mkdir()
     with pytest.raises(ConfigError, match="exists already"):

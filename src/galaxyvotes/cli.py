@@ -162,6 +162,7 @@ def finetune(
     start: Path | None = None,
     recipe: str = "finetune",
     settings: Settings = (),
+    other_size: Annotated[bool, Flag] = False,
     resume: Resume = False,
     device: Device = "auto",
 ) -> None:
@@ -173,11 +174,22 @@ def finetune(
         start: The run to begin from; the one that comes with galaxyvotes otherwise.
         recipe: A recipe by name or a .toml file; its network is that of the run to begin from.
         settings: Change one setting, e.g. --set train.encoder_rate=0, which leaves all but the last layer as it was.
+        other_size: The galaxies may be packed otherwise than the run's, e.g. with more pixels of the same sky; with
+            --set train.encoder_rate=1, as the network learns to see anew.
     """
     from galaxyvotes.finetune import finetune as finetune_
 
     stores, out = _apart(paths, "finetune", "a store and the run folder to make", "STORE [STORE ...] RUN")
-    run = finetune_(stores, out, start=start, recipe=recipe, settings=settings, resume=resume, device=device)
+    run = finetune_(
+        stores,
+        out,
+        start=start,
+        recipe=recipe,
+        settings=settings,
+        resume=resume,
+        other_size=other_size,
+        device=device,
+    )
     last = run.history[-1]
     print(f"{run.path}: {last['epoch']} epochs, validation RMSE {last['validation_mse'] ** 0.5:.4f}")
 

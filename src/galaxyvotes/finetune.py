@@ -18,6 +18,7 @@ from galaxyvotes.checkpoint import Network, Run, pack_facts, shipped_run
 from galaxyvotes.config import Recipe
 from galaxyvotes.errors import CheckpointError
 from galaxyvotes.mixture import Mixture, open_stores
+from galaxyvotes.models import encoder
 from galaxyvotes.predict import choose_device
 from galaxyvotes.store import Store
 from galaxyvotes.train import create_run, train
@@ -33,28 +34,41 @@ def finetune(
     recipe: str | Path | Recipe = "finetune",
     settings: tuple[str, ...] = (),
     resume: bool = False,
+    other_size: bool = False,
     device: str = "auto",
     progress: bool = True,
 ) -> Run:
     """Teach the network of another run, or the one that comes with the package, to answer what these stores ask.
 
-    As `train`, whose arguments these are, but from `start`. The stores must be packed as that run's were.
+    As `train`, whose arguments these are, but from `start`, whose network it keeps: of `model`, settings can change
+    only what holds no weights, such as `model.views`. The stores must be packed as that run's were. With `other_size`
+    they may be packed otherwise, such as with more pixels of the same sky, for a network whose weights fit any size:
+    its encoder needs a few epochs at the full rate then (`train.encoder_rate=1`), and what it has seen is known by ids
+    alone, because the digests of pixels are of the packed ones. CheckpointError if something does not fit.
     """
     opened = open_stores(stores)
     processes.meet(choose_device(device))
     if not (resume and processes.first_found(Path(out).exists())):
         begun = (shipped_run() if start is None else start if isinstance(start, Run) else Run.open(start)).alone()
         chosen = replace(Recipe.load(recipe, settings), model=replace(begun.recipe.model, pretrained=""))
+        for setting in settings:
+            chosen = chosen.changed(setting) if setting.strip().startswith("model.") else chosen
         wanted, packed = begun.facts["pack"], pack_facts(opened[0].pack)
-        if packed != wanted:
+        if packed != wanted and not other_size:
             raise CheckpointError(
                 f"{begun.path} wants images cropped to {wanted['crop_px']} px and brought to {wanted['size_px']} px;"
                 f" {opened[0].path} holds {packed['crop_px']} and {packed['size_px']}: pack it again with"
-                f" --crop {wanted['crop_px']} --size {wanted['size_px']}"
+                f" --crop {wanted['crop_px']} --size {wanted['size_px']}, or pass --other-size"
             )
         mixture = Mixture.of(opened, chosen)
         network = Network.build(chosen, mixture.heads, opened[0].pack)
-        _begin_from(begun.network(), network)
+        known = begun.network()
+        if _shapes(known) != _shapes(network):
+            raise CheckpointError(
+                f"the weights of {begun.path} fit {known.recipe.model.name} on images of {wanted['size_px']} px only,"
+                f" not {chosen.model.name} on {packed['size_px']} px: leave out --other-size and --set model.…"
+            )
+        _begin_from(known, network)
         create_run(mixture, Path(out), chosen, begun=(network, begun.seen), start=begun.path.name)
         settings = ()
     return train(opened, out, settings=settings, resume=True, device=device, progress=progress)
@@ -77,6 +91,11 @@ def _begin_from(known: Network, new: Network) -> None:
                 (now, wide), (then, before_wide) = (weight.new_tensor(each.head.standards).T for each in (head, other))
                 weight, bias = weight * (before_wide / wide)[:, None], (then + before_wide * bias - now) / wide
             last.weight[head.outputs], last.bias[head.outputs] = weight, bias
+
+
+def _shapes(network: Network) -> dict[str, torch.Size]:
+    """Of all weights but those of the last layer, which has a row for each answer."""
+    return {name: tensor.shape for name, tensor in encoder(network.module).state_dict().items()}
 
 
 def _alike(one: Network, other: Network) -> bool:
