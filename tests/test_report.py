@@ -13,10 +13,11 @@ from PIL import Image
 
 from galaxyvotes import metrics
 from galaxyvotes.errors import DataError
+from galaxyvotes.leaderboard import leaderboard_place
 from galaxyvotes.novelty import shift
 from galaxyvotes.page import HEADLINE, jpeg_uri
 from galaxyvotes.predictions import Predictions
-from galaxyvotes.report import Report, compare, leaderboard_place, summarise, write_report
+from galaxyvotes.report import Report, compare, summarise, write_report
 from galaxyvotes.tree import DecisionTree
 
 KAGGLE = DecisionTree.load("kaggle")
@@ -254,6 +255,20 @@ def test_the_numbers_on_the_page_are_those_of_the_json(written):
         assert f"{rmse['value']:.4f} {rmse['low']:.4f}–{rmse['high']:.4f}" in text
         if auc["value"] is not None:
             assert f"{auc['value']:.3f} {auc['low']:.3f}–{auc['high']:.3f}" in text
+    for row in document["choosing"]["answers"]:
+        for cut in row["cuts"]:
+            shares = (cut["purity"], cut["completeness"])
+            told = (
+                "undefined" if x["value"] is None else f"{x['value']:.3f} {x['low']:.3f}–{x['high']:.3f}"
+                for x in shares
+            )
+            assert f"{cut['chosen']:,} {' '.join(told)}" in text
+    for question in document["choosing"]["questions"]:
+        for row in question["galaxies"]:
+            assert (
+                not sum(row)
+                or f"{100 * row[0] / sum(row):.0f}\N{NO-BREAK SPACE}% {row[0]:,}".replace("\xa0", " ") in text
+            )
     assert document["leaderboard"]["sentence"] in text
     for galaxy in (*document["best"], *document["worst"]):
         assert f"{galaxy['id']} RMSE {galaxy['rmse']:.4f}" in text
@@ -420,6 +435,11 @@ def test_the_csv_has_a_row_for_every_answer(written):
     assert (rows[LENS]["auc"], rows[LENS]["positives"]) == ("", "0")
     answers = written.document["network"]["answers"]
     assert [float(row["rmse"]) for row in rows] == [answer["rmse"]["value"] for answer in answers]
+    cuts = [row["cuts"][1] for row in written.document["choosing"]["answers"]]
+    assert [int(row["chosen_at_0.8"]) for row in rows] == [cut["chosen"] for cut in cuts]
+    assert [float(row["purity_at_0.8"] or "nan") for row in rows] == pytest.approx(
+        [np.nan if cut["purity"]["value"] is None else cut["purity"]["value"] for cut in cuts], nan_ok=True
+    )
     others = written.document["baselines"]["mean vote"]["answers"]
     assert [float(row["rmse_mean_vote"]) for row in rows] == [answer["rmse"]["value"] for answer in others]
 

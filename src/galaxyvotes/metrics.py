@@ -34,16 +34,19 @@ __all__ = [
     "auc_per_answer",
     "bootstrap",
     "calibration_error",
+    "checked",
     "consistency",
     "mae",
     "mse",
     "question_accuracy",
+    "reached",
     "reliability",
     "rmse",
     "rmse_per_answer",
     "roc",
     "sides",
     "statistics",
+    "whole_questions",
 ]
 
 MIN_ASKED = 0.5
@@ -171,7 +174,7 @@ def roc(positive: Bool[np.ndarray, " galaxy"], predicted: Float[np.ndarray, " ga
 
     Source: Fawcett 2006, algorithm 1
     """
-    _check(positive, predicted)
+    checked(positive, predicted)
     if positive.all() or not positive.any():
         return Roc(*(np.empty(0) for _ in range(3)))
     curve: tuple[np.ndarray, ...] = roc_curve(positive, predicted)
@@ -185,7 +188,7 @@ def auc(positive: Bool[np.ndarray, " galaxy"], predicted: Float[np.ndarray, " ga
 
     Source: Fawcett 2006, section 7 (the Wilcoxon statistic)
     """
-    _check(positive, predicted)
+    checked(positive, predicted)
     alone = areas(np.ones_like(positive)[:, None], positive[:, None], predicted[:, None])
     return float(value_of(alone, len(positive))[0])
 
@@ -212,7 +215,7 @@ def reliability(truth: Fractions, predicted: Fractions, *, bins: int = BINS) -> 
     All known cells together. A bin holds its lower edge, the last one also 1; predictions outside 0–1 count in the
     outermost bins.
     """
-    _check(truth, predicted)
+    checked(truth, predicted)
     known = ~np.isnan(truth)
     place = _bin(predicted[known], bins)
     counts = np.bincount(place, minlength=bins)
@@ -235,7 +238,7 @@ def consistency(predicted: Fractions, tree: DecisionTree, *, columns: Sequence[s
     `columns` as in `question_accuracy`; a question is also left out if the answer that leads to it is not held.
     """
     gaps: dict[str, Gap] = {}
-    for name, answers, asked_of in _whole_questions(predicted, tree, columns):
+    for name, answers, asked_of in whole_questions(predicted, tree, columns):
         if asked_of != -1:
             asked = 1.0 if asked_of is None else predicted[:, asked_of].astype(np.float64)
             gap = np.abs(predicted[:, answers].sum(axis=1, dtype=np.float64) - asked)
@@ -317,7 +320,7 @@ def _rmse_per_answer(truth: Fractions, predicted: Fractions) -> Statistic:
 
 
 def _argmax_accuracy(truth: Fractions, predicted: Fractions) -> Statistic:
-    _check(truth, predicted)
+    checked(truth, predicted)
     whole = ~np.isnan(truth).any(axis=1)
     hits = whole & (truth.argmax(axis=1) == predicted.argmax(axis=1))
     return ratio(np.where(hits, 1.0, 0.0), np.where(whole, 1.0, 0.0))
@@ -325,7 +328,7 @@ def _argmax_accuracy(truth: Fractions, predicted: Fractions) -> Statistic:
 
 def _calibration_error(truth: Fractions, predicted: Fractions, bins: int) -> Statistic:
     """Σ over bins |Σ over their cells (predicted − truth)| / number of cells."""
-    _check(truth, predicted)
+    checked(truth, predicted)
     known = ~np.isnan(truth)
     place = np.nonzero(known)[0] * bins + _bin(predicted[known], bins)
     surplus = predicted[known].astype(np.float64) - truth[known]
@@ -335,14 +338,15 @@ def _calibration_error(truth: Fractions, predicted: Fractions, bins: int) -> Sta
 
 
 def _auc_per_answer(truth: Fractions, predicted: Fractions, threshold: float) -> Statistic:
-    _check(truth, predicted)
+    checked(truth, predicted)
     return areas(~np.isnan(truth), truth > threshold, predicted)
 
 
 # ---- cells, questions, bins
 
 
-def _check(truth: Num[np.ndarray, "..."] | Bool[np.ndarray, "..."], predicted: Float[np.ndarray, "..."]) -> None:
+def checked(truth: Num[np.ndarray, "..."] | Bool[np.ndarray, "..."], predicted: Float[np.ndarray, "..."]) -> None:
+    """Refuse predictions of another shape, or that are no numbers: leaving these out would flatter."""
     if truth.shape != predicted.shape:
         raise ValueError(f"the truth has shape {truth.shape}, the predictions have {predicted.shape}")
     if not np.isfinite(predicted).all():
@@ -351,7 +355,7 @@ def _check(truth: Num[np.ndarray, "..."] | Bool[np.ndarray, "..."], predicted: F
 
 def _errors(truth: Fractions, predicted: Fractions, power: int) -> tuple[Fractions, Fractions]:
     """|predicted − truth| to a power, zero where unknown; and 1 for each known cell, 0 for the others."""
-    _check(truth, predicted)
+    checked(truth, predicted)
     known = ~np.isnan(truth)
     errors = np.where(known, np.abs(predicted.astype(np.float64) - truth), 0.0)
     return errors**power, known.astype(np.float64)
@@ -366,19 +370,26 @@ def _question_hits(
     min_confidence: float,
 ) -> tuple[list[str], Float[np.ndarray, "galaxy question"], Float[np.ndarray, "galaxy question"]]:
     """Questions; 1 where a counted galaxy's most voted answer is predicted; 1 where a galaxy is counted."""
-    _check(truth, predicted)
-    questions = list(_whole_questions(truth, tree, columns))
+    checked(truth, predicted)
+    questions = list(whole_questions(truth, tree, columns))
     hits, counted = (np.zeros((len(truth), len(questions))) for _ in range(2))
     for place, (_, answers, _) in enumerate(questions):
         true = truth[:, answers].astype(np.float64)
-        asked, most = true.sum(axis=1), true.max(axis=1)  # NaN, and so not counted, where unknown
-        counts = (asked > 0) & (asked >= min_asked - _ROUNDING) & (most >= min_confidence * asked - _ROUNDING)
+        counts = reached(true, min_asked, min_confidence)
         counted[:, place] = counts
         hits[:, place] = counts & (true.argmax(axis=1) == predicted[:, answers].argmax(axis=1))
     return [name for name, _, _ in questions], hits, counted
 
 
-def _whole_questions(
+def reached(
+    voted: Float[np.ndarray, "galaxy answer"], min_asked: float, min_confidence: float = 0.0
+) -> Bool[np.ndarray, " galaxy"]:
+    """Whether so many volunteers gave one of a question's answers, and so many of these the same one."""
+    asked, most = voted.sum(axis=1), voted.max(axis=1)  # NaN, and so not reached, where unknown
+    return (asked > 0) & (asked >= min_asked - _ROUNDING) & (most >= min_confidence * asked - _ROUNDING)
+
+
+def whole_questions(
     fractions: Fractions, tree: DecisionTree, columns: Sequence[str] | None
 ) -> Iterator[tuple[str, list[int], int | None]]:
     """Each question whose answers are all held: its name, their places, and that of the answer it is asked of.

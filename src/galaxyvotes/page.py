@@ -65,6 +65,7 @@ def render(
         headline=HEADLINE,
         predictors={"network": document["network"], **document["baselines"]},
         texts={question.name: question.text for question in tree.questions},
+        words={answer.column: answer.text for answer in tree.answers},
         widest=max((ends["high"] or 0.0 for ends in _rmses(document)), default=0.0) * 1.05 or 1.0,
         questions=[
             (question, [(answer, i) for i, answer in _rows_of(question.answers, rows)])

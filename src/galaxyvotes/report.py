@@ -12,28 +12,27 @@ import csv
 import io
 import json
 import math
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from galaxyvotes import metrics
+from galaxyvotes import choosing, metrics
 from galaxyvotes.errors import DataError
 from galaxyvotes.files import write_text
 from galaxyvotes.intervals import Interval, intervals, mean_defined
+from galaxyvotes.leaderboard import leaderboard as known_places
+from galaxyvotes.leaderboard import leaderboard_place
 from galaxyvotes.novelty import Shift, up_to
 from galaxyvotes.page import render
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.tree import DecisionTree
 from galaxyvotes.uncertainty import statistics
 
-__all__ = ["Report", "compare", "leaderboard_place", "summarise", "write_report"]
+__all__ = ["Report", "compare", "summarise", "write_report"]
 
 FORMAT = 1
 SHOWN = 6  # galaxies predicted best, and as many predicted worst, and the strangest
@@ -147,51 +146,6 @@ def _number(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-# ---- the leaderboard
-
-
-@cache
-def _leaderboard() -> dict[str, Any]:
-    return tomllib.loads((resources.files("galaxyvotes") / "leaderboard.toml").read_text("utf-8"))
-
-
-def leaderboard_place(rmse: float) -> dict[str, Any]:
-    """Between which known places of the 2014 leaderboard an RMSE would stand, in numbers and as a sentence.
-
-    `better` is the nearest known place at or above it, `worse` the nearest below; None beyond the ends.
-    """
-    board = _leaderboard()
-    places, teams, benchmark = board["place"], board["teams"], board["benchmark"]
-    better = next((place for place in reversed(places) if place["rmse"] <= rmse), None)
-    worse = next((place for place in places if place["rmse"] > rmse), None)
-
-    def named(place: Mapping[str, Any]) -> str:
-        return f"place {place['rank']} ({place['rmse']:.5f})"
-
-    if better is None:
-        where = f"ahead of {named(places[0])}"
-    elif worse is not None:
-        where = f"between {named(better)} and {named(worse)}"
-    else:
-        side = "ahead of" if rmse < benchmark["rmse"] else "level with or behind"
-        where = (
-            f"after {named(better)}, the last one known, and {side} the {benchmark['name']} ({benchmark['rmse']:.5f})"
-        )
-    keep = ("rank", "rmse")
-    return {
-        "rmse": rmse,
-        "better": better and {key: better[key] for key in keep},
-        "worse": worse and {key: worse[key] for key in keep},
-        "teams": teams,
-        "sentence": f"An RMSE of {rmse:.4f} would stand {where} among {teams} teams.",
-        "caveat": (
-            f"Only a rough comparison: the leaderboard was computed on the challenge's own {board['galaxies']:,} test "
-            "galaxies, whose votes are not public, and those teams had 61,578 galaxies to learn from."
-        ),
-        "title": board["title"],
-    }
-
-
 # ---- the document and the files
 
 
@@ -239,6 +193,7 @@ def write_report(
         "network": summarise(truth, network, tree, seed=seed, resamples=resamples),
         "baselines": {n: summarise(truth, b, tree, seed=seed, resamples=resamples) for n, b in aligned.items()},
         "ahead_of": {n: compare(truth, network, b, seed=seed, resamples=resamples) for n, b in aligned.items()},
+        "choosing": _choosing(truth, network, tree, seed=seed, resamples=resamples),
         "intervals": None,
         "noise_floor": noise_floor,
         "familiarity": None,
@@ -250,7 +205,7 @@ def write_report(
     if network.bounds is not None and nominal_coverage is not None:
         document["intervals"] = _intervals(truth, network, nominal_coverage, seed=seed, resamples=resamples)
     rmse = document["network"]["rmse"]["value"]
-    if leaderboard and rmse is not None and tree.name == _leaderboard()["tree"] and network.columns == tree.columns:
+    if leaderboard and rmse is not None and tree.name == known_places()["tree"] and network.columns == tree.columns:
         document["leaderboard"] = leaderboard_place(rmse)
     document["summary"] = _summary(document)
     best, worst = _best_and_worst(truth, network.fractions)
@@ -269,6 +224,40 @@ def write_report(
     write_text(report.csv, _table(document, tree))
     write_text(report.html, page)
     return report
+
+
+def _choosing(
+    truth: Float[np.ndarray, "galaxy answer"], network: Predictions, tree: DecisionTree, *, seed: int, resamples: int
+) -> dict[str, Any]:
+    """What cuts on the network's fractions choose, and which answer it takes for which."""
+    guess, columns = network.fractions, network.columns
+    measures = {
+        f"{name} at {cut}": statistic
+        for cut in choosing.CUTS
+        for name, statistic in choosing.statistics(truth, guess, cut).items()
+    }
+    found = intervals(measures, len(truth), resamples=resamples, seed=seed)
+    counts = {cut: choosing.chosen(truth, guess, cut) for cut in choosing.CUTS}
+    return {
+        "answers": [
+            {
+                "answer": column,
+                "cuts": [
+                    {
+                        "cut": cut,
+                        "chosen": int(counts[cut][i]),
+                        **{name: _at(found[f"{name} at {cut}"], i) for name in ("purity", "completeness")},
+                    }
+                    for cut in choosing.CUTS
+                ],
+            }
+            for i, column in enumerate(columns)
+        ],
+        "questions": [
+            {"question": name, "answers": list(each.columns), "galaxies": each.galaxies.tolist()}
+            for name, each in choosing.confusion(truth, guess, tree, columns=columns).items()
+        ],
+    }
 
 
 def _intervals(
@@ -395,10 +384,14 @@ def _table(document: Mapping[str, Any], tree: DecisionTree) -> str:
     writer = csv.writer(file, lineterminator="\n")
     head = ["question", "answer", "text", "mean_fraction", "rmse", "rmse_low", "rmse_high"]
     head += ["auc", "auc_low", "auc_high", "positives", "negatives"]
+    head += [f"{name}_at_{cut}" for cut in choosing.CUTS for name in ("chosen", "purity", "completeness")]
     writer.writerow([*head, *(f"rmse_{name.replace(' ', '_')}" for name in names)])
     for i, row in enumerate(document["network"]["answers"]):
         question, text = texts[row["answer"]]
         cells = [question, row["answer"], text, row["mean_fraction"], *row["rmse"].values(), *row["auc"].values()]
         others = [document["baselines"][name]["answers"][i]["rmse"]["value"] for name in names]
-        writer.writerow([*cells, row["positives"], row["negatives"], *others])
+        cells += [row["positives"], row["negatives"]]
+        for cut in document["choosing"]["answers"][i]["cuts"]:
+            cells += [cut["chosen"], cut["purity"]["value"], cut["completeness"]["value"]]
+        writer.writerow([*cells, *others])
     return file.getvalue()
