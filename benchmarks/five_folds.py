@@ -4,10 +4,11 @@
 
 First, for each of --bases seeds, recipe `compact` learns from all that is published *without* these 736 galaxies and
 without any that has their pixels: the classes of the others, and Galaxy Zoo 2's fractions, weighted and debiased as two
-catalogues. Then each fold's network goes on from there (recipe `finetune`, SETTINGS) with the fractions of the other
-four folds beside those of Galaxy Zoo 2, and answers for its own fold. No stage of a fold has seen a galaxy of it in any
-form. The bases' answers are judged one by one and as their mean. About an hour for a base on two cores, fifteen minutes
-for its folds; a stopped run goes on.
+catalogues; with --stages 2, which the model in the box has, it goes on with more pixels (`catalogues`). Then each
+fold's network goes on from there (recipe `finetune`, SETTINGS) with the fractions of the other four folds beside those
+of Galaxy Zoo 2, and answers for its own fold. No stage of a fold has seen a galaxy of it in any form. The bases'
+answers are judged one by one and as their mean. An hour for a base on two cores, fifteen minutes for its folds; half an
+hour each for the second stage and its folds. A stopped run goes on.
 """
 
 import argparse
@@ -16,12 +17,13 @@ from pathlib import Path
 import numpy as np
 
 import galaxyvotes as gv
-from catalogues import trained, without_judged
+from catalogues import LARGER, enlarged, trained, without_judged
 from galaxyvotes.metrics import bootstrap
 from provenance import spread, write
 
 FOLDS = 5
 SETTINGS = ("train.epochs=25", "train.encoder_rate=0.3")
+VIEWS = {1: "model.views=8", 2: "model.views=4"}  # of a stage: as many as the time of one allows
 
 
 def main() -> None:
@@ -29,19 +31,24 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--work", type=Path, default=Path(".bench/folds"))
     parser.add_argument("--bases", type=int, default=2)
+    parser.add_argument("--stages", type=int, choices=(1, 2), default=2)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    catalogue, others = without_judged(given.data, given.work)
+    work: Path = given.work if given.stages == 1 else given.work / "larger"
+    few = without_judged(given.data, given.work)[1]
+    catalogue, others = without_judged(given.data, work, *((LARGER,) if given.stages == 2 else ()))
     judged = catalogue.whole
     tree, place_of = judged.tree, {name: place for place, name in enumerate(judged.ids)}
     answers = np.full((given.bases, len(judged), len(tree.columns)), np.nan, np.float32)
     for seed in range(given.bases):
-        base = trained(others, given.work / f"base-{seed}", f"train.seed={seed}")
+        base = trained(few, given.work / f"base-{seed}", f"train.seed={seed}")
+        if given.stages == 2:
+            base = enlarged(others, work / f"base-{seed}", f"train.seed={seed}", start=base)
         for number in range(FOLDS):
             splits = gv.SplitSettings(0.78, 0.02, 0.2, turn=number / FOLDS)
             store = catalogue.packed(f"fold-{number}", catalogue.table, splits=splits)
-            out = given.work / f"folds-{seed}-{number}"
-            run = trained([store, *others[1:]], out, f"train.seed={seed}", *SETTINGS, start=base)
+            out = work / f"folds-{seed}-{number}"
+            run = trained([store, *others[1:]], out, f"train.seed={seed}", *SETTINGS, VIEWS[given.stages], start=base)
             rows = store.rows("test")
             fractions = gv.predict_store(run.network(tree=tree.name), store, rows).fractions
             answers[seed, [place_of[store.ids[row]] for row in rows]] = fractions
@@ -60,8 +67,14 @@ def main() -> None:
         results[name]["rmse_per_answer"] = found["rmse_per_answer"].value.tolist()
         print(name, {key: value for key, value in results[name].items() if key != "rmse_per_answer"})
     alone = [each["rmse"]["value"] for name, each in results.items() if name.startswith("base")]
-    np.save(given.work / "folds.npy", answers)
-    figures = {"galaxies": len(truth), "settings": SETTINGS, "rmse_of_a_base": spread(alone), **results}
+    np.save(work / "folds.npy", answers)
+    figures = {
+        "galaxies": len(truth),
+        "stages": given.stages,
+        "settings": (*SETTINGS, VIEWS[given.stages]),
+        "rmse_of_a_base": spread(alone),
+        **results,
+    }
     figures["mean_vote"] = float(np.sqrt(np.mean((truth - truth.mean(axis=0)) ** 2)))
     figures["answers_with_ten_positives"] = int(((truth > 0.5).sum(axis=0) >= 10).sum())
     write(given.json, figures)
