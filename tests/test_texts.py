@@ -1,5 +1,6 @@
 import sys
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,19 @@ def test_texts_are_what_was_put_in_surrogates_and_all(some, start, stop):
     assert held[start:stop] == some[start:stop]
     assert [held[place] for place in range(-len(some), len(some))] == [*some, *some]
     assert held != [*some, "another"]
+
+
+@given(anything.filter(bool), st.lists(st.integers(0, 1000), max_size=20), st.integers(1, 5))
+def test_taking_is_picking_one_by_one(some, places, at_once):
+    wanted = [place % len(some) for place in places]
+    texts.AT_ONCE, before = at_once, texts.AT_ONCE
+    try:
+        taken = Texts(some).take(np.array(wanted, np.int64))
+    finally:
+        texts.AT_ONCE = before
+    assert taken == [some[place] for place in wanted]
+    taken.append("one more")
+    assert taken[len(wanted)] == "one more"
 
 
 def test_a_text_takes_its_bytes_and_few_more():

@@ -25,7 +25,7 @@ import numpy as np
 from jaxtyping import Int, UInt32
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.texts import Texts
+from galaxyvotes.texts import AT_ONCE, Texts
 from galaxyvotes.zips import Window, Zip
 
 __all__ = ["IMAGE_SUFFIXES", "TABLE_SUFFIXES", "Member", "Members", "Source"]
@@ -101,6 +101,13 @@ class Members(Sequence[Member]):
         if isinstance(index, slice | np.ndarray):
             return Members(self._places, self._where[index])
         return Member(self._places[int(self._where[index, 0])], int(self._where[index, 1]))
+
+    def __iter__(self) -> Iterator[Member]:
+        """One after the other."""
+        for start in range(0, len(self), AT_ONCE):
+            where: list[tuple[int, int]] = self._where[start : start + AT_ONCE].tolist()
+            for place, row in where:
+                yield Member(self._places[place], row)
 
 
 @dataclass(frozen=True, eq=False)

@@ -212,7 +212,7 @@ def _from_table(table: Table, layout: VoteLayout, tables: list[Table], images: I
         data = data.set_column(data.column_names.index(name), name, table.text(name))
     columns = [name for name in table.header() if name not in layout.column_names]
     id_name, keys = name_images(table, images, columns=columns, others=tables, wanted=id_column)
-    places = np.fromiter((-1 if (place := images.place(key)) is None else place for key in keys), np.int64, len(keys))
+    places = images.place_of_each(keys)
     # An empty key is nobody's; what stands before the others tells images from keys.
     named = (f"-{row}" if not key else f"={key}" if place < 0 else str(place)
              for row, (key, place) in enumerate(zip(keys, places, strict=True)))  # fmt: skip
@@ -223,18 +223,18 @@ def _from_table(table: Table, layout: VoteLayout, tables: list[Table], images: I
         )
     votes = read_votes(data, layout, at=table.at)
     rows = np.flatnonzero(places >= 0)
-    stems = Texts(images.ids[place] for place in map(int, places[rows]))
+    stems = images.ids.take(places[rows])
     own = [name for name in data.column_names if name not in layout.column_names and name != id_name]
     return _Rows(
         images=places[rows],
         rows=rows,
-        ids=stems if twins(stems) is None else Texts(keys[row] for row in map(int, rows)),
+        ids=stems if twins(stems) is None else keys.take(rows),
         columns=data.select(own),
         id_name=id_name,
         tree=layout.tree,
         votes=votes,
         votes_from=f"{table.name}: {layout.main.name}",
-        rows_without_image=tuple(keys[row] for row in map(int, np.flatnonzero(places < 0))),
+        rows_without_image=tuple(keys.take(np.flatnonzero(places < 0))),
     )
 
 
@@ -278,7 +278,7 @@ def _assemble(found: _Rows, images: Members, sources: tuple[str, ...], *, keep_a
             what = "a known value" if found.tree is not None and found.tree.of_quantities else "votes"
             raise DataError(f"{found.votes_from}: not one of {len(rows):,} galaxies with an image has {what}")
         keep[:] |= keep_all
-    left_out = sorted(ids[place] for place in map(int, np.flatnonzero(~keep)))
+    left_out = sorted(ids.take(np.flatnonzero(~keep)))
     without_row = np.delete(np.arange(len(images)), places)
     if keep_all:
         ids, places = Texts(chain(ids, ids_of(images[without_row]))), np.append(places, without_row)
@@ -293,7 +293,7 @@ def _assemble(found: _Rows, images: Members, sources: tuple[str, ...], *, keep_a
         if values is not None:
             values[rows < 0] = unknown
     return Catalog(
-        ids=Texts(ids[place] for place in map(int, order)),
+        ids=ids.take(order),
         images=images[places[order]],
         sources=sources,
         columns=found.columns.take(pa.array(rows, mask=rows < 0)),

@@ -60,13 +60,23 @@ class Images:
                 found.add(place)
         return sorted(found)
 
-    def place(self, key: str) -> int | None:
-        """Which image is called so, None if there is none; two are a DataError."""
-        places = self.places(key)
-        if len(places) > 1:
-            names = " and ".join(self.members[place].name for place in places[:2])
-            raise DataError(f"{key} is the name of {len(places)} images ({names}): leave one of them out")
-        return places[0] if places else None
+    def place_of_each(self, keys: Texts) -> Int[np.ndarray, " key"]:
+        """Which image is called so, -1 if there is none; two are a DataError."""
+        hashes = hashes_of(keys)
+        first, after = (np.searchsorted(self._hashes, hashes, side) for side in ("left", "right"))
+        found = np.flatnonzero(first < after)
+        places = np.full(len(keys), -1)
+        places[found] = self._places[first[found]]
+        # Most keys are the only one of their hash, and an image's id.
+        clear = (self._places[after[found] - 1] == places[found]) & (after[found] - first[found] <= 2)
+        for row, key, name, likely in zip(found, keys.take(found), self.ids.take(places[found]), clear, strict=True):
+            if not (likely and key == name):
+                called = self.places(key)
+                if len(called) > 1:
+                    names = " and ".join(self.members[place].name for place in called[:2])
+                    raise DataError(f"{key} is the name of {len(called)} images ({names}): leave one of them out")
+                places[row] = called[0] if called else -1
+        return places
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,7 @@ class _Naming:
 
     @property
     def rows(self) -> Texts:
-        return Texts(self.keys[place] for place in map(int, self.index))
+        return self.keys.take(self.index)
 
     @property
     def could_be_ids(self) -> bool:
