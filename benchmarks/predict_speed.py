@@ -6,13 +6,13 @@
 and tomlkit; without it, Keras and Zoobot are left out. Four ways over the same --galaxies JPEGs of 424², in turn,
 --rounds times after one round to warm up, each in a process of its own:
 - ours: `galaxyvotes.predict`, zip → Parquet, decoding included
-- ONNX Runtime: the same network as `export` writes it, on arrays that are decoded already, 64 at a time; for eight
-  views it sees them eight times
+- ONNX Runtime: the same network as `export` writes it, on arrays that are decoded already, 64 at a time; for four
+  views it sees them four times
 - Keras: `predict` of the paper's VGG-6, batch 256, on arrays that are decoded already and floats
 - Zoobot: its `predict_on_catalog` with our network in its `ZoobotEncoder`, JPEGs in a folder → CSV, two processes that
   decode; it looks once
 The networks have new weights, which changes no rate: `paper` on the central 128 px, `compact` on 64 px of the central
-208, looking once and from eight sides. Ratios are taken within each round. The limit is how fast the same cores
+208, looking once, and as the model in the box does: on 96 px of it, from four sides. Ratios are taken within each round. The limit is how fast the same cores
 multiply large matrices (float32, 2048²) in that round: a network that needs so many GFLOP a galaxy is hardly faster.
 """
 
@@ -31,7 +31,8 @@ from pathlib import Path
 
 import numpy as np
 
-SIZES = {"paper": (128, 128), "compact": (208, 64), "compact, 8 views": (208, 64)}
+SIZES = {"paper": (128, 128), "compact": (208, 64), "compact as in the box": (208, 96)}
+VIEWS = {"paper": 1, "compact": 1, "compact as in the box": 4}
 
 
 def make(data: Path, work: Path, galaxies: int) -> None:
@@ -59,9 +60,8 @@ def make(data: Path, work: Path, galaxies: int) -> None:
                         progress=False)  # fmt: skip
         np.save(work / f"{name}.npy", store.images(np.arange(len(store))))
         few = gv.pack([work / "few.zip", work / "few.csv"], work / f"{name}.few", settings=settings, progress=False)
-        views = 8 if name.endswith("views") else 1
-        changed = ("train.epochs=1", "train.precision=float32", f"model.views={views}")
-        run = gv.train(few, work / name, recipe=name.partition(",")[0], settings=changed, device="cpu", progress=False)
+        changed = ("train.epochs=1", "train.precision=float32", f"model.views={VIEWS[name]}")
+        run = gv.train(few, work / name, recipe=name.split()[0], settings=changed, device="cpu", progress=False)
         gv.export(run, onnx=work / f"{name}.onnx")
 
 
@@ -79,7 +79,7 @@ def onnx_side(work: Path) -> Callable[[str], None]:
     def predict(name: str) -> None:
         images = np.load(work / f"{name}.npy")
         session = onnxruntime.InferenceSession(work / f"{name}.onnx", providers=["CPUExecutionProvider"])
-        for _ in range(8 if name.endswith("views") else 1):
+        for _ in range(VIEWS[name]):
             for start in range(0, len(images), 64):
                 session.run(None, {"images": images[start : start + 64]})
 
@@ -190,10 +190,10 @@ def work_of_networks() -> dict[str, float]:
 
     needed: dict[str, float] = {}
     for name, (_, size) in SIZES.items():
-        network = build(RECIPES[name.partition(",")[0]].model, answers=37, size_px=size).eval()
+        network = build(RECIPES[name.split()[0]].model, answers=37, size_px=size).eval()
         with torch.inference_mode(), FlopCounterMode(display=False) as counter:
             network(torch.zeros(1, 3, size, size))
-        needed[name] = counter.get_total_flops() / 1e9 * (8 if name.endswith("views") else 1)
+        needed[name] = counter.get_total_flops() / 1e9 * VIEWS[name]
     return needed
 
 

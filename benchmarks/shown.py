@@ -44,7 +44,7 @@ def rows() -> Iterator[tuple[str, str, str]]:
         yield f"predict, files → table: {network}, galaxies a second", median(rates["ours"], 0), "–"
         for peer, reach in (("Keras", "3"), ("Zoobot", "3"), ("ONNX Runtime", "–")):
             what = " (VGG-6)" if peer == "Keras" and network != "paper" else ""
-            if network == "compact, 8 views" and peer != "ONNX Runtime":
+            if network == "compact as in the box" and peer != "ONNX Runtime":
                 what, reach = what + " looking once", "–"
             yield f"… ÷ {peer}{what}", median(rates[f"ours ÷ {peer}"]), reach
         yield "… share of what the cores multiply", median(rates["of the limit"]), "–"
