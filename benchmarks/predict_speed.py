@@ -12,8 +12,9 @@ and tomlkit; without it, Keras and Zoobot are left out. Four ways over the same 
 - Zoobot: its `predict_on_catalog` with our network in its `ZoobotEncoder`, JPEGs in a folder → CSV, two processes that
   decode; it looks once
 The networks have new weights, which changes no rate: `paper` on the central 128 px, `compact` on 64 px of the central
-208, looking once, and as the model in the box does: on 96 px of it, from four sides. Ratios are taken within each round. The limit is how fast the same cores
-multiply large matrices (float32, 2048²) in that round: a network that needs so many GFLOP a galaxy is hardly faster.
+208, looking once, and as the model in the box does: on 96 px of it, from four sides. Ratios are taken within each
+round. The limit is how fast the same cores multiply large matrices (float32, 2048²) in that round: a network that needs
+so many GFLOP a galaxy is hardly faster.
 """
 
 import argparse
