@@ -58,7 +58,7 @@ def test_it_tells_real_galaxies_apart_that_it_has_never_seen(shared_data, tmp_pa
 
     sources = [shared_data / "kaggle" / f"images_training_rev1_part{n}.zip" for n in (1, 2, 3)]
     table = shared_data / "kaggle" / "training_solutions_rev1.csv"
-    store = pack([*sources, table], tmp_path / "store", settings=PackSettings(208, 64), progress=False)
+    store = pack([*sources, table], tmp_path / "store", settings=PackSettings(208, 96), progress=False)
     assert isinstance(store, Store)
     result = evaluate(shipped_run(), store, out=tmp_path / "report", baselines=False, resamples=50, progress=False)
     assert result.document["network"]["rmse"]["value"] < 0.11  # the mean vote has 0.165
