@@ -53,7 +53,6 @@ WAYS = {"ours": (128, 128, False), "ours 208→64": (208, 64, False), "ours scal
 
 
 def ours(archive: Path, table: Path, out: Path, crop_px: int, size_px: int, scaled: bool) -> None:
-    shutil.rmtree(out, ignore_errors=True)
     gv.pack([archive, table], out, settings=gv.PackSettings(crop_px, size_px), scaled=scaled, progress=False)
 
 
@@ -107,6 +106,7 @@ def main() -> None:
     rates: dict[str, list[float]] = {name: [] for name in [*jobs, *(" ÷ ".join(pair) for pair in ratios)]}
     for number in range(given.rounds + 1):  # the first is for warming up
         for name, job in jobs.items():
+            shutil.rmtree(given.work / name, ignore_errors=True)  # of the round before
             start = time.perf_counter()
             job()
             count = few if name == "paper's loop" else len(images)

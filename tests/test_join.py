@@ -65,7 +65,7 @@ def test_a_joined_run_answers_with_the_mean_over_members_and_views_and_tells_the
     rows = store.rows("test")
     images = store.images(rows)
     views = (images, np.ascontiguousarray(images[:, ::-1]))
-    each = [run.network() for run in members]
+    each = [run.network().folded for run in members]
     said = np.stack([fractions_of(network, logits_of(network, view)) for network in each for view in views])
     found = predict_store(Run.open(joined.path).network(), store, rows)
     assert np.allclose(found.fractions, said.mean(axis=0), atol=1e-6)

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from galaxyvotes.config import RECIPES, ModelSettings
 from galaxyvotes.errors import ConfigError
-from galaxyvotes.models import MODELS, VGG6, Compact, build, encoder, to_input
+from galaxyvotes.models import MODELS, VGG6, Compact, build, encoder, folded, to_input
 
 
 def network(seed: int = 0, *, answers: int = 5, size_px: int = 36, **settings) -> VGG6:
@@ -207,6 +207,28 @@ def test_our_small_networks_blocks_begin_as_the_identity():
     block = compact(depth=2).stage2[1].eval()
     image = torch.rand(2, 32, 4, 4)
     assert torch.equal(block(image), image)
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_folding_its_batch_norms_changes_its_answers_by_rounding_only(depth):
+    torch.manual_seed(1)
+    network = build(ModelSettings(name="compact", depth=depth), answers=37, size_px=64)
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:  # of a network that has learned
+        for values, low in ((norm.weight, -1), (norm.bias, -1), (norm.running_mean, -1), (norm.running_var, 0.1)):
+            nn.init.uniform_(values, low, 2)
+    images = torch.rand(4, 3, 64, 64)
+    before = network.eval()(images)
+    quicker = folded(network)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in quicker.modules())
+    torch.testing.assert_close(quicker(images), before, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(network(images), before, rtol=0, atol=0)  # which itself stays as it was
+
+
+def test_a_network_without_batch_norms_to_fold_is_looked_at_as_it_is():
+    network = build(ModelSettings(name="vgg6"), answers=2, size_px=20)
+    assert folded(network) is network
+    assert not network.training
 
 
 @pytest.mark.parametrize("settings", [{"width": 7}, {"depth": 0}, {"dropout": 1.0}])

@@ -10,7 +10,6 @@ file's size, and a zip in a zip in a zip is refused.
 """
 
 import os
-import posixpath
 import re
 import zlib
 from array import array
@@ -58,7 +57,8 @@ class Member:
     @property
     def name(self) -> str:
         """Where it is, for people: the path from the source on, through the zips; always printable."""
-        return _printable(posixpath.join(self._place.name, self.entry))
+        place = self._place.name
+        return _printable(f"{place}/{self.entry}" if place else self.entry)
 
     @property
     def id(self) -> str:

@@ -96,5 +96,5 @@ def familiar_of(network: Network, store: Store, rows: Int[np.ndarray, " galaxy"]
     known, references = random.permutation(np.setdiff1d(store.rows("train"), rows))[:KNOWN], rows
     if len(known) < len(rows) / 2:
         known, references = np.array_split(random.permutation(rows), 2)
-    known, references = (store_look(network, store, np.sort(part)).features for part in (known, references))
+    known, references = (store_look(network.folded, store, np.sort(part)).features for part in (known, references))
     return Familiar.of(known, references)

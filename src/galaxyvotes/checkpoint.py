@@ -40,7 +40,7 @@ from galaxyvotes.config import PackSettings, Recipe
 from galaxyvotes.conformal import Calibration, askers
 from galaxyvotes.errors import CheckpointError, ConfigError
 from galaxyvotes.files import new_folder, replacing, write_text
-from galaxyvotes.models import build
+from galaxyvotes.models import build, folded
 from galaxyvotes.novelty import Familiar
 from galaxyvotes.objectives import Objective, Standard
 from galaxyvotes.pretrained import load_pretrained
@@ -138,6 +138,11 @@ class Network:
     def members(self) -> tuple["Network", ...]:
         """The networks whose mean answers, itself first; only itself unless it was joined."""
         return tuple(replace(self, module=module, others=()) for module in (self.module, *self.others))
+
+    @property
+    def folded(self) -> "Network":
+        """The same network for looking at galaxies only: in evaluation mode, quicker if it has batch norms to fold."""
+        return replace(self, module=folded(self.module), others=tuple(map(folded, self.others)))
 
     @property
     def all_heads(self) -> tuple["Network", ...]:

@@ -107,10 +107,10 @@ def _resize(square: UInt8[np.ndarray, "side side 3"], size_px: int) -> UInt8[np.
         return square
     import torch  # takes seconds, and who only crops has no use for it
 
-    planes = torch.from_numpy(square).permute(2, 0, 1)[None]  # in memory still as torch calls channels last
+    planes = torch.from_numpy(square[None]).permute(0, 3, 1, 2)  # strides that torch knows as channels last
     with torch.inference_mode():
         resized = torch.nn.functional.interpolate(planes, (size_px, size_px), mode="bilinear", antialias=True)
-    return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
+    return np.ascontiguousarray(resized.permute(0, 2, 3, 1)[0].numpy())
 
 
 def decode(data: bytes) -> UInt8[np.ndarray, "height width 3"]:

@@ -33,16 +33,18 @@ blocks; He et al. 2019, CVPR, sections 3.1 and 4.2, for the beginning as identit
 """
 
 import difflib
+from copy import deepcopy
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from galaxyvotes.config import ModelSettings
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.pretrained import TimmNetwork
 
-__all__ = ["MODELS", "VGG6", "Compact", "build", "encoder", "to_input"]
+__all__ = ["MODELS", "VGG6", "Compact", "build", "encoder", "folded", "to_input"]
 
 MODELS = ("vgg6", "compact")
 
@@ -69,6 +71,28 @@ def build(settings: ModelSettings, *, answers: int, size_px: int = 128) -> nn.Se
 def encoder(network: nn.Sequential) -> nn.Sequential:
     """What a network does with an image before the dense layer that answers: (galaxy, feature)."""
     return nn.Sequential(*list(network)[:-1])
+
+
+def folded(network: nn.Sequential) -> nn.Sequential:
+    """The network in evaluation mode; of `compact`, a copy whose batch norms have become part of their convolutions.
+
+    It computes the same but for rounding, with a tenth less work, and cannot be trained.
+    """
+    if not isinstance(network, Compact):
+        return network.eval()
+    copy = deepcopy(network).eval()
+    _fold(copy, "stem", "norm")
+    for block in [module for module in copy.modules() if isinstance(module, _Block)]:
+        _fold(block, "conv1", "norm1")
+        _fold(block, "conv2", "norm2")
+        if isinstance(block.skip, nn.Sequential):
+            _fold(block.skip, "1", "2")
+    return copy.to(memory_format=torch.channels_last)
+
+
+def _fold(owner: nn.Module, conv: str, norm: str) -> None:
+    setattr(owner, conv, fuse_conv_bn_eval(getattr(owner, conv), getattr(owner, norm)))
+    setattr(owner, norm, nn.Identity())
 
 
 def to_input(images: UInt8[Tensor, "galaxy height width 3"]) -> Float[Tensor, "galaxy 3 height width"]:

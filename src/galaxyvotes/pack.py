@@ -277,7 +277,7 @@ class _Packing:
             file.write(header.getvalue())
             os.fsync(file.fileno())
         digests = Texts(self._digest(place).hex() for place in range(len(self.kept)))
-        splits = assign_splits(Texts(catalog.ids[row] for row in self.kept), digests, self.splits)
+        splits = assign_splits(catalog.ids.take(np.array(self.kept, np.int64)), digests, self.splits)
         parts = [slice(start, start + TOGETHER) for start in range(0, len(self.kept), TOGETHER)]
         tables = (self._table(part, splits[part]) for part in parts)
         first = next(tables)
@@ -320,12 +320,12 @@ class _Packing:
 
     def _table(self, part: slice, splits: np.ndarray) -> pa.Table:
         """Some rows of the store's table."""
-        catalog, kept, places = self.catalog, self.kept[part], range(len(self.kept))[part]
-        rows = np.array(kept, np.int64)
+        catalog, places = self.catalog, range(len(self.kept))[part]
+        rows = np.array(self.kept[part], np.int64)
         table: dict[str, Any] = {
-            self.id_name: pa.array([catalog.ids[row] for row in kept], pa.string()),
+            self.id_name: pa.array(catalog.ids.take(rows), pa.string()),
             "split": pa.array(splits, pa.string()),
-            "source": pa.array([catalog.images[row].name for row in kept], pa.string()),
+            "source": pa.array((image.name for image in catalog.images[rows]), pa.string()),
             "pixels": pa.array([self._digest(place) for place in places], pa.binary()),
         }
         if catalog.tree is not None and catalog.fractions is not None:

@@ -217,9 +217,7 @@ def predict_store(
     progress: bool = False,
 ) -> Predictions:
     """A network's answers for these rows of a store (all of them), in their order; with bounds if it was calibrated."""
-    for member in network.members:
-        member.module.eval()
-    network = network if bounds else replace(network, calibrations=())
+    network = network.folded if bounds else replace(network.folded, calibrations=())
     chosen = np.arange(len(store)) if rows is None else rows
     return Predictions.together(list(_store_parts(network, store, chosen, progress=progress)))
 
@@ -296,7 +294,7 @@ def predict(
     out = Path(out)
     known_format(out)
     network, origin = _opened(run, device)
-    network = network.answering(tree)
+    network = network.folded.answering(tree)
     network = network.telling_conditional if fractions == "conditional" else network
     if intervals and isinstance(network.module, OnnxModule):
         raise CheckpointError(
@@ -359,8 +357,6 @@ def predict(
 
 def _predict_store(network: Network, store: Store, out: Path, *, progress: bool) -> Predicted:
     """Write a network's answers for all galaxies of a store, as they come."""
-    for member in network.members:
-        member.module.eval()
     shifted: Shift | None = None
     bounds, familiarity = network.calibration is not None, network.familiar is not None
     with writing(out, network.columns, id_name=store.id_name, bounds=bounds, familiarity=familiarity) as write:

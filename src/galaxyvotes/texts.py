@@ -39,8 +39,9 @@ class Texts(Sequence[str]):
         """One of them, or some."""
         if isinstance(index, slice):
             return Texts(map(self.__getitem__, range(len(self))[index]))
-        place = range(len(self))[index]
-        return self._bytes[self._ends[place] : self._ends[place + 1]].decode("utf-8", "surrogatepass")
+        ends = self._ends
+        place = index if 0 <= index < len(ends) - 1 else range(len(ends) - 1)[index]
+        return self._bytes[ends[place] : ends[place + 1]].decode("utf-8", "surrogatepass")
 
     def take(self, places: Int[np.ndarray, " taken"]) -> "Texts":
         """Those at these places, in their order."""
