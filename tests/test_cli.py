@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from galaxyvotes import Store
 from galaxyvotes.cli import main
 
 
@@ -43,6 +44,16 @@ def test_pack_says_what_became_of_everything(capsys, galaxies_folder, tmp_path):
     assert "1 images could not be used" in out
     assert "1 rows of the table have no image" in out
     assert "1 images stand in no row" in out
+
+
+def test_five_turned_packs_test_each_galaxy_once(capsys, blobs, tmp_path):
+    tested: list[str] = []
+    for turn in ("0", "0.2", "0.4", "0.6", "0.8"):
+        told = ("--size", "8", "--crop", "32", "--splits", "0.7,0.1,0.2", "--split-turn", turn)
+        assert run(capsys, "pack", blobs, tmp_path / turn, *told)[0] == 0
+        store = Store.open(tmp_path / turn)
+        tested += [store.ids[row] for row in store.rows("test")]
+    assert sorted(tested) == sorted(store.ids)
 
 
 def test_the_whole_line_by_commands(capsys, blobs, tmp_path):

@@ -2,9 +2,11 @@
 
 import json
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
+import torch
 
 from galaxyvotes import (
     CheckpointError,
@@ -197,9 +199,15 @@ def test_a_joined_run_cannot_learn_and_says_what_can(joined, store, tmp_path):
     told = r"was joined from seed-0, seed-1, seed-2 and cannot learn as one network: name one of these runs"
     with pytest.raises(CheckpointError, match=told):
         train(store, joined.path, resume=True, progress=False)
-    with pytest.raises(CheckpointError, match=told):
-        finetune(store, tmp_path / "run", start=joined, progress=False)
-    assert not (tmp_path / "run").exists()
+
+
+def test_finetuning_a_joined_run_begins_with_its_first_network(joined, members, store, tmp_path):
+    go = partial(finetune, store, settings=("train.epochs=1", "train.seed=5"), progress=False)
+    of_all, of_first = (go(tmp_path / f"from-{start.path.name}", start=start) for start in (joined, members[0]))
+    both = [dict(run.network().module.state_dict()) for run in (of_all, of_first)]
+    assert all(torch.equal(both[0][name], both[1][name]) for name in both[0])
+    seen = [{*zip(*run.seen.to_pydict().values(), strict=True)} for run in (of_all, joined)]
+    assert seen[1] <= seen[0]  # what any of its networks saw
 
 
 def test_a_run_that_was_not_joined_is_one_network_of_its_own_name(members):

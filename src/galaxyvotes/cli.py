@@ -48,6 +48,7 @@ def pack(
     unlabelled: Annotated[bool, Flag] = False,
     splits: str = "0.8,0.1,0.1",
     split_key: str = "galaxyvotes",
+    split_turn: float = 0.0,
     workers: int | None = None,
 ) -> None:
     """Pack images and what volunteers said about them into a store.
@@ -71,6 +72,7 @@ def pack(
         unlabelled: Also pack images that have no votes.
         splits: Fractions of training, validation and test galaxies.
         split_key: Another word draws another division.
+        split_turn: Turns the division on: with 0.7,0.1,0.2 the turns 0, 0.2, 0.4, 0.6 and 0.8 test each galaxy once.
         workers: Threads; as many as there are cores otherwise.
     """
     from galaxyvotes.config import PackSettings, SplitSettings
@@ -92,7 +94,7 @@ def pack(
         id_column=id_column,
         unlabelled=unlabelled,
         settings=PackSettings(crop, size),
-        splits=SplitSettings(train_, validation, test, split_key),
+        splits=SplitSettings(train_, validation, test, split_key, split_turn),
         scaled=scaled,
         workers=workers,
     )
