@@ -130,6 +130,7 @@ def evaluate(
         "images": pictures,
         "history": run.history,
         "nominal_coverage": network.calibration.coverage if network.calibration else None,
+        "shift": shift_of(network, predicted),
         "seed": seed,
         "resamples": resamples,
     }
@@ -142,7 +143,6 @@ def evaluate(
             **told,
             tree=store.tree,
             leaderboard=store.id_name == CHALLENGE_ID,
-            shift=shift_of(network, predicted),
             noise_floor=None if np.isnan(floor) else floor,
             contaminated=_as_published(store, network, seen, seed, resamples) if as_published else None,
         )

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
@@ -49,14 +49,10 @@ def render(
 ) -> str:
     """The page's HTML; `pictures` are of the document's best galaxies, then of its worst, then of the strangest."""
     rows = document["network"]["answers"]
-    shown = {"best": document["best"], "worst": document["worst"]}
-    shown["strangest"] = document["familiarity"]["strangest"] if document["familiarity"] else []
-    ranks = network.familiarity if document["familiarity"] else None
     drawn = {
         "roc": inline_svg(figures.roc_plots(truth, network.fractions, tree, columns=network.columns)),
         "reliability": inline_svg(figures.reliability_plot(truth, network.fractions)),
-        "familiarity": None if ranks is None else inline_svg(figures.familiarity_plot(ranks)),
-        "history": inline_svg(figures.history_plot(document["history"])) if document["history"] else None,
+        **_always(document, network),
     }
     return _filled(
         "report.html.j2",
@@ -72,7 +68,7 @@ def render(
             for question in tree.questions
             if _rows_of(question.answers, rows)
         ],
-        galaxies=_beside(shown, pictures),
+        galaxies=_beside(document, pictures),
     )
 
 
@@ -84,36 +80,46 @@ def render_quantities(
     pictures: UInt8[np.ndarray, "shown height width 3"] | None = None,
 ) -> str:
     """The page of quantities (see `quantities`); `pictures` as in `render`."""
-    shown = {"best": document["best"], "worst": document["worst"]}
     plots = figures.quantity_plots(truth, network.fractions, network.columns, bounds=network.bounds)
     return _filled(
         "quantities.html.j2",
         d=document,
-        figures={
-            "predicted": inline_svg(plots),
-            "history": inline_svg(figures.history_plot(document["history"])) if document["history"] else None,
-        },
+        figures={"predicted": inline_svg(plots), **_always(document, network)},
         headline=QUANTITY_HEADLINE,
         predictors={"network": document["network"], **document["baselines"]},
-        galaxies=_beside(shown, pictures),
+        galaxies=_beside(document, pictures),
     )
 
 
+def _always(document: Mapping[str, Any], network: Predictions) -> dict[str, Markup | None]:
+    """The figures of fractions and quantities alike."""
+    ranks = network.familiarity if document["familiarity"] else None
+    return {
+        "familiarity": None if ranks is None else inline_svg(figures.familiarity_plot(ranks)),
+        "history": inline_svg(figures.history_plot(document["history"])) if document["history"] else None,
+    }
+
+
 def _beside(
-    shown: Mapping[str, list[Any]], pictures: UInt8[np.ndarray, "shown height width 3"] | None
+    document: Mapping[str, Any], pictures: UInt8[np.ndarray, "shown height width 3"] | None
 ) -> dict[str, list[tuple[Any, str | None]]]:
-    """Groups of galaxies, each galaxy with its picture, which are in the same order, as a data URI."""
+    """The document's groups of galaxies, each galaxy with its picture, which are in the same order, as a data URI."""
+    shown = {name: document[name] for name in ("best", "worst")}
+    shown["strangest"] = document["familiarity"]["strangest"] if document["familiarity"] else []
     uris = itertools.repeat(None) if pictures is None else (jpeg_uri(picture) for picture in pictures)
     return {group: [(galaxy, next(uris)) for galaxy in galaxies] for group, galaxies in shown.items()}
 
 
 def _filled(template: str, **values: Any) -> str:
     """A template of this package with these values in it."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"fixed": _fixed, "signed": _signed, "percent": _percent, "short": _short}
     home = resources.files("galaxyvotes")
+    parts = FunctionLoader(lambda name: (home / name).read_text("utf-8"))
+    environment = Environment(
+        loader=parts, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"fixed": _fixed, "signed": _signed, "percent": _percent, "short": _short}
     style = Markup((home / "report.css").read_text("utf-8"))  # ours, not a user's
-    return environment.from_string((home / template).read_text("utf-8")).render(style=style, **values)
+    return environment.get_template(template).render(style=style, **values)
 
 
 def _rmses(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:

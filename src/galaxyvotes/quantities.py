@@ -22,9 +22,10 @@ from jaxtyping import Float, Int
 from galaxyvotes.errors import DataError
 from galaxyvotes.files import write_text
 from galaxyvotes.intervals import Interval, Statistic, divide, intervals, ratio, root
+from galaxyvotes.novelty import Shift
 from galaxyvotes.page import render_quantities
 from galaxyvotes.predictions import Predictions
-from galaxyvotes.report import FORMAT, SHOWN, Images, Measure, Report, told, verdict
+from galaxyvotes.report import FORMAT, SHOWN, Images, Measure, Report, familiarity, told, verdict
 from galaxyvotes.uncertainty import statistics as statistics_of_bounds
 
 __all__ = ["MEASURES", "statistics", "summarise", "write_quantities"]
@@ -83,6 +84,7 @@ def write_quantities(
     images: Images | None = None,
     history: Sequence[Mapping[str, Any]] | None = None,
     nominal_coverage: float | None = None,
+    shift: Shift | None = None,
     seed: int = 0,
     resamples: int = 1000,
 ) -> Report:
@@ -104,6 +106,7 @@ def write_quantities(
         "baselines": {name: summarise(truth, each, **sampling) for name, each in baselines.items()},
         "ahead_of": {name: _ahead(truth, network, each, **sampling) for name, each in baselines.items()},
         "intervals": None,
+        "familiarity": None,
         "history": [dict(row) for row in history or ()],
         "provenance": dict(provenance),
     }
@@ -113,7 +116,9 @@ def write_quantities(
     best, worst = _best_and_worst(truth, network.fractions)
     for name, rows in (("best", best), ("worst", worst)):
         document[name] = [_galaxy(row, truth, network) for row in rows.tolist()]
-    pictures = images(np.concatenate([best, worst])) if images and len(best) else None
+    document["familiarity"], strangest = familiarity(network, shift)
+    shown = np.concatenate([best, worst, strangest])
+    pictures = images(shown) if images and len(shown) else None
     report = Report(document, out / "report.html", out / "report.json", out / "report.csv")
     page = render_quantities(document, truth, network, pictures=pictures)
     write_text(report.json, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False, default=str) + "\n")

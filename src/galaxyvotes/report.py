@@ -209,12 +209,7 @@ def write_report(
         document["leaderboard"] = leaderboard_place(rmse)
     document["summary"] = _summary(document)
     best, worst = _best_and_worst(truth, network.fractions)
-    ranks = np.empty(0) if network.familiarity is None or shift is None else network.familiarity
-    strangest = np.argsort(ranks, kind="stable")[:SHOWN]
-    if shift is not None and len(ranks):
-        places: list[int] = strangest.tolist()
-        strange = [{"id": network.ids[place], "familiarity": float(ranks[place])} for place in places]
-        document["familiarity"] = _familiarity(ranks, shift) | {"strangest": strange}
+    document["familiarity"], strangest = familiarity(network, shift)
     document["best"] = [_galaxy(row, truth, network, tree) for row in best.tolist()]
     document["worst"] = [_galaxy(row, truth, network, tree) for row in worst.tolist()]
     shown = np.concatenate([best, worst, strangest])
@@ -281,9 +276,15 @@ def _intervals(
     }
 
 
-def _familiarity(ranks: Float[np.ndarray, " galaxy"], shift: Shift) -> dict[str, Any]:
-    """How the galaxies' familiarity is distributed, beside that of galaxies like those of the calibration."""
-    return {
+def familiarity(network: Predictions, shift: Shift | None) -> tuple[dict[str, Any] | None, Int[np.ndarray, " shown"]]:
+    """How the galaxies' familiarity is distributed, beside that of galaxies like those of the calibration, and the
+    places of the strangest; nothing of a network that does not know."""
+    ranks = network.familiarity
+    if ranks is None or shift is None:
+        return None, np.empty(0, np.int64)
+    strangest = np.argsort(ranks, kind="stable")[:SHOWN]
+    places: list[int] = strangest.tolist()
+    told = {
         "references": shift.references,
         "strange": {"galaxies": shift.strange, "share": shift.share, "expected": shift.level},
         "shifted": shift.found,
@@ -292,7 +293,9 @@ def _familiarity(ranks: Float[np.ndarray, " galaxy"], shift: Shift) -> dict[str,
             {"familiarity": level, "galaxies": found, "share": found / len(ranks), "expected": expected}
             for level, found, expected in up_to(ranks, shift.references)
         ],
+        "strangest": [{"id": network.ids[place], "familiarity": float(ranks[place])} for place in places],
     }
+    return told, strangest
 
 
 def _aligned(baseline: Predictions, network: Predictions, name: str) -> Predictions:
