@@ -89,8 +89,12 @@ def main() -> None:
     shutil.rmtree(out, ignore_errors=True)
     run = gv.join(members, out) if len(members) > 1 else members[0]
     for store in stores:
-        gv.calibrate(run, store, seed=0)
+        gv.calibrate(run, store, familiar=stores[1], seed=0)  # the catalogue with most galaxies
     results = {store.path.name: judged(run, store, given.work / f"report-{store.path.name}") for store in stores}
+    if len(members) > 1:  # how much a seed is worth, and being joined
+        results["members"] = {
+            store.path.name: [judged(each, store, given.work / "report-of-one") for each in members] for store in stores
+        }
     results["milliseconds_a_galaxy_one_core"] = milliseconds(
         run, given.data / "kaggle/images_test_rev1.zip", given.work
     )

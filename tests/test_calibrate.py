@@ -1,6 +1,7 @@
 """A run's intervals: measured on galaxies that did not teach it, kept with it, and refused where nobody measured."""
 
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from galaxyvotes import (
     calibrate,
     checkpoint,
     evaluate,
+    finetune,
     pack,
     predict,
     predict_store,
@@ -97,7 +99,7 @@ def test_intervals_of_a_run_that_was_never_calibrated_are_refused(run, store, tm
 
 def test_galaxies_that_chose_the_epoch_do_not_calibrate(store, tmp_path):
     run = train(store, tmp_path / "run", recipe="small", settings=(*SETTINGS, "train.keep=best"), progress=False)
-    with pytest.raises(DataError, match=r"validation galaxies of .* taught .* or chose its epoch .*train\.keep=last"):
+    with pytest.raises(DataError, match=r"validation galaxies of .* chose the epoch of .*train\.keep=last"):
         calibrate(run, store, progress=False)
     assert run.calibrated() == Calibrated()
     assert calibrate(run, store, split="test", progress=False).columns == store.tree.columns
@@ -140,8 +142,48 @@ def test_a_calibrated_run_knows_its_kind_of_galaxies_and_warns_of_another(store,
 
 def test_where_training_galaxies_are_few_the_others_are_divided(store, run):
     network, rows = run.network(), np.concatenate([store.rows("validation"), store.rows("test")])
-    assert familiar_of(network, store, rows, seed=0).references == len(rows) // 2
-    assert familiar_of(network, store, store.rows("train"), seed=0).references == len(store.rows("train")) // 2
+    train = store.rows("train")
+    assert familiar_of(network, store, train, rows, seed=0).references == len(rows) // 2
+    assert familiar_of(network, store, train, train, seed=0).references == len(train) // 2
+
+
+def test_galaxies_that_calibrated_a_run_do_not_judge_its_intervals(store, run, tmp_path):
+    calibrate(run, store, split="test", coverage=0.8, progress=False)
+    with pytest.raises(DataError, match=r"test galaxies of .* calibrated .*Calibrate it on validation galaxies"):
+        evaluate(run, store, out=tmp_path / "report", baselines=False, resamples=5, progress=False)
+    told = evaluate(run, store, out=tmp_path / "r", baselines=False, resamples=5, allow_seen=True, progress=False)
+    assert told.document["intervals"]
+    calibrate(run, store, progress=False)
+    evaluate(run, store, out=tmp_path / "report", baselines=False, resamples=5, progress=False)
+
+
+def test_a_run_that_began_with_a_chosen_epoch_is_not_calibrated_on_what_chose_it(store, tmp_path):
+    begun = train(store, tmp_path / "begun", recipe="small", settings=(*SETTINGS, "train.keep=best"), progress=False)
+    run = finetune(store, tmp_path / "run", start=begun, settings=("train.epochs=1",), progress=False)
+    with pytest.raises(DataError, match=r"validation galaxies of .* taught"):
+        calibrate(run, store, progress=False)
+
+
+def test_what_is_familiar_may_be_measured_in_another_store_without_labels(store, run, tmp_path):
+    zoo = store.path.parent / "zoo"
+    how = {"settings": PackSettings(128, 32), "splits": SplitSettings(0.0, 1.0, 0.0)}
+    many = pack(zoo / "images", tmp_path / "many", unlabelled=True, progress=False, **how)
+    calibrate(run, store, familiar=many, progress=False)
+    met = run.calibrated().familiar
+    taught = {store.pixels[row] for row in store.rows("train").tolist()}
+    assert met.references == sum(each not in taught for each in many.pixels) // 2  # the other half gave the measure
+    assert {many.pixels[0], *taught} - taught <= run.calibrated().pixels
+    other = pack(zoo, tmp_path / "other", settings=PackSettings(128, 24), progress=False)
+    with pytest.raises(CheckpointError, match="pack it again with --crop 128 --size 32"):
+        calibrate(run, store, familiar=other, progress=False)
+
+
+def test_a_calibration_of_other_weights_is_found(store, run, tmp_path):
+    calibrate(run, store, progress=False)
+    other = train(store, tmp_path / "other", recipe="small", settings=(*SETTINGS, "train.seed=9"), progress=False)
+    shutil.copyfile(other.path / "weights.safetensors", run.path / "weights.safetensors")
+    with pytest.raises(CheckpointError, match=r"measured with other weights .*calibrate again"):
+        run.network()
 
 
 def familiar_file(run: Run) -> Path:

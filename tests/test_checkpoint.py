@@ -85,6 +85,15 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
         Run.open(tmp_path)
 
 
+@pytest.mark.parametrize("change", [{"pack": {"crop_px": 16, "size_px": 32}}, {"columns": [["long"]]}, {"pack": None}])
+def test_changed_facts_are_refused(copy, change):
+    facts = json.loads((copy.path / "run.json").read_text()) | change
+    facts = {name: value for name, value in facts.items() if value is not None}
+    (copy.path / "run.json").write_text(json.dumps(facts))
+    with pytest.raises(CheckpointError, match=r"run\.json is damaged or has changed .*restore it"):
+        Run.open(copy.path)
+
+
 def test_damaged_facts_are_refused(copy):
     (copy.path / "run.json").write_text("{")
     with pytest.raises(CheckpointError, match=r"run\.json is damaged"):

@@ -6,6 +6,7 @@ import pytest
 
 from galaxyvotes import (
     CheckpointError,
+    ConfigError,
     DataError,
     PackSettings,
     SplitSettings,
@@ -84,11 +85,17 @@ def test_training_galaxies_are_judged_only_by_the_name_of_their_split(blob_run, 
     assert named.document["seen_in_training"] == named.document["galaxies"] == len(blob_store.rows("train"))
 
 
+@pytest.mark.parametrize("wrong", [{"seed": -1}, {"resamples": 0}])
+def test_numbers_that_cannot_be_are_refused(blob_run, blob_store, tmp_path, wrong):
+    with pytest.raises(ConfigError, match="expected 0 or more, and 1 or more"):
+        evaluate(blob_run, blob_store, out=tmp_path, progress=False, **wrong)
+
+
 def test_a_store_of_another_tree_or_size_is_refused(blob_run, blobs, tiny_store, tmp_path):
     with pytest.raises(CheckpointError, match=r"answers the tree 'class', and .* holds votes on 'kaggle'"):
         evaluate(blob_run, tiny_store, out=tmp_path / "report")
     smaller = pack(blobs, tmp_path / "smaller", settings=PackSettings(32, 24), progress=False)
-    with pytest.raises(CheckpointError, match="pack it again with --crop and --size"):
+    with pytest.raises(CheckpointError, match="pack it again with --crop 32 --size 32"):
         evaluate(blob_run, smaller, out=tmp_path / "report")
 
 

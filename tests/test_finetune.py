@@ -180,6 +180,11 @@ def test_weights_that_fit_one_size_only_say_so(blob_store, larger, upside, base,
     assert not (tmp_path / "run").exists()
 
 
+def test_weights_from_elsewhere_are_refused(base, upside, tmp_path):
+    with pytest.raises(ConfigError, match=r"begins with the weights of .*leave out model\.pretrained"):
+        finetune(upside, tmp_path / "run", start=base, settings=("model.pretrained=hub",), progress=False)
+
+
 def test_a_folder_that_exists_is_refused(base, upside, tmp_path):
     (tmp_path / "run").mkdir()
     with pytest.raises(ConfigError, match="exists already"):

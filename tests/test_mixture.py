@@ -154,6 +154,29 @@ def test_a_class_that_only_held_out_galaxies_have_is_refused_by_name(blobs, blob
         Mixture.of([store], recipe())
 
 
+def test_a_class_that_another_store_teaches_may_be_held_out_by_this_one(blobs, blob_store, tmp_path):
+    """Both speak to one head; and of a class that is not to be learned, nothing is wanted."""
+    held = {blob_store.ids[row] for split in ("validation", "test") for row in blob_store.rows(split).tolist()}
+    stores: list[Store] = []
+    for name, rare in (("one", held), ("two", set(list(blob_store.ids)[::3]))):
+        lines = [f"{i},{'rare' if i in rare else 'ab'[n % 2]}\n" for n, i in enumerate(blob_store.ids)]
+        (tmp_path / f"{name}.csv").write_text("name,kind\n" + "".join(lines), "utf-8")
+        stores.append(pack([blobs, tmp_path / f"{name}.csv"], tmp_path / name, classes="kind", progress=False,
+                           settings=PackSettings(32, 32), splits=SplitSettings(0.7, 0.15, 0.15)))  # fmt: skip
+    assert Mixture.of(stores, recipe()).heads[0].columns == ("a", "b", "rare")
+    assert Mixture.of(stores[:1], recipe(answers=("a", "b"))).heads[0].columns == ("a", "b")
+
+
+def test_two_trees_of_one_name_say_what_differs(blobs, blob_store, tmp_path):
+    lines = [f"{name},{'abc'[n % 3]}\n" for n, name in enumerate(blob_store.ids)]
+    (tmp_path / "other.csv").write_text("name,class\n" + "".join(lines), "utf-8")
+    other = pack([blobs, tmp_path / "other.csv"], tmp_path / "store", classes="class", settings=PackSettings(32, 32),
+                 progress=False)  # fmt: skip
+    told = r"different trees 'class': 'long' is no answer there, .*'a' is an answer there only, .*one tree \(--tree"
+    with pytest.raises(ConfigError, match=told):
+        Mixture.of([blob_store, other], recipe())
+
+
 def test_one_network_learns_two_trees_and_is_judged_on_each(blob_store, fractions_store, tmp_path):
     settings = ("train.epochs=6", "train.batch_size=16", "train.average=0.9", "train.weight_decay=0.01",
                 "train.clip_norm=1", "train.augment=sky", "train.schedule=cosine", "train.balance=0.5")  # fmt: skip

@@ -6,7 +6,17 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from galaxyvotes import ConfigError, DataError, Predictions, predict, predict_store, predictions
+from galaxyvotes import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    PackSettings,
+    Predictions,
+    pack,
+    predict,
+    predict_store,
+    predictions,
+)
 from galaxyvotes.augment import views
 from galaxyvotes.models import to_input
 from galaxyvotes.predict import answers_of, choose_device, fractions_of, logits_of
@@ -169,3 +179,17 @@ def test_a_device_is_chosen_by_itself():
 def test_a_device_that_does_not_exist_is_an_error_that_says_which_do(blob_run, blobs, tmp_path):
     with pytest.raises(ConfigError, match="--device 'toaster'"):
         predict(blobs, blob_run, tmp_path / "out.csv", device="toaster", progress=False)
+
+
+def test_a_store_that_the_network_does_not_fit_is_refused(blob_run, blobs, tmp_path):
+    other = pack(blobs, tmp_path / "other", settings=PackSettings(32, 24), progress=False)
+    with pytest.raises(CheckpointError, match="pack it again with --crop 32 --size 32"):
+        predict(other.path, blob_run, tmp_path / "out.csv", progress=False)
+    with pytest.raises(CheckpointError, match="pack it again with --crop 32 --size 32"):
+        predict_store(blob_run.network(), other)
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_fewer_than_one_thread_is_refused(blob_run, blobs, tmp_path):
+    with pytest.raises(ConfigError, match="workers is 0; expected 1 or more"):
+        predict(blobs, blob_run, tmp_path / "out.csv", workers=0, progress=False)

@@ -317,6 +317,14 @@ def test_a_run_that_began_with_pretrained_weights_can_be_finetuned_without_them(
     assert second.facts["start"] == "first"
 
 
+def test_a_last_batch_of_one_galaxy_is_refused_before_there_is_a_folder(blob_store, tmp_path):
+    alone = len(blob_store.rows("train")) - 1
+    settings = (*SETTINGS, f"train.batch_size={alone}")
+    with pytest.raises(ConfigError, match=r"would be alone, .*set another train\.batch_size"):
+        train(blob_store, tmp_path / "run", recipe="small", settings=settings, progress=False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_encoder_of_timms_learns_the_blobs(blob_store, tmp_path):
     settings = (*SETTINGS, "train.epochs=20", "train.learning_rate=3e-3")
     run = train(blob_store, tmp_path / "run", recipe="small", settings=settings, progress=False)

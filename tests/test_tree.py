@@ -247,3 +247,10 @@ def test_a_tree_file_that_is_not_text_is_refused(tmp_path):
     (tmp_path / "photo.toml").write_bytes(b"\xff\xd8\xff")
     with pytest.raises(Exception, match=re.escape(f"{tmp_path / 'photo.toml'} cannot be read as UTF-8 text")):
         DecisionTree.load(tmp_path / "photo.toml")
+
+
+@pytest.mark.parametrize("columns", [("mass", "mass_low"), ("mass", "mass_high"), ("mass", "familiarity")])
+def test_a_column_that_predictions_would_take_for_a_bound_is_refused(columns):
+    with pytest.raises(ConfigError, match="what tables of predictions call a bound or the familiarity: rename it"):
+        DecisionTree.of_numbers(columns)
+    assert DecisionTree.of_numbers(("mass_low", "mass_high")).columns == ("mass_low", "mass_high")

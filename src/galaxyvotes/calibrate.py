@@ -5,21 +5,21 @@ fractions, which are kept in the run folder. If the store holds whole votes, the
 had; quantities have one kind of interval. A galaxy that taught the run is refused; so is one that chose its epoch,
 because its errors are too small, too.
 
-The same galaxies also say what is familiar to the run (see `novelty`): training galaxies of the store, up to 4,000,
-give the measure, and the calibration galaxies, none of them among those, the ranks. If the store has too few training
-galaxies for that, half of the calibration galaxies give the measure and the others the ranks.
+The same galaxies, or those of another store, also say what is familiar to the run (see `novelty`): training galaxies,
+up to 4,000, give the measure, and those of the split, none of them among those, the ranks. If there are too few
+training galaxies for that, half of the others give the measure and the other half the ranks.
 """
 
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from galaxyvotes.checkpoint import Calibrated, Network, Run
 from galaxyvotes.conformal import COVERAGE, Calibration, missing_answers
 from galaxyvotes.conformal import calibrate as fit
-from galaxyvotes.errors import DataError
+from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.judging import head_for, known_rows, seen_by, truth_of, volunteers_for
 from galaxyvotes.novelty import Familiar
 from galaxyvotes.predict import choose_device, predict_store, store_look
@@ -36,6 +36,7 @@ def calibrate(
     *,
     split: str = "validation",
     coverage: float = COVERAGE,
+    familiar: Store | str | Path | None = None,
     seed: int = 0,
     device: str = "auto",
     progress: bool = True,
@@ -47,26 +48,39 @@ def calibrate(
     answers that lead to others.
 
     A new galaxy like these has its volunteers' fraction, or its quantity, within the bounds of an answer with a chance
-    of `coverage`. The test split is for judging; calibrate on another. `seed` draws which third of the galaxies gives
-    the scale, and which galaxies say what is familiar.
+    of `coverage`. The test split is for judging; calibrate on another, or `evaluate` will refuse it. Where few galaxies
+    are labelled, `familiar` is another store of galaxies like them, in which what is familiar is measured: the same
+    split, labels or none. `seed` draws which third of the galaxies gives the scale, and which say what is familiar.
 
     DataError if a galaxy of the split taught the run or chose its epoch, or if there are too few of them.
     """
     run = run if isinstance(run, Run) else Run.open(run)
     store = store if isinstance(store, Store) else Store.open(store)
+    if seed < 0:
+        raise ConfigError(f"seed is {seed}; expected 0 or more")
     head = head_for(run, store)
     rows = known_rows(store, store.rows(split), head)
-    settings = run.recipe.train
-    chose = settings.keep == "best" or settings.patience > 0
-    seen = seen_by(run, store, "train", *(("validation",) if chose else ()))[rows]
-    if seen.any():
+    if (seen := _learned_from(run, store)[rows]).any():
         examples = ", ".join(np.array(store.ids, object)[rows[seen][:3]])
+        taught = seen_by(run, store, "train")[rows].any()
+        mend = "" if taught else " train with --set train.keep=last --set train.patience=0, or"
         raise DataError(
-            f"{int(seen.sum()):,} of the {len(rows):,} {split} galaxies of {store.path} taught {run.path} or chose its"
-            f" epoch ({examples} …), so their errors are too small to calibrate with: train with --set train.keep=last"
-            " --set train.patience=0, or give another store"
+            f"{int(seen.sum()):,} of the {len(rows):,} {split} galaxies of {store.path}"
+            f" {'taught' if taught else 'chose the epoch of'} {run.path} ({examples} …), so their errors are too small"
+            f" to calibrate with:{mend} give another store, packed with the --split-key that it was trained with or"
+            " without its galaxies"
         )
     network = run.network(choose_device(device), tree=head.tree.name)
+    known, references = store.rows("train"), rows
+    if familiar is not None:
+        others = familiar if isinstance(familiar, Store) else Store.open(familiar)
+        others.must_fit(network.pack, str(run.path))
+        known, references = others.rows("train"), others.rows(split)
+        references = references[~_learned_from(run, others)[references]]
+        if not len(references):
+            raise DataError(f"{others.path} has no {split} galaxy that {run.path} has not learned from")
+    else:
+        others = store
     predicted = predict_store(network, store, rows, progress=progress, bounds=False)
     truth, volunteers = truth_of(store, rows, head), volunteers_for(store, rows, head)
     fitted = partial(
@@ -86,15 +100,31 @@ def calibrate(
             told = predict_store(network.telling_conditional, store, rows, progress=progress, bounds=False)
             spread = told.spread
         conditional = fitted(spread, of="conditional")
-    run.keep_calibrated(Calibrated(joint, conditional, familiar_of(network, store, rows, seed)), network.place + 1)
+    met = familiar_of(network, others, known, references, seed)
+    pixels = {store.pixels[int(row)] for row in rows} | {others.pixels[int(row)] for row in references}
+    run.keep_calibrated(Calibrated(joint, conditional, met, frozenset(pixels)), network.place + 1)
     return joint
 
 
-def familiar_of(network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], seed: int) -> Familiar:
-    """What is familiar to a network, with ranks among these rows, or half of them if nothing else can be known."""
+def _learned_from(run: Run, store: Store) -> Bool[np.ndarray, " galaxy"]:
+    """Which galaxies of a store taught a run, or chose its epoch."""
+    settings = run.recipe.train
+    chose = settings.keep == "best" or settings.patience > 0
+    return seen_by(run, store, "train", *(("validation",) if chose else ()))
+
+
+def familiar_of(
+    network: Network,
+    store: Store,
+    known: Int[np.ndarray, " known"],
+    references: Int[np.ndarray, " reference"],
+    seed: int,
+) -> Familiar:
+    """What is familiar to a network after these known galaxies, up to `KNOWN` of them, with ranks among the references;
+    among half of the references, after the others, if hardly any others are known."""
     random = np.random.default_rng(seed)
-    known, references = random.permutation(np.setdiff1d(store.rows("train"), rows))[:KNOWN], rows
-    if len(known) < len(rows) / 2:
-        known, references = np.array_split(random.permutation(rows), 2)
+    known = random.permutation(np.setdiff1d(known, references))[:KNOWN]
+    if len(known) < len(references) / 2:
+        known, references = np.array_split(random.permutation(references), 2)
     known, references = (store_look(network.folded, store, np.sort(part)).features for part in (known, references))
     return Familiar.of(known, references)

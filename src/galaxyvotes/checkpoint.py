@@ -29,6 +29,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import tomlkit
@@ -51,6 +52,7 @@ from galaxyvotes.tree import DecisionTree
 __all__ = ["Calibrated", "Head", "Network", "Run", "shipped_run"]
 
 _AGAIN = "run galaxyvotes calibrate again"
+_CALIBRATED = "calibrated"  # beside what is familiar: the digests of the galaxies that the calibration was measured on
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,13 @@ class Calibrated(NamedTuple):
 
     Nothing is there if it was never calibrated, and no calibration of conditional fractions if an older galaxyvotes did
     it or the head lacks answers that lead to others. For quantities, `joint` is the calibration of their values, and
-    there is no other.
+    there is no other. `pixels` are the digests of the galaxies that it was measured on.
     """
 
     joint: Calibration | None = None
     conditional: Calibration | None = None
     familiar: Familiar | None = None
+    pixels: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -220,6 +223,7 @@ class Run:
             facts = {"format": FORMAT, **facts, "columns": columns, "digests": digests}
             if any(head.standards for head in heads):
                 facts["standards"] = [head.standards for head in heads]
+            facts["digest"] = _digest_of(facts)
             write_text(folder / "run.json", json.dumps(facts, indent=2) + "\n")
         return Run(path)
 
@@ -239,6 +243,9 @@ class Run:
                 f"{path} was written by a newer galaxyvotes (format {found}; this one reads {FORMAT}):"
                 " upgrade galaxyvotes"
             )
+        lacking = [name for name in ("pack", "stores", "columns") if name not in facts]
+        if lacking or facts.get("digest", _digest_of(facts)) != _digest_of(facts):  # older runs have no digest
+            raise CheckpointError(f"{path / 'run.json'} is damaged or has changed since the run began; restore it")
         for name, digest in digests.items():
             if not (path / name).is_file() or file_digest(path / name) != digest:
                 raise CheckpointError(f"{path / name} is missing or has changed since the run began; restore it")
@@ -248,6 +255,11 @@ class Run:
     def facts(self) -> dict[str, Any]:
         """What `run.json` says."""
         return json.loads((self.path / "run.json").read_text("utf-8"))
+
+    @property
+    def pack(self) -> PackSettings:
+        """Which square of an image its network wants to see."""
+        return PackSettings(**self.facts["pack"])
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -269,6 +281,15 @@ class Run:
     def seen(self) -> pa.Table:
         """Every galaxy that taught or tuned it: columns id, id_name, pixels (digest), split."""
         return pq.read_table(self.path / "seen.parquet")
+
+    @property
+    def passed_on(self) -> pa.Table:
+        """What a run that begins with this one has seen by it: galaxies that chose the epoch have taught that run."""
+        settings = self.recipe.train
+        if settings.keep != "best" and not settings.patience:
+            return self.seen
+        place = self.seen.column_names.index("split")
+        return self.seen.set_column(place, "split", pa.array(["train"] * len(self.seen), pa.string()))
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -302,7 +323,7 @@ class Run:
 
     def untrained(self) -> Network:
         """The network as it was before the first step."""
-        return Network.build(self.recipe, self.heads, PackSettings(**self.facts["pack"]))
+        return Network.build(self.recipe, self.heads, self.pack)
 
     def network(self, device: str | torch.device = "cpu", *, tree: str | None = None) -> Network:
         """The trained network or networks, in evaluation mode, to answer the tree of that name or the first one."""
@@ -332,27 +353,34 @@ class Run:
         if digest != f"# {xxhash.xxh3_128(text.encode()).hexdigest()}":
             raise CheckpointError(f"{path} is damaged: its digest does not fit; {_AGAIN}")
         table = tomllib.loads(text)
-        named, asked = table.pop("familiar", None), table.pop("conditional", None)
+        named, asked, weights = (table.pop(name, None) for name in ("familiar", "conditional", "weights"))
+        if weights is not None and weights != [file_digest(each) for each in self.weights]:
+            raise CheckpointError(f"{path} was measured with other weights than those of {self.path}; {_AGAIN}")
         file = self.path / (
             _numbered("familiar.safetensors", number) if named is None else _familiar_file(number, named)
         )
-        familiar = None
+        familiar, pixels = None, frozenset[bytes]()
         if named is not None or file.is_file():
-            familiar = Familiar.from_tensors(read_tensors(file, mend=_AGAIN)[0], str(file))
+            tensors = read_tensors(file, mend=_AGAIN)[0]
+            familiar = Familiar.from_tensors(tensors, str(file))
+            pixels = frozenset(each.tobytes() for each in tensors.get(_CALIBRATED, torch.empty(0)).numpy())
         return Calibrated(
             Calibration.from_table(table, str(path)),
             None if asked is None else Calibration.from_table(asked, f"{path}, [conditional],"),
             familiar,
+            pixels,
         )
 
     def keep_calibrated(self, found: Calibrated, number: int = 1) -> None:
         """Write it beside the weights, all of it or nothing; what is there already is replaced."""
         assert found.joint is not None
         assert found.familiar is not None
-        tensors = found.familiar.to_tensors()
+        digests = np.frombuffer(b"".join(sorted(found.pixels)), np.uint8).reshape(len(found.pixels), -1)
+        tensors = found.familiar.to_tensors() | {_CALIBRATED: torch.from_numpy(digests.copy())}
         digest = tensor_digest(tensors, "{}")
         write_tensors(self.path / _familiar_file(number, digest), tensors, {})
-        table = {"familiar": digest, **found.joint.to_table()}
+        weights = [file_digest(each) for each in self.weights]
+        table = {"familiar": digest, "weights": weights, **found.joint.to_table()}
         table |= {} if found.conditional is None else {"conditional": found.conditional.to_table()}
         text = tomlkit.dumps(table)
         write_text(
@@ -364,6 +392,11 @@ class Run:
         ):
             if path.name != _familiar_file(number, digest):
                 path.unlink(missing_ok=True)
+
+
+def _digest_of(facts: dict[str, Any]) -> str:
+    text = json.dumps({key: value for key, value in facts.items() if key != "digest"}, sort_keys=True)
+    return xxhash.xxh3_128(text.encode()).hexdigest()
 
 
 def shipped_run() -> Run:

@@ -261,6 +261,7 @@ def calibrate(
     *,
     split: Literal["validation", "test"] = "validation",
     coverage: float = 0.9,
+    familiar: Path | None = None,
     seed: int = 0,
     device: Device = "auto",
 ) -> None:
@@ -268,13 +269,14 @@ def calibrate(
 
     Args:
         run: A finished run, of which no validation galaxy chose the epoch (train.keep=last).
-        split: The galaxies to measure on; those that taught the run are refused.
+        split: The galaxies to measure on; those that taught the run are refused. They cannot judge it any more.
         coverage: The chance that an interval holds what volunteers say.
+        familiar: A larger store of such galaxies, labelled or not, to measure in what is familiar.
         seed: Draws which third of the galaxies says where errors are large, and which galaxies say what is familiar.
     """
     from galaxyvotes.calibrate import calibrate as calibrate_
 
-    found = calibrate_(run, store, split=split, coverage=coverage, seed=seed, device=device)
+    found = calibrate_(run, store, split=split, coverage=coverage, familiar=familiar, seed=seed, device=device)
     print(f"{run}: intervals of {found.coverage:.0%} coverage for {len(found.columns)} answers")
     if found.unbounded:
         what = "they have no bounds" if found.of == "quantity" else "their intervals are 0–1"

@@ -17,7 +17,7 @@ from galaxyvotes.checkpoint import Network, Run
 from galaxyvotes.diagrams import architecture, flowchart
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.figures import quantity_plots, roc_plot, roc_plots, save
-from galaxyvotes.judging import head_for, known_rows, seen_by, truth_of, volunteers_for
+from galaxyvotes.judging import calibrated_on, head_for, known_rows, seen_by, truth_of, volunteers_for
 from galaxyvotes.predict import choose_device, predict_store, shift_of
 from galaxyvotes.quantities import write_quantities
 from galaxyvotes.report import Report, summarise, write_report
@@ -89,6 +89,8 @@ def evaluate(
     run = run if isinstance(run, Run) else Run.open(run)
     store = store if isinstance(store, Store) else Store.open(store)
     head = head_for(run, store)
+    if seed < 0 or resamples < 1:
+        raise ConfigError(f"seed is {seed} and resamples {resamples}; expected 0 or more, and 1 or more")
     if as_published and head.tree.of_quantities:
         raise ConfigError(
             f"the 2023 paper judged vote fractions; {head.tree.name} is a quantity: leave out --as-published"
@@ -105,6 +107,14 @@ def evaluate(
             f" ({examples} …): numbers on them would flatter. Use the store it was trained on, or pass --allow-seen"
         )
     network = run.network(choose_device(device), tree=head.tree.name)
+    calibrated = calibrated_on(run, store, network.place + 1)[rows]
+    if calibrated.any() and split == "test" and not allow_seen:
+        examples = ", ".join(store.ids[int(row)] for row in rows[calibrated][:3])
+        raise DataError(
+            f"{int(calibrated.sum()):,} of the {len(rows):,} test galaxies of {store.path} calibrated {run.path}"
+            f" ({examples} …): intervals on them would seem to keep their word. Calibrate it on validation galaxies, or"
+            " pass --allow-seen"
+        )
     predicted = predict_store(network, store, rows, progress=progress)
     truth, volunteers = truth_of(store, rows, head), volunteers_for(store, rows, head)
     if network.calibration is not None and volunteers is not None:

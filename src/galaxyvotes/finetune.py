@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from galaxyvotes import processes
-from galaxyvotes.checkpoint import Network, Run, pack_facts, shipped_run
+from galaxyvotes.checkpoint import Network, Run, shipped_run
 from galaxyvotes.config import Recipe
-from galaxyvotes.errors import CheckpointError
+from galaxyvotes.errors import CheckpointError, ConfigError
 from galaxyvotes.mixture import Mixture, open_stores
 from galaxyvotes.models import encoder
 from galaxyvotes.predict import choose_device
@@ -54,23 +54,20 @@ def finetune(
         chosen = replace(Recipe.load(recipe, settings), model=replace(begun.recipe.model, pretrained=""))
         for setting in settings:
             chosen = chosen.changed(setting) if setting.strip().startswith("model.") else chosen
-        wanted, packed = begun.facts["pack"], pack_facts(opened[0].pack)
-        if packed != wanted and not other_size:
-            raise CheckpointError(
-                f"{begun.path} wants images cropped to {wanted['crop_px']} px and brought to {wanted['size_px']} px;"
-                f" {opened[0].path} holds {packed['crop_px']} and {packed['size_px']}: pack it again with"
-                f" --crop {wanted['crop_px']} --size {wanted['size_px']}, or pass --other-size"
-            )
+        if chosen.model.pretrained:
+            raise ConfigError(f"finetune begins with the weights of {begun.path}: leave out model.pretrained")
+        if not other_size:
+            opened[0].must_fit(begun.pack, str(begun.path), otherwise=", or pass --other-size")
         mixture = Mixture.of(opened, chosen)
         network = Network.build(chosen, mixture.heads, opened[0].pack)
         known = begun.network()
         if _shapes(known) != _shapes(network):
             raise CheckpointError(
-                f"the weights of {begun.path} fit {known.recipe.model.name} on images of {wanted['size_px']} px only,"
-                f" not {chosen.model.name} on {packed['size_px']} px: leave out --other-size and --set model.…"
+                f"the weights of {begun.path} fit {known.recipe.model.name} on images of {begun.pack.size_px} px only,"
+                f" not {chosen.model.name} on {opened[0].size_px} px: leave out --other-size and --set model.…"
             )
         _begin_from(known, network)
-        create_run(mixture, Path(out), chosen, begun=(network, begun.seen), start=begun.path.name)
+        create_run(mixture, Path(out), chosen, begun=(network, begun.passed_on), start=begun.path.name)
         settings = ()
     return train(opened, out, settings=settings, resume=True, device=device, progress=progress)
 

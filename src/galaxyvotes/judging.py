@@ -12,7 +12,7 @@ from galaxyvotes.errors import CheckpointError
 from galaxyvotes.store import Store
 from galaxyvotes.uncertainty import volunteers_of
 
-__all__ = ["head_for", "known_rows", "seen_by", "truth_of", "volunteers_for"]
+__all__ = ["calibrated_on", "head_for", "known_rows", "seen_by", "truth_of", "volunteers_for"]
 
 
 def head_for(run: Run, store: Store) -> Head:
@@ -22,13 +22,9 @@ def head_for(run: Run, store: Store) -> Head:
         answered = " and ".join(repr(head.tree.name) for head in run.heads)
         raise CheckpointError(
             f"{run.path} answers the tree {answered}, and {store.path} holds votes on {store.tree.name!r}"
+            + next((f": {each.tree.unlike(store.tree)}" for each in run.heads if each.tree.name == store.tree.name), "")
         )
-    wanted = run.facts["pack"]
-    if wanted != {"crop_px": store.pack.crop_px, "size_px": store.pack.size_px}:
-        raise CheckpointError(
-            f"{run.path} wants images cropped to {wanted['crop_px']} px and brought to {wanted['size_px']} px;"
-            f" {store.path} holds {store.pack.crop_px} and {store.pack.size_px}: pack it again with --crop and --size"
-        )
+    store.must_fit(run.pack, str(run.path))
     return head
 
 
@@ -63,3 +59,9 @@ def seen_by(run: Run, store: Store, *splits: str) -> Bool[np.ndarray, " galaxy"]
     pixels = {row["pixels"] for row in rows}
     ids = {row["id"] for row in rows if row["id_name"] == store.id_name}
     return np.array([name in ids or each in pixels for name, each in zip(store.ids, store.pixels, strict=True)], bool)
+
+
+def calibrated_on(run: Run, store: Store, number: int) -> Bool[np.ndarray, " galaxy"]:
+    """Which galaxies of a store the calibration of a run's head of that number was measured on, by their pixels."""
+    pixels = run.calibrated(number).pixels
+    return np.array([each in pixels for each in store.pixels], bool)

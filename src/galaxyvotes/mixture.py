@@ -25,6 +25,7 @@ from torch import Tensor
 from galaxyvotes.checkpoint import Head
 from galaxyvotes.config import Recipe, TrainSettings
 from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.intervals import mean_defined
 from galaxyvotes.objectives import Objective, Standard
 from galaxyvotes.processes import count, share_of
 from galaxyvotes.store import Store
@@ -79,8 +80,10 @@ class Mixture:
                 )
             known = next((head for head in heads if head.tree.questions == store.tree.questions), None)
             if known is None and any(head.tree.name == store.tree.name for head in heads):
+                same = next(head.tree for head in heads if head.tree.name == store.tree.name)
                 raise ConfigError(
-                    f"{store.path}: another store has another tree {store.tree.name!r}; rename one of them"
+                    f"{store.path} and a store before it have different trees {store.tree.name!r}:"
+                    f" {same.unlike(store.tree)}"
                 )
             if known is None:
                 heads.append(Head(store.tree, columns))
@@ -96,7 +99,8 @@ class Mixture:
                 parts[split].append(rows[~apart])
                 if not (~apart).any():
                     raise DataError(f"{store.path} has no galaxy with {said} in its {split} split; pack more galaxies")
-            _refuse_unmet(store, parts["train"][-1])
+        for head in heads:
+            _refuse_unmet(head, stores, parts["train"])
         heads = [_standardised(head, stores, parts["train"]) for head in heads]
         return Mixture(stores, tuple(heads), tuple(parts["train"]), tuple(parts["validation"]), left_out, recipe.train)
 
@@ -288,8 +292,9 @@ def _chosen_columns(store: Store, settings: TrainSettings) -> tuple[str, ...]:
                               f"{', '.join(columns)}")  # fmt: skip
     if store.tree.of_quantities:
         return tuple(column for column in columns if column in wanted)
-    with np.errstate(invalid="ignore"):
-        means = np.nanmean(store.fractions[store.rows("train")], axis=0)
+    means = mean_defined(store.fractions[store.rows("train")].T)
+    if np.isnan(means).all():
+        raise DataError(f"{store.path} has no galaxy with votes in its training split")
     floor = settings.min_mean_fraction
     kept = tuple(c for c, mean in zip(columns, means, strict=True) if c in wanted and (floor == 0 or mean >= floor))
     if len(kept) < 1:
@@ -307,18 +312,22 @@ def _labelled(store: Store, split: str, columns: tuple[str, ...], objective: str
     return rows[~np.isnan(store.fractions[rows][:, places]).all(axis=1)]
 
 
-def _refuse_unmet(store: Store, taught: Rows) -> None:
+def _refuse_unmet(head: Head, stores: tuple[Store, ...], train: Sequence[Rows]) -> None:
     """A class that galaxies have, but none that teaches, would be learned as one that nothing is."""
-    if len(store.tree.questions) > 1 or store.tree.of_quantities:
+    if len(head.tree.questions) > 1 or head.tree.of_quantities:
         return
-    met = np.nansum(store.fractions[taught], axis=0) > 0
-    have = np.nansum(store.fractions, axis=0) > 0
-    for place in np.flatnonzero(have & ~met).tolist():
-        column, count = store.tree.columns[place], int((store.fractions[:, place] > 0).sum())
-        raise DataError(
-            f"{store.path}: none of its {len(taught)} training galaxies is {column!r}, but {count} held out are: pack"
-            " it with more of them or another --split-key, or leave the class out"
-        )
+    own = [
+        (store, rows) for store, rows in zip(stores, train, strict=True) if store.tree.questions == head.tree.questions
+    ]
+    for column in head.columns:
+        place = head.tree.columns.index(column)
+        have = sum(int((store.fractions[:, place] > 0).sum()) for store, _ in own)
+        if have and not any((store.fractions[rows, place] > 0).any() for store, rows in own):
+            raise DataError(
+                f"{' and '.join(str(store.path) for store, _ in own)}: none of the {sum(len(rows) for _, rows in own)}"
+                f" training galaxies is {column!r}, but {have} held out are: pack more of them, try another"
+                " --split-key, or name the other classes in train.answers"
+            )
 
 
 def _keys(store: Store, row: int) -> set[bytes | tuple[str, str]]:

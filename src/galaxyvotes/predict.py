@@ -217,6 +217,7 @@ def predict_store(
     progress: bool = False,
 ) -> Predictions:
     """A network's answers for these rows of a store (all of them), in their order; with bounds if it was calibrated."""
+    store.must_fit(network.pack, "the network")
     network = network.folded if bounds else replace(network.folded, calibrations=())
     chosen = np.arange(len(store)) if rows is None else rows
     return Predictions.together(list(_store_parts(network, store, chosen, progress=progress)))
@@ -293,6 +294,8 @@ def predict(
     """
     out = Path(out)
     known_format(out)
+    if workers is not None and workers < 1:
+        raise ConfigError(f"workers is {workers}; expected 1 or more")
     network, origin = _opened(run, device)
     network = network.folded.answering(tree)
     network = network.telling_conditional if fractions == "conditional" else network
@@ -357,6 +360,7 @@ def predict(
 
 def _predict_store(network: Network, store: Store, out: Path, *, progress: bool) -> Predicted:
     """Write a network's answers for all galaxies of a store, as they come."""
+    store.must_fit(network.pack, "the network")
     shifted: Shift | None = None
     bounds, familiarity = network.calibration is not None, network.familiar is not None
     with writing(out, network.columns, id_name=store.id_name, bounds=bounds, familiarity=familiarity) as write:

@@ -20,12 +20,11 @@ from galaxyvotes.conformal import Bounds
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.files import replacing
 from galaxyvotes.tables import Table
+from galaxyvotes.tree import BOUNDS, FAMILIARITY
 
 __all__ = ["Predictions", "writing"]
 
 _FORMATS = (".csv", ".parquet")
-_ENDS = ("_low", "_high")
-_FAMILIARITY = "familiarity"
 _TOGETHER = 8_192  # rows of Parquet that share a description, which stays in memory until the last row
 
 
@@ -78,9 +77,9 @@ class Predictions:
     def to_table(self) -> pa.Table:
         """An Arrow table: the id, a column an answer; if there, two an answer for bounds, and one for familiarity."""
         columns = dict(zip(self.columns, self.fractions.T, strict=True))
-        for end, values in zip(_ENDS, self.bounds or (), strict=False):
+        for end, values in zip(BOUNDS, self.bounds or (), strict=False):
             columns |= {name + end: column for name, column in zip(self.columns, values.T, strict=True)}
-        columns |= {} if self.familiarity is None else {_FAMILIARITY: self.familiarity}
+        columns |= {} if self.familiarity is None else {FAMILIARITY: self.familiarity}
         arrays = [_texts(self.ids), *(_numbers(column) for column in columns.values())]
         return pa.table(arrays, names=[self.id_name, *columns])
 
@@ -109,15 +108,15 @@ class Predictions:
                 fractions[:, place] = data.column(column).cast(pa.float32(), safe=False).to_numpy()
             except pa.ArrowException as error:
                 raise DataError(f"{path}: column {column!r} is not numbers: {error}") from None
-        familiarity = fractions[:, -1] if len(columns) > 1 and columns[-1] == _FAMILIARITY else None
+        familiarity = fractions[:, -1] if len(columns) > 1 and columns[-1] == FAMILIARITY else None
         columns = columns if familiarity is None else columns[:-1]
         places = {name: place for place, name in enumerate(columns)}
         answers = [
-            name for name in columns if not any(name.removesuffix(end) in places for end in _ENDS if end in name)
+            name for name in columns if not any(name.removesuffix(end) in places for end in BOUNDS if end in name)
         ]
-        ends = [[places.get(name + end) for name in answers] for end in _ENDS]
+        ends = [[places.get(name + end) for name in answers] for end in BOUNDS]
         found = [fractions[:, [place for place in end if place is not None]] for end in ends if None not in end]
-        bounds = Bounds(*found) if len(found) == len(_ENDS) and answers else None
+        bounds = Bounds(*found) if len(found) == len(BOUNDS) and answers else None
         kept = fractions[:, [places[name] for name in answers]]
         return Predictions(
             tuple(table.texts(id_name)), tuple(answers), kept, id_name=id_name, bounds=bounds, familiarity=familiarity
@@ -139,8 +138,8 @@ def writing(
     """
     path = Path(path)
     suffix = known_format(path)
-    names = [*columns, *(column + end for end in _ENDS if bounds for column in columns)]
-    names += [_FAMILIARITY] * familiarity
+    names = [*columns, *(column + end for end in BOUNDS if bounds for column in columns)]
+    names += [FAMILIARITY] * familiarity
     schema = pa.schema([(id_name, pa.string()), *((name, pa.float32()) for name in names)])
     waiting: list[pa.Table] = []
     with replacing(path) as partial:

@@ -26,7 +26,7 @@ import xxhash
 from jaxtyping import Float32, Int, Int32, Shaped, UInt8
 
 from galaxyvotes.config import PackSettings
-from galaxyvotes.errors import DataError
+from galaxyvotes.errors import CheckpointError, DataError
 from galaxyvotes.splits import SPLITS
 from galaxyvotes.tree import DecisionTree
 
@@ -96,6 +96,15 @@ class Store:
     def pack(self) -> PackSettings:
         """Which square of each image was kept, and its side."""
         return PackSettings(self.manifest["crop_px"], self.manifest["size_px"])
+
+    def must_fit(self, pack: PackSettings, whose: str, *, otherwise: str = "") -> None:
+        """CheckpointError if the images are not packed so, as `whose` network wants; `otherwise` is another way out."""
+        if self.pack != pack:
+            raise CheckpointError(
+                f"{whose} wants images cropped to {pack.crop_px} px and brought to {pack.size_px} px; {self.path} holds"
+                f" {self.pack.crop_px} and {self.pack.size_px}: pack it again with --crop {pack.crop_px} --size"
+                f" {pack.size_px}{otherwise}"
+            )
 
     @property
     def size_px(self) -> int:

@@ -28,7 +28,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from jaxtyping import Float, Float32, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from galaxyvotes import processes
 from galaxyvotes.augment import dihedral, sky
@@ -41,6 +41,7 @@ from galaxyvotes.mixture import Answers, Mixture, open_stores, seed_of
 from galaxyvotes.models import encoder, to_input
 from galaxyvotes.optimiser import learning_rate, optimiser_of, set_rate
 from galaxyvotes.predict import choose_device, low_precision, store_logits
+from galaxyvotes.pretrained import TimmNetwork
 from galaxyvotes.progress import bar
 from galaxyvotes.store import Store
 from galaxyvotes.tensors import read_tensors, write_tensors
@@ -97,6 +98,7 @@ def create_run(
     network = begun[0] if begun else Network.beginning(recipe, mixture.heads, pack)  # fails before there is a folder
     start = start or recipe.model.pretrained
     _ = mixture.quotas
+    _refuse_a_galaxy_alone(network, mixture)
     facts = {
         "galaxyvotes": version("galaxyvotes"),
         "torch": torch.__version__,
@@ -118,6 +120,16 @@ def create_run(
     seen = pa.concat_tables([mixture.seen(), *(begun[1:] if begun else ())])
     processes.first(lambda: Run.create(out, recipe, mixture.heads, seen, facts, network if start else None))
     return Run(out)
+
+
+def _refuse_a_galaxy_alone(network: Network, mixture: Mixture) -> None:
+    """Batch norms of others' encoders stop at a map of one pixel of one galaxy, at the end of an epoch."""
+    alone = mixture.galaxies(mixture.steps - 1) == 1 and isinstance(network.module, TimmNetwork)
+    if alone and any(isinstance(module, nn.BatchNorm2d) for module in network.module.modules()):
+        raise ConfigError(
+            f"of {len(mixture.train[0])} training galaxies in batches of {mixture.settings.batch_size} the last would"
+            f" be alone, and {network.recipe.model.name} has batch norms, which want two: set another train.batch_size"
+        )
 
 
 SUMS = ("loss", "squared", "known", "correct", "compared")  # of a position, counted by the device

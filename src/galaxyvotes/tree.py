@@ -31,7 +31,10 @@ from jaxtyping import Float
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.files import read_text
 
-__all__ = ["Answer", "DecisionTree", "Question", "VoteColumns"]
+__all__ = ["BOUNDS", "FAMILIARITY", "Answer", "DecisionTree", "Question", "VoteColumns"]
+
+BOUNDS = ("_low", "_high")  # what tables of predictions append to an answer's column, for the ends of its interval …
+FAMILIARITY = "familiarity"  # … and what they call their last column
 
 Holds = Literal["joint", "conditional", "votes", "class", "quantity"]
 
@@ -97,6 +100,13 @@ class DecisionTree:
         columns = self.columns
         if not self.questions:
             raise ConfigError(f"tree {self.name!r} has no question")
+        for column in columns:
+            bound = any(column.endswith(end) and column.removesuffix(end) in columns for end in BOUNDS)
+            if column == FAMILIARITY or bound:
+                raise ConfigError(
+                    f"tree {self.name!r} has the answer column {column!r}, which is what tables of predictions call a"
+                    " bound or the familiarity: rename it"
+                )
         tables = [table.name for table in self.tables]
         for values, what in ((names, "question"), (columns, "answer column"), (tables, "table")):
             for value in values:
@@ -127,6 +137,14 @@ class DecisionTree:
                     f"tree {self.name!r}, table {table.name!r}: columns is {table.columns!r}; expected {expected}"
                 )
         _ = self.depth_first  # refuses a circle
+
+    def unlike(self, other: "DecisionTree") -> str:
+        """What a tree of the same name has otherwise, and what to do."""
+        one, another = set(self.columns), set(other.columns)
+        lacking = [f"{name!r} is no answer there" for name in self.columns if name not in another]
+        lacking += [f"{name!r} is an answer there only" for name in other.columns if name not in one]
+        what = ", ".join(lacking[:6]) or "its questions stand or lead otherwise"
+        return f"{what}; pack both with one tree (--tree FILE.toml; of classes beside --classes COLUMN), or rename one"
 
     def _check_quantity(self, question: Question, where: str) -> None:
         """Refuse a quantity that is asked like a question, or beside questions."""
