@@ -11,7 +11,7 @@ from pathlib import Path
 import galaxyvotes as gv
 
 PACK, LARGER = gv.PackSettings(208, 64), gv.PackSettings(208, 96)
-ENLARGING = ("train.epochs=8", "train.learning_rate=0.0015", "model.views=2")
+ENLARGING = ("train.epochs=8", "train.learning_rate=0.0015", "model.views=4")
 IMAGES = "kaggle/images_training_rev1_part*.zip"
 FRACTIONS = (IMAGES, "kaggle/training_solutions_rev1.csv")
 CLASSES = (IMAGES, "kaggle/classes5.csv")

@@ -23,7 +23,7 @@ from provenance import spread, write
 
 FOLDS = 5
 SETTINGS = ("train.epochs=25", "train.encoder_rate=0.3")
-VIEWS = {1: "model.views=8", 2: "model.views=2"}  # of a stage: as many as the time of one allows
+VIEWS = {1: "model.views=8", 2: "model.views=4"}  # of a stage: as many as the time of one allows
 
 
 def main() -> None:
