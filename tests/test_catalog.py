@@ -267,7 +267,7 @@ def test_a_table_with_a_missing_column_is_refused_with_the_nearest_tree_and_what
     told = refusal(galaxies_folder)
     nearest = "(solutions.csv: nearest is tree 'kaggle', columns 'fraction': 1 of 37 are missing, e.g. Class8.2"
     assert nearest + "; other trees are" in told
-    assert "Pass --classes COLUMN for a column of class names, --tree FILE for another tree, or --unlabelled" in told
+    assert "Pass --classes COLUMN for a column of class names, --quantity COLUMN for one of numbers, --tree" in told
 
 
 def test_without_any_table_the_way_to_go_on_is_told(make_folder):
@@ -382,7 +382,9 @@ def test_ids_are_stems_unless_two_images_share_one(make_folder):
     with open_catalog([make_folder({"a/1.jpg": 1, "b/1.png.jpg": 2})], unlabelled=True) as catalog:
         assert ids_of(catalog.images) == ["1", "1.png"]
     with open_catalog([make_folder({"c/1.jpg": 3})], unlabelled=True) as catalog:
-        assert ids_of(catalog.images) == ["a/1.jpg", "b/1.png.jpg", "c/1.jpg"]
+        assert ids_of(catalog.images) == ["a/1.jpg", "1.png", "c/1.jpg"]  # the others keep theirs
+    with open_catalog([make_folder({"c/1.png.fits": 3})], unlabelled=True) as catalog:
+        assert ids_of(catalog.images) == ["a/1.jpg", "1.png", "c/1.jpg", "c/1.png.fits"]  # which is rejected anyway
 
 
 def test_a_digest_changes_with_everything_that_packing_depends_on(galaxies_folder):

@@ -1,9 +1,12 @@
+import re
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
-from galaxyvotes import Store
+from galaxyvotes import SplitSettings, Store, pack
 from galaxyvotes.cli import main
 
 
@@ -54,6 +57,43 @@ def test_five_turned_packs_test_each_galaxy_once(capsys, blobs, tmp_path):
         store = Store.open(tmp_path / turn)
         tested += [store.ids[row] for row in store.rows("test")]
     assert sorted(tested) == sorted(store.ids)
+
+
+def test_a_run_goes_on_with_its_own_recipe_or_says_that_it_is_new(capsys, blob_store, tmp_path):
+    quick = ("--set=train.epochs=1", "--set=train.batch_size=16", "--set=train.keep=last", "--resume")
+    status, out, _ = run(capsys, "train", blob_store.path, tmp_path / "run", "--recipe", "small", *quick)
+    assert status == 0
+    assert "is not there yet: a new run begins" in out
+    status, _, err = run(capsys, "train", blob_store.path, tmp_path / "run", "--recipe", "compact", "--resume")
+    assert status == 2
+    assert "goes on with the recipe it began with, small: leave out --recipe" in err
+    assert run(capsys, "train", blob_store.path, tmp_path / "run", "--resume", "--recipe", "small")[0] == 0
+    again = ("--start", tmp_path / "run", "--set", "train.epochs=1")
+    status, out, _ = run(capsys, "finetune", blob_store.path, tmp_path / "again", *again)
+    assert "validation galaxies had taught" not in out
+    other = pack(blob_store.path.parent / "images", tmp_path / "other", settings=blob_store.pack, progress=False,
+                 splits=SplitSettings(0.3, 0.4, 0.3, "another"))  # fmt: skip
+    status, out, _ = run(capsys, "finetune", other.path, tmp_path / "third", *again)
+    assert re.search(rf"\d+ of its {len(other.rows('validation'))} validation galaxies had taught run before", out)
+
+
+def test_ctrl_c_says_how_to_go_on(blob_store, tmp_path):
+    command = [sys.executable, "-m", "galaxyvotes", "train", str(blob_store.path), str(tmp_path / "run")]
+    command += ["--recipe", "small", "--set", "train.epochs=5000", "--set", "train.batch_size=8"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run" / "metrics.jsonl").is_file() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "go on with --resume" in err
+
+
+def test_a_demo_leaves_a_folder_of_others_alone(capsys, blobs):
+    status, _, err = run(capsys, "demo", blobs)
+    assert status == 2
+    assert "is not empty, and no demo began it: name another folder" in err
 
 
 def test_the_whole_line_by_commands(capsys, blobs, tmp_path):

@@ -1,3 +1,5 @@
+import csv
+import shutil
 from dataclasses import replace
 from importlib import import_module
 
@@ -193,3 +195,21 @@ def test_a_store_that_the_network_does_not_fit_is_refused(blob_run, blobs, tmp_p
 def test_fewer_than_one_thread_is_refused(blob_run, blobs, tmp_path):
     with pytest.raises(ConfigError, match="workers is 0; expected 1 or more"):
         predict(blobs, blob_run, tmp_path / "out.csv", workers=0, progress=False)
+
+
+def test_a_store_among_images_is_refused_rather_than_left_out(blob_run, blob_store, blobs, tmp_path):
+    with pytest.raises(ConfigError, match="is a packed store, which is predicted alone"):
+        predict([blobs, blob_store.path], blob_run, tmp_path / "out.csv", progress=False)
+
+
+def test_rejected_images_of_any_name_are_listed_as_csv(blob_run, blobs, tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / 'a, "b".jpg').write_bytes(b"no image")
+    shutil.copyfile(next(blobs.rglob("*.jpg")), tmp_path / "images" / "good.jpg")
+    done = predict(tmp_path / "images", blob_run, tmp_path / "out.csv", progress=False)
+    with done.rejected_path.open(newline="", encoding="utf-8") as file:
+        header, (name, reason) = csv.reader(file)
+    assert (header, name) == (["id", "reason"], 'a, "b"')
+    assert "is not an image" in reason
+    predict_again = predict(blobs, blob_run, tmp_path / "out.csv", progress=False)
+    assert not predict_again.rejected_path.exists()

@@ -362,7 +362,7 @@ def test_galaxies_seen_in_training_are_owned_up_to_in_the_first_sentence(tmp_pat
     assert "40 galaxies that it never saw in training" in written.document["summary"]
     seen = report(tmp_path, seen_in_training=7, images=None)
     assert "never saw" not in seen.document["summary"]
-    assert "7 of these galaxies were in training" in seen.document["summary"]
+    assert "7 of these galaxies taught or tuned it" in seen.document["summary"]
     assert 'class="lead warn"' in seen.html.read_text()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from galaxyvotes.conformal import conditional
 from galaxyvotes.errors import ConfigError, DataError, GalaxyVotesError
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.submit import submit
@@ -140,3 +141,10 @@ def test_kaggles_own_benchmark_comes_back_byte_for_byte(shared_data, tmp_path, k
     )
     submit(predictions, sample, tmp_path / "again.csv")
     assert (tmp_path / "again.csv").read_bytes() == original
+
+
+def test_fractions_of_those_who_were_asked_are_no_submission(predictions, sample, tmp_path, kaggle):
+    asked = conditional(predictions.fractions.astype(np.float64), kaggle, kaggle.columns)
+    told = refusal(dataclasses.replace(predictions, fractions=asked.astype(np.float32)), sample, tmp_path / "out.csv")
+    assert told.endswith("predict again with --fractions joint")
+    assert not (tmp_path / "out.csv").exists()

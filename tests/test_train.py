@@ -141,6 +141,7 @@ def test_a_folder_that_exists_is_refused(store, whole):
 def test_a_run_cannot_go_on_with_another_store(store, whole, tmp_path):
     state = json.loads((whole.path / "run.json").read_text())
     state["stores"][0]["digest"] = "another"
+    del state["digest"]
     (whole.path / "run.json").rename(tmp_path / "kept.json")
     try:
         (whole.path / "run.json").write_text(json.dumps(state))

@@ -27,9 +27,10 @@ from galaxyvotes.errors import DataError
 from galaxyvotes.texts import AT_ONCE, Texts
 from galaxyvotes.zips import Window, Zip
 
-__all__ = ["IMAGE_SUFFIXES", "TABLE_SUFFIXES", "Member", "Members", "Source"]
+__all__ = ["IMAGE_SUFFIXES", "NOT_READ", "TABLE_SUFFIXES", "Member", "Members", "Source"]
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".fit", ".fits", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+NOT_READ = frozenset({".fit", ".fits"})  # images all the same, which are listed as rejected
 TABLE_SUFFIXES = frozenset({".csv", ".parquet"})
 
 _MIB = 2**20
@@ -159,7 +160,9 @@ class _Listing:
             if not path.exists():
                 raise DataError("there is no such file or folder")
             if not path.is_dir() and path.suffix.lower() not in _MAX_BYTES:
-                raise DataError(f"is no folder and no file that is read ({', '.join(sorted(_MAX_BYTES))})")
+                raise DataError(
+                    f"is no folder and no file that is read ({', '.join(sorted(_MAX_BYTES.keys() - NOT_READ))})"
+                )
             names = Texts(_walk(path, path.resolve()) if path.is_dir() else [path.name])
         self._add(_Folder("", names, path if path.is_dir() else path.parent))
 

@@ -101,8 +101,8 @@ def calibrate(
             spread = told.spread
         conditional = fitted(spread, of="conditional")
     met = familiar_of(network, others, known, references, seed)
-    pixels = {store.pixels[int(row)] for row in rows} | {others.pixels[int(row)] for row in references}
-    run.keep_calibrated(Calibrated(joint, conditional, met, frozenset(pixels)), network.place + 1)
+    pixels = frozenset(store.pixels[int(row)] for row in rows)
+    run.keep_calibrated(Calibrated(joint, conditional, met, pixels), network.place + 1)
     return joint
 
 

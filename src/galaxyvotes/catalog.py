@@ -9,6 +9,7 @@ Nothing right of here knows about Kaggle, Galaxy Zoo or file layouts. What belon
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,11 +20,11 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float32, Int, Int32
 
-from galaxyvotes.archives import Members, Source
+from galaxyvotes.archives import NOT_READ, Members, Source
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.naming import Images, name_images
 from galaxyvotes.tables import Table
-from galaxyvotes.texts import Texts, twins
+from galaxyvotes.texts import Texts, shared_hashes, twins
 from galaxyvotes.tree import DecisionTree, VoteColumns
 from galaxyvotes.votes import VoteLayout, Votes, closest_layout, find_layout, read_votes
 
@@ -189,8 +190,8 @@ def _no_votes(
     told = "; ".join(f"{table.name}: {closest_layout(table.header(), tree)}" for table in tables[:3])
     return (
         f"no table holds votes{asked} that a known tree describes ({told}). Pass --classes COLUMN for a column of class"
-        " names, --tree FILE for another tree, or --unlabelled to pack without votes; for <answer>/<image> folders"
-        " leave the tables out"
+        " names, --quantity COLUMN for one of numbers, --tree FILE for another tree, or --unlabelled to pack without"
+        " votes; for <answer>/<image> folders leave the tables out"
     )
 
 
@@ -253,16 +254,19 @@ def _from_folders(images: Members, tree: DecisionTree | None) -> _Rows | None:
 
 
 def ids_of(images: Members) -> Texts:
-    """File stems, or whole paths where two images share a stem; always text that can be written down."""
-    stems = Texts(image.id for image in images)
-    if twins(stems) is None:
-        return stems
-    names = Texts(image.name for image in images)
-    if found := twins(names):
-        name = names[found[0]]
-        count = sum(each == name for each in names)
+    """File stems; whole paths of images that share one, and of those that will be rejected; always printable."""
+    ids = Texts(image.name if image.suffix in NOT_READ else image.id for image in images)
+    shared = shared_hashes(ids)
+    counts = Counter(ids.take(shared))
+    if not any(count > 1 for count in counts.values()):
+        return ids
+    paths = {place: images[place].name for place in map(int, shared) if counts[ids[place]] > 1}
+    ids = Texts(paths.get(place, name) for place, name in enumerate(ids))
+    if found := twins(ids):
+        name = ids[found[0]]
+        count = sum(each == name for each in ids)
         raise DataError(f"{count} images are called {name}: give one folder that holds them all, or rename them")
-    return names
+    return ids
 
 
 def _listed(tables: list[Table]) -> str:

@@ -292,6 +292,17 @@ class Run:
         return self.seen.set_column(place, "split", pa.array(["train"] * len(self.seen), pa.string()))
 
     @property
+    def caveat(self) -> str | None:
+        """What to know of its validation figures: that the run it began with had learned from these galaxies."""
+        known, galaxies = self.facts.get("known_before", (0, 0))
+        if not known:
+            return None
+        return (
+            f"{known:,} of its {galaxies:,} validation galaxies had taught {self.facts['start']} before: its validation"
+            " figures flatter, and neither calibrate nor evaluate takes such galaxies"
+        )
+
+    @property
     def history(self) -> list[dict[str, Any]]:
         """One row an epoch: loss, MSE and accuracy on training and validation galaxies."""
         path = self.path / "metrics.jsonl"

@@ -9,11 +9,14 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
 from galaxyvotes.errors import ConfigError, GalaxyVotesError
+
+if TYPE_CHECKING:
+    from galaxyvotes.checkpoint import Run
 
 __all__ = ["app", "main"]
 
@@ -22,6 +25,7 @@ app = App(
     help="Learn from volunteers' votes on galaxy images what they would say about any other galaxy.",
     version=lambda: import_module("importlib.metadata").version("galaxyvotes"),
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,  # what was saved, and how to go on, is said below
 )
 Flag = Parameter(negative=())
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", negative=())]
@@ -128,7 +132,7 @@ def tree(name: str | None = None, *, out: Path | None = None) -> None:
 @app.command
 def train(
     *paths: StoresAndRun,
-    recipe: str = "paper",
+    recipe: str | None = None,
     settings: Settings = (),
     answers: str | None = None,
     min_mean_fraction: float | None = None,
@@ -143,7 +147,7 @@ def train(
     and stops; the same command with --resume goes on to the same end, bit for bit.
 
     Args:
-        recipe: A recipe by name (paper, small, compact, strong) or a .toml file.
+        recipe: A recipe by name (paper, which is the default, small, compact, strong) or a .toml file.
         settings: Change one setting, e.g. --set train.epochs=10; may be given several times.
         answers: Learn only these answers, separated by commas.
         min_mean_fraction: Learn only answers with at least this mean fraction over the training galaxies.
@@ -153,16 +157,16 @@ def train(
     stores, out = _apart(paths, "train", "a store and the run folder to make", "STORE [STORE ...] RUN")
     settings += () if answers is None else (f"train.answers={answers}",)
     settings += () if min_mean_fraction is None else (f"train.min_mean_fraction={min_mean_fraction}",)
-    run = train_(stores, out, recipe=recipe, settings=settings, resume=resume, device=device)
-    last = run.history[-1]
-    print(f"{run.path}: {last['epoch']} epochs, validation RMSE {last['validation_mse'] ** 0.5:.4f}")
+    _about_to_resume(out, recipe, resume=resume)
+    run = train_(stores, out, recipe=recipe or "paper", settings=settings, resume=resume, device=device)
+    _print_trained(run)
 
 
 @app.command
 def finetune(
     *paths: StoresAndRun,
     start: Path | None = None,
-    recipe: str = "finetune",
+    recipe: str | None = None,
     settings: Settings = (),
     other_size: Annotated[bool, Flag] = False,
     resume: Resume = False,
@@ -174,7 +178,7 @@ def finetune(
 
     Args:
         start: The run to begin from; the one that comes with galaxyvotes otherwise.
-        recipe: A recipe by name or a .toml file; its network is that of the run to begin from.
+        recipe: A recipe by name (finetune otherwise) or a .toml file; its network is that of the run to begin from.
         settings: Change one setting, e.g. --set train.encoder_rate=0, which leaves all but the last layer as it was.
         other_size: The galaxies may be packed otherwise than the run's, e.g. with more pixels of the same sky; with
             --set train.encoder_rate=1, as the network learns to see anew.
@@ -182,18 +186,18 @@ def finetune(
     from galaxyvotes.finetune import finetune as finetune_
 
     stores, out = _apart(paths, "finetune", "a store and the run folder to make", "STORE [STORE ...] RUN")
+    _about_to_resume(out, recipe, resume=resume)
     run = finetune_(
         stores,
         out,
         start=start,
-        recipe=recipe,
+        recipe=recipe or "finetune",
         settings=settings,
         resume=resume,
         other_size=other_size,
         device=device,
     )
-    last = run.history[-1]
-    print(f"{run.path}: {last['epoch']} epochs, validation RMSE {last['validation_mse'] ** 0.5:.4f}")
+    _print_trained(run)
 
 
 @app.command
@@ -407,6 +411,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (GalaxyVotesError, CycloptsError, KeyboardInterrupt) as end:
         print(f"galaxyvotes: {str(end) or 'stopped'}", file=sys.stderr)
         sys.exit(130 if isinstance(end, KeyboardInterrupt) else 2)
+
+
+def _about_to_resume(out: Path, recipe: str | None, *, resume: bool) -> None:
+    """Refuse another recipe for a run that goes on; say so if there is none to go on with."""
+    from galaxyvotes.checkpoint import Run
+
+    if not resume:
+        return
+    if not out.exists():
+        print(f"{out} is not there yet: a new run begins")
+    elif recipe is not None and Path(recipe).stem != (own := Run.open(out).recipe.name):
+        raise ConfigError(
+            f"{out} goes on with the recipe it began with, {own}: leave out --recipe, or name another run"
+        )
+
+
+def _print_trained(run: "Run") -> None:
+    last = run.history[-1]
+    print(f"{run.path}: {last['epoch']} epochs, validation RMSE {last['validation_mse'] ** 0.5:.4f}")
+    if run.caveat:
+        print(run.caveat)
 
 
 def _apart(

@@ -6,6 +6,7 @@ Each step that an earlier call finished is kept, so a demo that was stopped goes
 from pathlib import Path
 
 from galaxyvotes.config import Recipe
+from galaxyvotes.errors import ConfigError
 from galaxyvotes.evaluate import Evaluation, evaluate
 from galaxyvotes.pack import pack
 from galaxyvotes.progress import counting
@@ -19,6 +20,8 @@ __all__ = ["demo"]
 def demo(out: str | Path, *, galaxies: int = 2500, seed: int = 0, epochs: int = 8, progress: bool = True) -> Evaluation:
     """Leave a simulated zoo, its store, a run and `report.html` in the folder `out`."""
     zoo, packed, run = (Path(out) / name for name in ("zoo", "store", "run"))
+    if not zoo.exists() and Path(out).is_dir() and any(Path(out).iterdir()):
+        raise ConfigError(f"{out} is not empty, and no demo began it: name another folder")
     if not zoo.exists():
         with counting("simulating", galaxies, show=progress) as told:
             simulate(zoo, galaxies=galaxies, seed=seed, progress=told)

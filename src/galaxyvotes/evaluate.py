@@ -152,7 +152,7 @@ def evaluate(
             folder,
             **told,
             tree=store.tree,
-            leaderboard=store.id_name == CHALLENGE_ID,
+            leaderboard=store.id_name == CHALLENGE_ID and not seen[rows].any(),
             noise_floor=None if np.isnan(floor) else floor,
             contaminated=_as_published(store, network, seen, seed, resamples) if as_published else None,
         )

@@ -267,6 +267,7 @@ class _Packing:
         """Write the table, the tree, the rejected and, last, the manifest."""
         catalog, folder = self.catalog, self.folder
         if not self.kept:
+            shutil.rmtree(folder)  # so that other options can be tried
             reason = f"; the first: {catalog.images[0].name}: {self.rejected[0][1]}" if self.rejected else ""
             raise DataError(f"not one of {len(catalog):,} images could be packed{reason}")
         header = io.BytesIO()

@@ -169,11 +169,15 @@ def store_look(network: Network, store: Store, rows: Int[np.ndarray, " galaxy"],
 
 
 def _of_store(
-    work: Callable[[Int[np.ndarray, " galaxy"]], Result], rows: Int[np.ndarray, " galaxy"], *, progress: bool
+    work: Callable[[Int[np.ndarray, " galaxy"]], Result],
+    rows: Int[np.ndarray, " galaxy"],
+    workers: int | None = None,
+    *,
+    progress: bool,
 ) -> Iterator[Result]:
     """What some work makes of these rows, a part for each thread at a time."""
-    parts = [rows[chunk] for chunk in _chunks(len(rows), torch.get_num_threads())]
-    done = on_a_core_each(work, parts)
+    parts = [rows[chunk] for chunk in _chunks(len(rows), workers or torch.get_num_threads())]
+    done = on_a_core_each(work, parts, workers)
     for _ in progress_bar(parts, "predicting", show=progress):
         yield next(done)[1]
 
@@ -224,7 +228,7 @@ def predict_store(
 
 
 def _store_parts(
-    network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], *, progress: bool
+    network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], workers: int | None = None, *, progress: bool
 ) -> Iterator[Predictions]:
     """A network's answers for these rows of a store, some at a time."""
     names = np.array(store.ids, object)
@@ -232,7 +236,7 @@ def _store_parts(
     def answer(part: Int[np.ndarray, " galaxy"]) -> Predictions:
         return replace(answers_of(network, store.images(part), tuple(names[part])), id_name=store.id_name)
 
-    yield from _of_store(answer, rows, progress=progress)
+    yield from _of_store(answer, rows, workers, progress=progress)
 
 
 def fractions_of(
@@ -313,8 +317,10 @@ def predict(
     if intervals is False:
         network = replace(network, calibrations=())
     paths = [Path(images)] if isinstance(images, str | Path) else [Path(path) for path in images]
-    if len(paths) == 1 and (paths[0] / "store.toml").is_file():
-        return _predict_store(network, Store.open(paths[0]), out, progress=progress)
+    if packed := [path for path in paths if (path / "store.toml").is_file()]:
+        if len(paths) > 1:
+            raise ConfigError(f"{packed[0]} is a packed store, which is predicted alone: name one store, or images")
+        return _predict_store(network, Store.open(packed[0]), out, workers, progress=progress)
     galaxies = 0
     shifted: Shift | None = None
     rejected: list[tuple[str, str]] = []
@@ -354,21 +360,23 @@ def predict(
     done.rejected_path.unlink(missing_ok=True)
     if rejected:
         rows = [("id", "reason"), *rejected]
-        write_text(done.rejected_path, "".join(f"{name},{_quoted(reason)}\n" for name, reason in rows))
+        write_text(done.rejected_path, "".join(f"{_quoted(name)},{_quoted(reason)}\n" for name, reason in rows))
     return done
 
 
-def _predict_store(network: Network, store: Store, out: Path, *, progress: bool) -> Predicted:
+def _predict_store(network: Network, store: Store, out: Path, workers: int | None, *, progress: bool) -> Predicted:
     """Write a network's answers for all galaxies of a store, as they come."""
     store.must_fit(network.pack, "the network")
     shifted: Shift | None = None
     bounds, familiarity = network.calibration is not None, network.familiar is not None
     with writing(out, network.columns, id_name=store.id_name, bounds=bounds, familiarity=familiarity) as write:
-        for answers in _store_parts(network, store, np.arange(len(store)), progress=progress):
+        for answers in _store_parts(network, store, np.arange(len(store)), workers, progress=progress):
             write(answers)
             part = shift_of(network, answers)
             shifted = part if part is None or shifted is None else shifted + part
-    return Predicted(out, len(store), (), shifted)
+    done = Predicted(out, len(store), (), shifted)
+    done.rejected_path.unlink(missing_ok=True)
+    return done
 
 
 def _opened(run: Run | str | Path | None, device: str) -> tuple[Network, Path]:

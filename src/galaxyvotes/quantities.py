@@ -166,7 +166,7 @@ def _summary(document: Mapping[str, Any]) -> str:
             sentences.append(f"The best baseline, {best}, has an RMSE of {others[best]:.4g}: {ahead}.")
     if seen:
         sentences.append(
-            f"{seen:,} of these galaxies were in training, so this says little about how it does on others."
+            f"{seen:,} of these galaxies taught or tuned it, so this says little about how it does on others."
         )
     return " ".join(sentences)
 

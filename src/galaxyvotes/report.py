@@ -320,7 +320,7 @@ def _summary(document: Mapping[str, Any]) -> str:
         ahead = verdict(**document["ahead_of"][best])
         text += f" The best baseline, {best}, has {scored[best]:.4f}: {ahead}."
     if seen:
-        text += f" {seen:,} of these galaxies were in training, so this says little about how it does on others."
+        text += f" {seen:,} of these galaxies taught or tuned it, so this says little about how it does on others."
     return text
 
 

@@ -5,12 +5,14 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from galaxyvotes.archives import Source
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.files import replacing
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.tables import Table
+from galaxyvotes.tree import DecisionTree
 
 __all__ = ["submit"]
 
@@ -35,6 +37,7 @@ def submit(predictions: Predictions, sample: str | Path, out: str | Path) -> Non
     place = {name: row for row, name in enumerate(predictions.ids)}
     columns = [predictions.columns.index(column) for column in header[1:]]
     values = predictions.fractions[[place[name] for name in wanted]][:, columns]
+    _refuse_conditional(header[1:], values)
     outside = ~((values >= 0) & (values <= 1))  # so written, NaN is outside, too
     if outside.any():
         row, column = np.argwhere(outside)[0].tolist()
@@ -68,6 +71,23 @@ def _check(predictions: Predictions, header: list[str], wanted: list[str], sampl
         problems.append(f"not asked for: {_examples(extra, 'galaxy', 'galaxies')}")
     if problems:
         raise DataError(f"the predictions are not what {sample} asks for: {'; '.join(problems)}")
+
+
+def _refuse_conditional(columns: list[str], values: Float[np.ndarray, "galaxy answer"]) -> None:
+    """A submission holds joint fractions; those of the asked add up to 1 even where hardly anybody was asked."""
+    challenge = DecisionTree.load("kaggle")
+    if sorted(columns) != sorted(challenge.columns):
+        return
+    place = {column: number for number, column in enumerate(columns)}
+    asked = [question for question in challenge.questions if question.asked_of is not None]
+    parents = values[:, [place[str(question.asked_of)] for question in asked]]
+    sums = np.stack([values[:, [place[a.column] for a in question.answers]].sum(axis=1) for question in asked], axis=1)
+    few = parents < 0.9
+    if few.any() and (np.isnan(sums[few]) | (np.abs(sums[few] - 1) < 0.01)).mean() > 0.9:
+        raise DataError(
+            "the predictions are fractions of those who were asked, and a submission wants those of everybody: predict"
+            " again with --fractions joint"
+        )
 
 
 def _line(name: str, values: list[float]) -> str:

@@ -99,7 +99,7 @@ def create_run(
     start = start or recipe.model.pretrained
     _ = mixture.quotas
     _refuse_a_galaxy_alone(network, mixture)
-    facts = {
+    facts: dict[str, Any] = {
         "galaxyvotes": version("galaxyvotes"),
         "torch": torch.__version__,
         "pack": pack_facts(pack),
@@ -117,6 +117,13 @@ def create_run(
         "left_out": mixture.left_out,
         **({"start": start} if start else {}),
     }
+    if begun:
+        validation, taught = (
+            [(row["pixels"], (row["id_name"], row["id"])) for row in table.to_pylist() if row["split"] == split]
+            for table, split in ((mixture.seen(), "validation"), (begun[1], "train"))
+        )
+        known = {key for keys in taught for key in keys}
+        facts["known_before"] = (sum(not known.isdisjoint(keys) for keys in validation), len(validation))
     seen = pa.concat_tables([mixture.seen(), *(begun[1:] if begun else ())])
     processes.first(lambda: Run.create(out, recipe, mixture.heads, seen, facts, network if start else None))
     return Run(out)
