@@ -62,9 +62,9 @@ def two_heads(tmp_path_factory) -> Run:
     settings = ("model.width=8", "model.views=8", "train.objective=dirichlet_multinomial")
     recipe = Recipe.load("compact", settings)
     heads = [Head(tree, tree.columns) for tree in (PAIR, DecisionTree.load("classes5"))]
-    pack = PackSettings(0, 32)
+    pack = PackSettings(32, 32)
     seen = pa.table({name: pa.array([], pa.string()) for name in ("id", "id_name", "pixels", "split")})
-    facts = {"pack": {"crop_px": 0, "size_px": 32}}
+    facts = {"pack": {"crop_px": 32, "size_px": 32}}
     run = Run.create(tmp_path_factory.mktemp("two") / "run", recipe, heads, seen, facts)
     network = Network.build(recipe, heads, pack)
     write_tensors(run.path / "weights.safetensors", dict(network.module.state_dict()), {})
