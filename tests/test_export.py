@@ -62,9 +62,9 @@ def two_heads(tmp_path_factory) -> Run:
     settings = ("model.width=8", "model.views=8", "train.objective=dirichlet_multinomial")
     recipe = Recipe.load("compact", settings)
     heads = [Head(tree, tree.columns) for tree in (PAIR, DecisionTree.load("classes5"))]
-    pack = PackSettings(32, 32)
+    pack = PackSettings(0, 32)
     seen = pa.table({name: pa.array([], pa.string()) for name in ("id", "id_name", "pixels", "split")})
-    facts = {"pack": {"crop_px": 32, "size_px": 32}}
+    facts = {"pack": {"crop_px": 0, "size_px": 32}}
     run = Run.create(tmp_path_factory.mktemp("two") / "run", recipe, heads, seen, facts)
     network = Network.build(recipe, heads, pack)
     write_tensors(run.path / "weights.safetensors", dict(network.module.state_dict()), {})
@@ -107,7 +107,8 @@ def test_the_file_predicts_the_table_that_the_run_predicts(file, blob_run, blob_
 
 def test_every_tree_is_answered_as_the_run_answers_it(two_heads, two_heads_file, blob_store):
     for ours, theirs in zip(read_onnx(two_heads_file).all_heads, two_heads.network().all_heads, strict=True):
-        said, run = predict_store(ours, blob_store), predict_store(exact(theirs), blob_store)
+        all_of_them = PackSettings(32, 32)  # as the store's are, and the largest squares of images of 32 px
+        said, run = (predict_store(replace(each, pack=all_of_them), blob_store) for each in (ours, exact(theirs)))
         assert (ours.tree, said.columns) == (theirs.tree, run.columns)
         assert np.abs(said.fractions - run.fractions).max() < 1e-4
         assert np.abs(said.spread - run.spread).max() < 1e-4
