@@ -20,7 +20,6 @@ from galaxyvotes import (
     SplitSettings,
     Store,
     calibrate,
-    checkpoint,
     evaluate,
     finetune,
     pack,
@@ -29,8 +28,9 @@ from galaxyvotes import (
     simulate,
     train,
 )
+from galaxyvotes import calibrated as calibrated_files
 from galaxyvotes.calibrate import familiar_of
-from galaxyvotes.checkpoint import Calibrated
+from galaxyvotes.calibrated import Calibrated
 from galaxyvotes.cli import main
 from galaxyvotes.novelty import shift
 from galaxyvotes.uncertainty import coverage, volunteers_of
@@ -217,7 +217,7 @@ def test_a_calibration_that_was_stopped_half_way_does_not_count_at_all(store, ru
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patched:
-            patched.setattr(checkpoint, "write_text", stop)
+            patched.setattr(calibrated_files, "write_text", stop)
             with pytest.raises(KeyboardInterrupt):
                 calibrate(run, store, progress=False, **settings)
 

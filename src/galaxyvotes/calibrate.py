@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int
 
-from galaxyvotes.checkpoint import Calibrated, Network, Run
+from galaxyvotes.calibrated import Calibrated
+from galaxyvotes.checkpoint import Network, Run
 from galaxyvotes.conformal import COVERAGE, Calibration, missing_answers
 from galaxyvotes.conformal import calibrate as fit
 from galaxyvotes.errors import ConfigError, DataError

@@ -13,30 +13,25 @@
     state.safetensors      while training: network, optimiser and position, all of them or none
 
 Every tensor file carries a digest of its tensors and of its own header, so a flipped byte is found. Nothing is pickled.
-
-A calibration counts whole or not at all: calibration.toml is written last and names the digest of what is familiar, and
-what it does not name does not count. Files that name none, as older runs have them, go with familiar.safetensors.
 """
 
 import json
 import shutil
-import tomllib
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import tomlkit
 import torch
 import xxhash
 from torch import Tensor, nn
 
+from galaxyvotes.calibrated import Calibrated, numbered, read_calibrated, write_calibrated
 from galaxyvotes.config import PackSettings, Recipe
 from galaxyvotes.conformal import Calibration, askers
 from galaxyvotes.errors import CheckpointError, ConfigError
@@ -46,13 +41,10 @@ from galaxyvotes.novelty import Familiar
 from galaxyvotes.objectives import Objective, Standard
 from galaxyvotes.pretrained import load_pretrained
 from galaxyvotes.scale import Of
-from galaxyvotes.tensors import FORMAT, file_digest, read_tensors, tensor_digest, write_tensors
+from galaxyvotes.tensors import FORMAT, file_digest, read_tensors, write_tensors
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["Calibrated", "Head", "Network", "Run", "shipped_run"]
-
-_AGAIN = "run galaxyvotes calibrate again"
-_CALIBRATED = "calibrated"  # beside what is familiar: the digests of the galaxies that the calibration was measured on
+__all__ = ["Head", "Network", "Run", "shipped_run"]
 
 
 @dataclass(frozen=True)
@@ -65,20 +57,6 @@ class Head:
     tree: DecisionTree
     columns: tuple[str, ...]
     standards: tuple[Standard, ...] = ()
-
-
-class Calibrated(NamedTuple):
-    """What calibrating found of one head: how far off its answers may be, of both kinds, and what is familiar to it.
-
-    Nothing is there if it was never calibrated, and no calibration of conditional fractions if an older galaxyvotes did
-    it or the head lacks answers that lead to others. For quantities, `joint` is the calibration of their values, and
-    there is no other. `pixels` are the digests of the galaxies that it was measured on.
-    """
-
-    joint: Calibration | None = None
-    conditional: Calibration | None = None
-    familiar: Familiar | None = None
-    pixels: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -206,7 +184,7 @@ class Run:
         path = Path(path)
         if path.exists():
             raise ConfigError(f"{path} exists already: continue it with --resume, or name another folder")
-        trees = [_numbered("tree.toml", number) for number in range(1, len(heads) + 1)]
+        trees = [numbered("tree.toml", number) for number in range(1, len(heads) + 1)]
         with new_folder(path) as folder:
             write_text(folder / "config.toml", recipe.to_toml())
             for name, head in zip(trees, heads, strict=True):
@@ -216,7 +194,7 @@ class Run:
             if start is not None:
                 write_tensors(folder / "start.safetensors", dict(start.module.state_dict()), {"start": facts["start"]})
             for number, source in enumerate(weights, 1):
-                with replacing(folder / _numbered("weights.safetensors", number)) as partial:
+                with replacing(folder / numbered("weights.safetensors", number)) as partial:
                     shutil.copyfile(source, partial)
             digests = {name: file_digest(folder / name) for name in ("config.toml", *trees, "seen.parquet")}
             columns = [head.columns for head in heads]
@@ -272,7 +250,7 @@ class Run:
         heads: list[Head] = []
         standards = self.facts.get("standards", [[]] * len(self.facts["columns"]))
         for number, (columns, each) in enumerate(zip(self.facts["columns"], standards, strict=True), 1):
-            path = self.path / _numbered("tree.toml", number)
+            path = self.path / numbered("tree.toml", number)
             tree = DecisionTree.from_toml(path.read_text("utf-8"), str(path))
             heads.append(Head(tree, tuple(columns), tuple(Standard(*pair) for pair in each)))
         return tuple(heads)
@@ -321,7 +299,7 @@ class Run:
     @property
     def weights(self) -> tuple[Path, ...]:
         """Where the weights of its networks are."""
-        return tuple(self.path / _numbered("weights.safetensors", n) for n in range(1, len(self.members) + 1))
+        return tuple(self.path / numbered("weights.safetensors", n) for n in range(1, len(self.members) + 1))
 
     def alone(self) -> "Run":
         """This run, to learn from or to go on with; CheckpointError if it was joined from several."""
@@ -357,52 +335,11 @@ class Run:
 
     def calibrated(self, number: int = 1) -> Calibrated:
         """What calibrating found of its head of that number."""
-        path = self.path / _numbered("calibration.toml", number)
-        if not path.is_file():
-            return Calibrated()
-        digest, _, text = path.read_text("utf-8").partition("\n")
-        if digest != f"# {xxhash.xxh3_128(text.encode()).hexdigest()}":
-            raise CheckpointError(f"{path} is damaged: its digest does not fit; {_AGAIN}")
-        table = tomllib.loads(text)
-        named, asked, weights = (table.pop(name, None) for name in ("familiar", "conditional", "weights"))
-        if weights is not None and weights != [file_digest(each) for each in self.weights]:
-            raise CheckpointError(f"{path} was measured with other weights than those of {self.path}; {_AGAIN}")
-        file = self.path / (
-            _numbered("familiar.safetensors", number) if named is None else _familiar_file(number, named)
-        )
-        familiar, pixels = None, frozenset[bytes]()
-        if named is not None or file.is_file():
-            tensors = read_tensors(file, mend=_AGAIN)[0]
-            familiar = Familiar.from_tensors(tensors, str(file))
-            pixels = frozenset(each.tobytes() for each in tensors.get(_CALIBRATED, torch.empty(0)).numpy())
-        return Calibrated(
-            Calibration.from_table(table, str(path)),
-            None if asked is None else Calibration.from_table(asked, f"{path}, [conditional],"),
-            familiar,
-            pixels,
-        )
+        return read_calibrated(self.path, self.weights, number)
 
     def keep_calibrated(self, found: Calibrated, number: int = 1) -> None:
         """Write it beside the weights, all of it or nothing; what is there already is replaced."""
-        assert found.joint is not None
-        assert found.familiar is not None
-        digests = np.frombuffer(b"".join(sorted(found.pixels)), np.uint8).reshape(len(found.pixels), -1)
-        tensors = found.familiar.to_tensors() | {_CALIBRATED: torch.from_numpy(digests.copy())}
-        digest = tensor_digest(tensors, "{}")
-        write_tensors(self.path / _familiar_file(number, digest), tensors, {})
-        weights = [file_digest(each) for each in self.weights]
-        table = {"familiar": digest, "weights": weights, **found.joint.to_table()}
-        table |= {} if found.conditional is None else {"conditional": found.conditional.to_table()}
-        text = tomlkit.dumps(table)
-        write_text(
-            self.path / _numbered("calibration.toml", number), f"# {xxhash.xxh3_128(text.encode()).hexdigest()}\n{text}"
-        )
-        for path in (
-            *self.path.glob(_familiar_file(number, "*")),
-            self.path / _numbered("familiar.safetensors", number),
-        ):
-            if path.name != _familiar_file(number, digest):
-                path.unlink(missing_ok=True)
+        write_calibrated(found, self.path, self.weights, number)
 
 
 def _digest_of(facts: dict[str, Any]) -> str:
@@ -413,15 +350,6 @@ def _digest_of(facts: dict[str, Any]) -> str:
 def shipped_run() -> Run:
     """The run that comes with the package."""
     return Run.open(Path(str(resources.files("galaxyvotes"))) / "weights")
-
-
-def _numbered(name: str, number: int) -> str:
-    """The name of the file of the first head or network; of the others, with their number before its extension."""
-    return name if number == 1 else f"-{number}.".join(name.split("."))
-
-
-def _familiar_file(number: int, digest: str) -> str:
-    return f"familiar-{number}-{digest}.safetensors"
 
 
 def load_state(module: nn.Module, tensors: dict[str, Tensor], origin: Path) -> None:
