@@ -1,7 +1,7 @@
 """What calibrating found, as files of a run folder; `calibrate` finds it.
 
     calibration.toml                how far off the answers of a run's first head may be; calibration-2.toml … of others
-    familiar-1-DIGEST.safetensors   what galaxies like those look like to it, and the digests of those that were measured
+    familiar-1-DIGEST.safetensors   what galaxies like those look like to it, and the digests of those measured
 
 A calibration counts whole or not at all: calibration.toml is written last and names the digest of what is familiar, and
 what it does not name does not count. Files that name none, as older runs have them, go with familiar.safetensors. It
