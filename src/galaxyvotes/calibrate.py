@@ -109,9 +109,7 @@ def calibrate(
 
 def _learned_from(run: Run, store: Store) -> Bool[np.ndarray, " galaxy"]:
     """Which galaxies of a store taught a run, or chose its epoch."""
-    settings = run.recipe.train
-    chose = settings.keep == "best" or settings.patience > 0
-    return seen_by(run, store, "train", *(("validation",) if chose else ()))
+    return seen_by(run, store, "train", *(("validation",) if run.recipe.train.chooses else ()))
 
 
 def familiar_of(

@@ -263,8 +263,7 @@ class Run:
     @property
     def passed_on(self) -> pa.Table:
         """What a run that begins with this one has seen by it: galaxies that chose the epoch have taught that run."""
-        settings = self.recipe.train
-        if settings.keep != "best" and not settings.patience:
+        if not self.recipe.train.chooses:
             return self.seen
         place = self.seen.column_names.index("split")
         return self.seen.set_column(place, "split", pa.array(["train"] * len(self.seen), pa.string()))

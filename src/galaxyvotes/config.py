@@ -136,6 +136,11 @@ class TrainSettings:
     min_mean_fraction: float = 0.0
     checkpoint_minutes: float = 5.0
 
+    @property
+    def chooses(self) -> bool:
+        """Whether validation galaxies decide which epoch's network is kept; they are no strangers to it then."""
+        return self.keep == "best" or self.patience > 0
+
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be trained with."""
         for name, smallest in (("epochs", 1), ("batch_size", 2), ("seed", 0), ("patience", 0),
