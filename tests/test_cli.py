@@ -66,7 +66,7 @@ def test_a_run_goes_on_with_its_own_recipe_or_says_that_it_is_new(capsys, blob_s
     assert "is not there yet: a new run begins" in out
     status, _, err = run(capsys, "train", blob_store.path, tmp_path / "run", "--recipe", "compact", "--resume")
     assert status == 2
-    assert "goes on with the recipe it began with, small: leave out --recipe" in err
+    assert "goes on with the recipe it began with, small: leave out the recipe" in err
     assert run(capsys, "train", blob_store.path, tmp_path / "run", "--resume", "--recipe", "small")[0] == 0
     again = ("--start", tmp_path / "run", "--set", "train.epochs=1")
     status, out, _ = run(capsys, "finetune", blob_store.path, tmp_path / "again", *again)

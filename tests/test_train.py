@@ -133,6 +133,11 @@ def test_a_finished_run_resumed_is_returned_as_it_is(store, whole):
     assert ending(go(store, whole.path, settings=(), resume=True)) == before
 
 
+def test_a_run_goes_on_with_no_other_recipe(store, whole):
+    with pytest.raises(ConfigError, match=r"goes on with the recipe it began with, small: leave out the recipe"):
+        train(store, whole.path, recipe="paper", resume=True, progress=False)
+
+
 def test_a_folder_that_exists_is_refused(store, whole):
     with pytest.raises(ConfigError, match=r"exists already: continue it with --resume"):
         go(store, whole.path)

@@ -157,8 +157,8 @@ def train(
     stores, out = _apart(paths, "train", "a store and the run folder to make", "STORE [STORE ...] RUN")
     settings += () if answers is None else (f"train.answers={answers}",)
     settings += () if min_mean_fraction is None else (f"train.min_mean_fraction={min_mean_fraction}",)
-    _about_to_resume(out, recipe, resume=resume)
-    run = train_(stores, out, recipe=recipe or "paper", settings=settings, resume=resume, device=device)
+    _say_if_new(out, resume=resume)
+    run = train_(stores, out, recipe=recipe, settings=settings, resume=resume, device=device)
     _print_trained(run)
 
 
@@ -186,12 +186,12 @@ def finetune(
     from galaxyvotes.finetune import finetune as finetune_
 
     stores, out = _apart(paths, "finetune", "a store and the run folder to make", "STORE [STORE ...] RUN")
-    _about_to_resume(out, recipe, resume=resume)
+    _say_if_new(out, resume=resume)
     run = finetune_(
         stores,
         out,
         start=start,
-        recipe=recipe or "finetune",
+        recipe=recipe,
         settings=settings,
         resume=resume,
         other_size=other_size,
@@ -413,18 +413,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130 if isinstance(end, KeyboardInterrupt) else 2)
 
 
-def _about_to_resume(out: Path, recipe: str | None, *, resume: bool) -> None:
-    """Refuse another recipe for a run that goes on; say so if there is none to go on with."""
-    from galaxyvotes.checkpoint import Run
-
-    if not resume:
-        return
-    if not out.exists():
+def _say_if_new(out: Path, *, resume: bool) -> None:
+    if resume and not out.exists():
         print(f"{out} is not there yet: a new run begins")
-    elif recipe is not None and Path(recipe).stem != (own := Run.open(out).recipe.name):
-        raise ConfigError(
-            f"{out} goes on with the recipe it began with, {own}: leave out --recipe, or name another run"
-        )
 
 
 def _print_trained(run: "Run") -> None:

@@ -31,7 +31,7 @@ def finetune(
     out: str | Path,
     *,
     start: Run | str | Path | None = None,
-    recipe: str | Path | Recipe = "finetune",
+    recipe: str | Path | Recipe | None = None,
     settings: tuple[str, ...] = (),
     resume: bool = False,
     other_size: bool = False,
@@ -40,7 +40,7 @@ def finetune(
 ) -> Run:
     """Teach the network of another run, or the one that comes with the package, to answer what these stores ask.
 
-    As `train`, whose arguments these are, but from `start`, whose network it keeps (the first, if it was joined from
+    As `train`, whose arguments these are, but with recipe `finetune` and from `start`, whose network it keeps (the first, if it was joined from
     several): of `model`, settings can change only what holds no weights, such as `model.views`. The stores must be
     packed as that run's were. With `other_size` they may be packed otherwise, such as with more pixels of the same sky,
     for a network whose weights fit any size: its encoder needs a few epochs at the full rate then
@@ -51,7 +51,7 @@ def finetune(
     processes.meet(choose_device(device))
     if not (resume and processes.first_found(Path(out).exists())):
         begun = shipped_run() if start is None else start if isinstance(start, Run) else Run.open(start)
-        chosen = replace(Recipe.load(recipe, settings), model=replace(begun.recipe.model, pretrained=""))
+        chosen = replace(Recipe.load(recipe or "finetune", settings), model=replace(begun.recipe.model, pretrained=""))
         for setting in settings:
             chosen = chosen.changed(setting) if setting.strip().startswith("model.") else chosen
         if chosen.model.pretrained:
@@ -68,8 +68,8 @@ def finetune(
             )
         _begin_from(known, network)
         create_run(mixture, Path(out), chosen, begun=(network, begun.passed_on), start=begun.path.name)
-        settings = ()
-    return train(opened, out, settings=settings, resume=True, device=device, progress=progress)
+        recipe, settings = None, ()
+    return train(opened, out, recipe=recipe, settings=settings, resume=True, device=device, progress=progress)
 
 
 @torch.no_grad()

@@ -53,7 +53,7 @@ def train(
     stores: Store | str | Path | Sequence[Store | str | Path],
     out: str | Path,
     *,
-    recipe: str | Path | Recipe = "paper",
+    recipe: str | Path | Recipe | None = None,
     settings: tuple[str, ...] = (),
     resume: bool = False,
     device: str = "auto",
@@ -61,9 +61,10 @@ def train(
 ) -> Run:
     """Train a network on the training split of one or several stores and leave it in the folder `out`.
 
-    Several stores share one encoder and have a head for each of their trees; see `galaxyvotes.mixture`. `settings` are
-    changes to the recipe such as `train.epochs=10`. With `resume`, a run that was stopped goes on from its last state
-    with the recipe it began with; a finished one is returned as it is. KeyboardInterrupt after a stop.
+    Several stores share one encoder and have a head for each of their trees; see `galaxyvotes.mixture`. The recipe is
+    `paper` unless another is given, and `settings` are changes to it such as `train.epochs=10`. With `resume`, a run
+    that was stopped goes on from its last state with the recipe it began with, and another one is refused; a finished
+    run is returned as it is. KeyboardInterrupt after a stop.
 
     Started by torchrun, the processes learn one network together; see `galaxyvotes.processes`.
     """
@@ -73,6 +74,11 @@ def train(
         if settings:
             raise ConfigError("a resumed run keeps its recipe: leave out --set, or start another run")
         run = Run.open(out).alone()
+        if recipe is not None and Recipe.load(recipe).name != run.recipe.name:
+            raise ConfigError(
+                f"{out} goes on with the recipe it began with, {run.recipe.name}: leave out the recipe, or name another"
+                " run"
+            )
         if [each["digest"] for each in run.facts["stores"]] != [store.digest for store in opened]:
             before = ", ".join(each["path"] for each in run.facts["stores"])
             raise CheckpointError(
@@ -80,7 +86,7 @@ def train(
             )
         mixture = Mixture.of(opened, run.recipe)
     else:
-        chosen = Recipe.load(recipe, settings)
+        chosen = Recipe.load(recipe or "paper", settings)
         mixture = Mixture.of(opened, chosen)
         run = create_run(mixture, Path(out), chosen)
     if not run.finished:
