@@ -188,6 +188,7 @@ def odd_folder(tmp_path, make_jpeg, make_image) -> Path:
         "empty.jpg": b"",
         "truncated.jpg": jpeg[: len(jpeg) // 2],
         "words.jpg": b"this is no image",
+        "photo.heic": b"\0\0\0\x18ftypheic",
         "small.jpg": make_jpeg(4, 15),
         "gigapixel.jpg": bytes(gigapixel),
     }
@@ -203,12 +204,13 @@ def odd_folder(tmp_path, make_jpeg, make_image) -> Path:
 def test_unusual_images_are_packed_and_unusable_ones_are_recorded_with_the_reason(odd_folder, tmp_path):
     store = go(odd_folder, tmp_path / "store", classes="kind")
     assert sorted(store.ids) == ["bits16", "cmyk", "good", "grey", "rgba"]
-    assert store.manifest["rejected_images"] == 5
+    assert store.manifest["rejected_images"] == 6
     reasons = {row["id"]: (row["image"], row["reason"]) for row in rejected(store)}
-    assert set(reasons) == {"empty", "truncated", "words", "small", "gigapixel"}
+    assert set(reasons) == {"empty", "truncated", "words", "photo", "small", "gigapixel"}
     assert reasons["empty"] == ("empty.jpg", "is empty (0 bytes)")
     assert reasons["truncated"][1].startswith("is a damaged or truncated JPEG")
     assert reasons["words"][1].startswith("is not an image of a kind that is read")
+    assert reasons["photo"][1].startswith("is not an image of a kind that is read")
     assert reasons["small"][1] == "is 15 × 15 pixels, smaller than the crop of 16 × 16 (--crop, when it is packed)"
     assert reasons["gigapixel"][1].startswith("is 32767 × 32767 pixels; at most")
     images = dict(zip(store.ids, store.images(np.arange(5)), strict=True))

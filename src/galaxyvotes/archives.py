@@ -29,8 +29,8 @@ from galaxyvotes.zips import Window, Zip
 
 __all__ = ["IMAGE_SUFFIXES", "NOT_READ", "TABLE_SUFFIXES", "Member", "Members", "Source"]
 
-IMAGE_SUFFIXES = frozenset({".bmp", ".fit", ".fits", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-NOT_READ = frozenset({".fit", ".fits"})  # images all the same, which are listed as rejected
+NOT_READ = frozenset({".avif", ".fit", ".fits", ".fz", ".gif", ".heic", ".jp2", ".jxl"})  # listed as rejected
+IMAGE_SUFFIXES = NOT_READ | {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 TABLE_SUFFIXES = frozenset({".csv", ".parquet"})
 
 _MIB = 2**20

@@ -40,12 +40,12 @@ def finetune(
 ) -> Run:
     """Teach the network of another run, or the one that comes with the package, to answer what these stores ask.
 
-    As `train`, whose arguments these are, but with recipe `finetune` and from `start`, whose network it keeps (the first, if it was joined from
-    several): of `model`, settings can change only what holds no weights, such as `model.views`. The stores must be
-    packed as that run's were. With `other_size` they may be packed otherwise, such as with more pixels of the same sky,
-    for a network whose weights fit any size: its encoder needs a few epochs at the full rate then
-    (`train.encoder_rate=1`), and what it has seen is known by ids alone, because the digests of pixels are of the
-    packed ones. CheckpointError if something does not fit.
+    As `train`, whose arguments these are, but with recipe `finetune` and from `start`, whose network it keeps (the
+    first, if it was joined from several): of `model`, settings can change only what holds no weights, such as
+    `model.views`. The stores must be packed as that run's were. With `other_size` they may be packed otherwise, such as
+    with more pixels of the same sky, for a network whose weights fit any size: its encoder needs a few epochs at the
+    full rate then (`train.encoder_rate=1`), and what it has seen is known by ids alone, because the digests of pixels
+    are of the packed ones. CheckpointError if something does not fit.
     """
     opened = open_stores(stores)
     processes.meet(choose_device(device))
