@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import xxhash
 from PIL import Image
 
@@ -22,6 +23,7 @@ from galaxyvotes import (
     calibrate,
     evaluate,
     finetune,
+    join,
     pack,
     predict,
     predict_store,
@@ -31,8 +33,11 @@ from galaxyvotes import (
 from galaxyvotes import calibrated as calibrated_files
 from galaxyvotes.calibrate import familiar_of
 from galaxyvotes.calibrated import Calibrated
+from galaxyvotes.certainty import Certainty
 from galaxyvotes.cli import main
+from galaxyvotes.conformal import parts
 from galaxyvotes.novelty import shift
+from galaxyvotes.predict import store_looks
 from galaxyvotes.uncertainty import coverage, volunteers_of
 
 SETTINGS = (
@@ -62,7 +67,8 @@ def test_a_calibrated_run_bounds_its_answers_and_keeps_doing_so(store, run):
     before = predict_store(run.network(), store)
     assert before.bounds is None
     found = calibrate(run, store, progress=False)
-    assert Run.open(run.path).calibrated().joint == found
+    assert found.certainty is None
+    assert Run.open(run.path).calibrated().joint == found.joint
     rows = store.rows("test")
     after = predict_store(Run.open(run.path).network(), store, rows)
     assert np.array_equal(after.fractions, before.fractions[rows])
@@ -102,7 +108,7 @@ def test_galaxies_that_chose_the_epoch_do_not_calibrate(store, tmp_path):
     with pytest.raises(DataError, match=r"validation galaxies of .* chose the epoch of .*train\.keep=last"):
         calibrate(run, store, progress=False)
     assert run.calibrated() == Calibrated()
-    assert calibrate(run, store, split="test", progress=False).columns == store.tree.columns
+    assert calibrate(run, store, split="test", progress=False).joint.columns == store.tree.columns
 
 
 def test_galaxies_that_taught_do_not_calibrate_however_they_were_divided(store, run, tmp_path):
@@ -284,8 +290,63 @@ def test_a_run_without_the_answers_that_lead_to_others_is_calibrated_for_joint_f
         predict(store.path, run, tmp_path / "out.csv", fractions="conditional", progress=False)
 
 
+@pytest.fixture(scope="module")
+def classes(store, tmp_path_factory) -> Store:
+    """The same galaxies with one class each."""
+    folder = tmp_path_factory.mktemp("classes")
+    smooth = store.fractions[:, 0] > np.median(store.fractions[:, 0])
+    rows = [f"{name},{'smooth' if each else 'featured'}\n" for name, each in zip(store.ids, smooth, strict=True)]
+    (folder / "classes.csv").write_text("GalaxyID,kind\n" + "".join(rows))
+    images = store.path.parent / "zoo" / "images"
+    table = folder / "classes.csv"
+    how = {"classes": "kind", "settings": store.pack, "splits": SplitSettings(0.3, 0.5, 0.2), "progress": False}
+    return pack([images, table], folder / "store", **how)
+
+
+def test_of_classes_answers_become_as_sure_as_a_third_of_the_galaxies_bears_out(classes, tmp_path, capsys):
+    run = train(classes, tmp_path / "run", recipe="small", settings=SETTINGS, progress=False)
+    rows = classes.rows("validation")
+    before = predict_store(run.network(), classes, rows)
+    found = calibrate(run, classes, progress=False)
+    third = rows[parts(np.ones(len(rows), bool), 0)[0]]
+    looks = store_looks(run.network(as_trained=True), classes, third)
+    assert found.certainty == Certainty.of(looks, classes.fractions[third])
+    kept = Run.open(run.path).calibrated()
+    assert kept._replace(familiar=None) == found._replace(familiar=None)
+    after = predict_store(run.network(), classes, rows)
+    truth, fitted = classes.fractions[rows], np.isin(rows, third)
+    likelihoods = [(truth * np.log(each.fractions))[fitted].sum() for each in (before, after)]
+    assert likelihoods[1] > likelihoods[0]
+    raw = predict_store(run.network(as_trained=True), classes, rows)
+    assert np.array_equal(raw.fractions, before.fractions)
+    inside = (after.bounds.lower - 1e-6 <= truth) & (truth <= after.bounds.upper + 1e-6)
+    assert 0.8 < inside.mean() < 0.99
+    with pytest.raises(SystemExit, match="0"):
+        main(["calibrate", str(run.path), str(classes.path)])  # again: from the network as it was trained
+    assert f"logits × {found.certainty.factor:.2f}" in capsys.readouterr().out
+    assert run.calibrated().certainty == found.certainty
+
+
+def test_networks_joined_are_made_sure_together_and_a_finetuned_one_begins_as_it_was_trained(classes, tmp_path):
+    runs = [
+        train(classes, tmp_path / f"run-{seed}", recipe="small", settings=(*SETTINGS, f"train.seed={seed}"),
+              progress=False)
+        for seed in (0, 1)
+    ]  # fmt: skip
+    joined = join(runs, tmp_path / "joined")
+    sure = calibrate(joined, classes, progress=False).certainty
+    taught = joined.network().members
+    for member, run in zip(taught, runs, strict=True):
+        before = run.network().module[-1]
+        assert torch.allclose(member.module[-1].weight, sure.factor * before.weight)
+    settings = (*SETTINGS, "train.encoder_rate=0", "train.learning_rate=1e-30")
+    began = [finetune(classes, tmp_path / name, start=start, settings=settings, progress=False).network()
+             for name, start in (("a", joined), ("b", runs[0]))]  # fmt: skip
+    assert torch.equal(began[0].module[-1].weight, began[1].module[-1].weight)
+
+
 def test_a_store_of_whole_votes_tells_the_calibration_how_many_volunteers_there_were(store, run, tmp_path):
-    found = calibrate(run, store, progress=False)
+    found = calibrate(run, store, progress=False).joint
     rows = store.rows("validation")
     counted = volunteers_of(store.votes[rows], store.tree)
     assert found.volunteers[0] == pytest.approx(1 / np.mean(1 / counted[:, 0]), rel=0.05)  # those of a third of them

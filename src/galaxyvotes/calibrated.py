@@ -1,6 +1,7 @@
 """What calibrating found, as files of a run folder; `calibrate` finds it.
 
-    calibration.toml                how far off the answers of a run's first head may be; calibration-2.toml … of others
+    calibration.toml                how far off the answers of a run's first head may be, and how sure they should be;
+                                    calibration-2.toml … of others
     familiar-1-DIGEST.safetensors   what galaxies like those look like to it, and the digests of those measured
 
 A calibration counts whole or not at all: calibration.toml is written last and names the digest of what is familiar, and
@@ -18,6 +19,7 @@ import tomlkit
 import torch
 import xxhash
 
+from galaxyvotes.certainty import Certainty
 from galaxyvotes.conformal import Calibration
 from galaxyvotes.errors import CheckpointError
 from galaxyvotes.files import write_text
@@ -35,13 +37,15 @@ class Calibrated(NamedTuple):
 
     Nothing is there if it was never calibrated, and no calibration of conditional fractions if an older galaxyvotes did
     it or the head lacks answers that lead to others. For quantities, `joint` is the calibration of their values, and
-    there is no other. `pixels` are the digests of the galaxies that it was measured on.
+    there is no other. `pixels` are the digests of the galaxies that it was measured on. `certainty` is there for a head
+    of one question, which answers with it, and the calibrations are of these answers.
     """
 
     joint: Calibration | None = None
     conditional: Calibration | None = None
     familiar: Familiar | None = None
     pixels: frozenset[bytes] = frozenset()
+    certainty: Certainty | None = None
 
 
 def read_calibrated(folder: Path, weights: Sequence[Path], number: int) -> Calibrated:
@@ -53,7 +57,9 @@ def read_calibrated(folder: Path, weights: Sequence[Path], number: int) -> Calib
     if digest != f"# {xxhash.xxh3_128(text.encode()).hexdigest()}":
         raise CheckpointError(f"{path} is damaged: its digest does not fit; {_AGAIN}")
     table = tomllib.loads(text)
-    named, asked, measured = (table.pop(name, None) for name in ("familiar", "conditional", "weights"))
+    named, asked, measured, sure = (
+        table.pop(name, None) for name in ("familiar", "conditional", "weights", "certainty")
+    )
     if measured is not None and measured != [file_digest(each) for each in weights]:
         raise CheckpointError(f"{path} was measured with other weights than those of {folder}; {_AGAIN}")
     file = folder / (numbered("familiar.safetensors", number) if named is None else _familiar_file(number, named))
@@ -62,11 +68,13 @@ def read_calibrated(folder: Path, weights: Sequence[Path], number: int) -> Calib
         tensors = read_tensors(file, mend=_AGAIN)[0]
         familiar = Familiar.from_tensors(tensors, str(file))
         pixels = frozenset(each.tobytes() for each in tensors.get(_MEASURED_ON, torch.empty(0)).numpy())
+    joint = Calibration.from_table(table, str(path))
     return Calibrated(
-        Calibration.from_table(table, str(path)),
+        joint,
         None if asked is None else Calibration.from_table(asked, f"{path}, [conditional],"),
         familiar,
         pixels,
+        None if sure is None else Certainty.from_table(sure, len(joint.columns), f"{path}, [certainty],"),
     )
 
 
@@ -80,6 +88,7 @@ def write_calibrated(found: Calibrated, folder: Path, weights: Sequence[Path], n
     write_tensors(folder / _familiar_file(number, digest), tensors, {})
     table = {"familiar": digest, "weights": [file_digest(each) for each in weights], **found.joint.to_table()}
     table |= {} if found.conditional is None else {"conditional": found.conditional.to_table()}
+    table |= {} if found.certainty is None else {"certainty": found.certainty.to_table()}
     text = tomlkit.dumps(table)
     checked = f"# {xxhash.xxh3_128(text.encode()).hexdigest()}\n{text}"
     write_text(folder / numbered("calibration.toml", number), checked)

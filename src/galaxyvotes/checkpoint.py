@@ -313,8 +313,13 @@ class Run:
         """The network as it was before the first step."""
         return Network.build(self.recipe, self.heads, self.pack)
 
-    def network(self, device: str | torch.device = "cpu", *, tree: str | None = None) -> Network:
-        """The trained network or networks, in evaluation mode, to answer the tree of that name or the first one."""
+    def network(
+        self, device: str | torch.device = "cpu", *, tree: str | None = None, as_trained: bool = False
+    ) -> Network:
+        """The trained network or networks, in evaluation mode, to answer the tree of that name or the first one.
+
+        As sure of its answers as calibrating found that it should be; or, if it is wanted `as_trained`, as it is.
+        """
         if not self.finished:
             raise CheckpointError(f"{self.path} has no weights yet: finish it with galaxyvotes train --resume")
         numbers = range(1, len(self.heads) + 1)
@@ -323,6 +328,9 @@ class Run:
         others = tuple(deepcopy(network.module) for _ in self.weights[1:])
         for module, path in zip((network.module, *others), self.weights, strict=True):
             load_state(module, read_tensors(path)[0], path)
+            for head, each in zip(network.all_heads, found, strict=True):
+                if each.certainty is not None and not as_trained:
+                    each.certainty.teach(module, head.outputs)
             module.to(device).eval()
         return replace(
             network,

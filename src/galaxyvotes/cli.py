@@ -281,10 +281,15 @@ def calibrate(
     from galaxyvotes.calibrate import calibrate as calibrate_
 
     found = calibrate_(run, store, split=split, coverage=coverage, familiar=familiar, seed=seed, device=device)
-    print(f"{run}: intervals of {found.coverage:.0%} coverage for {len(found.columns)} answers")
-    if found.unbounded:
-        what = "they have no bounds" if found.of == "quantity" else "their intervals are 0–1"
-        print(f"too few galaxies for {', '.join(found.unbounded)}: {what}")
+    bounds = found.joint
+    assert bounds is not None
+    print(f"{run}: intervals of {bounds.coverage:.0%} coverage for {len(bounds.columns)} answers")
+    if bounds.unbounded:
+        what = "they have no bounds" if bounds.of == "quantity" else "their intervals are 0–1"
+        print(f"too few galaxies for {', '.join(bounds.unbounded)}: {what}")
+    if sure := found.certainty:
+        shifts = ", ".join(f"{name} {by:+.2f}" for name, by in zip(bounds.columns, sure.shifts, strict=True))
+        print(f"its answers are as sure now as these galaxies bear out: logits × {sure.factor:.2f}, {shifts}")
 
 
 @app.command

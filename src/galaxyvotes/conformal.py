@@ -42,7 +42,7 @@ from typing import Any, NamedTuple, cast, get_args
 
 import numpy as np
 import tomlkit
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.scale import (
@@ -58,7 +58,7 @@ from galaxyvotes.scale import (
 )
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["Bounds", "Calibration", "askers", "calibrate", "conditional", "galaxies_needed", "missing_answers"]
+__all__ = ["Bounds", "Calibration", "askers", "calibrate", "conditional", "galaxies_needed", "missing_answers", "parts"]
 
 COVERAGE = 0.9
 MIN_ASKED = 0.25
@@ -215,7 +215,7 @@ def calibrate(
     cells, known = (cells_of(part, _places(names, asked_of), of, min_asked) for part in (predicted, truth))
     _check_difficulty(difficulty, cells)
     errors = np.abs(known.fractions - cells.fractions)
-    for_scale, for_quantile = _parts(errors, seed)
+    for_scale, for_quantile = parts(np.any(~np.isnan(errors), axis=1), seed)
     typical = typical_variance(known if of == "quantity" else cells, for_scale)
     errors = errors / unit_of(of, typical)
     terms = terms_of(cells, typical, difficulty)
@@ -271,11 +271,10 @@ def _quantile(scores: Float[np.ndarray, " galaxy"], coverage: float) -> float:
     return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else math.inf
 
 
-def _parts(errors: Fractions, seed: int) -> tuple[Int[np.ndarray, " one"], Int[np.ndarray, " other"]]:
+def parts(known: Bool[np.ndarray, " galaxy"], seed: int) -> tuple[Int[np.ndarray, " one"], Int[np.ndarray, " other"]]:
     """The galaxies that give the scale, and those that give the quantiles; those without a known error give nothing."""
-    known = np.flatnonzero(~np.isnan(errors).all(axis=1))
-    drawn = np.random.default_rng(seed).permutation(known)
-    return drawn[: _for_scale(len(known))], drawn[_for_scale(len(known)) :]
+    drawn = np.random.default_rng(seed).permutation(np.flatnonzero(known))
+    return drawn[: _for_scale(len(drawn))], drawn[_for_scale(len(drawn)) :]
 
 
 # ---- cells

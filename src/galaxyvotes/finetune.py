@@ -60,7 +60,7 @@ def finetune(
             opened[0].must_fit(begun.pack, str(begun.path), otherwise=", or pass --other-size")
         mixture = Mixture.of(opened, chosen)
         network = Network.build(chosen, mixture.heads, opened[0].pack)
-        known = begun.network()
+        known = begun.network(as_trained=True)
         if _shapes(known) != _shapes(network):
             raise CheckpointError(
                 f"the weights of {begun.path} fit {known.recipe.model.name} on images of {begun.pack.size_px} px only,"

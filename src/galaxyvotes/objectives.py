@@ -73,6 +73,11 @@ class Objective:
         return "quantity" if self.tree.of_quantities else self.name
 
     @property
+    def adds_up(self) -> bool:
+        """Whether the fractions of a question are a softmax of its logits, times the fraction that was asked it."""
+        return self.kind in ("mse_tree", "cross_entropy")
+
+    @property
     def wants_votes(self) -> bool:
         """Whether `loss` is told whole votes instead of joint fractions."""
         return self.kind == "dirichlet_multinomial"

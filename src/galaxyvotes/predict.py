@@ -192,10 +192,7 @@ def answers_of(
     standard deviation; how familiar an image is, is what the first member sees in the image itself. A network that
     tells conditional fractions has them from the joint ones, so averaged.
     """
-    model = network.recipe.model
-    seen = [view.numpy() for view in views(torch.from_numpy(images), model.views, model.zooms)]
-    looks = [say(member, np.concatenate(seen)) for member in network.members]  # so that few images fill a group, too
-    said = [each for look in looks for each in np.split(look.fractions, len(seen))]
+    said, features = _looks(network, images)
     joint = np.mean(said, axis=0)
     fractions = _told(network, joint)
     spread = None
@@ -203,8 +200,29 @@ def answers_of(
         each_told = [_told(network, each) for each in said]
         spread = np.std([np.where(np.isnan(each), fractions, each) for each in each_told], axis=0)
     bounds = None if network.calibration is None else network.calibration.bounds(joint, spread)
-    familiarity = None if network.familiar is None else network.familiar.ranks(looks[0].features[: len(images)])
+    familiarity = None if network.familiar is None else network.familiar.ranks(features)
     return Predictions(names, network.columns, fractions, bounds=bounds, spread=spread, familiarity=familiarity)
+
+
+def _looks(
+    network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]
+) -> tuple[list[Float32[np.ndarray, "galaxy answer"]], Float32[np.ndarray, "galaxy feature"]]:
+    """The joint fractions that each member gives each view of the images, and the first one's features of the first."""
+    model = network.recipe.model
+    seen = [view.numpy() for view in views(torch.from_numpy(images), model.views, model.zooms)]
+    looks = [say(member, np.concatenate(seen)) for member in network.members]  # so that few images fill a group, too
+    said = [each for look in looks for each in np.split(look.fractions, len(seen))]
+    return said, looks[0].features[: len(images)]
+
+
+@torch.inference_mode()
+def store_looks(
+    network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], *, progress: bool = False
+) -> Float32[np.ndarray, "look galaxy answer"]:
+    """The joint fractions that each member gives each view of these rows of a store, in their order."""
+    network = network.folded
+    said = _of_store(lambda part: np.stack(_looks(network, store.images(part))[0]), rows, progress=progress)
+    return np.concatenate(list(said), axis=1)
 
 
 def _told(network: Network, joint: Float32[np.ndarray, "galaxy answer"]) -> Float32[np.ndarray, "galaxy answer"]:
