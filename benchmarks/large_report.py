@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from galaxyvotes.checkpoint import shipped_run
+from galaxyvotes.devices import choose_device
 from galaxyvotes.novelty import shift
-from galaxyvotes.predict import choose_device
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.report import write_report
 from galaxyvotes.tree import DecisionTree

@@ -173,7 +173,7 @@ def limit() -> float:
     """GFLOP a second that all cores multiply, in the precision that `predict` chooses here."""
     import torch
 
-    from galaxyvotes.predict import low_precision
+    from galaxyvotes.devices import low_precision
 
     half = low_precision("auto", torch.device("cpu"))
     left, right = torch.randn(2, 2048, 2048, dtype=torch.bfloat16 if half else torch.float32)

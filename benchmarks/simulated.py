@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 import galaxyvotes as gv
+from galaxyvotes.answers import predict_store
 from galaxyvotes.baselines import boosted_trees
-from galaxyvotes.predict import predict_store
 from galaxyvotes.report import compare
 from provenance import write
 

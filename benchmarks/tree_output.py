@@ -18,10 +18,10 @@ from torch import Tensor
 
 import galaxyvotes as gv
 from catalogues import without_judged
+from galaxyvotes.answers import look
 from galaxyvotes.augment import views
 from galaxyvotes.intervals import intervals
 from galaxyvotes.objectives import Objective
-from galaxyvotes.predict import look
 from galaxyvotes.splits import assign_splits
 from provenance import write
 

@@ -31,13 +31,13 @@ from galaxyvotes import (
     train,
 )
 from galaxyvotes import calibrated as calibrated_files
+from galaxyvotes.answers import store_looks
 from galaxyvotes.calibrate import familiar_of
 from galaxyvotes.calibrated import Calibrated
 from galaxyvotes.certainty import Certainty
 from galaxyvotes.cli import main
 from galaxyvotes.conformal import parts
 from galaxyvotes.novelty import shift
-from galaxyvotes.predict import store_looks
 from galaxyvotes.uncertainty import coverage, volunteers_of
 
 SETTINGS = (
@@ -369,7 +369,7 @@ def test_several_views_are_averaged_and_their_spread_told(store, run):
     rows = store.rows("test")
     mean = predict_store(one, store, rows)
     images = store.images(rows)
-    from galaxyvotes.predict import fractions_of, logits_of
+    from galaxyvotes.answers import fractions_of, logits_of
 
     views = [fractions_of(one, logits_of(one, np.ascontiguousarray(v))) for v in (images, images[:, ::-1])]
     assert np.allclose(mean.fractions, np.mean(views, axis=0), atol=1e-6)

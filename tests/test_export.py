@@ -30,9 +30,9 @@ from galaxyvotes import (
     predict_store,
     train,
 )
+from galaxyvotes.answers import say
 from galaxyvotes.checkpoint import Head, Network
 from galaxyvotes.exported import OnnxModule, read_onnx, sealed
-from galaxyvotes.predict import say
 from galaxyvotes.tensors import write_tensors
 from galaxyvotes.tree import Answer, Question
 

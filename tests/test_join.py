@@ -26,8 +26,8 @@ from galaxyvotes import (
     predict_store,
     train,
 )
+from galaxyvotes.answers import fractions_of, logits_of
 from galaxyvotes.cli import main
-from galaxyvotes.predict import fractions_of, logits_of
 
 SETTINGS = ("train.epochs=1", "train.batch_size=8", "train.keep=last", "model.name=compact", "model.width=8")
 

@@ -8,8 +8,8 @@ from PIL import Image
 from sklearn.covariance import ledoit_wolf
 
 from galaxyvotes import DataError, predict_store
+from galaxyvotes.answers import answers_of, look
 from galaxyvotes.novelty import Familiar, Shift, shift, shrunk_covariance
-from galaxyvotes.predict import answers_of, look
 
 
 def features(random, galaxies: int, *, width: float = 1.0) -> np.ndarray:

@@ -19,9 +19,10 @@ from galaxyvotes import (
     predict_store,
     predictions,
 )
+from galaxyvotes.answers import answers_of, fractions_of, logits_of
 from galaxyvotes.augment import views
+from galaxyvotes.devices import choose_device
 from galaxyvotes.models import to_input
-from galaxyvotes.predict import answers_of, choose_device, fractions_of, logits_of
 
 module = import_module("galaxyvotes.predict")  # `galaxyvotes.predict` is the function
 
@@ -108,7 +109,9 @@ def test_answers_from_several_threads_are_those_of_one_to_the_last_bit(blob_run,
 def test_one_galaxys_views_are_looked_at_together(blob_run, blob_store, monkeypatch):
     network = replace(blob_run.network(), recipe=blob_run.recipe.changed("model.views=8"))
     passes = []
-    monkeypatch.setattr(module, "to_input", lambda images: (passes.append(len(images)), to_input(images))[1])
+    monkeypatch.setattr(
+        "galaxyvotes.answers.to_input", lambda images: (passes.append(len(images)), to_input(images))[1]
+    )
     alone = answers_of(network, blob_store.images(np.array([5])), ("5",))
     assert passes == [16]
     assert np.array_equal(alone.fractions, predict_store(network, blob_store, np.arange(20)).fractions[5:6])

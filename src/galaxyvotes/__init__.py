@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from galaxyvotes.memory import ask_for_large_pages
 
 if TYPE_CHECKING:
+    from galaxyvotes.answers import predict_store
     from galaxyvotes.calibrate import calibrate
+    from galaxyvotes.calibrated import Calibrated
     from galaxyvotes.catalog import Catalog, open_catalog
     from galaxyvotes.checkpoint import Network, Run
     from galaxyvotes.config import PackSettings, Recipe, SplitSettings
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from galaxyvotes.join import join
     from galaxyvotes.novelty import Shift
     from galaxyvotes.pack import pack
-    from galaxyvotes.predict import predict, predict_store
+    from galaxyvotes.predict import predict
     from galaxyvotes.predictions import Predictions
     from galaxyvotes.simulate import simulate
     from galaxyvotes.store import Store
@@ -34,7 +36,9 @@ if TYPE_CHECKING:
     from galaxyvotes.tree import DecisionTree
 
 _HOMES = {
+    "answers": ("predict_store",),
     "calibrate": ("calibrate",),
+    "calibrated": ("Calibrated",),
     "catalog": ("Catalog", "open_catalog"),
     "checkpoint": ("Network", "Run"),
     "config": ("PackSettings", "Recipe", "SplitSettings"),
@@ -45,7 +49,7 @@ _HOMES = {
     "join": ("join",),
     "novelty": ("Shift",),
     "pack": ("pack",),
-    "predict": ("predict", "predict_store"),
+    "predict": ("predict",),
     "predictions": ("Predictions",),
     "simulate": ("simulate",),
     "store": ("Store",),
@@ -56,6 +60,7 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Calibrated",
     "Catalog",
     "CheckpointError",
     "ConfigError",

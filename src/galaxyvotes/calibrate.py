@@ -20,15 +20,16 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int
 
+from galaxyvotes.answers import predict_store, store_look, store_looks
 from galaxyvotes.calibrated import Calibrated
 from galaxyvotes.certainty import Certainty
 from galaxyvotes.checkpoint import Network, Run
 from galaxyvotes.conformal import COVERAGE, missing_answers, parts
 from galaxyvotes.conformal import calibrate as fit
+from galaxyvotes.devices import choose_device
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.judging import head_for, known_rows, seen_by, truth_of, volunteers_for
 from galaxyvotes.novelty import Familiar
-from galaxyvotes.predict import choose_device, predict_store, store_look, store_looks
 from galaxyvotes.store import Store
 
 __all__ = ["calibrate"]

@@ -12,13 +12,15 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Int, UInt8
 
+from galaxyvotes.answers import predict_store
 from galaxyvotes.baselines import BASELINES, OF_QUANTITIES
 from galaxyvotes.checkpoint import Network, Run
+from galaxyvotes.devices import choose_device
 from galaxyvotes.diagrams import architecture, flowchart
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.figures import quantity_plots, roc_plot, roc_plots, save
 from galaxyvotes.judging import calibrated_on, head_for, known_rows, seen_by, truth_of, volunteers_for
-from galaxyvotes.predict import choose_device, predict_store, shift_of
+from galaxyvotes.predict import shift_of
 from galaxyvotes.quantities import write_quantities
 from galaxyvotes.report import Report, summarise, write_report
 from galaxyvotes.store import Store

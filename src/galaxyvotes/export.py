@@ -22,6 +22,7 @@ import xxhash
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from galaxyvotes.answers import say
 from galaxyvotes.archives import Source
 from galaxyvotes.checkpoint import Network, Run, shipped_run
 from galaxyvotes.errors import CheckpointError, ConfigError, DataError
@@ -29,7 +30,6 @@ from galaxyvotes.exported import LARGEST, library, notes_of, numbered, read_onnx
 from galaxyvotes.files import replacing
 from galaxyvotes.models import encoder, to_input
 from galaxyvotes.pack import read_square
-from galaxyvotes.predict import say
 from galaxyvotes.store import Store
 
 __all__ = ["Exported", "export"]

@@ -14,14 +14,15 @@ import torch
 from torch import nn
 
 from galaxyvotes import processes
+from galaxyvotes.beginning import create_run
 from galaxyvotes.checkpoint import Network, Run, shipped_run
 from galaxyvotes.config import Recipe
+from galaxyvotes.devices import choose_device
 from galaxyvotes.errors import CheckpointError, ConfigError
 from galaxyvotes.mixture import Mixture, open_stores
 from galaxyvotes.models import encoder
-from galaxyvotes.predict import choose_device
 from galaxyvotes.store import Store
-from galaxyvotes.train import create_run, train
+from galaxyvotes.train import train
 
 __all__ = ["finetune"]
 

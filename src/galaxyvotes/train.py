@@ -20,33 +20,32 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 from jaxtyping import Float, Float32, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 
 from galaxyvotes import processes
+from galaxyvotes.answers import store_logits
 from galaxyvotes.augment import dihedral, sky
-from galaxyvotes.checkpoint import Network, Run, load_state, pack_facts
+from galaxyvotes.beginning import create_run
+from galaxyvotes.checkpoint import Network, Run, load_state
 from galaxyvotes.config import Recipe
+from galaxyvotes.devices import choose_device, low_precision
 from galaxyvotes.errors import CheckpointError, ConfigError, DataError
 from galaxyvotes.files import write_text
 from galaxyvotes.metrics import argmax_accuracy, mse
 from galaxyvotes.mixture import Answers, Mixture, open_stores, seed_of
 from galaxyvotes.models import encoder, to_input
 from galaxyvotes.optimiser import learning_rate, optimiser_of, set_rate
-from galaxyvotes.predict import choose_device, low_precision, store_logits
-from galaxyvotes.pretrained import TimmNetwork
 from galaxyvotes.progress import bar
 from galaxyvotes.store import Store
 from galaxyvotes.tensors import read_tensors, write_tensors
 
-__all__ = ["create_run", "train"]
+__all__ = ["train"]
 
 
 def train(
@@ -92,57 +91,6 @@ def train(
     if not run.finished:
         _Training(run, mixture, own).go(progress=progress)
     return run
-
-
-def create_run(
-    mixture: Mixture, out: Path, recipe: Recipe, *, begun: tuple[Network, pa.Table] | None = None, start: str = ""
-) -> Run:
-    """A new run folder; it begins as its recipe says, or with the network called `start` and what that has seen."""
-    if processes.first_found(out.exists()):
-        raise ConfigError(f"{out} exists already: continue it with --resume, or name another folder")
-    pack = mixture.stores[0].pack
-    network = begun[0] if begun else Network.beginning(recipe, mixture.heads, pack)  # fails before there is a folder
-    start = start or recipe.model.pretrained
-    _ = mixture.quotas
-    _refuse_a_galaxy_alone(network, mixture)
-    facts: dict[str, Any] = {
-        "galaxyvotes": version("galaxyvotes"),
-        "torch": torch.__version__,
-        "pack": pack_facts(pack),
-        "stores": [
-            {
-                "path": store.path.name,
-                "digest": store.digest,
-                "galaxies": len(store),
-                "id_name": store.id_name,
-                "train": len(train_),
-                "validation": len(validation),
-            }
-            for store, train_, validation in zip(mixture.stores, mixture.train, mixture.validation, strict=True)
-        ],
-        "left_out": mixture.left_out,
-        **({"start": start} if start else {}),
-    }
-    if begun:
-        validation, taught = (
-            [(row["pixels"], (row["id_name"], row["id"])) for row in table.to_pylist() if row["split"] == split]
-            for table, split in ((mixture.seen(), "validation"), (begun[1], "train"))
-        )
-        known = {key for keys in taught for key in keys}
-        facts["known_before"] = (sum(not known.isdisjoint(keys) for keys in validation), len(validation))
-    seen = pa.concat_tables([mixture.seen(), *(begun[1:] if begun else ())])
-    processes.first(lambda: Run.create(out, recipe, mixture.heads, seen, facts, network if start else None))
-    return Run(out)
-
-
-def _refuse_a_galaxy_alone(network: Network, mixture: Mixture) -> None:
-    """Batch norms of others' encoders stop at a map of one pixel of one galaxy, at the end of an epoch."""
-    alone = mixture.galaxies(mixture.steps - 1) == 1 and isinstance(network.module, TimmNetwork)
-    if alone and any(isinstance(module, nn.BatchNorm2d) for module in network.module.modules()):
-        raise ConfigError(
-            f"of {len(mixture.train[0])} training galaxies in batches of {mixture.settings.batch_size} the last would"
-            f" be alone, and {network.recipe.model.name} has batch norms, which want two: set another train.batch_size"
-        )
 
 
 SUMS = ("loss", "squared", "known", "correct", "compared")  # of a position, counted by the device
