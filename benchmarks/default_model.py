@@ -26,6 +26,7 @@ from galaxyvotes.uncertainty import coverage_per_answer, width
 from provenance import write
 
 KEPT = ("config.toml", "run.json", "seen.parquet", "metrics.jsonl", "weights.safetensors")
+CIGAR = "cigar-shaped-smooth"
 PLACE = Path(__file__).parents[1] / "src" / "galaxyvotes" / "weights"
 
 
@@ -40,6 +41,13 @@ def milliseconds(run: gv.Run, images: Path, work: Path, count: int = 200) -> flo
         return 1000 * (time.process_time() - start) / count
     finally:
         torch.set_num_threads(threads)
+
+
+def calibrated(run: gv.Run, stores: list[gv.Store]) -> None:
+    """Calibrate every head, and measure what is familiar in the catalogue with most galaxies."""
+    largest = max(stores, key=len)
+    for store in stores:
+        gv.calibrate(run, store, familiar=largest, seed=0)
 
 
 def judged(run: gv.Run, store: gv.Store, out: Path) -> dict:
@@ -58,6 +66,12 @@ def judged(run: gv.Run, store: gv.Store, out: Path) -> dict:
         numbers["width"] = float(width(truth, *predicted.bounds))
     if len(store.tree.questions) == 1:
         right = predicted.fractions.argmax(axis=1) == truth.argmax(axis=1)
+        as_trained = gv.predict_store(run.network(tree=store.tree.name, as_trained=True), store, rows)
+        for name, answers in (("", predicted), ("_as_trained", as_trained)):
+            numbers[f"cross_entropy{name}"] = float(-np.log(answers.fractions[truth == 1].clip(1e-9)).mean())
+            of_class = answers.fractions.argmax(axis=1) == truth.argmax(axis=1)
+            numbers[f"accuracy{name}"] = float(of_class.mean())
+            numbers[f"cigars{name}"] = float(of_class[truth[:, store.tree.columns.index(CIGAR)] == 1].mean())
         numbers["accuracy_per_class"] = {
             name: {"accuracy": float(right[truth.argmax(axis=1) == place].mean()),
                    "galaxies": int((truth.argmax(axis=1) == place).sum())}
@@ -89,13 +103,14 @@ def main() -> None:
         runs.append(enlarged(stores, given.work / f"second-{seed}", f"train.seed={seed}", start=first))
         seconds.append(sum(row["seconds"] for stage in (first, runs[-1]) for row in stage.history))
     run = runs[0]
-    for store in stores:
-        gv.calibrate(run, store, familiar=stores[1], seed=0)  # the catalogue with most galaxies
+    calibrated(run, stores)
     results = {store.path.name: judged(run, store, given.work / f"report-{store.path.name}") for store in stores}
     if given.seeds > 1:
         joined = given.work / "joined"
         shutil.rmtree(joined, ignore_errors=True)
-        others = {**{f"seed {seed}": each for seed, each in enumerate(runs)}, "joined": gv.join(runs, joined)}
+        others = {f"seed {seed}": each for seed, each in enumerate(runs)} | {"joined": gv.join(runs, joined)}
+        for each in others.values():
+            calibrated(each, stores)
         results["seeds"] = {
             name: {store.path.name: judged(each, store, given.work / "report-of-one") for store in stores}
             for name, each in others.items()
