@@ -106,7 +106,8 @@ class TrainSettings:
     `answers` names the only answers to learn (empty: all); `min_mean_fraction` keeps those whose mean fraction over
     the training galaxies reaches it; quantities it leaves alone.
     `balance` says how several stores share a batch: by their number of galaxies to that power. `schedule` "cosine" lets
-    the learning rate rise over the first twentieth of the steps and then fall to nothing along half a cosine.
+    the learning rate rise over the first twentieth of the steps and then fall to nothing along half a cosine;
+    "one_cycle" lets it rise along half a cosine for three tenths of them, from a 25th, and then fall along another.
     `weight_decay` is AdamW's; at 0 that is Adam. `clip_norm` is the longest gradient a step follows (0: any). With
     `average` above 0 the run ends with a running mean of the weights, which keeps this share of itself at each step.
     `patience` ends training after so many epochs without a lower validation loss (0: never). `keep` is which epoch's
@@ -125,7 +126,7 @@ class TrainSettings:
     weight_decay: float = 0.0
     clip_norm: float = 0.0
     encoder_rate: float = 1.0
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine", "one_cycle"] = "constant"
     average: float = 0.0
     augment: Literal["none", "dihedral", "sky"] = "none"
     patience: int = 0

@@ -11,6 +11,8 @@ from galaxyvotes.models import encoder
 
 __all__ = ["learning_rate", "optimiser_of", "set_rate"]
 
+_RISES = 0.3  # for how much of training one cycle's rate rises
+
 
 def optimiser_of(module: nn.Sequential, settings: TrainSettings) -> torch.optim.Optimizer:
     """The optimiser that a recipe asks for, over all weights of a network; one fused step moves them all."""
@@ -25,6 +27,11 @@ def learning_rate(settings: TrainSettings, epochs: float) -> float:
     if settings.schedule == "constant":
         return settings.learning_rate
     done = epochs / settings.epochs
+    if settings.schedule == "one_cycle":  # Smith & Topin 2018, arXiv:1708.07120, section 3, with half cosines
+        rises = done < _RISES
+        part = done / _RISES if rises else (1 - done) / (1 - _RISES)
+        least = 1 / 25 if rises else 1 / 250_000
+        return settings.learning_rate * (least + (1 - least) * (0.5 - 0.5 * math.cos(math.pi * part)))
     return settings.learning_rate * min(done / 0.05, 0.5 + 0.5 * math.cos(math.pi * done))
 
 
