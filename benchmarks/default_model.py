@@ -64,6 +64,9 @@ def judged(run: gv.Run, store: gv.Store, out: Path) -> dict:
         numbers["coverage"] = float(np.nanmean(covered))
         numbers["coverage_lowest"] = float(np.nanmin(covered))
         numbers["width"] = float(width(truth, *predicted.bounds))
+    if asked := document["conditional_intervals"]:
+        held = [each["coverage"]["value"] for each in asked["answers"] if each["coverage"]["value"] is not None]
+        numbers |= {"conditional_coverage": asked["coverage"], "conditional_coverage_lowest": min(held)}
     if len(store.tree.questions) == 1:
         right = predicted.fractions.argmax(axis=1) == truth.argmax(axis=1)
         as_trained = gv.predict_store(run.network(tree=store.tree.name, as_trained=True), store, rows)

@@ -387,3 +387,29 @@ def test_the_report_says_how_often_the_intervals_held_and_what_the_volunteers_al
     page = result.path.read_text("utf-8")
     assert "Intervals that promise to hold 90 % of the volunteers" in page
     assert "no network can be expected to do better" in page
+
+
+def test_the_report_says_how_often_intervals_of_those_who_were_asked_held(store, run, classes, tmp_path):
+    calibrate(run, store, progress=False)
+    result = evaluate(run, store, out=tmp_path / "report", baselines=False, resamples=40, progress=False)
+    told = result.document["conditional_intervals"]
+    rows = store.rows("test")
+    network = run.network().telling_conditional
+    said = predict_store(network, store, rows)
+    joint = predict_store(run.network(), store, rows).fractions
+    counted = volunteers_of(store.votes[rows], store.tree)
+    lower, upper = network.calibration.bounds(joint, said.spread, volunteers=counted)
+    truth = store.fractions[rows]
+    round_, smooth = (store.tree.columns.index(name) for name in ("Class7.1", "Class1.1"))
+    asked = (truth[:, smooth] >= 0.25) & (joint[:, smooth] >= 0.25)
+    assert 0 < asked.sum() < len(rows)
+    of_smooth = truth[asked, round_] / truth[asked, smooth]
+    held = np.mean((lower[asked, round_] <= of_smooth) & (of_smooth <= upper[asked, round_]))
+    assert told["answers"][round_]["answer"] == "Class7.1"
+    assert told["answers"][round_]["coverage"]["value"] == pytest.approx(held)
+    assert "Of those who were asked" in result.path.read_text("utf-8")
+    one = train(classes, tmp_path / "one", recipe="small", settings=SETTINGS, progress=False)
+    calibrate(one, classes, progress=False)
+    result = evaluate(one, classes, out=tmp_path / "other", baselines=False, resamples=40, progress=False)
+    assert result.document["intervals"]
+    assert result.document["conditional_intervals"] is None  # everybody is asked

@@ -320,13 +320,13 @@ def _panels(volunteers: Fractions | None, typical: Float[np.ndarray, " answer"])
     return np.where((volunteers >= 1) & np.isfinite(typical), volunteers, typical).astype(np.float64)
 
 
-def conditional(joint: Fractions, tree: DecisionTree, columns: tuple[str, ...]) -> Fractions:
-    """Fractions of those who were asked, up to 1, from predicted joint fractions; NaN where nobody was.
+def conditional(joint: Fractions, tree: DecisionTree, columns: tuple[str, ...], *, min_asked: float = 0.0) -> Fractions:
+    """Fractions of those who were asked, up to 1, from joint fractions; NaN where nobody was, or fewer than that.
 
     ConfigError if `columns` lacks an answer whose givers are asked another of them.
     """
     places = _places(columns, askers(tree, columns, "conditional"))
-    return cells_of(joint, places, "conditional", 0.0).fractions.astype(joint.dtype)
+    return cells_of(joint, places, "conditional", min_asked).fractions.astype(joint.dtype)
 
 
 def askers(tree: DecisionTree, names: tuple[str, ...], of: Kind) -> tuple[str, ...]:

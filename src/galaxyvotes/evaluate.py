@@ -10,19 +10,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from galaxyvotes.answers import predict_store
 from galaxyvotes.baselines import BASELINES, OF_QUANTITIES
 from galaxyvotes.checkpoint import Network, Run
+from galaxyvotes.conformal import conditional
 from galaxyvotes.devices import choose_device
 from galaxyvotes.diagrams import architecture, flowchart
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.figures import quantity_plots, roc_plot, roc_plots, save
 from galaxyvotes.judging import calibrated_on, head_for, known_rows, seen_by, truth_of, volunteers_for
 from galaxyvotes.predict import shift_of
+from galaxyvotes.predictions import Predictions
 from galaxyvotes.quantities import write_quantities
-from galaxyvotes.report import Report, summarise, write_report
+from galaxyvotes.report import Asked, Report, summarise, write_report
 from galaxyvotes.store import Store
 from galaxyvotes.uncertainty import noise_floor
 
@@ -154,6 +156,7 @@ def evaluate(
             folder,
             **told,
             tree=store.tree,
+            asked=_asked(network, store, rows, predicted, truth, volunteers, progress=progress),
             leaderboard=store.id_name == CHALLENGE_ID and not seen[rows].any(),
             noise_floor=None if np.isnan(floor) else floor,
             contaminated=_as_published(store, network, seen, seed, resamples) if as_published else None,
@@ -195,6 +198,28 @@ def draw_figures(
         paths.append(out / f"{name}.{kind}")
         save(figure, paths[-1])
     return paths
+
+
+def _asked(
+    network: Network,
+    store: Store,
+    rows: Int[np.ndarray, " galaxy"],
+    predicted: Predictions,
+    truth: Float[np.ndarray, "galaxy answer"],
+    volunteers: Float[np.ndarray, "galaxy answer"] | None,
+    *,
+    progress: bool,
+) -> Asked | None:
+    """Fractions of those who were asked, if they are others than those of everybody and intervals were calibrated."""
+    if len(network.tree.questions) == 1 or not network.conditionals or network.conditionals[network.place] is None:
+        return None
+    telling = network.telling_conditional
+    calibration = telling.calibration
+    assert calibration is not None
+    told = predict_store(telling, store, rows, progress=progress)
+    if volunteers is not None:
+        told = replace(told, bounds=calibration.bounds(predicted.fractions, told.spread, volunteers=volunteers))
+    return Asked(conditional(truth, network.tree, network.columns, min_asked=calibration.min_asked), told)
 
 
 def _as_published(

@@ -9,6 +9,7 @@ Sources: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13. 
 Letters 27, 861, section 7 (the Wilcoxon statistic).
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,10 +18,23 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num, UInt8
 
-__all__ = ["Interval", "Statistic", "areas", "divide", "intervals", "mean_defined", "ratio", "root", "value_of"]
+__all__ = [
+    "Interval",
+    "Measure",
+    "Statistic",
+    "areas",
+    "divide",
+    "intervals",
+    "mean_defined",
+    "number",
+    "ratio",
+    "root",
+    "value_of",
+]
 
 KEPT_BYTES = 2**27  # a thousand resamples of 80,000 galaxies are 80 MB
 
+Measure = dict[str, float | None]  # value, low and high; None where undefined
 Statistic = Callable[[Float[np.ndarray, "resample galaxy"]], Float[np.ndarray, " resample *values"]]
 
 
@@ -31,6 +45,16 @@ class Interval:
     value: Float[np.ndarray, "*values"]
     low: Float[np.ndarray, "*values"]
     high: Float[np.ndarray, "*values"]
+
+    def measure(self, *index: int) -> Measure:
+        """That value and its ends, for a document."""
+        ends = {"value": self.value, "low": self.low, "high": self.high}
+        return {name: number(float(np.asarray(end)[index])) for name, end in ends.items()}
+
+
+def number(value: float) -> float | None:
+    """A number of a document, which has nothing where it is undefined."""
+    return None if math.isnan(value) else float(value)
 
 
 # ---- intervals

@@ -11,7 +11,6 @@ Source of R²: Draper & Smith 1998, Applied Regression Analysis, section 1.3.
 import csv
 import io
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,11 @@ from jaxtyping import Float, Int
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.files import write_text
-from galaxyvotes.intervals import Interval, Statistic, divide, intervals, ratio, root
+from galaxyvotes.intervals import Measure, Statistic, divide, intervals, number, ratio, root
 from galaxyvotes.novelty import Shift
 from galaxyvotes.page import render_quantities
 from galaxyvotes.predictions import Predictions
-from galaxyvotes.report import FORMAT, SHOWN, Images, Measure, Report, familiarity, told, verdict
+from galaxyvotes.report import FORMAT, SHOWN, Images, Report, familiarity, told, verdict
 from galaxyvotes.uncertainty import statistics as statistics_of_bounds
 
 __all__ = ["MEASURES", "statistics", "summarise", "write_quantities"]
@@ -66,7 +65,7 @@ def summarise(truth: Values, predicted: Predictions, *, seed: int = 0, resamples
             "galaxies": len(known),
             "mean": float(known.mean()) if len(known) else None,
             "deviation": float(known.std()) if len(known) else None,
-            **{name: _measure(found[name], place) for name in MEASURES},
+            **{name: found[name].measure(place) for name in MEASURES},
         }
         for place, column in enumerate(predicted.columns)
         for known in [truth[~np.isnan(truth[:, place]), place].astype(np.float64)]
@@ -132,7 +131,7 @@ def _ahead(truth: Values, one: Predictions, other: Predictions, *, seed: int, re
     ours, theirs = (statistics(truth, each.fractions)["rmse"] for each in (one, other))
     difference: Callable[[np.ndarray], np.ndarray] = lambda weights: theirs(weights) - ours(weights)  # noqa: E731
     found = intervals({"rmse": difference}, len(truth), resamples=resamples, seed=seed)["rmse"]
-    return [_measure(found, place) for place in range(len(one.columns))]
+    return [found.measure(place) for place in range(len(one.columns))]
 
 
 def _bounds(truth: Values, network: Predictions, nominal: float, *, seed: int, resamples: int) -> dict[str, Any]:
@@ -142,7 +141,7 @@ def _bounds(truth: Values, network: Predictions, nominal: float, *, seed: int, r
     wanted = {name: every[f"{name}_per_answer"] for name in ("coverage", "width")}
     found = intervals(wanted, len(truth), resamples=resamples, seed=seed)
     rows = [
-        {"quantity": column} | {name: _measure(found[name], place) for name in wanted}
+        {"quantity": column} | {name: found[name].measure(place) for name in wanted}
         for place, column in enumerate(network.columns)
     ]
     return {"nominal": nominal, "quantities": rows}
@@ -196,10 +195,10 @@ def _galaxy(row: int, truth: Values, network: Predictions) -> dict[str, Any]:
         "quantities": [
             {
                 "quantity": column,
-                "measured": _number(float(truth[row, place])),
-                "predicted": _number(float(network.fractions[row, place])),
-                "low": None if ends is None else _number(float(ends.lower[row, place])),
-                "high": None if ends is None else _number(float(ends.upper[row, place])),
+                "measured": number(float(truth[row, place])),
+                "predicted": number(float(network.fractions[row, place])),
+                "low": None if ends is None else number(float(ends.lower[row, place])),
+                "high": None if ends is None else number(float(ends.upper[row, place])),
             }
             for place, column in enumerate(network.columns)
         ],
@@ -217,11 +216,3 @@ def _table(document: Mapping[str, Any]) -> str:
             cells = [value for measure in MEASURES for value in row[measure].values()]
             writer.writerow([row["quantity"], name, row["galaxies"], row["mean"], row["deviation"], *cells])
     return file.getvalue()
-
-
-def _measure(interval: Interval, place: int) -> Measure:
-    return {name: _number(float(getattr(interval, name)[place])) for name in ("value", "low", "high")}
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value

@@ -11,11 +11,10 @@ questions that have galaxies to count.
 import csv
 import io
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -23,7 +22,7 @@ from jaxtyping import Float, Int, UInt8
 from galaxyvotes import choosing, metrics
 from galaxyvotes.errors import DataError
 from galaxyvotes.files import write_text
-from galaxyvotes.intervals import Interval, intervals, mean_defined
+from galaxyvotes.intervals import Measure, intervals, mean_defined, number
 from galaxyvotes.leaderboard import leaderboard as known_places
 from galaxyvotes.leaderboard import leaderboard_place
 from galaxyvotes.novelty import Shift, up_to
@@ -32,14 +31,20 @@ from galaxyvotes.predictions import Predictions
 from galaxyvotes.tree import DecisionTree
 from galaxyvotes.uncertainty import statistics
 
-__all__ = ["Report", "compare", "summarise", "write_report"]
+__all__ = ["Asked", "Report", "compare", "summarise", "write_report"]
 
 FORMAT = 1
 SHOWN = 6  # galaxies predicted best, and as many predicted worst, and the strangest
 QUESTIONS_SHOWN = 3
 
-Measure = dict[str, float | None]
 Images = Callable[[Int[np.ndarray, " galaxy"]], UInt8[np.ndarray, "galaxy height width 3"]]
+
+
+class Asked(NamedTuple):
+    """Fractions of those who were asked: the volunteers', NaN where too few were, and the network's, with bounds."""
+
+    truth: Float[np.ndarray, "galaxy answer"]
+    network: Predictions
 
 
 @dataclass(frozen=True)
@@ -78,33 +83,33 @@ def summarise(
 
     def over_questions(name: str, min_confidence: float) -> dict[str, Any]:
         each = metrics.question_accuracy(truth, guess, tree, columns=columns, min_confidence=min_confidence)
-        rows = [{"question": q, "galaxies": n} | _at(found[name], i) for i, (q, (_, n)) in enumerate(each.items())]
-        return _at(found[f"mean_{name}"]) | {"questions": rows}
+        rows = [{"question": q, "galaxies": n} | found[name].measure(i) for i, (q, (_, n)) in enumerate(each.items())]
+        return found[f"mean_{name}"].measure() | {"questions": rows}
 
     return {
         "galaxies": len(predicted),
-        **{name: _at(found[name]) for name in ("mse", "rmse", "mae", "argmax_accuracy")},
+        **{name: found[name].measure() for name in ("mse", "rmse", "mae", "argmax_accuracy")},
         "question_accuracy": over_questions("question_accuracy", 0.0),
         "confident_accuracy": over_questions("confident_accuracy", metrics.MIN_CONFIDENCE),
-        "mean_auc": _at(found["mean_auc"]) | {"answers": int(defined.sum())},
-        "mean_auc_of_frequent": _at(found["mean_auc_of_frequent"])
+        "mean_auc": found["mean_auc"].measure() | {"answers": int(defined.sum())},
+        "mean_auc_of_frequent": found["mean_auc_of_frequent"].measure()
         | {"answers": int((defined & (positives >= metrics.FEW_POSITIVES)).sum())},
-        "calibration_error": _at(found["calibration_error"]),
+        "calibration_error": found["calibration_error"].measure(),
         "reliability": [
-            {"mean_predicted": _number(p), "mean_truth": _number(t), "fractions": int(n)}
+            {"mean_predicted": number(p), "mean_truth": number(t), "fractions": int(n)}
             for p, t, n in zip(curve.mean_predicted, curve.mean_truth, curve.counts, strict=True)
         ],
         "consistency": [
-            {"question": name, "mean": _number(gap.mean), "largest": _number(gap.largest)}
+            {"question": name, "mean": number(gap.mean), "largest": number(gap.largest)}
             for name, gap in metrics.consistency(guess, tree, columns=columns).items()
         ],
         "answers": [
             {
                 "answer": column,
-                "mean_fraction": _number(float(mean_defined(truth[:, i]))),
-                "mean_predicted": _number(float(mean_defined(guess[:, i]))),
-                "rmse": _at(found["rmse_per_answer"], i),
-                "auc": _at(found["auc_per_answer"], i),
+                "mean_fraction": number(float(mean_defined(truth[:, i]))),
+                "mean_predicted": number(float(mean_defined(guess[:, i]))),
+                "rmse": found["rmse_per_answer"].measure(i),
+                "auc": found["auc_per_answer"].measure(i),
                 "positives": int(positives[i]),
                 "negatives": int(negatives[i]),
             }
@@ -134,16 +139,7 @@ def compare(
         roots = np.sqrt(weights @ sums / np.where(cells > 0, cells, np.nan)[:, None])
         return roots[:, 1] - roots[:, 0]
 
-    return _at(intervals({"rmse": difference}, len(truth), resamples=resamples, seed=seed)["rmse"])
-
-
-def _at(interval: Interval, *index: int) -> Measure:
-    ends = {"value": interval.value, "low": interval.low, "high": interval.high}
-    return {name: _number(float(np.asarray(end)[index])) for name, end in ends.items()}
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
+    return intervals({"rmse": difference}, len(truth), resamples=resamples, seed=seed)["rmse"].measure()
 
 
 # ---- the document and the files
@@ -163,6 +159,7 @@ def write_report(
     contaminated: Mapping[str, Any] | None = None,
     leaderboard: bool = True,
     nominal_coverage: float | None = None,
+    asked: Asked | None = None,
     noise_floor: float | None = None,
     shift: Shift | None = None,
     title: str = "How close the network comes to the volunteers",
@@ -176,8 +173,9 @@ def write_report(
     of `metrics.jsonl`. `contaminated` is a summary (see `summarise`) of the same measures on galaxies of which some
     were trained on, and under "seen" how many. `leaderboard` is for galaxies of the challenge: it says nothing about
     others, and is left out for any tree but the challenge's, or for a part of its answers. `nominal_coverage` is what
-    the network's bounds promise, if it has any; `noise_floor` the RMSE that the volunteers' number allows, if known;
-    `shift` whether these galaxies are like those of the calibration, if the network knows how familiar they are.
+    the network's bounds promise, if it has any, and those of the fractions `asked`; `noise_floor` the RMSE that the
+    volunteers' number allows, if known; `shift` whether these galaxies are like those of the calibration, if the
+    network knows how familiar they are.
     """
     out = Path(out)
     if not len(network):
@@ -195,6 +193,7 @@ def write_report(
         "ahead_of": {n: compare(truth, network, b, seed=seed, resamples=resamples) for n, b in aligned.items()},
         "choosing": _choosing(truth, network, tree, seed=seed, resamples=resamples),
         "intervals": None,
+        "conditional_intervals": None,
         "noise_floor": noise_floor,
         "familiarity": None,
         "leaderboard": None,
@@ -204,6 +203,8 @@ def write_report(
     }
     if network.bounds is not None and nominal_coverage is not None:
         document["intervals"] = _intervals(truth, network, nominal_coverage, seed=seed, resamples=resamples)
+    if asked is not None and nominal_coverage is not None:
+        document["conditional_intervals"] = _intervals(*asked, nominal_coverage, seed=seed, resamples=resamples)
     rmse = document["network"]["rmse"]["value"]
     if leaderboard and rmse is not None and tree.name == known_places()["tree"] and network.columns == tree.columns:
         document["leaderboard"] = leaderboard_place(rmse)
@@ -241,7 +242,7 @@ def _choosing(
                     {
                         "cut": cut,
                         "chosen": int(counts[cut][i]),
-                        **{name: _at(found[f"{name} at {cut}"], i) for name in ("purity", "completeness")},
+                        **{name: found[f"{name} at {cut}"].measure(i) for name in ("purity", "completeness")},
                     }
                     for cut in choosing.CUTS
                 ],
@@ -264,12 +265,12 @@ def _intervals(
     found = intervals(measures, len(truth), resamples=resamples, seed=seed)
     return {
         "nominal": nominal,
-        **{name: _at(found[name]) for name in ("coverage", "width", "interval_score")},
+        **{name: found[name].measure() for name in ("coverage", "width", "interval_score")},
         "answers": [
             {
                 "answer": column,
-                "coverage": _at(found["coverage_per_answer"], i),
-                "width": _at(found["width_per_answer"], i),
+                "coverage": found["coverage_per_answer"].measure(i),
+                "width": found["width_per_answer"].measure(i),
             }
             for i, column in enumerate(network.columns)
         ],
