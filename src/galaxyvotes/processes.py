@@ -10,12 +10,14 @@ torchrun says in the environment who is who. Without it a process is alone, and 
 The processes of several computers need a folder they all see.
 """
 
+import atexit
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,7 +83,17 @@ def meet(device: torch.device) -> torch.device:
     own = _own(device)
     if not distributed.is_initialized():
         distributed.init_process_group("gloo" if own.type == "cpu" else "cpu:gloo,cuda:nccl")
+        atexit.register(_part)
     return own
+
+
+def _part() -> None:
+    """Leave the others once they have come as far; left to the interpreter's end, torch's threads may abort that."""
+    with suppress(RuntimeError):  # one that has failed comes no more
+        met = distributed.all_reduce(torch.zeros(1), async_op=True)
+        assert met is not None
+        met.wait(timedelta(seconds=10))
+    distributed.destroy_process_group()
 
 
 def _own(device: torch.device) -> torch.device:
