@@ -65,6 +65,19 @@ def test_fractions_of_nothing_and_of_everybody_are_taken():
     assert np.isfinite(found.shifts).all()
 
 
+@pytest.mark.parametrize("gap", [0.01, 0.1, 1.0, 3.0])
+@pytest.mark.parametrize("count", [30, 300])
+def test_a_network_that_is_right_and_hardly_sure_is_made_surer_and_no_search_goes_astray(count, gap):
+    random = np.random.default_rng(1)
+    truth = np.eye(5, dtype=np.float32)[random.choice(5, count, p=[0.3, 0.27, 0.02, 0.13, 0.28])]
+    noise = random.normal(0, 1 / 8, (4, count, 5)) + random.normal(0, 1 / 4, (count, 5))
+    looks = softmax(gap * (truth + noise)).astype(np.float32)
+    found = Certainty.of(looks, truth)
+    surer = softmax(found.factor * np.log(looks) + found.shifts).mean(axis=0)
+    assert found.factor > 1
+    assert (truth * np.log(surer)).sum() > (truth * np.log(looks.mean(axis=0))).sum()
+
+
 def test_the_last_layer_learns_it_for_its_own_outputs():
     network = nn.Sequential(nn.Linear(6, 4), nn.Linear(4, 5))
     seen = torch.randn(7, 6)

@@ -24,6 +24,7 @@ from galaxyvotes.errors import DataError
 __all__ = ["Certainty"]
 
 _DEVIATION = 0.5  # how far the logarithm of the factor and the shifts are expected from 0
+_FARTHEST = 5.0  # the logarithm of the factor goes no farther, wherever the search looks
 _LEAST = 1e-6  # a smaller fraction says no more
 
 
@@ -49,17 +50,22 @@ class Certainty:
         wanted = torch.from_numpy(truth.astype(np.float64))
         sought = torch.zeros(1 + truth.shape[1], dtype=torch.float64, requires_grad=True)
         optimiser = torch.optim.LBFGS([sought], max_iter=200, line_search_fn="strong_wolfe")
+        best, least = sought.detach().clone(), math.inf
 
         def cost() -> torch.Tensor:
+            nonlocal best, least
             optimiser.zero_grad()
-            answered = (logs * sought[0].exp() + sought[1:]).softmax(dim=2).mean(dim=0)
-            total = -(wanted * answered.log()).sum() + (sought / _DEVIATION).square().sum() / 2
+            scaled = logs * (_FARTHEST * (sought[0] / _FARTHEST).tanh()).exp() + sought[1:]
+            answered = scaled.log_softmax(dim=2).logsumexp(dim=0) - math.log(max(len(logs), 1))
+            total = -(wanted * answered).sum() + (sought / _DEVIATION).square().sum() / 2
             total.backward()
+            if float(total.detach()) < least:  # a search that goes astray has passed better places
+                best, least = sought.detach().clone(), float(total.detach())
             return total
 
         optimiser.step(cost)
-        found = sought.detach().numpy().astype(float)
-        return Certainty(math.exp(found[0]), tuple(map(float, found[1:])))
+        found = best.numpy().astype(float)
+        return Certainty(math.exp(_FARTHEST * math.tanh(found[0] / _FARTHEST)), tuple(map(float, found[1:])))
 
     @torch.no_grad()
     def teach(self, network: nn.Sequential, outputs: slice) -> None:

@@ -271,12 +271,15 @@ def calibrate(
 ) -> None:
     """Measure how far off a run's answers may be, and which galaxies are familiar to it, for all its predictions.
 
+    Answers to a tree of one question, such as classes, become as sure as these galaxies
+    bear out, and so change.
+
     Args:
         run: A finished run, of which no validation galaxy chose the epoch (train.keep=last).
         split: The galaxies to measure on; those that taught the run are refused. They cannot judge it any more.
         coverage: The chance that an interval holds what volunteers say.
         familiar: A larger store of such galaxies, labelled or not, to measure in what is familiar.
-        seed: Draws which third of the galaxies says where errors are large, and which galaxies say what is familiar.
+        seed: Draws which third of the galaxies says where errors are large and how sure to be, and which galaxies say what is familiar.
     """
     from galaxyvotes.calibrate import calibrate as calibrate_
 
