@@ -279,7 +279,7 @@ def calibrate(
         split: The galaxies to measure on; those that taught the run are refused. They cannot judge it any more.
         coverage: The chance that an interval holds what volunteers say.
         familiar: A larger store of such galaxies, labelled or not, to measure in what is familiar.
-        seed: Draws which third of the galaxies says where errors are large and how sure to be, and which galaxies say what is familiar.
+        seed: Draws which third says where errors are large and how sure to be, and which galaxies say what is familiar.
     """
     from galaxyvotes.calibrate import calibrate as calibrate_
 
