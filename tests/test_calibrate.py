@@ -22,6 +22,7 @@ from galaxyvotes import (
     Store,
     calibrate,
     evaluate,
+    export,
     finetune,
     join,
     pack,
@@ -343,6 +344,27 @@ def test_networks_joined_are_made_sure_together_and_a_finetuned_one_begins_as_it
     began = [finetune(classes, tmp_path / name, start=start, settings=settings, progress=False).network()
              for name, start in (("a", joined), ("b", runs[0]))]  # fmt: skip
     assert torch.equal(began[0].module[-1].weight, began[1].module[-1].weight)
+
+
+def test_only_the_head_of_that_question_is_made_sure_and_an_exported_one_is_as_sure(store, classes, tmp_path):
+    run = train([store, classes], tmp_path / "run", recipe="small", settings=SETTINGS, progress=False)
+    sure = calibrate(run, classes, progress=False).certainty
+    before, after = run.network(as_trained=True), run.network()
+    first, second = after.all_heads
+    last, was = after.module[-1], before.module[-1]
+    assert torch.equal(last.weight[first.outputs], was.weight[first.outputs])
+    assert torch.equal(last.bias[first.outputs], was.bias[first.outputs])
+    assert torch.allclose(last.weight[second.outputs], sure.factor * was.weight[second.outputs])
+    assert not torch.equal(last.bias[second.outputs], was.bias[second.outputs])
+    pytest.importorskip("onnxscript")
+    done = export(run, onnx=tmp_path / "run.onnx", check=classes.path)
+    assert done.real > 0  # and it answers as the calibrated run does, or there would be no file
+
+
+def test_classes_learned_as_fractions_of_their_own_keep_their_answers(classes, tmp_path):
+    settings = (*SETTINGS, "train.objective=bce")
+    run = train(classes, tmp_path / "run", recipe="small", settings=settings, progress=False)
+    assert calibrate(run, classes, progress=False).certainty is None
 
 
 def test_a_store_of_whole_votes_tells_the_calibration_how_many_volunteers_there_were(store, run, tmp_path):

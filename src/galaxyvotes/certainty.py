@@ -50,21 +50,17 @@ class Certainty:
         wanted = torch.from_numpy(truth.astype(np.float64))
         sought = torch.zeros(1 + truth.shape[1], dtype=torch.float64, requires_grad=True)
         optimiser = torch.optim.LBFGS([sought], max_iter=200, line_search_fn="strong_wolfe")
-        best, least = sought.detach().clone(), math.inf
 
         def cost() -> torch.Tensor:
-            nonlocal best, least
             optimiser.zero_grad()
             scaled = logs * (_FARTHEST * (sought[0] / _FARTHEST).tanh()).exp() + sought[1:]
             answered = scaled.log_softmax(dim=2).logsumexp(dim=0) - math.log(max(len(logs), 1))
             total = -(wanted * answered).sum() + (sought / _DEVIATION).square().sum() / 2
             total.backward()
-            if float(total.detach()) < least:  # a search that goes astray has passed better places
-                best, least = sought.detach().clone(), float(total.detach())
             return total
 
         optimiser.step(cost)
-        found = best.numpy().astype(float)
+        found = sought.detach().numpy().astype(float)
         return Certainty(math.exp(_FARTHEST * math.tanh(found[0] / _FARTHEST)), tuple(map(float, found[1:])))
 
     @torch.no_grad()
