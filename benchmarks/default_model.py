@@ -21,8 +21,8 @@ import torch
 
 import galaxyvotes as gv
 from catalogues import CLASSES, FRACTIONS, GZ2, LARGER, PACK, Catalogue, enlarged, trained
-from galaxyvotes.baselines import mean_vote
-from galaxyvotes.uncertainty import coverage_per_answer, width
+from galaxyvotes.evaluation.baselines import mean_vote
+from galaxyvotes.metrics.coverage import coverage_per_answer, width
 from provenance import write
 
 KEPT = ("config.toml", "run.json", "seen.parquet", "metrics.jsonl", "weights.safetensors")

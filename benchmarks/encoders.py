@@ -9,7 +9,7 @@ Each argument is a run in --work that has seen none of the 736 galaxies with fra
   answers for the fifth; how strongly it is held back and the width of its kernel are chosen within the four. Several
   encoders see side by side. Also the mean of these answers and of the fine-tuned networks of `five_folds.py`.
 - the classes of the validation galaxies, mean over eight sides and networks: as trained, and as sure as four fifths of
-  these galaxies bear out for the last (`galaxyvotes.certainty`).
+  these galaxies bear out for the last (`galaxyvotes.confidence.temperature`).
 
 A minute or two for each on two cores.
 """
@@ -28,11 +28,11 @@ from sklearn.preprocessing import StandardScaler
 
 import galaxyvotes as gv
 from catalogues import LARGER, PACK, Catalogue, without_judged
-from galaxyvotes.answers import look, store_looks
-from galaxyvotes.augment import views
-from galaxyvotes.certainty import Certainty
-from galaxyvotes.metrics import bootstrap
-from galaxyvotes.splits import assign_splits
+from galaxyvotes.confidence.temperature import Certainty
+from galaxyvotes.inference.engine import look, store_looks
+from galaxyvotes.metrics.scores import bootstrap
+from galaxyvotes.networks.augment import views
+from galaxyvotes.store.splits import assign_splits
 from provenance import write
 
 FOLDS = 5

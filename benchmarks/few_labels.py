@@ -20,7 +20,7 @@ import numpy as np
 
 import galaxyvotes as gv
 from catalogues import CLASSES, FRACTIONS, GZ2, Catalogue, trained
-from galaxyvotes.baselines import boosted_trees
+from galaxyvotes.evaluation.baselines import boosted_trees
 from provenance import spread, write
 
 

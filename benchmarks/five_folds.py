@@ -18,7 +18,7 @@ import numpy as np
 
 import galaxyvotes as gv
 from catalogues import LARGER, enlarged, trained, without_judged
-from galaxyvotes.metrics import bootstrap
+from galaxyvotes.metrics.scores import bootstrap
 from provenance import spread, write
 
 FOLDS = 5

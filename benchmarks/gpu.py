@@ -29,8 +29,8 @@ import torch
 from torch import nn
 
 import galaxyvotes as gv
-from galaxyvotes.devices import choose_device
-from galaxyvotes.models import build
+from galaxyvotes.networks.build import build
+from galaxyvotes.runtime.devices import choose_device
 from provenance import write
 
 RANDOM = np.random.default_rng(0)

@@ -3,7 +3,7 @@
     python benchmarks/kept_memory.py --json benchmarks/json/kept_memory.json
 
 One batch of 256 random images, forward, backward and Adam, each kind in a process of its own, alternated --rounds
-times: with and without `galaxyvotes.memory`, in float32 and in bfloat16. The rate is the best of three steps after a
+times: with and without `galaxyvotes.runtime.memory`, in float32 and in bfloat16. The rate is the best of three steps after a
 first one.
 """
 
@@ -18,14 +18,15 @@ from provenance import write
 STEP = """
 import sys, time
 if sys.argv[1] == "kept":
-    from galaxyvotes.memory import ask_for_large_pages, keep_freed_memory
-    ask_for_large_pages(), keep_freed_memory()
+    from galaxyvotes.runtime.memory import keep_freed_memory
+    os.environ["THP_MEM_ALLOC_ENABLE"] = "1"
+    keep_freed_memory()
 else:
     import os
     os.environ["THP_MEM_ALLOC_ENABLE"] = "0"
 import torch
 from galaxyvotes.config import ModelSettings
-from galaxyvotes.models import build, to_input
+from galaxyvotes.networks.build import build, to_input
 torch.manual_seed(0)
 images = torch.randint(0, 256, (256, 128, 128, 3), dtype=torch.uint8)
 truth = torch.rand(256, 37)

@@ -45,7 +45,7 @@ def our_side(images: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
     import torch
 
     from galaxyvotes.config import ModelSettings
-    from galaxyvotes.models import build, to_input
+    from galaxyvotes.networks.build import build, to_input
 
     def convolution(kernel: np.ndarray) -> np.ndarray:
         return kernel.transpose(3, 2, 0, 1)
@@ -74,7 +74,7 @@ def real_images(data: Path, count: int) -> np.ndarray:
     """The first galaxies of the challenge's training set, cropped as the paper does."""
     import zipfile
 
-    from galaxyvotes.images import to_square
+    from galaxyvotes.sources.images import to_square
 
     with zipfile.ZipFile(sorted(data.glob("images_training_rev1_part*.zip"))[0]) as archive:
         names = [name for name in archive.namelist() if name.endswith(".jpg")][:count]

@@ -6,7 +6,7 @@ Both learn and predict the same galaxies of one store (random pixels, or with --
 recipe, on the same cores, in two processes of which one waits while the other works. Alternated --rounds times, each
 side going first in turn: Keras trains, we train; Keras predicts, we predict.
 - Keras: `fit` and `predict`, float32, on arrays already in memory and divided by 255, compiled and warmed up
-- ours: the second epoch of `galaxyvotes.train` by its own clock, and `galaxyvotes.predict_store`; both read uint8
+- ours: the second epoch of `galaxyvotes.training.loop` by its own clock, and `galaxyvotes.predict_store`; both read uint8
   images from the store. Precision as --precision says; auto is bfloat16 where the processor multiplies it faster. So
   that this is no silent trade, the difference of our fractions from those in float32 is printed, too.
 The ratio is taken within each round; on a shared machine trust the median, and what `others` says: the share of the
@@ -127,7 +127,7 @@ def difference_from_float32(path: Path, work: Path) -> dict[str, float]:
     import torch
 
     import galaxyvotes as gv
-    from galaxyvotes.models import to_input
+    from galaxyvotes.networks.build import to_input
 
     store = gv.Store.open(path)
     network = gv.Run.open(work / "run-0").network("cpu")

@@ -20,13 +20,13 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxyvotes.checkpoint import shipped_run
-from galaxyvotes.devices import choose_device
-from galaxyvotes.novelty import shift
+from galaxyvotes.confidence.familiarity import shift
+from galaxyvotes.metrics.coverage import noise_floor
 from galaxyvotes.predictions import Predictions
-from galaxyvotes.report import write_report
+from galaxyvotes.reports.write import write_report
+from galaxyvotes.runs.run import shipped_run
+from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.tree import DecisionTree
-from galaxyvotes.uncertainty import noise_floor
 from provenance import spread, write
 
 VOLUNTEERS = 40

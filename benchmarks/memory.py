@@ -56,7 +56,7 @@ def make(work: Path, rows: int, *, folder: bool) -> None:
 # Not getrusage: its peak is at least what the parent had, which is more than ours after training.
 COMMAND = """
 import sys
-from galaxyvotes.cli import main
+from galaxyvotes.cli.app import main
 try:
     main(sys.argv[1:])
 finally:

@@ -3,7 +3,7 @@
     python benchmarks/packing.py --json benchmarks/json/packing.json
 
 Five ways over the same files, in turn, --rounds times after one round to warm up:
-- ours: `galaxyvotes.pack`, zip → store, with as many threads as cores: the central 128 px as they are; the central 208
+- ours: `galaxyvotes.store.pack`, zip → store, with as many threads as cores: the central 128 px as they are; the central 208
   brought to 64 px, from all of their pixels; the same decoded at half the scale (`scaled`)
 - bare: libjpeg-turbo alone (simplejpeg), the same bytes already in memory, as many threads as cores, pixels thrown away
 - loop: as in the paper's notebook: OpenCV reads each file of a folder, crops it, looks its row up in a pandas table and

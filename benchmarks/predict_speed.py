@@ -5,7 +5,7 @@
 `--peers` is the Python of another environment with tensorflow-cpu, zoobot, lightning, timm, safetensors, jaxtyping
 and tomlkit; without it, Keras and Zoobot are left out. Four ways over the same --galaxies JPEGs of 424², in turn,
 --rounds times after one round to warm up, each in a process of its own:
-- ours: `galaxyvotes.predict`, zip → Parquet, decoding included
+- ours: `galaxyvotes.inference.predict`, zip → Parquet, decoding included
 - ONNX Runtime: the same network as `export` writes it, on arrays that are decoded already, 64 at a time; for four
   views it sees them four times
 - Keras: `predict` of the paper's VGG-6, batch 256, on arrays that are decoded already and floats
@@ -106,7 +106,7 @@ def zoobot_side(work: Path) -> Callable[[str], None]:
     from zoobot.pytorch.training.representations import ZoobotEncoder
 
     from galaxyvotes.config import RECIPES
-    from galaxyvotes.models import build
+    from galaxyvotes.networks.build import build
 
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
@@ -173,7 +173,7 @@ def limit() -> float:
     """GFLOP a second that all cores multiply, in the precision that `predict` chooses here."""
     import torch
 
-    from galaxyvotes.devices import low_precision
+    from galaxyvotes.runtime.devices import low_precision
 
     half = low_precision("auto", torch.device("cpu"))
     left, right = torch.randn(2, 2048, 2048, dtype=torch.bfloat16 if half else torch.float32)
@@ -191,7 +191,7 @@ def work_of_networks() -> dict[str, float]:
     from torch.utils.flop_counter import FlopCounterMode
 
     from galaxyvotes.config import RECIPES
-    from galaxyvotes.models import build
+    from galaxyvotes.networks.build import build
 
     needed: dict[str, float] = {}
     for name, (_, size) in SIZES.items():

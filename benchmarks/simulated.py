@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 import galaxyvotes as gv
-from galaxyvotes.answers import predict_store
-from galaxyvotes.baselines import boosted_trees
-from galaxyvotes.report import compare
+from galaxyvotes.evaluation.baselines import boosted_trees
+from galaxyvotes.inference.engine import predict_store
+from galaxyvotes.reports.write import compare
 from provenance import write
 
 

@@ -18,11 +18,11 @@ from torch import Tensor
 
 import galaxyvotes as gv
 from catalogues import without_judged
-from galaxyvotes.answers import look
-from galaxyvotes.augment import views
-from galaxyvotes.intervals import intervals
-from galaxyvotes.objectives import Objective
-from galaxyvotes.splits import assign_splits
+from galaxyvotes.inference.engine import look
+from galaxyvotes.metrics.bootstrap import intervals
+from galaxyvotes.networks.augment import views
+from galaxyvotes.networks.objectives import Objective
+from galaxyvotes.store.splits import assign_splits
 from provenance import write
 
 FOLDS = 5

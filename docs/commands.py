@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from galaxyvotes.cli import app
+from galaxyvotes.cli.app import app
 
 PAGE = Path(__file__).with_name("commands.md")
 

@@ -113,7 +113,7 @@ def galaxies_folder(tmp_path: Path, kaggle, make_jpeg, make_fractions, make_csv)
 def tiny_store(galaxies_folder: Path, tmp_path: Path):
     """The twelve galaxies packed at 16 px, with the challenge's tree."""
     from galaxyvotes.config import PackSettings
-    from galaxyvotes.pack import pack
+    from galaxyvotes.store.pack import pack
 
     return pack(galaxies_folder, tmp_path / "store", settings=PackSettings(16, 16), workers=1, progress=False)
 

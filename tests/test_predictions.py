@@ -9,9 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from galaxyvotes.conformal import Bounds
 from galaxyvotes.errors import ConfigError, DataError, GalaxyVotesError
-from galaxyvotes.predictions import Predictions, writing
+from galaxyvotes.predictions import Bounds, Predictions, writing
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), min_size=1, max_size=8)
 

@@ -1,16 +1,14 @@
 import importlib.util
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import galaxyvotes
-from galaxyvotes.cli import app
+from galaxyvotes.cli.app import app
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted((ROOT / "src" / "galaxyvotes").glob("*.py"))
+SOURCES = sorted((ROOT / "src" / "galaxyvotes").rglob("*.py"))
 
 
 def test_the_public_names_are_sorted_and_all_there():
@@ -19,13 +17,13 @@ def test_the_public_names_are_sorted_and_all_there():
         assert callable(getattr(galaxyvotes, name)), name
 
 
-def test_a_verb_is_the_function_even_after_its_module_was_imported():
-    code = "import galaxyvotes.train, galaxyvotes.pack, galaxyvotes as g; assert g.train.__name__ + g.pack.__name__"
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_no_public_name_is_the_name_of_a_module():
+    homes = {path.stem if path.is_file() else path.name for path in (ROOT / "src" / "galaxyvotes").iterdir()}
+    assert not homes & set(galaxyvotes.__all__)
 
 
 def test_a_name_that_does_not_exist_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="no attribute 'trian'"):
+    with pytest.raises(AttributeError, match="trian"):
         _ = galaxyvotes.trian
 
 
@@ -33,7 +31,7 @@ def test_every_module_says_what_it_is_and_what_it_gives():
     for path in SOURCES:
         text = path.read_text("utf-8")
         assert text.startswith('"""'), path.name
-        assert path.name == "__main__.py" or "__all__" in text, path.name
+        assert path.name in ("__init__.py", "__main__.py") or "__all__" in text, path.name
 
 
 def test_the_page_of_results_shows_what_make_bench_last_measured():
@@ -61,10 +59,11 @@ def test_every_command_is_a_function_of_the_same_name():
     assert by_function <= set(galaxyvotes.__all__)
 
 
-def test_the_readme_shows_the_file_tree_as_it_is():
+def test_the_readme_shows_every_room():
     readme = (ROOT / "README.md").read_text("utf-8")
-    shown = set(re.findall(r"^  ([a-z0-9_]+\.py) ", readme, flags=re.MULTILINE))
-    assert shown == {path.name for path in SOURCES if not path.name.startswith("__")}
+    shown = set(re.findall(r"^  ([a-z_]+)/ ", readme, flags=re.MULTILINE))
+    rooms = {path.name for path in (ROOT / "src" / "galaxyvotes").iterdir() if (path / "__init__.py").is_file()}
+    assert shown == rooms
 
 
 def test_links_in_the_documentation_lead_somewhere():

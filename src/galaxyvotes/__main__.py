@@ -1,5 +1,5 @@
 """`python -m galaxyvotes` is `galaxyvotes`."""
 
-from galaxyvotes.cli import main
+from galaxyvotes.cli.app import main
 
 main()

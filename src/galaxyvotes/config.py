@@ -14,7 +14,7 @@ from typing import Any, Literal, cast, get_args, get_origin
 import tomlkit
 
 from galaxyvotes.errors import ConfigError
-from galaxyvotes.files import read_text
+from galaxyvotes.runtime.files import read_text
 
 __all__ = ["RECIPES", "SKY_ZOOM", "ModelSettings", "PackSettings", "Recipe", "SplitSettings", "TrainSettings"]
 

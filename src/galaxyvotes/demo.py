@@ -7,12 +7,12 @@ from pathlib import Path
 
 from galaxyvotes.config import Recipe
 from galaxyvotes.errors import ConfigError
-from galaxyvotes.evaluate import Evaluation, evaluate
-from galaxyvotes.pack import pack
-from galaxyvotes.progress import counting
-from galaxyvotes.simulate import simulate
-from galaxyvotes.store import Store
-from galaxyvotes.train import train
+from galaxyvotes.evaluation.evaluate import Evaluation, evaluate
+from galaxyvotes.runtime.progress import counting
+from galaxyvotes.simulation.galaxies import simulate
+from galaxyvotes.store.pack import pack
+from galaxyvotes.store.store import Store
+from galaxyvotes.training.loop import train
 
 __all__ = ["demo"]
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,16 +17,25 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from jaxtyping import Float
 
-from galaxyvotes.conformal import Bounds
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.files import replacing
-from galaxyvotes.tables import Table
+from galaxyvotes.runtime.files import replacing
+from galaxyvotes.sources.tables import Table
 from galaxyvotes.tree import BOUNDS, FAMILIARITY
 
-__all__ = ["Predictions", "writing"]
+__all__ = ["Bounds", "Fractions", "Predictions", "writing"]
 
 _FORMATS = (".csv", ".parquet")
 _TOGETHER = 8_192  # rows of Parquet that share a description, which stays in memory until the last row
+
+
+Fractions = Float[np.ndarray, "galaxy answer"]
+
+
+class Bounds(NamedTuple):
+    """The ends of each cell's interval around the prediction, of fractions in 0–1; NaN where a cell has none."""
+
+    lower: Fractions
+    upper: Fractions
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ import tomlkit
 from jaxtyping import Float
 
 from galaxyvotes.errors import ConfigError
-from galaxyvotes.files import read_text
+from galaxyvotes.runtime.files import read_text
 
 __all__ = ["BOUNDS", "FAMILIARITY", "Answer", "DecisionTree", "Question", "VoteColumns"]
 

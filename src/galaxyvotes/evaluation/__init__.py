@@ -1,0 +1,1 @@
+"""A run compared with the volunteers on galaxies that it has never seen."""

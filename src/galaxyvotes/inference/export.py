@@ -1,0 +1,200 @@
+"""A run as one ONNX file, which answers without galaxyvotes, torch or Python: see `exported` for what is in it.
+
+The file is written beside its place, opened as `predict` opens it, and asked about random images, and real ones where
+they are given. It takes its place only if it answers as the run does.
+
+It computes in float32, as runs do on most processors; where one multiplies bfloat16 (see `predict`), the run itself may
+differ by up to 0.01, and is compared without that.
+"""
+
+import logging
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xxhash
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from galaxyvotes.errors import CheckpointError, ConfigError, DataError
+from galaxyvotes.inference.engine import say
+from galaxyvotes.inference.onnx_model import LARGEST, library, notes_of, numbered, read_onnx, sealed
+from galaxyvotes.networks.build import encoder, to_input
+from galaxyvotes.runs.run import Network, Run, shipped_run
+from galaxyvotes.runtime.files import replacing
+from galaxyvotes.sources.archives import Source
+from galaxyvotes.store.pack import read_square
+from galaxyvotes.store.store import Store
+
+__all__ = ["Exported", "export"]
+
+TOLERANCE = 1e-4  # of a fraction, of a quantity's deviation, and of the largest feature
+RANDOM, REAL = 32, 64  # images; two groups, and what takes a network of ours a second or two
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file that was written, and how far it was off the run at most, on so many images.
+
+    The difference is of fractions, of quantities in units of their deviation (or of how far from their mean they are,
+    if that is more), or of features in units of the largest, whichever is larger.
+    """
+
+    path: Path
+    difference: float
+    random: int
+    real: int
+
+
+class _Graph(nn.Module):
+    """From bytes of images to every head's joint fractions, the mean over members, and the first member's features."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.encoders = nn.ModuleList(encoder(member.module) for member in network.members)
+        self.answers = nn.ModuleList(member.module[-1] for member in network.members)
+        self.heads = network.all_heads
+
+    def forward(self, images: UInt8[Tensor, "galaxy height width 3"]) -> tuple[Float[Tensor, "galaxy _"], ...]:
+        seen = to_input(images)
+        features = [encode(seen) for encode in self.encoders]
+        outputs = [answer(each) for answer, each in zip(self.answers, features, strict=True)]
+        said = (
+            torch.stack([head.objective.fractions(each[:, head.outputs]) for each in outputs]).mean(dim=0)
+            for head in self.heads
+        )
+        return *said, features[0]
+
+
+def export(run: Run | str | Path | None, *, onnx: str | Path, check: str | Path | None = None) -> Exported:
+    """Write a run, or the one that comes with the package, as an ONNX file that has been checked against it.
+
+    `check` is a folder, archive, image or store with real galaxies to compare the two on, besides random images.
+
+    CheckpointError if they differ by more than 1e-4: there is no file then, or the one that was there before.
+    """
+    onnx = Path(onnx)
+    if onnx.suffix.lower() != ".onnx" or onnx.is_dir():
+        raise ConfigError(f"{onnx}: name a file that ends in .onnx")
+    run = shipped_run() if run is None else run if isinstance(run, Run) else Run.open(run)
+    network = run.network()
+    random = _random_images(network.pack.size_px)
+    real = random[:0] if check is None else _real_images(Path(check), network)
+    model = _model_of(network, run)
+    for key, value in notes_of(network, run.path.name, _weights_digest(run)).items():
+        model.metadata_props.add(key=key, value=value)
+    with replacing(onnx) as partial:
+        partial.write_bytes(sealed(model.SerializeToString()))
+        difference = _difference(read_onnx(partial), network, np.concatenate([random, real]))
+        if not difference <= TOLERANCE:  # so written, NaN is refused, too
+            raise CheckpointError(
+                f"{run.path} answers otherwise as ONNX, by up to {difference:.2g} (at most {TOLERANCE} is allowed), so"
+                f" {onnx} was not written: its network {network.recipe.model.name} cannot be exported by this version"
+                " of torch"
+            )
+    return Exported(onnx, difference, len(random), len(real))
+
+
+def _difference(exported: Network, network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]) -> float:
+    """How far the two are off each other at most, in answers of any head or in features; see `Exported`."""
+    network = replace(network, recipe=network.recipe.changed("train.precision=float32"))
+    largest = 0.0
+    for one, other in zip(exported.all_heads, network.all_heads, strict=True):
+        ours, (first, *rest) = say(one, images), [say(member, images) for member in other.members]
+        theirs = np.mean([first.fractions, *(each.fractions for each in rest)], axis=0)
+        scale = max(1.0, float(np.abs(first.features).max()))
+        said = np.abs(ours.fractions - theirs)
+        if other.tree.of_quantities:
+            centre, deviation = np.array(other.head.standards).T
+            rounded = 2 * np.spacing(np.abs(theirs))  # by float32: much for values far from zero
+            said = np.maximum(said - rounded, 0) / np.maximum(np.abs(theirs - centre), deviation)
+        away = [said.max(), np.abs(ours.features - first.features).max() / scale]
+        largest = float(np.max([largest, *away]))
+    return largest
+
+
+def _model_of(network: Network, run: Run) -> Any:
+    """Its graph as ONNX, without the exporter's notes, which name files of this computer."""
+    for name in ("onnx", "onnxruntime", "onnxscript"):
+        library(name)
+    numbers = sum(each.numel() for member in network.members for each in member.module.state_dict().values())
+    if 4 * numbers > 0.99 * LARGEST:
+        raise ConfigError(f"{run.path} has more than 2 GiB of weights, which no ONNX file holds")
+    side = network.pack.size_px
+    example = torch.zeros(2, side, side, 3, dtype=torch.uint8)
+    outputs = [numbered("fractions", number) for number in range(1, len(network.heads) + 1)]
+    try:
+        with _quiet():
+            program: Any = torch.onnx.export(
+                _Graph(network).eval(),
+                (example,),
+                dynamo=True,
+                verbose=False,
+                external_data=False,
+                input_names=["images"],
+                output_names=[*outputs, "features"],
+                dynamic_shapes=({0: torch.export.Dim("galaxy")},),
+            )
+    except torch.onnx.OnnxExporterError as error:
+        raise ConfigError(
+            f"{run.path} cannot be exported: torch cannot say its network {network.recipe.model.name} in ONNX"
+            f" ({str(error).splitlines()[0]})"
+        ) from None
+    model = program.model_proto
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        part.ClearField("metadata_props")
+    return model
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """The exporter's remarks kept from the user, whom the comparison tells what matters."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _weights_digest(run: Run) -> str:
+    digest = xxhash.xxh3_128()
+    for path in run.weights:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _random_images(side: int) -> UInt8[np.ndarray, "galaxy side side 3"]:
+    """Noise of any brightness, half of it with a blob of light."""
+    random = np.random.default_rng(0)
+    noise = random.uniform(0, 255, (RANDOM, side, side, 3)) * random.uniform(0, 1, (RANDOM, 1, 1, 1))
+    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
+    widths = random.uniform(0.05, 0.5, (RANDOM // 2, 2, 1, 1))
+    blobs = np.exp(-np.square(x / widths[:, 0]) - np.square(y / widths[:, 1]))
+    noise[::2] = noise[::2] / 4 + 200 * blobs[..., None]
+    return noise.clip(0, 255).astype(np.uint8)
+
+
+def _real_images(path: Path, network: Network) -> UInt8[np.ndarray, "galaxy side side 3"]:
+    """The first images of a folder, archive or store."""
+    if (path / "store.toml").is_file():
+        store = Store.open(path)
+        if store.pack != network.pack:
+            raise ConfigError(f"{path} is packed otherwise ({store.pack}) than the run wants ({network.pack})")
+        return store.images(np.arange(min(len(store), REAL)))
+    with Source.open(path) as source:
+        squares = (read_square(image, network.pack) for image in source.images)
+        good = list(islice((square for square in squares if not isinstance(square, str)), REAL))
+    if not good:
+        raise DataError(f"no image in {path} can be used to check with")
+    return np.stack(good)

@@ -1,0 +1,1 @@
+"""A run folder: what training and calibration leave behind."""

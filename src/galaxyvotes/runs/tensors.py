@@ -1,0 +1,66 @@
+"""Tensors in a file, with a note and a digest of both: written whole or not at all, read only if nothing has changed.
+
+Files are safetensors: nothing is pickled, so reading one runs no code.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+import xxhash
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
+from torch import Tensor
+
+from galaxyvotes.errors import CheckpointError
+from galaxyvotes.runtime.files import replacing
+
+__all__ = ["FORMAT", "file_digest", "read_tensors", "tensor_digest", "write_tensors"]
+
+FORMAT = 1
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
+    """Write tensors and a JSON-able note in one step, with the digest of both."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    note = json.dumps(metadata)
+    header = {"format": FORMAT, "note": note, "digest": tensor_digest(tensors, note)}
+    with replacing(path) as partial:
+        # One key: safetensors writes several in any order, and equal runs shall be equal files.
+        save_file(tensors, partial, metadata={"galaxyvotes": json.dumps(header)})
+
+
+def read_tensors(path: Path, *, mend: str = "restore it or train again") -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and their note; damage is a CheckpointError that says how to `mend` it."""
+    try:
+        opened: Any = safe_open(path, framework="pt")
+        with opened as file:
+            notes: dict[str, str] = file.metadata() or {}
+            header = json.loads(notes.get("galaxyvotes", "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        found, note, digest = int(header["format"]), str(header["note"]), header["digest"]
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error!r}; {mend}") from None
+    if found > FORMAT:
+        raise CheckpointError(
+            f"{path} was written by a newer galaxyvotes (format {found}; this one reads {FORMAT}): upgrade galaxyvotes"
+        )
+    if tensor_digest(tensors, note) != digest:
+        raise CheckpointError(f"{path} is damaged: its digest does not fit; {mend}")
+    return tensors, json.loads(note)
+
+
+def tensor_digest(tensors: dict[str, Tensor], note: str) -> str:
+    """One digest of what tensors and a note say, whatever their order."""
+    digest = xxhash.xxh3_128(note.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """A digest of all its bytes."""
+    return xxhash.xxh3_128(path.read_bytes()).hexdigest()

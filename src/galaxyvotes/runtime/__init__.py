@@ -1,0 +1,1 @@
+"""The resources of the computer, one file each."""

@@ -1,0 +1,1 @@
+"""Galaxies and volunteers drawn from a seed."""

@@ -1,0 +1,1 @@
+"""Whatever people have, as one table of galaxies."""

@@ -1,0 +1,270 @@
+"""Where images and tables are, and their bytes: a folder, a zip, the challenge's zip of zips, or single files.
+
+`Source.open(*paths)` lists everything once; every `Member` then reads its own bytes, in any number of threads and
+without waiting for the others. Nothing is unpacked to disk and memory stays flat, because a file is a range of bytes
+of an archive that stays open. Reading in the order of the list is fastest (see `zips`, where a zip in a zip is read).
+
+An archive is hostile until checked: what could fool or exhaust the reader refuses the whole archive when it is listed,
+what spoils one file is raised when that file is read. `zips` says what that is for zips; here are the limits of a
+file's size, and a zip in a zip in a zip is refused.
+"""
+
+import os
+import re
+import zlib
+from array import array
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from typing import NamedTuple, overload
+
+import numpy as np
+from jaxtyping import Int, UInt32
+
+from galaxyvotes.errors import DataError
+from galaxyvotes.runtime.texts import AT_ONCE, Texts
+from galaxyvotes.sources.zips import Window, Zip
+
+__all__ = ["IMAGE_SUFFIXES", "NOT_READ", "TABLE_SUFFIXES", "Member", "Members", "Source"]
+
+NOT_READ = frozenset({".avif", ".fit", ".fits", ".fz", ".gif", ".heic", ".jp2", ".jxl"})  # listed as rejected
+IMAGE_SUFFIXES = NOT_READ | {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+TABLE_SUFFIXES = frozenset({".csv", ".parquet"})
+
+_MIB = 2**20
+_MAX_BYTES = {  # of one file; a zip stored in a zip has no limit of its own
+    **dict.fromkeys(IMAGE_SUFFIXES, 256 * _MIB),
+    **dict.fromkeys(TABLE_SUFFIXES, 4096 * _MIB),
+    ".zip": 65_536 * _MIB,
+}
+
+_HIDDEN = re.compile(r"(?:^|/)(?:\.[^/]|__MACOSX/)")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Member:
+    """One file of a source; `read()` gives its bytes, in any thread, until the source is closed."""
+
+    _place: "_Folder | _Packed"
+    _row: int
+
+    @property
+    def entry(self) -> str:
+        """Its path inside its folder or innermost zip, as a table may name it."""
+        return self._place.names[self._row]
+
+    @property
+    def name(self) -> str:
+        """Where it is, for people: the path from the source on, through the zips; always printable."""
+        place = self._place.name
+        return _printable(f"{place}/{self.entry}" if place else self.entry)
+
+    @property
+    def id(self) -> str:
+        """The file's name without its folders and its last suffix; always printable."""
+        return _printable(_split(self.entry)[0])
+
+    @property
+    def suffix(self) -> str:
+        """The last suffix with its dot, in lower case."""
+        return _split(self.entry)[1]
+
+    @property
+    def has_checksum(self) -> bool:
+        """Whether `read` has checked its bytes: those in a zip, not those in a folder."""
+        return isinstance(self._place, _Packed)
+
+    def read(self) -> bytes:
+        """The whole file, unpacked and checked; a DataError names the archive and the entry."""
+        with _naming(self.name):
+            return self._place.read(self._row)
+
+
+@dataclass(frozen=True, eq=False)
+class Members(Sequence[Member]):
+    """Files in some order, each made a `Member` when it is asked for: there may be millions."""
+
+    _places: "Sequence[_Folder | _Packed]"
+    _where: UInt32[np.ndarray, "file 2"]  # which place, and which of its names
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._where)
+
+    @overload
+    def __getitem__(self, index: int) -> Member: ...
+    @overload
+    def __getitem__(self, index: slice | Int[np.ndarray, " chosen"]) -> "Members": ...
+    def __getitem__(self, index: int | slice | Int[np.ndarray, " chosen"]) -> "Member | Members":
+        """One of them, or some."""
+        if isinstance(index, slice | np.ndarray):
+            return Members(self._places, self._where[index])
+        return Member(self._places[int(self._where[index, 0])], int(self._where[index, 1]))
+
+    def __iter__(self) -> Iterator[Member]:
+        """One after the other."""
+        for start in range(0, len(self), AT_ONCE):
+            where: list[tuple[int, int]] = self._where[start : start + AT_ONCE].tolist()
+            for place, row in where:
+                yield Member(self._places[place], row)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """The images and tables under some paths; a context manager, because archives stay open for their members."""
+
+    images: Members
+    tables: tuple[Member, ...]
+    _open_files: ExitStack
+
+    @staticmethod
+    def open(*paths: str | Path) -> "Source":
+        """List folders (and the zips in them), zips, zips of zips, image files and tables.
+
+        Folders come in alphabetical order, zips in the order of their bytes. Hidden files, `__MACOSX` and whatever
+        is no image, table or zip are passed over, and so are symbolic links to folders or out of the folder.
+        """
+        with ExitStack() as stack:
+            listing = _Listing(stack)
+            for path in map(Path, paths):
+                listing.add(path)
+            images = Members(listing.places, np.array(listing.images, np.uint32).reshape(-1, 2))
+            return Source(images, tuple(listing.tables), stack.pop_all())
+
+    def close(self) -> None:
+        """Close the archives. No member can be read any more, and no thread may be reading one now."""
+        self._open_files.close()
+
+    def __enter__(self) -> "Source":
+        """The source itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the archives."""
+        self.close()
+
+
+class _Listing:
+    """What was found so far."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self.images = array("I")  # for each its place and its row there
+        self.tables: list[Member] = []
+        self.places: list[_Folder | _Packed] = []
+        self._stack = stack
+
+    def add(self, path: Path) -> None:
+        with _naming(str(path)):
+            if not path.exists():
+                raise DataError("there is no such file or folder")
+            if not path.is_dir() and path.suffix.lower() not in _MAX_BYTES:
+                raise DataError(
+                    f"is no folder and no file that is read ({', '.join(sorted(_MAX_BYTES.keys() - NOT_READ))})"
+                )
+            names = Texts(_walk(path, path.resolve()) if path.is_dir() else [path.name])
+        self._add(_Folder("", names, path if path.is_dir() else path.parent))
+
+    def _add(self, place: "_Folder | _Packed", *, zips: int = 0) -> None:
+        """What is in a place that is itself in so many zips."""
+        number = len(self.places)
+        self.places.append(place)
+        for row, name in enumerate(place.names):
+            if zips and _HIDDEN.search(name):
+                continue
+            suffix = _split(name)[1]
+            if suffix in IMAGE_SUFFIXES:
+                self.images.extend((number, row))
+            elif suffix in TABLE_SUFFIXES:
+                self.tables.append(Member(place, row))
+            elif suffix == ".zip":
+                inner = Member(place, row).name
+                with _naming(inner):
+                    if zips == 2:
+                        raise DataError("is a zip in a zip in a zip; unpack the outermost one first")
+                    archive = self._open(place, row)
+                self._add(_Packed(inner, archive), zips=zips + 1)
+
+    def _open(self, place: "_Folder | _Packed", row: int) -> Zip:
+        if isinstance(place, _Packed):
+            return place.archive.open(row)
+        file = self._stack.enter_context(FileIO(place.root / place.names[row]))
+        return Zip(Window(file, 0, os.fstat(file.fileno()).st_size), _limit)
+
+
+class _Folder(NamedTuple):
+    name: str
+    names: Texts
+    root: Path
+
+    def read(self, row: int) -> bytes:
+        name = self.names[row]
+        with FileIO(self.root / name) as file:
+            size, limit = os.fstat(file.fileno()).st_size, _MAX_BYTES[_split(name)[1]]
+            if size > limit:
+                raise DataError(f"has {size:,} bytes; at most {limit:,} are read")
+            return file.readall()
+
+
+class _Packed(NamedTuple):
+    """A zip, and where it is."""
+
+    name: str
+    archive: Zip
+
+    @property
+    def names(self) -> Texts:
+        return self.archive.names
+
+    def read(self, row: int) -> bytes:
+        return self.archive.read(row)
+
+
+def _split(path: str) -> tuple[str, str]:
+    """A file's name without folders and last suffix, and that suffix in lower case; `posixpath` takes twice as long."""
+    name = path[path.rfind("/") + 1 :]
+    stem, dot, suffix = name.rpartition(".")
+    return (stem, f".{suffix.lower()}") if stem.strip(".") and dot else (name, "")
+
+
+def _limit(path: str) -> int:
+    """How many bytes are read of a file in a zip; 0 if it is passed over."""
+    return 0 if _HIDDEN.search(path) else _MAX_BYTES.get(_split(path)[1], 0)
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
+
+
+def _walk(folder: Path, root: Path, prefix: str = "") -> Iterator[str]:
+    """Paths of the files in a folder, relative to it."""
+    folders: set[str] = set()
+    names: list[str] = []  # and no more of each entry, of which there may be millions
+    with os.scandir(folder) as found:
+        for entry in found:
+            if entry.is_dir(follow_symlinks=False):
+                folders.add(entry.name)
+            elif not entry.is_file() or (entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root)):
+                continue
+            names.append(entry.name)
+    for name in sorted(names):
+        if _HIDDEN.match(f"{name}/"):
+            continue
+        if name in folders:
+            yield from _walk(folder / name, root, f"{prefix}{name}/")
+        else:
+            yield prefix + name
+
+
+@contextmanager
+def _naming(name: str) -> Generator[None]:
+    """Make an error say which file it is about."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
+    except zlib.error as error:
+        raise DataError(f"{name}: is damaged: it cannot be unpacked ({error})") from None
+    except OSError as error:
+        raise DataError(f"{name}: cannot be read: {error}") from error

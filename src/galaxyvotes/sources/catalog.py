@@ -1,0 +1,312 @@
+"""Images and a table, in whatever layout a campaign published them, become one list of galaxies.
+
+Nothing right of here knows about Kaggle, Galaxy Zoo or file layouts. What belongs together is found from the data:
+
+- The table of votes is the one whose header fits a known tree (`votes.find_layout`); if several do, one must be named.
+- Its id column is the one whose values name the images (`naming.name_images`).
+- Without any table, a folder of `<answer>/<image>` sub-folders is a table of classes.
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float32, Int, Int32
+
+from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.runtime.texts import Texts, shared_hashes, twins
+from galaxyvotes.sources.archives import NOT_READ, Members, Source
+from galaxyvotes.sources.matching import Images, name_images
+from galaxyvotes.sources.tables import Table
+from galaxyvotes.sources.votes import VoteLayout, Votes, closest_layout, find_layout, read_votes
+from galaxyvotes.tree import DecisionTree, VoteColumns
+
+__all__ = ["Catalog", "ids_of", "open_catalog"]
+
+# The challenge ships example submissions beside its solutions; they are nobody's votes.
+EXAMPLE_SUBMISSIONS = re.compile(r"benchmark|sample_?submission", re.IGNORECASE)
+# Folders that divide images, as the challenge's `images_test_rev1` does; what is in them is not an answer.
+NO_ANSWERS = re.compile(r"(?:images?_)?(?:train(?:ing)?|valid(?:ation)?|test)(?:_|$)", re.IGNORECASE)
+MOST_CLASSES = 100
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """One row a galaxy: id, where its image is, votes if there are any, and the table's other columns untouched.
+
+    Rows stand in the order in which their images were found, whatever the table's order: they are read fastest so.
+    """
+
+    ids: Texts
+    images: Members
+    sources: tuple[str, ...]
+    columns: pa.Table
+    id_name: str = "id"
+    tree: DecisionTree | None = None
+    fractions: Float32[np.ndarray, "galaxy answer"] | None = None
+    counts: Int32[np.ndarray, "galaxy answer"] | None = None
+    votes_from: str = ""
+    rows_without_image: tuple[str, ...] = ()
+    rows_without_votes: tuple[str, ...] = ()
+    images_without_row: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """The number of galaxies that have an image."""
+        return len(self.ids)
+
+    def digest(self) -> str:
+        """One digest of everything that decides what packing makes of it."""
+        digest = hashlib.blake2b(digest_size=16)
+        for name, image in zip(self.ids, self.images, strict=True):
+            digest.update(f"{name}\0{image.name}\0".encode())
+        digest.update(repr((self.sources, self.votes_from, self.tree)).encode())
+        for values in (self.fractions, self.counts):
+            digest.update(b"" if values is None else values.tobytes())
+        return digest.hexdigest()
+
+
+@contextmanager
+def open_catalog(
+    sources: Sequence[str | Path],
+    *,
+    table: str | None = None,
+    tree: str | Path | DecisionTree | None = None,
+    votes: str | None = None,
+    classes: str | None = None,
+    quantity: Sequence[str] = (),
+    id_column: str | None = None,
+    unlabelled: bool = False,
+) -> Generator[Catalog]:
+    """The catalog of some folders, archives and tables, open for reading while the context lasts.
+
+    `table` names the table of votes where several fit; `tree` the decision tree (a name or a file); `votes` the kind
+    of columns where a table has several (`weighted`, `debiased`, `votes` …); `classes` a column of class names, which
+    becomes a tree of one question; `quantity` columns of numbers, which become a tree of quantities; `id_column` the
+    column that names the images. With `unlabelled`, images without votes are kept, too.
+    """
+    if quantity and not (tree is None and votes is None and classes is None):
+        raise ConfigError(f"quantity {quantity[0]!r} is a tree of its own: leave out tree, votes and classes")
+    asked = DecisionTree.load(tree) if isinstance(tree, str | Path) else tree
+    asked = DecisionTree.of_numbers(quantity) if quantity else asked
+    with ExitStack() as stack:
+        source = stack.enter_context(Source.open(*sources))
+        if not source.images:
+            raise DataError(f"no image (JPEG, PNG …) in {', '.join(str(path) for path in sources)}")
+        rows = _rows(source, table, asked, votes, classes, id_column, unlabelled=unlabelled)
+        names = tuple(Path(path).resolve().name for path in sources)
+        catalog = _assemble(rows, source.images, names, keep_all=unlabelled)
+        del rows  # as large as the catalog, which lives while the context does
+        pa.default_memory_pool().release_unused()  # what reading tables took
+        yield catalog
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Galaxies with an image, in the order of their table: which of the images and which row of the table is theirs."""
+
+    images: Int[np.ndarray, " galaxy"]
+    rows: Int[np.ndarray, " galaxy"]
+    ids: Texts
+    columns: pa.Table
+    id_name: str = "id"
+    tree: DecisionTree | None = None
+    votes: Votes | None = None
+    votes_from: str = ""
+    rows_without_image: tuple[str, ...] = ()
+
+
+def _rows(
+    source: Source,
+    table: str | None,
+    tree: DecisionTree | None,
+    votes: str | None,
+    classes: str | None,
+    id_column: str | None,
+    *,
+    unlabelled: bool,
+) -> _Rows:
+    """The galaxies that a source's table or folders name, or all its images without either."""
+    images, all_of_them = source.images, np.arange(len(source.images))
+    everything = [Table(file.name, file.read()) for file in source.tables]
+    tables = [each for each in everything if not EXAMPLE_SUBMISSIONS.search(each.name)]
+    found = _vote_table(tables if table is None else everything, table, tree, votes, classes)
+    if found is not None:
+        return _from_table(*found, tables, Images(images), id_column)
+    if unlabelled:
+        return _Rows(all_of_them, all_of_them, ids_of(images), pa.table({}))
+    rows = None if tables else _from_folders(images, tree)
+    if rows is None:
+        raise DataError(_no_votes(tables, tree))
+    return rows
+
+
+def _vote_table(
+    tables: list[Table], name: str | None, tree: DecisionTree | None, kind: str | None, classes: str | None
+) -> tuple[Table, VoteLayout] | None:
+    """The one table that holds votes, and how to read it; None if there is none."""
+    if name is not None:
+        wanted = [each for each in tables if each.name == name or PurePosixPath(each.name).name == Path(name).name]
+        if not wanted:
+            raise ConfigError(f"no table {name!r} among the sources; there are {_listed(tables)}")
+        tables = wanted
+    fitting: list[tuple[Table, VoteLayout]] = []
+    for table in tables:
+        header = table.header()
+        if classes is not None and classes in header:
+            names = {each for each in table.text(classes).unique().to_pylist() if each}
+            fitting.append((table, _class_layout(names, classes, tree, f"{table.name}: the column {classes!r}")))
+        elif classes is None and (layout := find_layout(header, tree=tree, kind=kind)) is not None:
+            fitting.append((table, layout))
+    if len(fitting) > 1:
+        raise ConfigError(f"several tables hold votes: name one with --table: {_listed([t for t, _ in fitting])}")
+    of_quantities = tree is not None and tree.of_quantities
+    if not fitting and (name is not None or classes is not None or kind is not None or of_quantities):
+        raise DataError(_no_votes(tables, tree, classes=classes, kind=kind))
+    return fitting[0] if fitting else None
+
+
+def _no_votes(
+    tables: list[Table], tree: DecisionTree | None, *, classes: str | None = None, kind: str | None = None
+) -> str:
+    if not tables:
+        return (
+            "no table of votes among the sources: add a CSV or Parquet file, or pass --unlabelled to pack without votes"
+        )
+    if classes is not None:
+        return f"no table has the column {classes!r}: {tables[0].name} has {', '.join(tables[0].header()[:12])} …"
+    if tree is not None and tree.of_quantities and not kind:
+        names = [tree.tables[0].of(column) for column in tree.columns]
+        nearest = min(tables, key=lambda table: len({*names} - {*table.header()}))
+        missing = [name for name in names if name not in nearest.header()]
+        return f"no table has the column {missing[0]!r}: {nearest.name} has {', '.join(nearest.header()[:12])} …"
+    asked = f" of kind {kind!r}" if kind else ""
+    told = "; ".join(f"{table.name}: {closest_layout(table.header(), tree)}" for table in tables[:3])
+    return (
+        f"no table holds votes{asked} that a known tree describes ({told}). Pass --classes COLUMN for a column of class"
+        " names, --quantity COLUMN for one of numbers, --tree FILE for another tree, or --unlabelled to pack without"
+        " votes; for <answer>/<image> folders leave the tables out"
+    )
+
+
+def _class_layout(classes: set[str], column: str, tree: DecisionTree | None, where: str) -> VoteLayout:
+    """How to read a column of classes: with the tree asked for, else one made of them."""
+    if tree is not None and len(tree.questions) > 1:
+        raise ConfigError(f"{where} names one answer each; the tree {tree.name!r} has {len(tree.questions)} questions")
+    if tree is None and not 2 <= len(classes) <= MOST_CLASSES:
+        raise DataError(f"{where} has {len(classes)} different values; classes are 2 to {MOST_CLASSES}")
+    return VoteLayout(
+        tree or DecisionTree.of_classes(sorted(classes), column), VoteColumns("class", column, "class"), None
+    )
+
+
+def _from_table(table: Table, layout: VoteLayout, tables: list[Table], images: Images, id_column: str | None) -> _Rows:
+    data = table.read()
+    if layout.main.holds == "class":  # as it is written: a class may be called 01, or True
+        name = layout.main.columns
+        data = data.set_column(data.column_names.index(name), name, table.text(name))
+    columns = [name for name in table.header() if name not in layout.column_names]
+    id_name, keys = name_images(table, images, columns=columns, others=tables, wanted=id_column)
+    places = images.place_of_each(keys)
+    # An empty key is nobody's; what stands before the others tells images from keys.
+    named = (f"-{row}" if not key else f"={key}" if place < 0 else str(place)
+             for row, (key, place) in enumerate(zip(keys, places, strict=True)))  # fmt: skip
+    if found := twins(Texts(named)):
+        earlier, row = found
+        raise DataError(
+            f"{table.at(row)}: {id_name} {keys[row]} stands already in {table.at(earlier)}; leave one of them out"
+        )
+    votes = read_votes(data, layout, at=table.at)
+    rows = np.flatnonzero(places >= 0)
+    stems = images.ids.take(places[rows])
+    own = [name for name in data.column_names if name not in layout.column_names and name != id_name]
+    return _Rows(
+        images=places[rows],
+        rows=rows,
+        ids=stems if twins(stems) is None else keys.take(rows),
+        columns=data.select(own),
+        id_name=id_name,
+        tree=layout.tree,
+        votes=votes,
+        votes_from=f"{table.name}: {layout.main.name}",
+        rows_without_image=tuple(keys.take(np.flatnonzero(places < 0))),
+    )
+
+
+def _from_folders(images: Members, tree: DecisionTree | None) -> _Rows | None:
+    """Galaxies whose class is the name of their folder; None if they do not lie in two or more folders."""
+    folders = Texts(PurePosixPath(image.entry).parent.name for image in images)
+    names = set(folders)
+    if len(names) < 2 or any(not name or NO_ANSWERS.match(name) for name in names):
+        return None
+    layout = _class_layout(names, "class", tree, "the name of an image's folder")
+    votes = read_votes(pa.table({"class": folders}), layout, at=lambda row: images[row].name)
+    all_of_them, votes_from = np.arange(len(images)), "the names of the folders"
+    return _Rows(
+        all_of_them, all_of_them, ids_of(images), pa.table({}), tree=layout.tree, votes=votes, votes_from=votes_from
+    )
+
+
+def ids_of(images: Members) -> Texts:
+    """File stems; whole paths of images that share one, and of those that will be rejected; always printable."""
+    ids = Texts(image.name if image.suffix in NOT_READ else image.id for image in images)
+    shared = shared_hashes(ids)
+    counts = Counter(ids.take(shared))
+    if not any(count > 1 for count in counts.values()):
+        return ids
+    paths = {place: images[place].name for place in map(int, shared) if counts[ids[place]] > 1}
+    ids = Texts(paths.get(place, name) for place, name in enumerate(ids))
+    if found := twins(ids):
+        name = ids[found[0]]
+        count = sum(each == name for each in ids)
+        raise DataError(f"{count} images are called {name}: give one folder that holds them all, or rename them")
+    return ids
+
+
+def _listed(tables: list[Table]) -> str:
+    return ", ".join(table.name for table in tables) or "none"
+
+
+def _assemble(found: _Rows, images: Members, sources: tuple[str, ...], *, keep_all: bool) -> Catalog:
+    ids, places, rows, votes = found.ids, found.images, found.rows, found.votes
+    keep = np.ones(len(rows), bool)
+    if votes is not None:
+        keep[np.isnan(votes.fractions[rows]).all(axis=1)] = False
+        if not keep.any():
+            what = "a known value" if found.tree is not None and found.tree.of_quantities else "votes"
+            raise DataError(f"{found.votes_from}: not one of {len(rows):,} galaxies with an image has {what}")
+        keep[:] |= keep_all
+    left_out = sorted(ids.take(np.flatnonzero(~keep)))
+    without_row = np.delete(np.arange(len(images)), places)
+    if keep_all:
+        ids, places = Texts(chain(ids, ids_of(images[without_row]))), np.append(places, without_row)
+        rows, keep = np.append(rows, np.full(len(without_row), -1)), np.ones(len(places), bool)
+        without_row = without_row[:0]
+    order = np.flatnonzero(keep)
+    order = order[np.argsort(places[order])]
+    rows = rows[order]
+    fractions = None if votes is None else votes.fractions[rows]
+    counts = None if votes is None or votes.counts is None else votes.counts[rows]
+    for values, unknown in ((fractions, np.nan), (counts, -1)):
+        if values is not None:
+            values[rows < 0] = unknown
+    return Catalog(
+        ids=ids.take(order),
+        images=images[places[order]],
+        sources=sources,
+        columns=found.columns.take(pa.array(rows, mask=rows < 0)),
+        id_name=found.id_name,
+        tree=found.tree,
+        fractions=fractions,
+        counts=counts,
+        votes_from=found.votes_from,
+        rows_without_image=tuple(sorted(found.rows_without_image)),
+        rows_without_votes=tuple(left_out),
+        images_without_row=tuple(sorted(image.name for image in images[without_row])),
+    )

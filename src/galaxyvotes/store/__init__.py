@@ -1,0 +1,1 @@
+"""Packed galaxies, read at memory speed."""

@@ -1,0 +1,244 @@
+"""Packed galaxies, ready to be read at memory speed: one folder.
+
+    store.toml       what is in it: sizes, splits, where it came from, digests of the small files below
+    images.npy       uint8 (galaxy, side, side, 3), RGB, memory-mapped
+    galaxies.parquet one row a galaxy: id, split, source, digest of its pixels, fractions (or quantities), votes, the
+                     table's columns
+    tree.toml        the decision tree of the votes (absent if there are none)
+    rejected.csv     every image and row that could not be used, with its reason
+
+Each image is checked against its digest whenever it is read, so a flipped byte is found at the galaxy it hits. The
+same digest tells which galaxies are pixel-identical.
+"""
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tomlkit
+import xxhash
+from jaxtyping import Float32, Int, Int32, Shaped, UInt8
+
+from galaxyvotes.config import PackSettings
+from galaxyvotes.errors import CheckpointError, DataError
+from galaxyvotes.store.splits import SPLITS
+from galaxyvotes.tree import DecisionTree
+
+__all__ = ["Batch", "Store"]
+
+FORMAT = 1
+OWN_COLUMNS = ("split", "source", "pixels")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some galaxies of a store: where they stand in it, their images, and their joint fractions (NaN: not known)."""
+
+    rows: Int[np.ndarray, " galaxy"]
+    images: UInt8[np.ndarray, "galaxy side side 3"]
+    fractions: Float32[np.ndarray, "galaxy answer"]
+
+
+@dataclass(frozen=True)
+class Store:
+    """A store folder, opened for reading with `Store.open`."""
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @staticmethod
+    def open(path: str | Path) -> "Store":
+        """The store in a folder, its small files checked against their digests."""
+        path = Path(path)
+        if not (path / "store.toml").is_file():
+            partial = path.with_name(path.name + ".partial")
+            hint = (
+                f"; packing it has begun: run the same pack command again to finish {partial}"
+                if partial.is_dir()
+                else ""
+            )
+            raise DataError(f"{path} is no store: it has no store.toml{hint}")
+        try:
+            manifest = tomllib.loads((path / "store.toml").read_text("utf-8"))
+            found = int(manifest["format"])
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path / 'store.toml'} is damaged: {error!r}; pack the store again") from None
+        if found > FORMAT:
+            raise DataError(
+                f"{path} was packed by a newer galaxyvotes (format {found}; this one reads {FORMAT}):"
+                " upgrade galaxyvotes, or pack it again with this one"
+            )
+        if manifest_digest(manifest) != manifest.get("digest"):
+            raise DataError(f"{path / 'store.toml'} is damaged: its digest does not fit; pack the store again")
+        for name, digest in manifest["digests"].items():
+            if not (path / name).is_file() or file_digest(path / name) != digest:
+                raise DataError(f"{path / name} is missing or damaged: its digest does not fit; pack the store again")
+        store = Store(path, manifest)
+        _ = store._pixels  # refuses a damaged header
+        return store
+
+    def __len__(self) -> int:
+        """The number of galaxies."""
+        return int(self.manifest["galaxies"])
+
+    @property
+    def digest(self) -> str:
+        """One digest of everything in the store: equal digests, equal stores."""
+        return str(self.manifest["digest"])
+
+    @property
+    def pack(self) -> PackSettings:
+        """Which square of each image was kept, and its side."""
+        return PackSettings(self.manifest["crop_px"], self.manifest["size_px"])
+
+    def must_fit(self, pack: PackSettings, whose: str, *, otherwise: str = "") -> None:
+        """CheckpointError if the images are not packed so, as `whose` network wants; `otherwise` is another way out."""
+        if self.pack != pack:
+            raise CheckpointError(
+                f"{whose} wants images cropped to {pack.crop_px} px and brought to {pack.size_px} px; {self.path} holds"
+                f" {self.pack.crop_px} and {self.pack.size_px}: pack it again with --crop {pack.crop_px} --size"
+                f" {pack.size_px}{otherwise}"
+            )
+
+    @property
+    def size_px(self) -> int:
+        """The side of each image."""
+        return self.pack.size_px
+
+    @property
+    def id_name(self) -> str:
+        """What the table calls the id."""
+        return str(self.manifest["id_name"])
+
+    @cached_property
+    def tree(self) -> DecisionTree:
+        """The tree of the votes; a store without votes has none and raises DataError."""
+        if not (self.path / "tree.toml").is_file():
+            raise DataError(f"{self.path} holds no votes: pack it with a table of votes (--table)")
+        return DecisionTree.from_toml((self.path / "tree.toml").read_text("utf-8"), str(self.path / "tree.toml"))
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """One row a galaxy, as packed."""
+        return pq.read_table(self.path / "galaxies.parquet")
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """Each galaxy's id."""
+        return tuple(self.table.column(self.id_name).to_pylist())
+
+    @cached_property
+    def splits(self) -> Shaped[np.ndarray, " galaxy"]:
+        """Each galaxy's split: train, validation or test."""
+        return np.array(self.table.column("split").to_pylist())
+
+    @cached_property
+    def pixels(self) -> tuple[bytes, ...]:
+        """The digest of each galaxy's pixels."""
+        return tuple(self.table.column("pixels").to_pylist())
+
+    @cached_property
+    def fractions(self) -> Float32[np.ndarray, "galaxy answer"]:
+        """Joint fractions, or the values of quantities, in the order of the tree's columns; NaN where not known."""
+        names = [value_column(self.tree, answer) for answer in self.tree.columns]
+        return np.stack([self.table.column(name).to_numpy().astype(np.float32) for name in names], axis=1)
+
+    @cached_property
+    def votes(self) -> Int32[np.ndarray, "galaxy answer"] | None:
+        """Whole counts in the order of the tree's columns, -1 where not known; None if the campaign gave none."""
+        names = [f"votes:{answer}" for answer in self.tree.columns]
+        if names[0] not in self.table.column_names:
+            return None
+        return np.stack([self.table.column(name).to_numpy().astype(np.int32) for name in names], axis=1)
+
+    @property
+    def summary(self) -> str:
+        """A few lines on what is in it, and on what was left out of it."""
+        facts, rejected = self.manifest, self.path / "rejected.csv"
+        divided = ", ".join(f"{count:,} {name}" for name, count in facts["splits"].items())
+        lines = [f"{self.path}: {len(self):,} galaxies of {self.size_px} px ({divided})"]
+        of_quantities = bool(facts["votes"]) and self.tree.of_quantities
+        if of_quantities:
+            for name, values in zip(self.tree.columns, self.fractions.T, strict=True):
+                known = values[~np.isnan(values)]
+                told = f", {known.min():g} to {known.max():g}, mean {known.mean():.4g}" if len(known) else ""
+                lines.append(f"{name}: {len(known):,} known{told}")
+        elif facts["votes"]:
+            lines.append(f"votes: {facts['votes']} (tree {self.tree.name}, {len(self.tree.columns)} answers)")
+        without, left_out = "known value" if of_quantities else "votes", "were left out (--unlabelled keeps them)"
+        for count, what in (
+            (facts["duplicates"], "have the same pixels as another galaxy and share its split"),
+            (facts["rejected_images"], f"images could not be used: {rejected}"),
+            (facts["rows_without_image"], f"rows of the table have no image: {rejected}"),
+            (facts["rows_without_votes"], f"galaxies have no {without} and {left_out}"),
+            (facts["images_without_row"], f"images stand in no row of the table and {left_out}"),
+        ):
+            lines += [f"{count:,} {what}"] if count else []
+        return "\n".join(lines)
+
+    def rows(self, split: str) -> Int[np.ndarray, " galaxy"]:
+        """Where the galaxies of a split stand."""
+        if split not in SPLITS:
+            raise DataError(f"no split {split!r}: one of {', '.join(SPLITS)}")
+        return np.flatnonzero(self.splits == split)
+
+    def images(self, rows: Int[np.ndarray, " galaxy"]) -> UInt8[np.ndarray, "galaxy side side 3"]:
+        """The images of these rows, each checked against its digest."""
+        images = self._pixels[rows]
+        for image, row in zip(images, rows.tolist(), strict=True):
+            if image_digest(image) != self.pixels[row]:
+                raise DataError(
+                    f"{self.path / 'images.npy'}: the pixels of galaxy {self.ids[row]} (row {row}) are damaged;"
+                    " pack the store again"
+                )
+        return images
+
+    def batches(self, rows: Int[np.ndarray, " galaxy"], batch_size: int, *, start: int = 0) -> Iterator[Batch]:
+        """Batches of these rows in this order, from batch number `start` on."""
+        for first in range(start * batch_size, len(rows), batch_size):
+            part = rows[first : first + batch_size]
+            yield Batch(part, self.images(part), self.fractions[part])
+
+    @cached_property
+    def _pixels(self) -> UInt8[np.ndarray, "galaxy side side 3"]:
+        path, expected = self.path / "images.npy", (len(self), self.size_px, self.size_px, 3)
+        try:
+            pixels = np.load(path, mmap_mode="r", allow_pickle=False)
+        except Exception as error:  # NumPy's parser raises nearly anything at a damaged header
+            raise DataError(f"{path} is missing or damaged: {error}; pack the store again") from None
+        if (pixels.shape, pixels.dtype) != (expected, np.uint8):
+            raise DataError(
+                f"{path} is damaged: it holds {pixels.dtype} {pixels.shape}; expected uint8 {expected}."
+                " Pack the store again"
+            )
+        return pixels
+
+
+def value_column(tree: DecisionTree, answer: str) -> str:
+    """What `galaxies.parquet` calls an answer's fractions, or a quantity's values."""
+    return f"{'quantity' if tree.of_quantities else 'fraction'}:{answer}"
+
+
+def image_digest(image: UInt8[np.ndarray, "side side 3"]) -> bytes:
+    """128 bits that two different images do not share by accident."""
+    return xxhash.xxh3_128(np.ascontiguousarray(image).data).digest()
+
+
+def file_digest(path: Path) -> str:
+    """The digest of a whole file."""
+    digest = xxhash.xxh3_128()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def manifest_digest(manifest: dict[str, Any]) -> str:
+    """The digest of a manifest's content, its own digest left out."""
+    return xxhash.xxh3_128(tomlkit.dumps({k: v for k, v in manifest.items() if k != "digest"}).encode()).hexdigest()

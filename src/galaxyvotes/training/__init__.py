@@ -1,0 +1,1 @@
+"""From stores and a recipe to a run."""

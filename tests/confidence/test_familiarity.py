@@ -1,0 +1,181 @@
+"""How familiar a galaxy is: ranks that keep their promise, strange images that get low ones, shifts that are told."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.covariance import ledoit_wolf
+
+from galaxyvotes import DataError, predict_store
+from galaxyvotes.confidence.familiarity import Familiar, Shift, shift, shrunk_covariance
+from galaxyvotes.inference.engine import answers_of, look
+
+
+def features(random, galaxies: int, *, width: float = 1.0) -> np.ndarray:
+    """Features as networks have them: not negative, of several scales, correlated, one of them dead."""
+    mixed = (width * random.normal(size=(galaxies, 12))) @ np.random.default_rng(9).normal(size=(12, 20))
+    return np.column_stack([np.maximum(mixed, 0) * np.geomspace(0.01, 10, 20), np.zeros(galaxies)]).astype(np.float32)
+
+
+def test_a_galaxy_like_the_references_is_of_low_familiarity_no_more_often_than_it_says():
+    random = np.random.default_rng(0)
+    ranks = []
+    for _ in range(600):
+        familiar = Familiar.of(features(random, 40), features(random, 39))
+        ranks.append(familiar.ranks(features(random, 1))[0])
+    for level in (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0):
+        expected = np.floor(level * 40) / 40
+        assert np.mean(np.array(ranks) <= level + 1e-6) == pytest.approx(
+            expected, abs=3 * np.sqrt(expected * (1 - expected) / 600)
+        )
+
+
+def test_known_galaxies_that_taught_the_network_do_not_break_the_promise():
+    random = np.random.default_rng(1)
+    familiar = Familiar.of(features(random, 40, width=0.3), features(random, 2000))
+    ranks = familiar.ranks(features(random, 2000))
+    assert np.mean(ranks <= 0.05) == pytest.approx(0.05, abs=0.02)
+    assert np.mean(ranks) == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("galaxies", [15, 400])
+def test_the_covariance_is_shrunk_as_much_as_scikit_learn_shrinks_it(galaxies):
+    away = features(np.random.default_rng(8), galaxies).astype(np.float64)
+    away -= away.mean(axis=0)
+    assert np.allclose(shrunk_covariance(away), ledoit_wolf(away, assume_centered=True)[0], rtol=1e-9)
+
+
+def test_a_feature_that_never_varied_counts_when_it_does():
+    random = np.random.default_rng(2)
+    familiar = Familiar.of(features(random, 300), features(random, 99))
+    galaxies = features(random, 20)
+    assert np.median(familiar.ranks(galaxies)) > 0.2
+    galaxies[:, -1] = 1.0
+    assert (familiar.ranks(galaxies) == np.float32(0.01)).all()
+
+
+def test_a_feature_that_is_not_a_number_is_as_strange_as_can_be():
+    random = np.random.default_rng(3)
+    familiar = Familiar.of(features(random, 50), features(random, 99))
+    assert familiar.ranks(np.full((1, 21), np.nan, np.float32)) == np.float32(0.01)
+
+
+def test_fewer_galaxies_than_features_and_features_that_are_all_alike_do():
+    random = np.random.default_rng(4)
+    wide = random.normal(size=(50, 256)).astype(np.float32)
+    familiar = Familiar.of(wide[:30], wide[30:])
+    assert (familiar.ranks(wide[30:] * 4) < 0.1).all()
+    alike = Familiar.of(np.ones((30, 5), np.float32), np.ones((20, 5), np.float32))
+    assert alike.ranks(np.ones((1, 5), np.float32)) == 1
+    assert alike.ranks(np.full((1, 5), 2, np.float32)) == np.float32(1 / 21)
+
+
+def test_nothing_is_familiar_after_no_galaxies():
+    one = np.ones((1, 3), np.float32)
+    with pytest.raises(DataError, match="1 known galaxies and 1 references; expected 2 and 1 or more"):
+        Familiar.of(one, one)
+    with pytest.raises(DataError, match="and 0 references"):
+        Familiar.of(np.ones((9, 3), np.float32), one[:0])
+
+
+def test_tensors_give_back_the_same_ranks_and_a_missing_one_is_told():
+    random = np.random.default_rng(5)
+    familiar = Familiar.of(features(random, 60), features(random, 60))
+    tensors = familiar.to_tensors()
+    galaxies = features(random, 30)
+    assert np.array_equal(Familiar.from_tensors(tensors).ranks(galaxies), familiar.ranks(galaxies))
+    del tensors["whiten"]
+    with pytest.raises(DataError, match="x has no 'whiten': run galaxyvotes calibrate again"):
+        Familiar.from_tensors(tensors, "x")
+
+
+# ---- catalogues
+
+
+@pytest.mark.parametrize(("references", "galaxies"), [(30, 500), (200, 50), (400, 3000)])
+def test_a_catalogue_like_the_references_is_called_shifted_as_rarely_as_promised(references, galaxies):
+    random = np.random.default_rng(references)
+    found, shares = 0, []
+    for _ in range(2000):
+        order = np.sort(random.random(references))  # the distances only matter by their order
+        below = np.searchsorted(order, random.random(galaxies))
+        verdict = shift((1 + references - below) / (1 + references), references)
+        found += verdict.found
+        shares.append(verdict.strange / galaxies)
+    assert found <= 0.01 * 2000 + 3 * np.sqrt(0.01 * 2000)
+    assert np.mean(shares) == pytest.approx(verdict.level, rel=0.1)
+
+
+def test_the_chance_is_that_of_the_beta_binomial_law():
+    stats = pytest.importorskip("scipy.stats")
+    for galaxies, strange, references in ((1, 1, 99), (100, 12, 99), (5000, 400, 399), (20, 0, 39), (7, 7, 4)):
+        low = max(1, (references + 1) // 20)
+        expected = stats.betabinom.sf(strange - 1, galaxies, low, references + 1 - low)
+        assert Shift(galaxies, strange, references).chance == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_shifted_catalogue_is_told_in_a_sentence():
+    random = np.random.default_rng(6)
+    familiar = Familiar.of(features(random, 300), features(random, 399))
+    like = shift(familiar.ranks(features(random, 300)), 399)
+    assert not like.found
+    assert str(like).endswith("no sign of another kind of images")
+    other = shift(familiar.ranks(features(random, 300, width=1.3)), 399)
+    assert other.found
+    assert "of 300 galaxies are stranger to this network than 95% of those it was calibrated on (5.0% exp" in str(other)
+
+
+def test_parts_of_a_catalogue_add_up_to_the_whole():
+    ranks = np.random.default_rng(7).integers(1, 101, 90) / np.float32(100)
+    assert shift(ranks[:40], 99) + shift(ranks[40:], 99) == shift(ranks, 99)
+    assert shift(np.array([0.05, 0.06], np.float32), 99).strange == 1
+
+
+# ---- images
+
+
+@pytest.fixture(scope="module")
+def network(blob_run, blob_store):
+    """The network of the blobs, which knows its training galaxies, with ranks among the others."""
+    bare = blob_run.network()
+    rows = [blob_store.rows("train"), np.concatenate([blob_store.rows(each) for each in ("validation", "test")])]
+    known, references = (look(bare, blob_store.images(each)).features for each in rows)
+    return replace(bare, familiars=(Familiar.of(known, references),))
+
+
+def _zoomed(images: np.ndarray) -> np.ndarray:
+    return np.stack([np.asarray(Image.fromarray(image[8:24, 8:24]).resize((32, 32))) for image in images])
+
+
+STRANGE = {
+    "blank": lambda images: np.zeros_like(images),
+    "white": lambda images: np.full_like(images, 255),
+    "inverted": lambda images: 255 - images,
+    "noise": lambda images: np.random.default_rng(0).integers(0, 256, images.shape, dtype=np.uint8),
+    "zoomed": _zoomed,
+}
+
+
+@pytest.mark.parametrize("kind", STRANGE)
+def test_an_image_unlike_any_galaxy_is_as_strange_as_can_be(network, blob_store, kind):
+    images = STRANGE[kind](blob_store.images(blob_store.rows("test")))
+    familiarity = answers_of(network, images, ("",) * len(images)).familiarity
+    assert (familiarity <= 2 / (1 + network.familiar.references)).all()
+    assert shift(familiarity, network.familiar.references).found
+
+
+def test_how_familiar_a_galaxy_is_does_not_depend_on_its_neighbours(network, blob_store):
+    images = blob_store.images(np.arange(70))
+    whole = look(network, images).features
+    assert np.array_equal(whole[33:50], look(network, images[33:50]).features)
+    distances = network.familiar.distances(whole)
+    assert np.array_equal(distances[33:50], network.familiar.distances(whole[33:50].copy()))
+
+
+def test_a_run_that_was_never_calibrated_says_nothing_of_it(blob_run, blob_store, network):
+    bare = predict_store(blob_run.network(), blob_store)
+    assert bare.familiarity is None
+    told = predict_store(network, blob_store)
+    assert np.array_equal(told.fractions, bare.fractions)
+    assert told.to_table().column_names == ["id", "long", "round", "familiarity"]

@@ -1,0 +1,218 @@
+import csv
+import shutil
+from dataclasses import replace
+from importlib import import_module
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from galaxyvotes import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    PackSettings,
+    Predictions,
+    pack,
+    predict,
+    predict_store,
+    predictions,
+)
+from galaxyvotes.inference.engine import answers_of, fractions_of, logits_of
+from galaxyvotes.networks.augment import views
+from galaxyvotes.networks.build import to_input
+from galaxyvotes.runtime.devices import choose_device
+
+module = import_module("galaxyvotes.inference.predict")  # `galaxyvotes.inference.predict` is the function
+
+
+def test_what_a_galaxy_gets_does_not_depend_on_its_neighbours_to_the_last_bit(blob_run, blob_store):
+    network = blob_run.network()
+    images = blob_store.images(np.arange(70))
+    whole = logits_of(network, images)
+    assert np.array_equal(whole[:1], logits_of(network, images[:1]))
+    assert np.array_equal(whole[33:50], logits_of(network, images[33:50]))
+    assert np.array_equal(whole[::-1], logits_of(network, images[::-1]))
+
+
+def test_bfloat16_moves_a_fraction_by_less_than_a_hundredth(blob_run, blob_store):
+    network = blob_run.network()
+    exact = predict_store(
+        replace(network, recipe=network.recipe.changed("train.precision=float32")), blob_store
+    ).fractions
+    fast = predict_store(
+        replace(network, recipe=network.recipe.changed("train.precision=bfloat16")), blob_store
+    ).fractions
+    assert 0 < np.abs(fast - exact).max() < 0.01
+
+
+def test_views_and_zooms_only_add_to_what_is_averaged_and_a_recipe_without_them_gives_what_it_always_gave(
+    blob_run, blob_store
+):
+    network, images = blob_run.network(), blob_store.images(np.arange(20))
+    names = tuple(blob_store.ids[:20])
+    said = answers_of(network, images, names)
+    assert np.array_equal(said.fractions, fractions_of(network, logits_of(network, images)))
+    assert said.spread is None
+    changed = replace(network, recipe=network.recipe.changed("model.views=9").changed("model.zooms=1.1"))
+    more = answers_of(changed, images, names)
+    each = [view.contiguous().numpy() for view in views(torch.from_numpy(images), 9, (1.1,))]
+    whole = np.stack([fractions_of(network, logits_of(network, view)) for view in each])
+    assert len(whole) == 18
+    assert np.allclose(more.fractions, whole.mean(axis=0), atol=1e-6)
+    assert np.allclose(more.spread, whole.std(axis=0), atol=1e-6)
+
+
+def test_files_and_store_give_the_same_answers(blob_run, blob_store, blobs, tmp_path):
+    done = predict(blobs, blob_run, tmp_path / "out.parquet", workers=3, progress=False)
+    from_files = Predictions.read(done.path)
+    from_store = predict_store(blob_run.network(), blob_store)
+    place = {name: row for row, name in enumerate(from_files.ids)}
+    order = [place[name] for name in from_store.ids]
+    assert np.array_equal(from_files.fractions[order], from_store.fractions)
+
+
+def test_answers_for_a_store_are_written_as_they_come(blob_run, blob_store, tmp_path, monkeypatch):
+    monkeypatch.setattr(predictions, "_TOGETHER", 16)
+    whole = predict_store(blob_run.network(), blob_store)
+    done = predict(blob_store.path, blob_run, tmp_path / "out.parquet", progress=False)
+    assert pq.ParquetFile(done.path).num_row_groups > 1
+    written = Predictions.read(done.path)
+    assert (done.galaxies, written.ids, written.id_name) == (len(blob_store), whole.ids, blob_store.id_name)
+    assert np.array_equal(written.fractions, whole.fractions)
+
+
+def test_the_number_of_threads_changes_nothing(blob_run, blobs, tmp_path):
+    for workers in (1, 4):
+        predict(blobs, blob_run, tmp_path / f"{workers}.csv", workers=workers, progress=False)
+    assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "4.csv").read_bytes()
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_answers_from_several_threads_are_those_of_one_to_the_last_bit(blob_run, blob_store, threads):
+    network = replace(blob_run.network(), recipe=blob_run.recipe.changed("model.views=8"))
+    images = blob_store.images(np.arange(len(blob_store)))
+    plain = answers_of(network, images, blob_store.ids)
+    torch.set_num_threads(threads)
+    try:
+        found = predict_store(network, blob_store)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(1)
+    assert len(blob_store) > 16 * threads
+    assert found.ids == plain.ids
+    assert np.array_equal(found.fractions, plain.fractions)
+    assert np.array_equal(found.spread, plain.spread)
+
+
+def test_one_galaxys_views_are_looked_at_together(blob_run, blob_store, monkeypatch):
+    network = replace(blob_run.network(), recipe=blob_run.recipe.changed("model.views=8"))
+    passes = []
+    monkeypatch.setattr(
+        "galaxyvotes.inference.engine.to_input", lambda images: (passes.append(len(images)), to_input(images))[1]
+    )
+    alone = answers_of(network, blob_store.images(np.array([5])), ("5",))
+    assert passes == [16]
+    assert np.array_equal(alone.fractions, predict_store(network, blob_store, np.arange(20)).fractions[5:6])
+
+
+@pytest.mark.parametrize("sides", [1, 8])
+def test_a_file_is_read_once_however_many_views_and_members_look_at_it(blob_run, blobs, tmp_path, monkeypatch, sides):
+    read = []
+    plain = module.read_square
+    monkeypatch.setattr(module, "read_square", lambda image, pack: (read.append(image.id), plain(image, pack))[1])
+    network = replace(blob_run.network(), recipe=blob_run.recipe.changed(f"model.views={sides}"))
+    monkeypatch.setattr(
+        module, "_opened", lambda run, device: (replace(network, others=(network.module,)), blob_run.path)
+    )
+    done = predict(blobs, blob_run, tmp_path / "out.csv", progress=False)
+    assert len(read) == len(set(read)) == done.galaxies
+
+
+def test_csv_and_parquet_hold_the_same_table(blob_run, blobs, tmp_path):
+    for name in ("a.csv", "a.parquet"):
+        predict(blobs, blob_run, tmp_path / name, progress=False)
+    csv, parquet = Predictions.read(tmp_path / "a.csv"), Predictions.read(tmp_path / "a.parquet")
+    assert csv.ids == parquet.ids
+    assert csv.columns == parquet.columns == ("long", "round")
+    assert np.array_equal(csv.fractions, parquet.fractions)
+    assert pq.read_schema(tmp_path / "a.parquet").names == ["id", "long", "round"]
+
+
+def test_one_bad_image_is_listed_with_its_reason_and_stops_nothing(blob_run, blobs, tmp_path, make_jpeg):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number in range(5):
+        (folder / f"good{number}.jpg").write_bytes(make_jpeg(number, 40))
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "small.jpg").write_bytes(make_jpeg(1, 20))
+    done = predict(folder, blob_run, tmp_path / "out.csv", progress=False)
+    assert done.galaxies == 5
+    assert {name for name, _ in done.rejected} == {"empty", "small"}
+    listed = done.rejected_path.read_text()
+    assert "0 bytes" in listed
+    assert "20" in listed
+
+
+def test_nothing_but_bad_images_is_an_error_and_leaves_no_table(blob_run, tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.jpg").write_bytes(b"no")
+    with pytest.raises(DataError, match=r"not one of 1 images could be used; the first: a: "):
+        predict(tmp_path / "images", blob_run, tmp_path / "out.csv", progress=False)
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_an_unknown_format_is_an_error_before_any_work(blob_run, blobs, tmp_path):
+    with pytest.raises(ConfigError, match=r"unknown table format '\.txt'"):
+        predict(blobs, blob_run, tmp_path / "out.txt", progress=False)
+
+
+def test_images_that_share_a_name_keep_their_whole_path(blob_run, tmp_path, make_jpeg):
+    for folder in ("a", "b"):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+        (tmp_path / "in" / folder / "1.jpg").write_bytes(make_jpeg(1, 40))
+    predict(tmp_path / "in", blob_run, tmp_path / "out.csv", progress=False)
+    assert Predictions.read(tmp_path / "out.csv").ids == ("a/1.jpg", "b/1.jpg")
+
+
+def test_a_device_is_chosen_by_itself():
+    assert choose_device().type in ("cuda", "mps", "cpu")
+    assert choose_device("cpu").type == "cpu"
+
+
+def test_a_device_that_does_not_exist_is_an_error_that_says_which_do(blob_run, blobs, tmp_path):
+    with pytest.raises(ConfigError, match="--device 'toaster'"):
+        predict(blobs, blob_run, tmp_path / "out.csv", device="toaster", progress=False)
+
+
+def test_a_store_that_the_network_does_not_fit_is_refused(blob_run, blobs, tmp_path):
+    other = pack(blobs, tmp_path / "other", settings=PackSettings(32, 24), progress=False)
+    with pytest.raises(CheckpointError, match="pack it again with --crop 32 --size 32"):
+        predict(other.path, blob_run, tmp_path / "out.csv", progress=False)
+    with pytest.raises(CheckpointError, match="pack it again with --crop 32 --size 32"):
+        predict_store(blob_run.network(), other)
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_fewer_than_one_thread_is_refused(blob_run, blobs, tmp_path):
+    with pytest.raises(ConfigError, match="workers is 0; expected 1 or more"):
+        predict(blobs, blob_run, tmp_path / "out.csv", workers=0, progress=False)
+
+
+def test_a_store_among_images_is_refused_rather_than_left_out(blob_run, blob_store, blobs, tmp_path):
+    with pytest.raises(ConfigError, match="is a packed store, which is predicted alone"):
+        predict([blobs, blob_store.path], blob_run, tmp_path / "out.csv", progress=False)
+
+
+def test_rejected_images_of_any_name_are_listed_as_csv(blob_run, blobs, tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / 'a, "b".jpg').write_bytes(b"no image")
+    shutil.copyfile(next(blobs.rglob("*.jpg")), tmp_path / "images" / "good.jpg")
+    done = predict(tmp_path / "images", blob_run, tmp_path / "out.csv", progress=False)
+    with done.rejected_path.open(newline="", encoding="utf-8") as file:
+        header, (name, reason) = csv.reader(file)
+    assert (header, name) == (["id", "reason"], 'a, "b"')
+    assert "is not an image" in reason
+    predict_again = predict(blobs, blob_run, tmp_path / "out.csv", progress=False)
+    assert not predict_again.rejected_path.exists()

@@ -1,0 +1,173 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import mean_squared_error, roc_auc_score
+
+from galaxyvotes.metrics.bootstrap import (
+    KEPT_BYTES,
+    Interval,
+    _resampled,
+    areas,
+    divide,
+    intervals,
+    mean_defined,
+    ratio,
+    root,
+    value_of,
+)
+
+
+def galaxies(number: int, seed: int = 0):
+    """Truth and predictions of five answers, with many ties among the predictions."""
+    random = np.random.default_rng(seed)
+    truth = random.random((number, 5))
+    return truth, (truth + random.normal(0, 0.3, truth.shape)).round(1)
+
+
+def mse(truth: np.ndarray, predicted: np.ndarray):
+    """The mean squared error as a statistic."""
+    return ratio(((predicted - truth) ** 2).sum(axis=1), np.full(len(truth), float(truth.shape[1])))
+
+
+def auc(truth: np.ndarray, predicted: np.ndarray):
+    """The areas of telling fractions above a half, as a statistic."""
+    return areas(~np.isnan(truth), truth > 0.5, predicted)
+
+
+def interval_of(statistic, number: int, **given) -> Interval:
+    return intervals({"it": statistic}, number, **given)["it"]
+
+
+# ---- what statistics are made of
+
+
+def test_a_ratio_of_nothing_is_undefined():
+    np.testing.assert_array_equal(divide(np.array([1.0, 0.0, 6.0]), np.array([0, 0, 3])), [np.nan, np.nan, 2.0])
+    some = ratio(np.array([1.0, 0.0]), np.array([1.0, 0.0]))
+    np.testing.assert_array_equal(some(np.array([[1.0, 1.0], [0.0, 5.0]])), [1.0, np.nan])
+
+
+def test_a_statistic_has_one_value_or_one_a_column():
+    above, below = np.array([[1.0, 4.0], [3.0, 0.0]]), np.ones((2, 2))
+    np.testing.assert_array_equal(value_of(ratio(above, below), 2), [2.0, 2.0])
+    np.testing.assert_array_equal(value_of(root(ratio(above[:, 1], below[:, 1])), 2), np.sqrt(2.0))
+
+
+def test_columns_below_that_are_equal_are_still_each_ones_own():
+    random = np.random.default_rng(0)
+    above, weights = random.random((20, 4)), random.random((3, 20))
+    below = random.integers(0, 2, (20, 2))[:, [0, 1, 0, 1]].astype(float)
+    below[:, 3] = 0.0
+    found = ratio(above, below)(weights)
+    np.testing.assert_allclose(found[:, :3], (weights @ above / (weights @ below.clip(1e-300)))[:, :3])
+    assert np.isnan(found[:, 3]).all()
+
+
+def test_the_mean_is_over_what_is_defined():
+    assert mean_defined(np.array([0.5, np.nan, 1.0])) == 0.75
+    np.testing.assert_array_equal(mean_defined(np.array([[np.nan, np.nan], [1.0, np.nan]])), [np.nan, 1.0])
+    assert np.isnan(mean_defined(np.empty(0)))
+
+
+def test_a_mean_of_many_float32_does_not_lose_digits():
+    assert mean_defined(np.full(10_000_001, 0.1, np.float32)) == pytest.approx(np.float32(0.1), rel=1e-9)
+
+
+# ---- resamples
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 5))
+def test_resamples_do_not_depend_on_how_many_are_drawn_at_a_time(resamples):
+    drawn = np.concatenate(list(_resampled(600_000, resamples, seed=3)))[:, :50]
+    np.testing.assert_array_equal(drawn[0], next(_resampled(600_000, 1, seed=3))[0, :50])
+    assert len(drawn) == resamples
+
+
+def test_a_draw_is_scikit_learns_number_for_the_drawn_galaxies():
+    truth, predicted = galaxies(150)
+    weights = next(_resampled(150, 3, seed=5))
+    np.testing.assert_array_equal(weights.sum(axis=1), 150)
+    for row, drawn in enumerate(weights.astype(int)):
+        rows = np.repeat(np.arange(150), drawn)
+        rmse = np.sqrt(mean_squared_error(truth[rows], predicted[rows]))
+        assert root(mse(truth, predicted))(weights)[row] == pytest.approx(rmse)
+        expected = [roc_auc_score(truth[rows, i] > 0.5, predicted[rows, i]) for i in range(5)]
+        np.testing.assert_allclose(auc(truth, predicted)(weights)[row], expected)
+
+
+def test_resamples_too_many_to_keep_are_those_that_would_be_kept():
+    galaxies = 2_000_000
+    many = KEPT_BYTES // galaxies + 1
+    np.testing.assert_array_equal(next(_resampled(galaxies, many, seed=2)), next(_resampled(galaxies, 1, seed=2)))
+
+
+def test_a_bootstrap_is_the_plain_one_galaxy_by_galaxy():
+    """Drawing galaxies, computing each number anew with scikit-learn, and taking percentiles: equal to 1e-12."""
+    truth, predicted = galaxies(60)
+    truth[:7, 1:3] = np.nan
+    known = ~np.isnan(truth)
+    squares = np.where(known, (predicted - truth) ** 2, 0.0)
+    each, aucs = root(ratio(squares, known.astype(float))), auc(truth, predicted)
+    found = intervals(
+        {"rmse": each, "mean": lambda weights: each(weights).mean(axis=1), "auc": aucs},
+        60, resamples=40, seed=9, fewer={"auc": 15},
+    )  # fmt: skip
+    random = np.random.default_rng(9)
+    rmses, areas_ = [], []
+    for _ in range(40):
+        rows = random.integers(60, size=60)
+        held = [rows[known[rows, i]] for i in range(5)]
+        rmses.append([mean_squared_error(truth[at, i], predicted[at, i]) ** 0.5 for i, at in enumerate(held)])
+        areas_.append([roc_auc_score(truth[at, i] > 0.5, predicted[at, i]) for i, at in enumerate(held)])
+    for name, draws in (("rmse", rmses), ("mean", np.mean(rmses, axis=1)), ("auc", areas_[:15])):
+        low, high = np.percentile(draws, [2.5, 97.5], axis=0)
+        np.testing.assert_allclose(found[name].low, low, rtol=1e-12)
+        np.testing.assert_allclose(found[name].high, high, rtol=1e-12)
+
+
+# ---- intervals
+
+
+def test_the_same_seed_gives_the_same_intervals_and_another_seed_nearly_so():
+    statistic = mse(*galaxies(200))
+    first, again, other = (interval_of(statistic, 200, resamples=400, seed=seed) for seed in (1, 1, 2))
+    assert (first.low, first.high) == (again.low, again.high)
+    assert first.low != other.low
+    assert first.low == pytest.approx(other.low, rel=0.05)
+
+
+def test_intervals_shrink_as_one_over_the_root_of_the_number_of_galaxies():
+    widths = []
+    for number in (400, 6400):
+        truth, predicted = galaxies(number)
+        hits = np.where(truth.argmax(axis=1) == predicted.argmax(axis=1), 1.0, 0.0)
+        both = {"mse": mse(truth, predicted), "accuracy": ratio(hits, np.ones(number))}
+        widths.append([found.high - found.low for found in intervals(both, number, resamples=400).values()])
+    np.testing.assert_allclose(widths[0], 4 * np.array(widths[1]), rtol=0.25)
+
+
+def test_ninety_five_in_a_hundred_intervals_hold_the_true_value():
+    noise = 0.1  # no error depends on the truth, so the MSE of all galaxies there could be is known
+    held = []
+    for seed in range(120):
+        random = np.random.default_rng(seed)
+        truth = random.random((200, 5))
+        statistic = mse(truth, truth + random.normal(0, noise, truth.shape))
+        found = interval_of(statistic, 200, resamples=200, seed=seed)
+        held.append(found.low <= noise**2 <= found.high)
+    assert 0.90 <= np.mean(held) <= 0.99
+
+
+def test_what_is_undefined_has_an_undefined_interval():
+    truth, predicted = galaxies(30)
+    truth[:, 2] = 0.0
+    found = interval_of(auc(truth, predicted), 30, resamples=10)
+    for part in (found.value, found.low, found.high):
+        np.testing.assert_array_equal(np.isnan(part), [False, False, True, False, False])
+
+
+def test_without_galaxies_there_is_nothing_to_draw_from():
+    with pytest.raises(ValueError, match="no galaxies"):
+        intervals({}, 0)

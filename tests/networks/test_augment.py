@@ -1,0 +1,119 @@
+import torch
+
+from galaxyvotes.networks.augment import dihedral, sky, views
+
+
+def test_every_view_is_one_of_the_eight_sides_and_all_of_them_come():
+    image = torch.arange(5 * 5 * 3, dtype=torch.uint8).reshape(5, 5, 3)
+    sides = {
+        tuple(view.flatten().tolist())
+        for turned in (image.rot90(k, (0, 1)) for k in range(4))
+        for view in (turned, turned.flip(0))
+    }
+    drawn = dihedral(image.expand(400, 5, 5, 3), torch.Generator().manual_seed(1))
+    seen = {tuple(view.flatten().tolist()) for view in drawn}
+    assert seen == sides
+    assert len(sides) == 8
+
+
+def test_the_same_seed_gives_the_same_views():
+    images = torch.randint(0, 255, (9, 8, 8, 3), dtype=torch.uint8)
+    first = dihedral(images, torch.Generator().manual_seed(3))
+    assert torch.equal(first, dihedral(images, torch.Generator().manual_seed(3)))
+
+
+def disc(side: int = 64, radius: float = 12.0) -> torch.Tensor:
+    """A smooth round light in the middle, the same from every angle."""
+    y, x = torch.meshgrid(*[torch.arange(side) - (side - 1) / 2] * 2, indexing="ij")
+    return torch.exp(-(x**2 + y**2) / (2 * radius**2)).expand(1, 3, side, side)
+
+
+def test_a_galaxy_under_another_sky_is_still_there_about_as_bright_and_never_out_of_range():
+    before = disc().expand(64, 3, 64, 64)
+    after = sky(before, torch.Generator().manual_seed(0))
+    assert after.shape == before.shape
+    assert after.min() >= 0
+    assert after.max() <= 1
+    assert (after.amax(dim=(1, 2, 3)) > 0.6).all()
+    sizes = (after > 0.5).float().sum(dim=(1, 2, 3)) / (before > 0.5).float().sum(dim=(1, 2, 3))
+    assert 0.4 < sizes.min() < 0.9 < 1.1 < sizes.max() < 2.5  # zoom 1 / 1.2 to 1.2, and brighter is larger
+
+
+def test_skies_turn_galaxies_to_every_angle_and_mirror_half_of_them():
+    arm = torch.zeros(1, 3, 65, 65)
+    arm[..., 32, 40:52] = 1  # to the right of the centre …
+    arm[..., 36, 46:52] = 1  # … with a hook below its end
+    after = sky(arm.expand(400, 3, 65, 65), torch.Generator().manual_seed(0))[:, 0]
+    y, x = torch.meshgrid(*[torch.arange(65) - 32.0] * 2, indexing="ij")
+    light = (after > 0.2) * after
+    angle = torch.atan2((light * y).sum(dim=(1, 2)), (light * x).sum(dim=(1, 2)))
+    quarters = torch.histc(angle, bins=4, min=-torch.pi, max=torch.pi)
+    assert (quarters > 60).all()
+    # the hook lies on one side of the arm, or after a mirror image on the other
+    radius = torch.hypot(x, y)
+    towards = torch.atan2(y, x)[None] - angle[:, None, None]
+    side = (light * radius * torch.sin(towards)).sum(dim=(1, 2))
+    inner = (light * (radius < 12) * radius * torch.sin(towards)).sum(dim=(1, 2))
+    mirrored = (inner - side > 0).float().mean()
+    assert 0.4 < mirrored < 0.6
+
+
+def test_the_same_seed_gives_the_same_skies_and_another_others():
+    images = torch.rand(4, 3, 32, 32)
+    first, again, other = (sky(images, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_the_views_of_a_galaxy_are_the_eight_sides_itself_first():
+    image = torch.randint(0, 256, (1, 5, 5, 3), dtype=torch.uint8)
+    seen = list(views(image, 8))
+    assert torch.equal(seen[0], image)
+    sides = [side for k in range(4) for side in (image.rot90(k, (1, 2)), image.rot90(k, (1, 2)).flip(2))]
+    assert len({tuple(view.flatten().tolist()) for view in seen}) == 8
+    assert all(any(torch.equal(view, side) for side in sides) for view in seen)
+    assert len(list(views(image, 3))) == 3
+
+
+def arm(side: int = 65) -> torch.Tensor:
+    """A smooth blob to the right of the centre, on a grey sky."""
+    y, x = torch.meshgrid(*[torch.arange(side) - (side - 1) / 2] * 2, indexing="ij")
+    light = 40 + 180 * torch.exp(-((x - 12) ** 2 + y**2) / 60)
+    return light.round().to(torch.uint8)[None, :, :, None].expand(1, side, side, 3)
+
+
+def test_the_ninth_view_is_turned_by_an_eighth_so_that_two_of_them_are_a_quarter_turn():
+    image = arm()
+    first, *_, ninth = views(image, 9)
+    twice = list(views(ninth, 9))[8]
+    quarters = [image.rot90(k, (1, 2)) for k in (1, 3)]
+    apart = [(twice.int() - quarter.int()).abs().max() for quarter in quarters]
+    assert torch.equal(first, image)
+    assert min(apart) < 10 < 100 < max(apart)
+    assert (
+        len({tuple(view.flatten().tolist()) for view in views(image.index_fill(1, torch.tensor([20]), 99), 16)}) == 16
+    )
+
+
+def test_a_zoom_makes_a_galaxy_larger_by_as_much_and_is_seen_from_as_many_sides():
+    image = (disc().permute(0, 2, 3, 1) * 200).round().to(torch.uint8)
+    seen = list(views(image, 3, (1.2, 0.9)))
+    areas = [(view > 100).sum() / (image > 100).sum() for view in seen]
+    assert len(seen) == 9
+    assert all(
+        abs(area - wanted**2) < 0.03 for area, wanted in zip(areas, [1] * 3 + [1.2] * 3 + [0.9] * 3, strict=True)
+    )
+    assert torch.equal(seen[1], image.flip(1))
+    assert torch.equal(seen[4], seen[3].flip(1))
+
+
+def test_a_turned_image_has_its_own_mirror_image_in_the_corners_and_no_black():
+    flat = torch.full((2, 20, 20, 3), 77, dtype=torch.uint8)
+    assert all(torch.equal(view, flat) for view in views(flat, 16, (0.9, 1.1)))
+
+
+def test_a_view_does_not_depend_on_the_other_images_to_the_last_bit():
+    images = torch.randint(0, 256, (7, 24, 24, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    whole, alone = views(images, 16, (1.1,)), views(images[4:5], 16, (1.1,))
+    assert all(torch.equal(a[4:5], b) for a, b in zip(whole, alone, strict=True))
+    assert len(list(views(images[:0], 16, (1.1,)))) == 32

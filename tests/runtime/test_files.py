@@ -1,0 +1,60 @@
+import errno
+import re
+from pathlib import Path
+
+import pytest
+
+from galaxyvotes.errors import DataError
+from galaxyvotes.runtime.files import read_text, replacing, write_text
+
+
+def test_a_file_takes_the_place_of_the_old_one_in_one_step(tmp_path):
+    path = tmp_path / "a" / "b.txt"
+    write_text(path, "first\nåäö")
+    with replacing(path) as partial:
+        partial.write_text("second", "utf-8")
+        assert read_text(path) == "first\nåäö"
+    assert read_text(path) == "second"
+    assert [each.name for each in path.parent.iterdir()] == ["b.txt"]
+
+
+def test_when_writing_fails_the_old_file_stays_and_nothing_is_left_behind(tmp_path):
+    path = tmp_path / "b.txt"
+    write_text(path, "first")
+
+    def fail() -> None:
+        with replacing(path) as partial:
+            partial.write_text("half", "utf-8")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert read_text(path) == "first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_told_with_the_file_and_the_old_one_stays(tmp_path):
+    path = tmp_path / "b.txt"
+    write_text(path, "first")
+    expected = f"cannot write {path}: No space left on device; what was there before is untouched"
+    with pytest.raises(DataError, match=re.escape(expected)), replacing(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert read_text(path) == "first"
+
+
+@pytest.mark.parametrize("place", ["file/inside.txt", "file/deep/inside.txt", "folder"])
+def test_a_place_where_no_file_can_be_is_told(tmp_path, place):
+    (tmp_path / "file").write_text("", "utf-8")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(DataError, match=re.escape(f"cannot write {tmp_path / place}: ")):
+        write_text(tmp_path / place, "text")
+    assert sorted(each.name for each in tmp_path.rglob("*")) == ["file", "folder"]
+
+
+@pytest.mark.parametrize(("content", "why"), [(b"\xff\xfe", "can't decode byte"), (None, "No such file")])
+def test_what_is_not_text_is_told_by_name(tmp_path: Path, content, why):
+    path = tmp_path / "settings.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=re.escape(f"{path} cannot be read as UTF-8 text: ") + f".*{why}"):
+        read_text(path)

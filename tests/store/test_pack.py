@@ -1,0 +1,490 @@
+import csv
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections import namedtuple
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from galaxyvotes.config import PackSettings, SplitSettings
+from galaxyvotes.errors import ConfigError, DataError, GalaxyVotesError
+from galaxyvotes.runtime.threads import in_order
+from galaxyvotes.sources.images import to_square
+from galaxyvotes.store.pack import pack
+from galaxyvotes.store.store import Store
+
+module = import_module("galaxyvotes.store.pack")  # `galaxyvotes.store.pack` is the function
+SMALL = PackSettings(16, 16)
+
+
+def go(source: Path | list[Path], out: Path, **options) -> Store:
+    return pack(source, out, **{"settings": SMALL, "workers": 1, "progress": False} | options)
+
+
+def refusal(source: Path, out: Path, kind: type[GalaxyVotesError] = DataError, **options) -> str:
+    with pytest.raises(kind) as error:
+        go(source, out, **options)
+    return str(error.value)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def rejected(store: Store) -> list[dict[str, str]]:
+    with (store.path / "rejected.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """Twelve galaxies are six chunks."""
+    monkeypatch.setattr(module, "CHUNK", 2)
+
+
+# What is packed
+
+
+def test_packed_pixels_are_the_decoded_cropped_pixels(galaxies_folder, tmp_path):
+    for crop, size in ((16, 16), (0, 24), (20, 8), (0, 16)):
+        store = go(galaxies_folder, tmp_path / f"{crop}-{size}", settings=PackSettings(crop, size))
+        images = store.images(np.arange(len(store)))
+        for name, image in zip(store.ids, images, strict=True):
+            data = (galaxies_folder / "images" / f"{name}.jpg").read_bytes()
+            np.testing.assert_array_equal(image, to_square(data, crop_px=crop or None, size_px=size))
+
+
+def test_a_store_says_that_it_was_decoded_at_a_smaller_scale_and_else_nothing(galaxies_folder, tmp_path):
+    settings = PackSettings(16, 8)
+    exact, scaled = (
+        go(galaxies_folder, tmp_path / str(scaled), settings=settings, scaled=scaled) for scaled in (False, True)
+    )
+    assert "scaled" not in exact.manifest
+    assert scaled.manifest["scaled"] is True
+    assert scaled.pack == exact.pack
+    for name, image in zip(scaled.ids, scaled.images(np.arange(len(scaled))), strict=True):
+        data = (galaxies_folder / "images" / f"{name}.jpg").read_bytes()
+        np.testing.assert_array_equal(image, to_square(data, crop_px=16, size_px=8, scaled=True))
+
+
+def test_packed_votes_are_the_tables_votes(galaxies_folder, tiny_store, kaggle):
+    with (galaxies_folder / "solutions.csv").open() as file:
+        rows = {row["GalaxyID"]: row for row in csv.DictReader(file)}
+    expected = [[float(rows[name][answer]) for answer in kaggle.columns] for name in tiny_store.ids]
+    np.testing.assert_array_equal(tiny_store.fractions, np.array(expected, np.float32))
+    assert tiny_store.votes is None
+    assert tiny_store.tree == kaggle
+
+
+def test_the_order_of_the_tables_rows_changes_no_byte_of_the_store(galaxies_folder, tmp_path):
+    table = galaxies_folder / "solutions.csv"
+    header, *rows = table.read_text().splitlines()
+    rows += [row.replace(row.split(",")[0], f"77{n}", 1) for n, row in enumerate(rows[:3])]  # without image
+    table.write_text("\n".join([header, *rows]) + "\n")
+    first = go(galaxies_folder, tmp_path / "first")
+    table.write_text("\n".join([header, *rows[::-1]]) + "\n")
+    assert content(go(galaxies_folder, tmp_path / "second").path) == content(first.path)
+
+
+def test_four_workers_pack_what_one_packs(galaxies_folder, tmp_path, small_chunks):
+    one = go(galaxies_folder, tmp_path / "one")
+    assert content(go(galaxies_folder, tmp_path / "four", workers=4).path) == content(one.path)
+
+
+def test_another_key_only_divides_otherwise(galaxies_folder, tmp_path):
+    parts = [go(galaxies_folder, tmp_path / key, splits=SplitSettings(0.4, 0.3, 0.3, key)) for key in ("a", "b")]
+    assert parts[0].splits.tolist() != parts[1].splits.tolist()
+    assert (parts[0].ids, parts[0].pixels) == (parts[1].ids, parts[1].pixels)
+    assert parts[0].digest != parts[1].digest
+
+
+def test_pixel_identical_galaxies_share_a_split_and_are_counted(tmp_path, make_jpeg):
+    for n in range(40):
+        folder = tmp_path / "galaxies" / ("round", "long")[n % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{n}.jpg").write_bytes(make_jpeg(n // 2))
+    store = go(tmp_path / "galaxies", tmp_path / "store", splits=SplitSettings(0.2, 0.4, 0.4))
+    assert store.manifest["duplicates"] == 20
+    assert len(set(store.splits.tolist())) == 3
+    sides = {(digest, split) for digest, split in zip(store.pixels, store.splits.tolist(), strict=True)}
+    assert len(sides) == 20
+
+
+def test_the_tables_own_columns_are_kept_and_give_way_to_the_stores(tmp_path, make_jpeg):
+    folder = tmp_path / "galaxies"
+    folder.mkdir()
+    (folder / "1.jpg").write_bytes(make_jpeg(1))
+    (folder / "t.csv").write_text("source,split,id,redshift,class\n1,north,x,0.5,spiral\n")
+    store = go(folder, tmp_path / "store")
+    assert (store.ids, store.id_name) == (("1",), "id")  # "source" is a column of the store's own
+    row = store.table.to_pylist()[0]
+    assert (row["table:id"], row["table:split"], row["redshift"]) == ("x", "north", 0.5)
+    assert (row["source"], row["split"]) == ("1.jpg", store.splits[0])
+
+
+def test_whole_votes_are_packed_beside_the_fractions(galaxies_folder, tmp_path, kaggle):
+    counts = np.zeros((12, 37), int)
+    counts[:, 0], counts[:, 14], counts[:, 15] = np.arange(12) + 1, 40, np.arange(12) + 1
+    lines = [",".join(["GalaxyID", *kaggle.columns])]
+    lines += [",".join(map(str, [1000 + n, *row])) for n, row in enumerate(counts.tolist())]
+    (galaxies_folder / "solutions.csv").write_text("\n".join(lines) + "\n")
+    told = refusal(galaxies_folder, tmp_path / "store")
+    assert "solutions.csv line 2: Class6.2 is 40; fractions lie in 0–1." in told
+    assert "pass --votes counts" in told
+    store = go(galaxies_folder, tmp_path / "store", votes="counts")
+    np.testing.assert_array_equal(store.votes, counts)
+    np.testing.assert_array_equal(store.fractions[:, [0, 14, 15]], 1)
+
+
+@pytest.mark.real_data
+def test_real_galaxies_are_packed_with_the_originals_pixels(shared_data, tmp_path):
+    """The challenge's 424 px originals and our lossless crops of them hold the same central 128 px."""
+    kaggle = shared_data / "kaggle"
+    table = kaggle / "training_solutions_rev1.csv"
+    originals = go([kaggle / "originals_424.zip", table], tmp_path / "originals", settings=PackSettings())
+    parts = [kaggle / f"images_training_rev1_part{part}.zip" for part in (1, 2, 3, 4)]
+    crops = go([*parts, table], tmp_path / "crops", settings=PackSettings())
+    assert (len(originals), len(crops)) == (99, 6_892)
+    assert crops.manifest["rejected_images"] == 0
+    assert sum(crops.manifest["splits"].values()) == 6_892
+    rows = np.array([crops.ids.index(name) for name in originals.ids])
+    np.testing.assert_array_equal(crops.images(rows), originals.images(np.arange(99)))
+    np.testing.assert_array_equal(crops.fractions[rows], originals.fractions)
+    assert crops.splits[rows].tolist() == originals.splits.tolist()
+
+
+# Images that cannot be used, rows that do not fit
+
+
+@pytest.fixture
+def odd_folder(tmp_path, make_jpeg, make_image) -> Path:
+    """One image of every odd kind, each a row of a table of classes."""
+    pixels = np.full((24, 24, 3), (200, 100, 50), np.uint8)
+    grey = np.full((24, 24), 120, np.uint8)
+    alpha = np.dstack([pixels, np.full((24, 24), 255, np.uint8)])
+    jpeg = make_jpeg(3)
+    gigapixel = bytearray(jpeg)
+    frame = jpeg.index(b"\xff\xc0")
+    gigapixel[frame + 5 : frame + 9] = b"\x7f\xff\x7f\xff"
+    files = {
+        "good.jpg": jpeg,
+        "grey.jpg": make_image(grey, "JPEG"),
+        "rgba.png": make_image(alpha),
+        "cmyk.jpg": make_image(Image.fromarray(pixels).convert("CMYK"), "JPEG"),
+        "bits16.png": make_image(Image.fromarray(grey.astype(np.uint16) * 257)),
+        "empty.jpg": b"",
+        "truncated.jpg": jpeg[: len(jpeg) // 2],
+        "words.jpg": b"this is no image",
+        "photo.heic": b"\0\0\0\x18ftypheic",
+        "small.jpg": make_jpeg(4, 15),
+        "gigapixel.jpg": bytes(gigapixel),
+    }
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    rows = "".join(f"{name.split('.')[0]},{'ab'[n % 2]}\n" for n, name in enumerate(files))
+    (folder / "t.csv").write_text("id,kind\n" + rows)
+    return folder
+
+
+def test_unusual_images_are_packed_and_unusable_ones_are_recorded_with_the_reason(odd_folder, tmp_path):
+    store = go(odd_folder, tmp_path / "store", classes="kind")
+    assert sorted(store.ids) == ["bits16", "cmyk", "good", "grey", "rgba"]
+    assert store.manifest["rejected_images"] == 6
+    reasons = {row["id"]: (row["image"], row["reason"]) for row in rejected(store)}
+    assert set(reasons) == {"empty", "truncated", "words", "photo", "small", "gigapixel"}
+    assert reasons["empty"] == ("empty.jpg", "is empty (0 bytes)")
+    assert reasons["truncated"][1].startswith("is a damaged or truncated JPEG")
+    assert reasons["words"][1].startswith("is not an image of a kind that is read")
+    assert reasons["photo"][1].startswith("is not an image of a kind that is read")
+    assert reasons["small"][1] == "is 15 × 15 pixels, smaller than the crop of 16 × 16 (--crop, when it is packed)"
+    assert reasons["gigapixel"][1].startswith("is 32767 × 32767 pixels; at most")
+    images = dict(zip(store.ids, store.images(np.arange(5)), strict=True))
+    assert (images["grey"] == 120).all()
+    assert (images["bits16"] == 120).all()
+    assert (images["rgba"] == (200, 100, 50)).all()
+
+
+def test_a_damaged_entry_of_a_zip_spoils_nobody_else(tmp_path, make_jpeg, galaxies_folder):
+    path = tmp_path / "images.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for n in range(12):
+            archive.writestr(f"images/{1000 + n}.jpg", make_jpeg(n))
+        offset = archive.getinfo("images/1004.jpg").header_offset
+    data = bytearray(path.read_bytes())
+    data[offset + 200] ^= 1
+    path.write_bytes(data)
+    store = go([path, galaxies_folder / "solutions.csv"], tmp_path / "store")
+    assert len(store) == 11
+    reason = "is damaged: its checksum (CRC-32) does not match"
+    assert rejected(store) == [{"image": "images.zip/images/1004.jpg", "id": "1004", "reason": reason}]
+
+
+def test_rows_without_image_without_votes_and_images_without_row_are_counted_and_listed(tmp_path, make_jpeg):
+    folder = tmp_path / "galaxies"
+    folder.mkdir()
+    for n in (1, 2, 3, 4):
+        (folder / f"{n}.jpg").write_bytes(make_jpeg(n))
+    (folder / "t.csv").write_text("id,class\n9,spiral\n2,spiral\n8,edge-on\n1,edge-on\n3,\n")
+    store = go(folder, tmp_path / "store")
+    assert store.ids == ("1", "2")
+    counted = {key: store.manifest[key] for key in ("rows_without_image", "rows_without_votes", "images_without_row")}
+    assert counted == {"rows_without_image": 2, "rows_without_votes": 1, "images_without_row": 1}
+    assert [tuple(row.values()) for row in rejected(store)] == [
+        ("", "8", "the row has no image"),
+        ("", "9", "the row has no image"),
+        ("", "3", "the row has no votes"),
+        ("4.jpg", "", "no row of the table names the image"),
+    ]
+
+
+def test_when_no_image_can_be_used_the_first_reason_is_told(tmp_path):
+    folder = tmp_path / "galaxies"
+    folder.mkdir()
+    (folder / "1.jpg").write_bytes(b"")
+    told = refusal(folder, tmp_path / "store", unlabelled=True)
+    assert told == "not one of 1 images could be packed; the first: 1.jpg: is empty (0 bytes)"
+    assert list(tmp_path.iterdir()) == [folder]  # nothing that would stand in the way of other options
+
+
+# Whole, or to be gone on with
+
+
+@pytest.mark.parametrize("made", ["folder", "file"])
+def test_an_out_folder_that_exists_is_refused_and_left_alone(galaxies_folder, tmp_path, made):
+    out = tmp_path / "store"
+    if made == "folder":
+        out.mkdir()
+        (out / "mine.txt").write_text("precious")
+    else:
+        out.write_text("precious")
+    told = refusal(galaxies_folder, out, ConfigError)
+    assert told == f"{out} exists already: name another folder, or remove it first"
+    assert "precious" in (out / "mine.txt" if made == "folder" else out).read_text()
+
+
+@pytest.mark.parametrize("chunks", range(7))
+def test_packing_stopped_after_any_chunk_and_taken_up_again_is_packing_in_one_go(
+    galaxies_folder, tmp_path, monkeypatch, small_chunks, chunks
+):
+    whole = go(galaxies_folder, tmp_path / "whole")
+
+    def interrupted(work, items, workers):
+        for number, each in enumerate(in_order(work, items, workers)):
+            if number == chunks:
+                raise KeyboardInterrupt
+            yield each
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "in_order", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        go(galaxies_folder, tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+    decoded = []
+    monkeypatch.setattr(module, "in_order", in_order)
+    monkeypatch.setattr(module, "to_square", lambda *a, **k: decoded.append(1) or to_square(*a, **k))
+    store = go(galaxies_folder, tmp_path / "store")
+    assert content(store.path) == content(whole.path)
+    assert len(decoded) == 12 - 2 * chunks
+    assert not (tmp_path / "store.partial").exists()
+
+
+@pytest.fixture(scope="module")
+def unfinished(tmp_path_factory, make_jpeg) -> tuple[Path, Path, Path]:
+    """A folder of galaxies (one of them unusable), its store, and all that is there just before the end."""
+    root = tmp_path_factory.mktemp("unfinished")
+    for n in range(9):
+        folder = root / "galaxies" / ("round", "long")[n % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{n}.jpg").write_bytes(b"" if n == 4 else make_jpeg(n))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "CHUNK", 2)
+        go(root / "galaxies", root / "whole")
+        patch.setattr(module._Packing, "finish", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            go(root / "galaxies", root / "store")
+    return root / "galaxies", root / "whole", root / "store.partial"
+
+
+fractions = st.floats(0, 1)
+
+
+@given(pixels=fractions, journal=fractions, flip=fractions, what=st.sampled_from(["images.npy", "journal.jsonl", None]))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_a_crash_or_a_bad_disk_left_is_checked_and_gone_on_with(unfinished, pixels, journal, flip, what):
+    galaxies, whole, partial = unfinished
+    again = partial.with_name("again.partial")
+    shutil.rmtree(again, ignore_errors=True)
+    shutil.rmtree(again.with_name("again"), ignore_errors=True)
+    shutil.copytree(partial, again)
+    for name, kept in (("images.npy", pixels), ("journal.jsonl", journal)):
+        os.truncate(again / name, round((again / name).stat().st_size * kept))
+    if what is not None and (data := bytearray((again / what).read_bytes())):
+        data[round(flip * (len(data) - 1))] ^= 4
+        (again / what).write_bytes(data)
+    assert content(go(galaxies, again.with_name("again")).path)["images.npy"] == (whole / "images.npy").read_bytes()
+    assert content(again.with_name("again")).keys() == content(whole).keys()
+    assert Store.open(again.with_name("again")).ids == Store.open(whole).ids
+
+
+def test_packing_that_is_killed_goes_on_where_it_was(galaxies_folder, tmp_path):
+    whole = go(galaxies_folder, tmp_path / "whole")
+    program = f"""
+import time
+from importlib import import_module
+module = import_module("galaxyvotes.store.pack")
+module.CHUNK = 1
+to_square = module.to_square
+module.to_square = lambda *a, **k: time.sleep(0.2) or to_square(*a, **k)
+module.pack({str(galaxies_folder)!r}, {str(tmp_path / "store")!r}, settings=module.PackSettings(16, 16), workers=1)
+"""
+    process = subprocess.Popen([sys.executable, "-c", program])
+    journal = tmp_path / "store.partial" / "journal.jsonl"
+    try:
+        while not (journal.is_file() and journal.read_bytes().count(b"\n") >= 3):
+            assert process.poll() is None
+            time.sleep(0.02)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    with pytest.raises(DataError, match=r"store is no store: .* run the same pack command again to finish"):
+        Store.open(tmp_path / "store")
+    assert content(go(galaxies_folder, tmp_path / "store").path) == content(whole.path)
+
+
+@pytest.mark.parametrize("change", ["size", "scale", "image", "votes"])
+def test_another_plan_does_not_go_on_with_this_one(galaxies_folder, tmp_path, monkeypatch, change):
+    monkeypatch.setattr(module._Packing, "finish", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        go(galaxies_folder, tmp_path / "store")
+    monkeypatch.undo()
+    before = content(tmp_path / "store.partial")
+    options = {"size": {"settings": PackSettings(16, 12)}, "scale": {"scaled": True}}.get(change, {})
+    if change == "image":
+        (galaxies_folder / "images" / "1005.jpg").unlink()
+    if change == "votes":
+        table = galaxies_folder / "solutions.csv"
+        table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
+    told = refusal(galaxies_folder, tmp_path / "store", ConfigError, **options)
+    assert told == (
+        f"{tmp_path / 'store.partial'} holds the beginning of another packing (other images, table or size):"
+        " remove it, or name another folder"
+    )
+    assert content(tmp_path / "store.partial") == before
+
+
+# No space left
+
+
+def test_too_little_space_is_told_before_anything_is_packed(galaxies_folder, tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 9000))
+    told = refusal(galaxies_folder, tmp_path / "store")
+    assert told == (
+        f"packing 12 images needs 0.0 MB more and {tmp_path} has 0.0 MB free: free some space, or pack a smaller --size"
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["galaxies"]
+    go(galaxies_folder, tmp_path / "store", settings=PackSettings(16, 8))  # the advice works
+
+
+class FullDisk:
+    """A file on a disk that takes only so many bytes more."""
+
+    def __init__(self, file, space: int) -> None:
+        self.file, self.space = file, space
+
+    def write(self, data) -> int:
+        data = bytes(data)
+        self.file.write(data[: self.space])
+        if len(data) > self.space:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.space -= len(data)
+        return len(data)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.file.close()
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+
+@pytest.mark.parametrize("space", [0, 768 * 2 + 100, 768 * 7])
+def test_when_the_disk_fills_up_what_is_packed_stays_and_the_same_call_goes_on(
+    galaxies_folder, tmp_path, monkeypatch, small_chunks, space
+):
+    whole = go(galaxies_folder, tmp_path / "whole")
+    opened = Path.open
+
+    def open_full(path, mode="r", *rest, **options):
+        file = opened(path, mode, *rest, **options)
+        return FullDisk(file, space) if (path.name, mode) == ("images.npy", "ab") else file
+
+    monkeypatch.setattr(Path, "open", open_full)
+    told = refusal(galaxies_folder, tmp_path / "store")
+    kept = space // (768 * 2) * 2  # images in whole chunks
+    assert told == (
+        f"no space left while packing {tmp_path / 'store'}: {kept} of 12 images are packed in"
+        f" {tmp_path / 'store.partial'}; free some space and run the same command again"
+    )
+    monkeypatch.undo()
+    assert content(go(galaxies_folder, tmp_path / "store").path) == content(whole.path)
+
+
+def test_a_place_that_cannot_be_written_is_told(galaxies_folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    told = refusal(galaxies_folder, tmp_path / "file" / "store")
+    assert told.startswith(f"{tmp_path / 'file' / 'store.partial'} cannot be written (Not a directory) while packing")
+
+
+def test_workers_below_one_are_refused(galaxies_folder, tmp_path):
+    told = refusal(galaxies_folder, tmp_path / "store", ConfigError, workers=0)
+    assert told == "workers is 0; the smallest is 1"
+
+
+def test_the_journal_is_plain_lines_of_what_was_done(unfinished):
+    *_, partial = unfinished
+    entries = [json.loads(line) for line in (partial / "journal.jsonl").read_text().splitlines()]
+    rows = [sorted([*entry["kept"], *(row for row, _ in entry["rejected"])]) for entry in entries]
+    assert rows == [[0, 1], [2, 3], [4, 5], [6, 7], [8]]
+
+
+# Threads
+
+
+def test_work_comes_back_in_order_with_little_waiting():
+    started = []
+    lock = threading.Lock()
+
+    def work(item: int) -> int:
+        with lock:
+            started.append(item)
+        time.sleep(0.001 * (item % 3))
+        return item * item
+
+    for place, (item, result) in enumerate(in_order(work, range(50), 3)):
+        assert (item, result) == (place, place * place)
+        assert len(started) <= place + 1 + 2 * 3
+
+
+def test_an_error_of_the_work_comes_out_where_its_turn_is():
+    results = in_order(lambda item: 1 // (3 - item), range(9), 2)
+    assert [next(results)[1] for _ in range(3)] == [0, 0, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
