@@ -1,4 +1,5 @@
-"""Python blocks of the README and the pages in docs/ run in the tests, each page in an empty folder of its own."""
+"""Python blocks of the README and the pages in docs/ run in the tests, each page in an empty folder
+of its own."""
 
 import os
 import tempfile
@@ -23,5 +24,8 @@ def leave(namespace: dict[str, Any]) -> None:
 
 
 pytest_collect_file = Sybil(
-    parsers=[PythonCodeBlockParser()], patterns=["README.md", "docs/*.md"], setup=enter, teardown=leave
+    parsers=[PythonCodeBlockParser()],
+    patterns=["README.md", "docs/*.md"],
+    setup=enter,
+    teardown=leave,
 ).pytest()

@@ -1,7 +1,7 @@
 """The published catalogues as stores that fit our network: whole, or only some of their galaxies.
 
-Our network learns in two stages: on few pixels, which is quick, and then a little longer on more of the same sky.
-"""
+Our network learns in two stages: on few pixels, which is quick, and then a little longer on more of
+the same sky."""
 
 import csv
 from collections.abc import Container
@@ -32,14 +32,22 @@ class Catalogue:
 
     def packed(self, name: str, table: Path, **how) -> gv.Store:
         path = self.work / name
-        return gv.Store.open(path) if path.exists() else gv.pack([*self.images, table], path, **self.how, **how)
+        return (
+            gv.Store.open(path)
+            if path.exists()
+            else gv.pack([*self.images, table], path, **self.how, **how)
+        )
 
     def only(self, name: str, ids: Container[str]) -> gv.Store:
-        """A store of the galaxies with these ids; each stands in the split in which it stands in the whole."""
+        """A store of the galaxies with these ids; each stands in the split in which it stands in
+        the whole."""
         path, table, column = self.work / name, self.work / f"{name}.csv", self.whole.id_name
         if path.exists():
             return gv.Store.open(path)
-        with self.table.open(encoding="utf-8") as source, table.open("w", encoding="utf-8", newline="") as out:
+        with (
+            self.table.open(encoding="utf-8") as source,
+            table.open("w", encoding="utf-8", newline="") as out,
+        ):
             rows = csv.DictReader(source)
             assert rows.fieldnames
             writer = csv.DictWriter(out, rows.fieldnames)
@@ -48,16 +56,25 @@ class Catalogue:
         return self.packed(name, table)
 
     def without(self, name: str, others: gv.Store) -> gv.Store:
-        """A store of the galaxies that another store does not hold, neither by its ids nor by its pixels."""
-        pixels, ids = set(others.pixels), set(others.ids) if others.id_name == self.whole.id_name else set()
-        rest = {i for i, p in zip(self.whole.ids, self.whole.pixels, strict=True) if p not in pixels and i not in ids}
+        """A store of the galaxies that another store does not hold, neither by its ids nor by its
+        pixels."""
+        pixels, ids = (
+            set(others.pixels),
+            (set(others.ids) if others.id_name == self.whole.id_name else set()),
+        )
+        rest = {
+            i
+            for i, p in zip(self.whole.ids, self.whole.pixels, strict=True)
+            if p not in pixels and i not in ids
+        }
         store = self.only(name, rest)
         assert not pixels & set(store.pixels)
         return store
 
 
 def debiased() -> gv.DecisionTree:
-    """Galaxy Zoo 2's tree in the columns of its debiased fractions: other answers than the weighted ones."""
+    """Galaxy Zoo 2's tree in the columns of its debiased fractions: other answers than the weighted
+    ones."""
     tree = gv.DecisionTree.load("gz2")
     (columns,) = (table for table in tree.tables if table.name == "debiased")
     named = {answer.column: columns.of(answer.column) for answer in tree.answers}
@@ -65,18 +82,29 @@ def debiased() -> gv.DecisionTree:
         replace(
             question,
             asked_of=question.asked_of and named[question.asked_of],
-            answers=tuple(replace(answer, column=named[answer.column]) for answer in question.answers),
+            answers=tuple(
+                replace(answer, column=named[answer.column]) for answer in question.answers
+            ),
         )
         for question in tree.questions
     )
-    return replace(tree, name="gz2_debiased", questions=questions, tables=(replace(columns, columns="{answer}"),))
+    return replace(
+        tree,
+        name="gz2_debiased",
+        questions=questions,
+        tables=(replace(columns, columns="{answer}"),),
+    )
 
 
-def without_judged(data: Path, work: Path, settings: gv.PackSettings = PACK) -> tuple[Catalogue, list[gv.Store]]:
+def without_judged(
+    data: Path, work: Path, settings: gv.PackSettings = PACK
+) -> tuple[Catalogue, list[gv.Store]]:
     """The catalogue with fractions, and all that is known of galaxies that are not in it."""
     fractions = Catalogue(data, work, "fractions", FRACTIONS, settings=settings)
     others = [
-        Catalogue(data, work, f"{name}-whole", sources, settings=settings, **how).without(name, fractions.whole)
+        Catalogue(data, work, f"{name}-whole", sources, settings=settings, **how).without(
+            name, fractions.whole
+        )
         for name, sources, how in (
             ("classes", CLASSES, {}),
             ("gz2_debiased", GZ2, {"tree": debiased()}),
@@ -86,7 +114,9 @@ def without_judged(data: Path, work: Path, settings: gv.PackSettings = PACK) -> 
     return fractions, others
 
 
-def trained(stores: gv.Store | list[gv.Store], out: Path, *settings: str, start: gv.Run | None = None) -> gv.Run:
+def trained(
+    stores: gv.Store | list[gv.Store], out: Path, *settings: str, start: gv.Run | None = None
+) -> gv.Run:
     """Recipe `compact`, or `finetune` from another run; what is there already goes on."""
     resume = out.exists()
     chosen = () if resume else settings
@@ -96,7 +126,10 @@ def trained(stores: gv.Store | list[gv.Store], out: Path, *settings: str, start:
 
 
 def enlarged(stores: list[gv.Store], out: Path, *settings: str, start: gv.Run) -> gv.Run:
-    """The second stage: from a network of `PACK` to one of `LARGER`; what is there already goes on."""
+    """The second stage: from a network of `PACK` to one of `LARGER`; what is there already goes
+    on."""
     resume = out.exists()
     chosen = () if resume else (*ENLARGING, *settings)
-    return gv.finetune(stores, out, start=start, recipe="compact", settings=chosen, other_size=True, resume=resume)
+    return gv.finetune(
+        stores, out, start=start, recipe="compact", settings=chosen, other_size=True, resume=resume
+    )

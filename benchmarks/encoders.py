@@ -2,14 +2,16 @@
 
     python benchmarks/encoders.py base-0 larger/base-0 larger/base-0+larger/base-1 --json benchmarks/json/encoders.json
 
-Each argument is a run in --work that has seen none of the 736 galaxies with fractions, such as the bases of
-`five_folds.py`, or several joined by +. Of each:
+Each argument is a run in --work that has seen none of the 736 galaxies with fractions, such as the
+bases of `five_folds.py`, or several joined by +. Of each:
 
-- kernel ridge regression on its frozen features, mean over eight sides, learns the 37 fractions of four folds and
-  answers for the fifth; how strongly it is held back and the width of its kernel are chosen within the four. Several
-  encoders see side by side. Also the mean of these answers and of the fine-tuned networks of `five_folds.py`.
-- the classes of the validation galaxies, mean over eight sides and networks: as trained, and as sure as four fifths of
-  these galaxies bear out for the last (`galaxyvotes.confidence.temperature`).
+- kernel ridge regression on its frozen features, mean over eight sides, learns the 37 fractions of
+  four folds and answers for the fifth; how strongly it is held back and the width of its kernel are
+  chosen within the four. Several encoders see side by side. Also the mean of these answers and of
+  the fine-tuned networks of `five_folds.py`.
+- the classes of the validation galaxies, mean over eight sides and networks: as trained, and as
+  sure as four fifths of these galaxies bear out for the last
+  (`galaxyvotes.confidence.temperature`).
 
 A minute or two for each on two cores.
 """
@@ -37,25 +39,37 @@ from provenance import write
 
 FOLDS = 5
 CIGAR = "cigar-shaped-smooth"
-TRIED = {"kernelridge__alpha": (0.03, 0.1, 0.3, 1.0), "kernelridge__gamma": (0.05, 0.1, 0.2, 0.4)}  # γ times features
+TRIED = {
+    "kernelridge__alpha": (0.03, 0.1, 0.3, 1.0),
+    "kernelridge__gamma": (0.05, 0.1, 0.2, 0.4),
+}  # γ times features
 
 
 def features(network: gv.Network, store: gv.Store) -> np.ndarray:
     """What an encoder makes of each galaxy, mean over its eight sides."""
     sides = views(torch.from_numpy(store.images(np.arange(len(store)))), 8)
-    return np.mean([look(network.folded, side.contiguous().numpy()).features for side in sides], axis=0)
+    return np.mean(
+        [look(network.folded, side.contiguous().numpy()).features for side in sides], axis=0
+    )
 
 
 def of_others(seen: np.ndarray, truth: np.ndarray, folds: np.ndarray) -> np.ndarray:
     """The fractions of each fold, learned from the others."""
     found = np.zeros_like(truth)
-    grid = {name: [v / seen.shape[1] if "gamma" in name else v for v in values] for name, values in TRIED.items()}
+    grid = {
+        name: [v / seen.shape[1] if "gamma" in name else v for v in values]
+        for name, values in TRIED.items()
+    }
     for fold in range(FOLDS):
         ridge = GridSearchCV(
-            make_pipeline(StandardScaler(), KernelRidge(kernel="rbf")), grid, scoring="neg_mean_squared_error"
+            make_pipeline(StandardScaler(), KernelRidge(kernel="rbf")),
+            grid,
+            scoring="neg_mean_squared_error",
         )
         centred = TransformedTargetRegressor(ridge, transformer=StandardScaler(with_std=False))
-        found[folds == fold] = centred.fit(seen[folds != fold], truth[folds != fold]).predict(seen[folds == fold])
+        found[folds == fold] = centred.fit(seen[folds != fold], truth[folds != fold]).predict(
+            seen[folds == fold]
+        )
     return found.clip(0, 1)
 
 
@@ -81,7 +95,9 @@ def surer(looks: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("runs", nargs="+", help="RUN or RUN+RUN, folders in --work")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--work", type=Path, default=Path(".bench/folds"))
@@ -94,7 +110,9 @@ def main() -> None:
     judged = stores[PACK.size_px][0].whole
     truth, digests = judged.fractions, [each.hex() for each in judged.pixels]
     turns = [gv.SplitSettings(0.8, 0.0, 0.2, turn=fold / FOLDS) for fold in range(FOLDS)]
-    folds = np.array([assign_splits(judged.ids, digests, turn) == "test" for turn in turns]).argmax(axis=0)
+    folds = np.array([assign_splits(judged.ids, digests, turn) == "test" for turn in turns]).argmax(
+        axis=0
+    )
     tuned = given.work / "larger" / "folds.npy"
     seen: dict[str, np.ndarray] = {}
     looks: dict[str, np.ndarray] = {}

@@ -2,14 +2,14 @@
 
     python benchmarks/five_folds.py --bases 2 --json benchmarks/json/five_folds.json
 
-First, for each of --bases seeds, recipe `compact` learns from all that is published *without* these 736 galaxies and
-without any that has their pixels: the classes of the others, and Galaxy Zoo 2's fractions, weighted and debiased as two
-catalogues; with --stages 2, which the model in the box has, it goes on with more pixels (`catalogues`). Then each
-fold's network goes on from there (recipe `finetune`, SETTINGS) with the fractions of the other four folds beside those
-of Galaxy Zoo 2, and answers for its own fold. No stage of a fold has seen a galaxy of it in any form. The bases'
-answers are judged one by one and as their mean. An hour for a base on two cores, fifteen minutes for its folds; half an
-hour each for the second stage and its folds. A stopped run goes on.
-"""
+First, for each of --bases seeds, recipe `compact` learns from all that is published *without* these
+736 galaxies and without any that has their pixels: the classes of the others, and Galaxy Zoo 2's
+fractions, weighted and debiased as two catalogues; with --stages 2, which the model in the box has,
+it goes on with more pixels (`catalogues`). Then each fold's network goes on from there (recipe
+`finetune`, SETTINGS) with the fractions of the other four folds beside those of Galaxy Zoo 2, and
+answers for its own fold. No stage of a fold has seen a galaxy of it in any form. The bases' answers
+are judged one by one and as their mean. An hour for a base on two cores, fifteen minutes for its
+folds; half an hour each for the second stage and its folds. A stopped run goes on."""
 
 import argparse
 from pathlib import Path
@@ -27,7 +27,9 @@ VIEWS = {1: "model.views=8", 2: "model.views=4"}  # of a stage: as many as the t
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--work", type=Path, default=Path(".bench/folds"))
     parser.add_argument("--bases", type=int, default=2)
@@ -48,7 +50,14 @@ def main() -> None:
             splits = gv.SplitSettings(0.78, 0.02, 0.2, turn=number / FOLDS)
             store = catalogue.packed(f"fold-{number}", catalogue.table, splits=splits)
             out = work / f"folds-{seed}-{number}"
-            run = trained([store, *others[1:]], out, f"train.seed={seed}", *SETTINGS, VIEWS[given.stages], start=base)
+            run = trained(
+                [store, *others[1:]],
+                out,
+                f"train.seed={seed}",
+                *SETTINGS,
+                VIEWS[given.stages],
+                start=base,
+            )
             rows = store.rows("test")
             fractions = gv.predict_store(run.network(tree=tree.name), store, rows).fractions
             answers[seed, [place_of[store.ids[row]] for row in rows]] = fractions
@@ -65,7 +74,9 @@ def main() -> None:
             for key in ("rmse", "mae", "mean_auc_of_frequent")
         }
         results[name]["rmse_per_answer"] = found["rmse_per_answer"].value.tolist()
-        print(name, {key: value for key, value in results[name].items() if key != "rmse_per_answer"})
+        print(
+            name, {key: value for key, value in results[name].items() if key != "rmse_per_answer"}
+        )
     alone = [each["rmse"]["value"] for name, each in results.items() if name.startswith("base")]
     np.save(work / "folds.npy", answers)
     figures = {

@@ -3,15 +3,19 @@
     python benchmarks/gpu.py --json benchmarks/json/gpu.json
     python benchmarks/gpu.py --tiny          # whether it runs, on any machine; its figures mean nothing
 
-- `limits`: bytes a second of a copy in the device's memory, and operations a second of a large product in bfloat16
-- `paper`: the paper's recipe, 50 epochs of 49,262 galaxies of 128 px (the paper's own number, 400 s there): start-up,
-  epochs, and how much of the time the memory needs at the least for what the layers read and write (`least_bytes`)
+- `limits`: bytes a second of a copy in the device's memory, and operations a second of a large
+  product in bfloat16
+- `paper`: the paper's recipe, 50 epochs of 49,262 galaxies of 128 px (the paper's own number, 400 s
+  there): start-up, epochs, and how much of the time the memory needs at the least for what the
+  layers read and write (`least_bytes`)
 - `compact`, `strong`: galaxies a second that these recipes learn from, augmentation included
-- `store`: galaxies a second from a packed store to answers, and the share of the time in which the device computes
-- `files`: the same from JPEGs of 424² in a zip, beside what the processor's cores decode, with one view and with eight
+- `store`: galaxies a second from a packed store to answers, and the share of the time in which the
+  device computes
+- `files`: the same from JPEGs of 424² in a zip, beside what the processor's cores decode, with one
+  view and with eight
 
-Galaxies are random pixels, which cost a GPU what real ones cost; decoding is measured on real ones (--data), if there.
-"""
+Galaxies are random pixels, which cost a GPU what real ones cost; decoding is measured on real ones
+(--data), if there."""
 
 import argparse
 import math
@@ -70,19 +74,28 @@ def store_of(work: Path, galaxies: int, size: int) -> gv.Store:
     images = work / f"random-{size}.zip"
     with zipfile.ZipFile(images, "w", zipfile.ZIP_STORED) as archive:
         for number, row in enumerate(fractions.tolist()):
-            pixels = np.kron(RANDOM.integers(0, 256, (size // 8, size // 8, 3), np.uint8), np.ones((8, 8, 1), np.uint8))
+            pixels = np.kron(
+                RANDOM.integers(0, 256, (size // 8, size // 8, 3), np.uint8),
+                np.ones((8, 8, 1), np.uint8),
+            )
             archive.writestr(f"{100001 + number}.jpg", simplejpeg.encode_jpeg(pixels, quality=50))
             lines.append(",".join([str(100001 + number), *(f"{value:.8f}" for value in row)]))
     table = work / f"random-{size}.csv"
     table.write_text("\n".join(lines) + "\n")
-    return gv.pack([images, table], work / f"store-{size}", settings=gv.PackSettings(size, size), progress=False)
+    return gv.pack(
+        [images, table],
+        work / f"store-{size}",
+        settings=gv.PackSettings(size, size),
+        progress=False,
+    )
 
 
 def least_bytes(recipe: gv.Recipe, size: int, bytes_each: int) -> int:
-    """What training on one galaxy must move: each layer's input read and output written, and both again backwards.
+    """What training on one galaxy must move: each layer's input read and output written, and both
+    again backwards.
 
-    Layers that change what they are given in place (ReLU, dropout) count as part of the one before. Backwards a layer
-    reads its input and the gradient of its output, and writes that of its input.
+    Layers that change what they are given in place (ReLU, dropout) count as part of the one before.
+    Backwards a layer reads its input and the gradient of its output, and writes that of its input.
     """
     network, moved = build(recipe.model, answers=len(TREE.columns), size_px=size).eval(), 0
 
@@ -98,19 +111,28 @@ def least_bytes(recipe: gv.Recipe, size: int, bytes_each: int) -> int:
     return moved
 
 
-def training(store: gv.Store, out: Path, recipe: str, device: torch.device, *settings: str) -> dict[str, float]:
-    """Seconds of a whole run and of its epochs; the first holds start-up and whatever is compiled."""
+def training(
+    store: gv.Store, out: Path, recipe: str, device: torch.device, *settings: str
+) -> dict[str, float]:
+    """Seconds of a whole run and of its epochs; the first holds start-up and whatever is
+    compiled."""
     start = synchronised(device)
     run = gv.train(store, out, recipe=recipe, settings=settings, device=str(device), progress=False)
     whole = synchronised(device) - start
     epochs = [row["seconds"] for row in run.history]
     settled = sorted(epochs[1:])[len(epochs[1:]) // 2]
     rate = len(store.rows("train")) / settled
-    return {"seconds": whole, "first_epoch": epochs[0], "an_epoch": settled, "galaxies_a_second": rate}
+    return {
+        "seconds": whole,
+        "first_epoch": epochs[0],
+        "an_epoch": settled,
+        "galaxies_a_second": rate,
+    }
 
 
 def busy(device: torch.device, work: Any) -> tuple[float, float]:
-    """Seconds of some work, and the share of them in which the device computes (1 for a CPU: it is not asked)."""
+    """Seconds of some work, and the share of them in which the device computes (1 for a CPU: it is
+    not asked)."""
     if device.type != "cuda":
         start = time.perf_counter()
         work()
@@ -119,7 +141,10 @@ def busy(device: torch.device, work: Any) -> tuple[float, float]:
         start = synchronised(device)
         work()
         seconds = synchronised(device) - start
-    return seconds, sum(each.self_device_time_total for each in watched.key_averages()) / 1e6 / seconds
+    return (
+        seconds,
+        sum(each.self_device_time_total for each in watched.key_averages()) / 1e6 / seconds,
+    )
 
 
 def jpegs(data: Path, work: Path, wanted: int) -> Path:
@@ -130,7 +155,9 @@ def jpegs(data: Path, work: Path, wanted: int) -> Path:
             names = [name for name in archive.namelist() if name.endswith(".jpg")][:2000]
             real = [archive.read(name) for name in names]
     if not real:
-        blurred = np.kron(RANDOM.integers(0, 256, (53, 53, 3), np.uint8), np.ones((8, 8, 1), np.uint8))
+        blurred = np.kron(
+            RANDOM.integers(0, 256, (53, 53, 3), np.uint8), np.ones((8, 8, 1), np.uint8)
+        )
         real = [simplejpeg.encode_jpeg(blurred, quality=90)]
     path = work / "galaxies.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
@@ -150,7 +177,9 @@ def decoding(path: Path) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, default=Path("../shared/data/kaggle"))
     parser.add_argument("--device", default="auto")
     parser.add_argument("--tiny", action="store_true")
@@ -158,7 +187,9 @@ def main() -> None:
     given = parser.parse_args()
     device = choose_device(given.device)
     galaxies, epochs, files = (60, 2, 64) if given.tiny else (49_262 * 5 // 4, 50, 40_000)
-    figures: dict[str, Any] = {"device": torch.cuda.get_device_name() if device.type == "cuda" else "CPU"}
+    figures: dict[str, Any] = {
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
+    }
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         figures["limits"] = limits(device, 256 if given.tiny else 8192)
@@ -181,7 +212,9 @@ def main() -> None:
             seconds, share = busy(device, lambda n=network, s=stores[size]: gv.predict_store(n, s))
             told = {"store": len(stores[size]) / seconds, "busy": share}
             start = time.perf_counter()
-            predicted = gv.predict(archive, run, work / "answers.parquet", device=str(device), progress=False)
+            predicted = gv.predict(
+                archive, run, work / "answers.parquet", device=str(device), progress=False
+            )
             told["files"] = predicted.galaxies / (time.perf_counter() - start)
             told["files_of_decoding"] = told["files"] / figures["decoding"]
             figures[f"predict {recipe}, {run.recipe.model.views} views"] = told

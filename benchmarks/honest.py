@@ -1,12 +1,13 @@
-"""Claims (a) and (b): the paper's recipe on real galaxies, honest and as published, beside every baseline.
+"""Claims (a) and (b): the paper's recipe on real galaxies, honest and as published, beside every
+baseline.
 
     python benchmarks/honest.py --json benchmarks/json/honest.json
 
-For each seed the 736 galaxies with published fractions are divided anew (80 : 10 : 10, split key = seed), the network
-is trained from that seed, and judged on the test galaxies of that division, which neither taught nor tuned it. Recipes:
-`paper` exactly, and `small`, the same network scaled to hundreds of galaxies (see `galaxyvotes.config`). The spread is
-over seeds: division and initialisation vary together. Work is kept in --work, so that a stopped benchmark goes on.
-"""
+For each seed the 736 galaxies with published fractions are divided anew (80 : 10 : 10, split key =
+seed), the network is trained from that seed, and judged on the test galaxies of that division,
+which neither taught nor tuned it. Recipes: `paper` exactly, and `small`, the same network scaled to
+hundreds of galaxies (see `galaxyvotes.config`). The spread is over seeds: division and
+initialisation vary together. Work is kept in --work, so that a stopped benchmark goes on."""
 
 import argparse
 import json
@@ -26,31 +27,51 @@ MEASURES = (
 )
 
 
-def judged(store: gv.Store, recipe: str, seed: int, work: Path, *, settings: tuple[str, ...] = ()) -> dict:
+def judged(
+    store: gv.Store, recipe: str, seed: int, work: Path, *, settings: tuple[str, ...] = ()
+) -> dict:
     """The report of one recipe and seed, trained if it is not there yet."""
     out = work / f"{recipe}-{seed}"
     if not (out / "report.json").is_file():
         resume = out.exists()
-        gv.train(store, out, recipe=recipe, settings=() if resume else (f"train.seed={seed}", *settings), resume=resume)
+        gv.train(
+            store,
+            out,
+            recipe=recipe,
+            settings=() if resume else (f"train.seed={seed}", *settings),
+            resume=resume,
+        )
         gv.evaluate(out, store, as_published=True, seed=seed)
     return json.loads((out / "report.json").read_text())
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, default=Path("../shared/data/kaggle"))
     parser.add_argument("--work", type=Path, default=Path(".bench/honest"))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    sources = [*sorted(given.data.glob("images_training_rev1_part*.zip")), given.data / "training_solutions_rev1.csv"]
+    sources = [
+        *sorted(given.data.glob("images_training_rev1_part*.zip")),
+        given.data / "training_solutions_rev1.csv",
+    ]
     results: dict[str, dict[str, list[float]]] = {}
     for seed in range(given.seeds):
         path = given.work / f"store-{seed}"
-        store = gv.Store.open(path) if path.exists() else gv.pack(sources, path, splits=gv.SplitSettings(key=str(seed)))
+        store = (
+            gv.Store.open(path)
+            if path.exists()
+            else gv.pack(sources, path, splits=gv.SplitSettings(key=str(seed)))
+        )
         for recipe in ("paper", "small"):
             report = judged(store, recipe, seed, given.work)
-            rows = {f"{recipe}": report["network"], f"{recipe}, as published": report["contaminated"]}
+            rows = {
+                f"{recipe}": report["network"],
+                f"{recipe}, as published": report["contaminated"],
+            }
             if recipe == "paper":
                 rows |= report["baselines"]
             for name, numbers in rows.items():
@@ -59,12 +80,21 @@ def main() -> None:
                     if value is not None:
                         results.setdefault(name, {}).setdefault(measure, []).append(value)
             print(
-                seed, recipe, {name: round(numbers["rmse"]["value"], 4) for name, numbers in rows.items()}, flush=True
+                seed,
+                recipe,
+                {name: round(numbers["rmse"]["value"], 4) for name, numbers in rows.items()},
+                flush=True,
             )
-    table = {name: {measure: spread(values) for measure, values in rows.items()} for name, rows in results.items()}
+    table = {
+        name: {measure: spread(values) for measure, values in rows.items()}
+        for name, rows in results.items()
+    }
     print(f"\n{'':28}" + "".join(f"{measure:>24}" for measure in MEASURES))
     for name, rows in table.items():
-        cells = (f"{rows[m]['mean']:.4f} ± {rows[m]['deviation']:.4f}" if m in rows else "–" for m in MEASURES)
+        cells = (
+            f"{rows[m]['mean']:.4f} ± {rows[m]['deviation']:.4f}" if m in rows else "–"
+            for m in MEASURES
+        )
         print(f"{name:28}" + "".join(f"{cell:>24}" for cell in cells))
     write(given.json, {"seeds": given.seeds, "table": table, "per_seed": results})
 

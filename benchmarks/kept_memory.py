@@ -1,11 +1,11 @@
-"""Claim in (f): keeping freed memory makes a training step of VGG-6 on a CPU half as fast again or more.
+"""Claim in (f): keeping freed memory makes a training step of VGG-6 on a CPU half as fast again or
+more.
 
     python benchmarks/kept_memory.py --json benchmarks/json/kept_memory.json
 
-One batch of 256 random images, forward, backward and Adam, each kind in a process of its own, alternated --rounds
-times: with and without `galaxyvotes.runtime.memory`, in float32 and in bfloat16. The rate is the best of three steps after a
-first one.
-"""
+One batch of 256 random images, forward, backward and Adam, each kind in a process of its own,
+alternated --rounds times: with and without `galaxyvotes.runtime.memory`, in float32 and in
+bfloat16. The rate is the best of three steps after a first one."""
 
 import argparse
 import statistics
@@ -46,7 +46,9 @@ print(256 / min(seconds[1:]))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -55,14 +57,23 @@ def main() -> None:
         for precision in ("float32", "bfloat16"):
             for kind in ("kept", "plain"):
                 done = subprocess.run(
-                    [sys.executable, "-c", STEP, kind, precision], capture_output=True, text=True, check=True
+                    [sys.executable, "-c", STEP, kind, precision],
+                    capture_output=True,
+                    text=True,
+                    check=True,
                 )
                 rates.setdefault(f"{precision}, {kind}", []).append(float(done.stdout))
     medians = {name: statistics.median(values) for name, values in rates.items()}
     for name, value in medians.items():
-        print(f"{name:20}{value:8.0f} images a second   ({min(rates[name]):.0f} to {max(rates[name]):.0f})")
+        print(
+            f"{name:20}{value:8.0f} images a second   ({min(rates[name]):.0f} to"
+            f" {max(rates[name]):.0f})"
+        )
     for precision in ("float32", "bfloat16"):
-        print(f"{precision}: kept ÷ plain {medians[f'{precision}, kept'] / medians[f'{precision}, plain']:.2f}")
+        print(
+            f"{precision}: kept ÷ plain"
+            f" {medians[f'{precision}, kept'] / medians[f'{precision}, plain']:.2f}"
+        )
     write(given.json, {"rounds": given.rounds, "images_per_second": rates, "medians": medians})
 
 

@@ -1,17 +1,20 @@
-"""Claim (f): VGG-6 trains at least 1.3 times and predicts at least 2 times as fast as the paper's network in Keras.
+"""Claim (f): VGG-6 trains at least 1.3 times and predicts at least 2 times as fast as the paper's
+network in Keras.
 
     python benchmarks/keras_speed.py --json benchmarks/json/keras_speed.json
 
-Both learn and predict the same galaxies of one store (random pixels, or with --data real ones), batch 256, the paper's
-recipe, on the same cores, in two processes of which one waits while the other works. Alternated --rounds times, each
-side going first in turn: Keras trains, we train; Keras predicts, we predict.
-- Keras: `fit` and `predict`, float32, on arrays already in memory and divided by 255, compiled and warmed up
-- ours: the second epoch of `galaxyvotes.training.loop` by its own clock, and `galaxyvotes.predict_store`; both read uint8
-  images from the store. Precision as --precision says; auto is bfloat16 where the processor multiplies it faster. So
-  that this is no silent trade, the difference of our fractions from those in float32 is printed, too.
-The ratio is taken within each round; on a shared machine trust the median, and what `others` says: the share of the
-machine's processor time that neither side used.
-"""
+Both learn and predict the same galaxies of one store (random pixels, or with --data real ones),
+batch 256, the paper's recipe, on the same cores, in two processes of which one waits while the
+other works. Alternated --rounds times, each side going first in turn: Keras trains, we train; Keras
+predicts, we predict.
+- Keras: `fit` and `predict`, float32, on arrays already in memory and divided by 255, compiled and
+  warmed up
+- ours: the second epoch of `galaxyvotes.training.loop` by its own clock, and
+`galaxyvotes.predict_store`; both read uint8 images from the store. Precision as --precision says;
+auto is bfloat16 where the processor multiplies it faster. So that this is no silent trade, the
+difference of our fractions from those in float32 is printed, too. The ratio is taken within each
+round; on a shared machine trust the median, and what `others` says: the share of the machine's
+processor time that neither side used."""
 
 import argparse
 import os
@@ -33,17 +36,23 @@ REACH = {"train": 1.3, "predict": 2.0}
 
 
 def make_store(work: Path, data: Path | None, galaxies: int, seed: int) -> Path:
-    """A store of real galaxies, or of random pixels with random fractions in the challenge's form."""
+    """A store of real galaxies, or of random pixels with random fractions in the challenge's
+    form."""
     import simplejpeg
 
     import galaxyvotes as gv
 
     if data:
-        sources = [*sorted(data.glob("images_training_rev1_part*.zip")), data / "training_solutions_rev1.csv"]
+        sources = [
+            *sorted(data.glob("images_training_rev1_part*.zip")),
+            data / "training_solutions_rev1.csv",
+        ]
         return gv.pack(sources, work / "store", progress=False).path
     random = np.random.default_rng(seed)
     tree = gv.DecisionTree.load("kaggle")
-    conditional = [random.dirichlet(np.ones(len(question.answers)), galaxies) for question, _ in tree]
+    conditional = [
+        random.dirichlet(np.ones(len(question.answers)), galaxies) for question, _ in tree
+    ]
     fractions = tree.joint(np.concatenate(conditional, axis=1))
     lines = [",".join(["GalaxyID", *tree.columns])]
     with zipfile.ZipFile(work / "images.zip", "w", zipfile.ZIP_STORED) as archive:
@@ -52,7 +61,9 @@ def make_store(work: Path, data: Path | None, galaxies: int, seed: int) -> Path:
             archive.writestr(f"{100001 + number}.jpg", simplejpeg.encode_jpeg(pixels, quality=90))
             lines.append(",".join([str(100001 + number), *(f"{value:.8f}" for value in row)]))
     (work / "solutions.csv").write_text("\n".join(lines) + "\n")
-    return gv.pack([work / "images.zip", work / "solutions.csv"], work / "store", progress=False).path
+    return gv.pack(
+        [work / "images.zip", work / "solutions.csv"], work / "store", progress=False
+    ).path
 
 
 def keras_side(path: Path, _work: Path, _precision: str) -> dict[str, Callable[[], float]]:
@@ -68,7 +79,9 @@ def keras_side(path: Path, _work: Path, _precision: str) -> dict[str, Callable[[
         rows = store.rows("train") if split == "train" else np.arange(len(store))
         images[split] = store.images(rows) / np.float32(255)
         fractions[split] = store.fractions[rows]
-    network.compile(keras.optimizers.Adam(1e-3), loss="binary_crossentropy", metrics=["mse", "accuracy"])
+    network.compile(
+        keras.optimizers.Adam(1e-3), loss="binary_crossentropy", metrics=["mse", "accuracy"]
+    )
 
     def train() -> float:
         start = time.perf_counter()
@@ -92,7 +105,11 @@ def our_side(path: Path, work: Path, precision: str) -> dict[str, Callable[[], f
 
     def train() -> float:
         settings = ("train.epochs=2", f"train.precision={precision}")
-        runs.append(gv.train(store, work / f"run-{len(runs)}", settings=settings, device="cpu", progress=False))
+        runs.append(
+            gv.train(
+                store, work / f"run-{len(runs)}", settings=settings, device="cpu", progress=False
+            )
+        )
         return len(store.rows("train")) / runs[-1].history[-1]["seconds"]
 
     def predict() -> float:
@@ -105,15 +122,19 @@ def our_side(path: Path, work: Path, precision: str) -> dict[str, Callable[[], f
 
 
 def busy() -> float:
-    """Processor seconds that all processes of this machine have used so far, as Linux counts them."""
+    """Processor seconds that all processes of this machine have used so far, as Linux counts
+    them."""
     if not Path("/proc/stat").is_file():
         return float("nan")
-    user, nice, system, _, _, *interrupts = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:8])
+    user, nice, system, _, _, *interrupts = map(
+        int, Path("/proc/stat").read_text().split("\n")[0].split()[1:8]
+    )
     return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
 
 
 def serve(connection: Connection, side: str, path: Path, work: Path, precision: str) -> None:
-    """Do what is asked until nothing more is: the body of either process. Tells the rate and the share of others."""
+    """Do what is asked until nothing more is: the body of either process. Tells the rate and the
+    share of others."""
     jobs = {"Keras": keras_side, "ours": our_side}[side](path, work, precision)
     while (job := connection.recv()) is not None:
         start, used, all_used = time.perf_counter(), time.process_time(), busy()
@@ -123,7 +144,8 @@ def serve(connection: Connection, side: str, path: Path, work: Path, precision: 
 
 
 def difference_from_float32(path: Path, work: Path) -> dict[str, float]:
-    """How far the fractions of a trained run lie from those of the same weights in plain float32."""
+    """How far the fractions of a trained run lie from those of the same weights in plain
+    float32."""
     import torch
 
     import galaxyvotes as gv
@@ -133,7 +155,9 @@ def difference_from_float32(path: Path, work: Path) -> dict[str, float]:
     network = gv.Run.open(work / "run-0").network("cpu")
     rows = np.arange(min(len(store), 256))
     with torch.inference_mode():
-        plain = network.objective.fractions(network.module(to_input(torch.from_numpy(store.images(rows))))).numpy()
+        plain = network.objective.fractions(
+            network.module(to_input(torch.from_numpy(store.images(rows))))
+        ).numpy()
     difference = gv.predict_store(network, store, rows).fractions - plain
     return {
         "largest": float(np.abs(difference).max()),
@@ -142,19 +166,28 @@ def difference_from_float32(path: Path, work: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--data", type=Path, help="real galaxies, such as ../shared/data/kaggle; without it, random pixels"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--galaxies", type=int, default=1280, help="how many with random pixels; four fifths are trained on"
+        "--data",
+        type=Path,
+        help="real galaxies, such as ../shared/data/kaggle; without it, random pixels",
+    )
+    parser.add_argument(
+        "--galaxies",
+        type=int,
+        default=1280,
+        help="how many with random pixels; four fifths are trained on",
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--precision", default="auto", help="ours: auto, float32 or bfloat16")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     refuse_without_keras()
-    rates: dict[str, dict[str, list[float]]] = {job: {"Keras": [], "ours": [], "ratio": []} for job in REACH}
+    rates: dict[str, dict[str, list[float]]] = {
+        job: {"Keras": [], "ours": [], "ratio": []} for job in REACH
+    }
     context = get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
@@ -164,7 +197,9 @@ def main() -> None:
         for side in ("Keras", "ours"):
             lines[side], theirs = context.Pipe()
             processes.append(
-                context.Process(target=serve, args=(theirs, side, path, work, given.precision), daemon=True)
+                context.Process(
+                    target=serve, args=(theirs, side, path, work, given.precision), daemon=True
+                )
             )
             processes[-1].start()
         for number in range(given.rounds + 1):  # the first is for warming up
@@ -187,16 +222,32 @@ def main() -> None:
     table: dict[str, dict[str, dict[str, float]]] = {}
     for job, rate in rates.items():
         for name, values in rate.items():
-            of = {"median": statistics.median(values[1:]), "lowest": min(values[1:]), "highest": max(values[1:])}
+            of = {
+                "median": statistics.median(values[1:]),
+                "lowest": min(values[1:]),
+                "highest": max(values[1:]),
+            }
             table.setdefault(job, {})[name] = of
             told = f"ours ÷ Keras, to reach {REACH[job]}" if name == "ratio" else f"{job}, {name}"
-            print(f"{told:28}" + "".join(f"{value:>10.{2 if name == 'ratio' else 0}f}" for value in of.values()))
+            print(
+                f"{told:28}"
+                + "".join(f"{value:>10.{2 if name == 'ratio' else 0}f}" for value in of.values())
+            )
     print(
         "\nour fractions beside float32: "
         + ", ".join(f"{name} difference {value:.1e}" for name, value in difference.items())
     )
-    write(given.json, {"rounds": given.rounds, "precision": given.precision, "real": bool(given.data), "reach": REACH,
-                       "galaxies_per_second": table, "difference_from_float32": difference})  # fmt: skip
+    write(
+        given.json,
+        {
+            "rounds": given.rounds,
+            "precision": given.precision,
+            "real": bool(given.data),
+            "reach": REACH,
+            "galaxies_per_second": table,
+            "difference_from_float32": difference,
+        },
+    )
 
 
 if __name__ == "__main__":

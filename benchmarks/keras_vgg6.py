@@ -1,4 +1,5 @@
-"""The paper's network as its notebook builds it in Keras, for the two benchmarks that stand beside it."""
+"""The paper's network as its notebook builds it in Keras, for the two benchmarks that stand beside
+it."""
 
 import importlib.util
 import os
@@ -9,11 +10,14 @@ from typing import Any
 def refuse_without_keras() -> None:
     """End with a clear sentence where TensorFlow is not installed."""
     if importlib.util.find_spec("tensorflow") is None:
-        sys.exit("this benchmark compares with Keras, which is not installed: pip install tensorflow-cpu")
+        sys.exit(
+            "this benchmark compares with Keras, which is not installed: pip install tensorflow-cpu"
+        )
 
 
 def paper_network(answers: int, *, seed: int) -> Any:
-    """VGG-6 in Keras, float32, new weights. Call it in a process of its own: TensorFlow and torch do not share one."""
+    """VGG-6 in Keras, float32, new weights. Call it in a process of its own: TensorFlow and torch
+    do not share one."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     import keras

@@ -1,16 +1,17 @@
-"""Claim: judging 80,000 galaxies × 37 answers, 95 % bootstrap and page included, takes ten seconds or less.
+"""Claim: judging 80,000 galaxies × 37 answers, 95 % bootstrap and page included, takes ten seconds
+or less.
 
     python benchmarks/large_report.py --json benchmarks/json/large_report.json
 
-Volunteers' fractions are drawn from a seed and obey the challenge's tree; predictions are those of a network that is
-off by chance, calibrated as the one that comes with the package. Timed is what `galaxyvotes evaluate` does once the
-network has predicted: bounds for as many volunteers as there were, the volunteers' own noise, every measure with its
-interval (1,000 resamples, 200 of the AUCs), reliability, consistency, how often bounds held, the figures, and
-report.html, .json and .csv. Once for the network alone, as with --no-baselines, and once beside four baselines, each of
-which is judged like the network and compared with it. Fitting baselines needs images and minutes of training; it is no
-part of this, nor is predicting. Beside the wall's seconds stand the process's own, which others on the same cores do
-not lengthen.
-"""
+Volunteers' fractions are drawn from a seed and obey the challenge's tree; predictions are those of
+a network that is off by chance, calibrated as the one that comes with the package. Timed is what
+`galaxyvotes evaluate` does once the network has predicted: bounds for as many volunteers as there
+were, the volunteers' own noise, every measure with its interval (1,000 resamples, 200 of the AUCs),
+reliability, consistency, how often bounds held, the figures, and report.html, .json and .csv. Once
+for the network alone, as with --no-baselines, and once beside four baselines, each of which is
+judged like the network and compared with it. Fitting baselines needs images and minutes of
+training; it is no part of this, nor is predicting. Beside the wall's seconds stand the process's
+own, which others on the same cores do not lengthen."""
 
 import argparse
 import tempfile
@@ -34,7 +35,8 @@ REFERENCES = 10_000
 
 
 def make(galaxies: int, seed: int) -> tuple[np.ndarray, dict[str, Predictions]]:
-    """What volunteers said of made-up galaxies; what a network and, each further off, four baselines say of them."""
+    """What volunteers said of made-up galaxies; what a network and, each further off, four
+    baselines say of them."""
     random = np.random.default_rng(seed)
     tree = DecisionTree.load("kaggle")
     behind = np.hstack([random.dirichlet([0.4] * len(q.answers), galaxies) for q in tree.questions])
@@ -47,17 +49,22 @@ def make(galaxies: int, seed: int) -> tuple[np.ndarray, dict[str, Predictions]]:
     ids = tuple(str(100_000 + row) for row in range(galaxies))
 
     def off_by(noise: float) -> Predictions:
-        said = np.clip(tree.joint(behind) + random.normal(0, noise, truth.shape), 0, 1).astype(np.float32)
+        said = np.clip(tree.joint(behind) + random.normal(0, noise, truth.shape), 0, 1).astype(
+            np.float32
+        )
         return Predictions(ids, tree.columns, said)
 
     said = {
-        name: off_by(noise) for name, noise in (("network", 0.08), ("a", 0.1), ("b", 0.12), ("c", 0.16), ("d", 0.2))
+        name: off_by(noise)
+        for name, noise in (("network", 0.08), ("a", 0.1), ("b", 0.12), ("c", 0.16), ("d", 0.2))
     }
     return truth, said
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--galaxies", type=int, default=80_000)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
@@ -65,7 +72,9 @@ def main() -> None:
     given = parser.parse_args()
     tree = DecisionTree.load("kaggle")
     truth, said = make(given.galaxies, given.seed)
-    ranks = np.random.default_rng(given.seed).integers(1, REFERENCES + 2, given.galaxies) / (REFERENCES + 1)
+    ranks = np.random.default_rng(given.seed).integers(1, REFERENCES + 2, given.galaxies) / (
+        REFERENCES + 1
+    )
     network = replace(said.pop("network"), familiarity=ranks)
     volunteers = np.full(truth.shape, float(VOLUNTEERS))
     calibration = shipped_run().network(choose_device("cpu"), tree="kaggle").calibration
@@ -74,7 +83,9 @@ def main() -> None:
         for _ in range(given.rounds):
             for name, baselines in (("network alone", {}), ("beside four baselines", said)):
                 start, started = time.perf_counter(), time.process_time()
-                bounds = calibration.bounds(network.fractions, np.zeros_like(network.fractions), volunteers=volunteers)
+                bounds = calibration.bounds(
+                    network.fractions, np.zeros_like(network.fractions), volunteers=volunteers
+                )
                 report = write_report(
                     work,
                     network=replace(network, bounds=bounds),
@@ -89,10 +100,15 @@ def main() -> None:
                     shift=shift(ranks, REFERENCES),
                     seed=given.seed,
                 )
-                for kind, took in (("wall", time.perf_counter() - start), ("process", time.process_time() - started)):
+                for kind, took in (
+                    ("wall", time.perf_counter() - start),
+                    ("process", time.process_time() - started),
+                ):
                     seconds.setdefault(f"{name}, {kind}", []).append(took)
     for name, values in seconds.items():
-        print(f"{name:32}{spread(values)['mean']:8.2f} s   ({min(values):.2f} to {max(values):.2f})")
+        print(
+            f"{name:32}{spread(values)['mean']:8.2f} s   ({min(values):.2f} to {max(values):.2f})"
+        )
     write(
         given.json,
         {

@@ -1,16 +1,18 @@
-"""Claim: packing and predicting need memory for a list of what there is, and for nothing else that grows with it.
+"""Claim: packing and predicting need memory for a list of what there is, and for nothing else that
+grows with it.
 
     python benchmarks/memory.py --rows 10000 100000 --json benchmarks/json/memory.json
     python benchmarks/memory.py --rows 10000 1000000 --json benchmarks/json/memory_million.json
 
-Peak resident memory (VmHWM, so Linux only) of a command in a process of its own, for each number of rows: `pack` of a
-zip of made-up JPEGs of 40², brought to 32², with a table of classes; `predict` of the same zip, and of the same files
-in a folder up to --folder of them, to a Parquet table, by a tiny network that one epoch taught. The growth a row is the
-difference between the largest and the smallest number of rows. What grows: the list of files, 35 bytes and a name for
-each, its place and its id, in columns; while it is checked for twins, a hash of each. When packing also the table with
-the index that finds its images, which are gone before the first is read, its votes and other columns, and 16 bytes of
-digest an image. Pixels, answers and the store's own table do not: they are written as they come.
-"""
+Peak resident memory (VmHWM, so Linux only) of a command in a process of its own, for each number of
+rows: `pack` of a zip of made-up JPEGs of 40², brought to 32², with a table of classes; `predict` of
+the same zip, and of the same files in a folder up to --folder of them, to a Parquet table, by a
+tiny network that one epoch taught. The growth a row is the difference between the largest and the
+smallest number of rows. What grows: the list of files, 35 bytes and a name for each, its place and
+its id, in columns; while it is checked for twins, a hash of each. When packing also the table with
+the index that finds its images, which are gone before the first is read, its votes and other
+columns, and 16 bytes of digest an image. Pixels, answers and the store's own table do not: they are
+written as they come."""
 
 import argparse
 import csv
@@ -35,7 +37,10 @@ def jpegs(rows: int):
     random = np.random.default_rng(0)
     for number in range(rows):
         small = random.integers(0, 256, (5, 5, 3), np.uint8)
-        yield f"{1_000_000 + number}.jpg", simplejpeg.encode_jpeg(np.repeat(np.repeat(small, 8, 0), 8, 1), quality=75)
+        yield (
+            f"{1_000_000 + number}.jpg",
+            simplejpeg.encode_jpeg(np.repeat(np.repeat(small, 8, 0), 8, 1), quality=75),
+        )
 
 
 def make(work: Path, rows: int, *, folder: bool) -> None:
@@ -43,7 +48,10 @@ def make(work: Path, rows: int, *, folder: bool) -> None:
     work.mkdir(parents=True)
     if folder:
         (work / "folder").mkdir()
-    with zipfile.ZipFile(work / "images.zip", "w") as archive, (work / "table.csv").open("w", newline="") as table:
+    with (
+        zipfile.ZipFile(work / "images.zip", "w") as archive,
+        (work / "table.csv").open("w", newline="") as table,
+    ):
         lines = csv.writer(table)
         lines.writerow(["id", "class"])
         for number, (name, data) in enumerate(jpegs(rows)):
@@ -68,16 +76,23 @@ def peak(*arguments: object) -> tuple[float, float]:
     """The most resident memory in MB that a galaxyvotes command had, and its seconds."""
     start = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", COMMAND, *map(str, arguments)], stdout=subprocess.PIPE, text=True, check=True
+        [sys.executable, "-c", COMMAND, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
     kib = int(done.stdout.rsplit("VmHWM:", 1)[1].split()[0])
     return kib * 1024 / 1e6, time.perf_counter() - start
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 50_000])
-    parser.add_argument("--folder", type=int, default=100_000, help="no folder of more files than this")
+    parser.add_argument(
+        "--folder", type=int, default=100_000, help="no folder of more files than this"
+    )
     parser.add_argument("--work", type=Path, default=Path(".bench/memory"))
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -85,9 +100,12 @@ def main() -> None:
     make(given.work / "few", 120, folder=False)
     few = given.work / "few"
     store = gv.pack(
-        [few / "images.zip", few / "table.csv"], few / "store", classes="class",
-        settings=gv.PackSettings(crop_px=0, size_px=32), progress=False,
-    )  # fmt: skip
+        [few / "images.zip", few / "table.csv"],
+        few / "store",
+        classes="class",
+        settings=gv.PackSettings(crop_px=0, size_px=32),
+        progress=False,
+    )
     tiny = ("model.width=8", "model.views=1", "train.epochs=1", "train.batch_size=32")
     gv.train(store, few / "run", recipe="compact", settings=tiny, progress=False)
     found: dict[str, dict[int, dict[str, float]]] = {}
@@ -97,7 +115,17 @@ def main() -> None:
         out = ("--run", few / "run", "--out", work / "answers.parquet")
         sources = (work / "images.zip", work / "table.csv")
         commands = {
-            "pack, zip": ("pack", *sources, work / "store", "--classes", "class", "--crop", 0, "--size", 32),
+            "pack, zip": (
+                "pack",
+                *sources,
+                work / "store",
+                "--classes",
+                "class",
+                "--crop",
+                0,
+                "--size",
+                32,
+            ),
             "predict, zip": ("predict", work / "images.zip", *out),
         }
         if rows <= given.folder:

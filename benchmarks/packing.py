@@ -1,16 +1,18 @@
-"""Claim (e): how fast JPEGs of 424² in a zip become a store, beside a bare decoder and beside the paper's loop.
+"""Claim (e): how fast JPEGs of 424² in a zip become a store, beside a bare decoder and beside the
+paper's loop.
 
     python benchmarks/packing.py --json benchmarks/json/packing.json
 
 Five ways over the same files, in turn, --rounds times after one round to warm up:
-- ours: `galaxyvotes.store.pack`, zip → store, with as many threads as cores: the central 128 px as they are; the central 208
-  brought to 64 px, from all of their pixels; the same decoded at half the scale (`scaled`)
-- bare: libjpeg-turbo alone (simplejpeg), the same bytes already in memory, as many threads as cores, pixels thrown away
-- loop: as in the paper's notebook: OpenCV reads each file of a folder, crops it, looks its row up in a pandas table and
-  appends both to lists, on one core
-The files are --copies of the originals and test images at 424² (300 JPEGs) under new names, zipped without compression
-as the challenge's are. Ratios are taken within each round; last comes how far scaled pixels are from exact ones.
-"""
+- ours: `galaxyvotes.store.pack`, zip → store, with as many threads as cores: the central 128 px as
+  they are; the central 208 brought to 64 px, from all of their pixels; the same decoded at half the
+  scale (`scaled`)
+- bare: libjpeg-turbo alone (simplejpeg), the same bytes already in memory, as many threads as
+  cores, pixels thrown away
+- loop: as in the paper's notebook: OpenCV reads each file of a folder, crops it, looks its row up
+in a pandas table and appends both to lists, on one core The files are --copies of the originals and
+test images at 424² (300 JPEGs) under new names, zipped without compression as the challenge's are.
+Ratios are taken within each round; last comes how far scaled pixels are from exact ones."""
 
 import argparse
 import shutil
@@ -30,11 +32,14 @@ from provenance import spread, write
 
 
 def make(data: Path, work: Path, copies: int) -> tuple[Path, Path, Path, list[bytes]]:
-    """A zip, the same as a folder, and a table of made-up fractions, for images that differ in name only."""
+    """A zip, the same as a folder, and a table of made-up fractions, for images that differ in name
+    only."""
     images = []
     for name in ("originals_424.zip", "images_test_rev1.zip"):
         with zipfile.ZipFile(data / name) as archive:
-            images += [archive.read(entry) for entry in archive.namelist() if entry.endswith(".jpg")]
+            images += [
+                archive.read(entry) for entry in archive.namelist() if entry.endswith(".jpg")
+            ]
     images = images * copies
     folder = work / "images"
     folder.mkdir(parents=True)
@@ -53,13 +58,23 @@ WAYS = {"ours": (128, 128, False), "ours 208→64": (208, 64, False), "ours scal
 
 
 def ours(archive: Path, table: Path, out: Path, crop_px: int, size_px: int, scaled: bool) -> None:
-    gv.pack([archive, table], out, settings=gv.PackSettings(crop_px, size_px), scaled=scaled, progress=False)
+    gv.pack(
+        [archive, table],
+        out,
+        settings=gv.PackSettings(crop_px, size_px),
+        scaled=scaled,
+        progress=False,
+    )
 
 
 def difference(work: Path, galaxies: int) -> dict[str, float]:
-    """How far the pixels of the first galaxies of the scaled store are from those of the exact one, in grey levels."""
+    """How far the pixels of the first galaxies of the scaled store are from those of the exact one,
+    in grey levels."""
     rows = np.arange(galaxies)
-    exact, scaled = (gv.Store.open(work / name).images(rows).astype(int) for name in ("ours 208→64", "ours scaled"))
+    exact, scaled = (
+        gv.Store.open(work / name).images(rows).astype(int)
+        for name in ("ours 208→64", "ours scaled")
+    )
     return {
         "root mean square": float(np.sqrt(np.square(scaled - exact).mean())),
         "largest": float(np.abs(scaled - exact).max()),
@@ -69,8 +84,12 @@ def difference(work: Path, galaxies: int) -> dict[str, float]:
 def bare(images: list[bytes]) -> None:
     workers = cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(lambda part: [simplejpeg.decode_jpeg(image).shape for image in part],
-                      [images[start::workers] for start in range(workers)]))  # fmt: skip
+        list(
+            pool.map(
+                lambda part: [simplejpeg.decode_jpeg(image).shape for image in part],
+                [images[start::workers] for start in range(workers)],
+            )
+        )
 
 
 def loop(folder: Path, table: Path, count: int) -> None:
@@ -88,7 +107,9 @@ def loop(folder: Path, table: Path, count: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, default=Path("../shared/data/kaggle"))
     parser.add_argument("--work", type=Path, default=Path(".bench/packing"))
     parser.add_argument("--copies", type=int, default=40)
@@ -101,9 +122,17 @@ def main() -> None:
     jobs: dict[str, Callable[[], None]] = {
         name: partial(ours, archive, table, given.work / name, *way) for name, way in WAYS.items()
     }
-    jobs |= {"bare decoder": partial(bare, images), "paper's loop": partial(loop, folder, table, few)}
-    ratios = [(name, "bare decoder") for name in WAYS] + [("ours", "paper's loop"), ("ours scaled", "ours 208→64")]
-    rates: dict[str, list[float]] = {name: [] for name in [*jobs, *(" ÷ ".join(pair) for pair in ratios)]}
+    jobs |= {
+        "bare decoder": partial(bare, images),
+        "paper's loop": partial(loop, folder, table, few),
+    }
+    ratios = [(name, "bare decoder") for name in WAYS] + [
+        ("ours", "paper's loop"),
+        ("ours scaled", "ours 208→64"),
+    ]
+    rates: dict[str, list[float]] = {
+        name: [] for name in [*jobs, *(" ÷ ".join(pair) for pair in ratios)]
+    }
     for number in range(given.rounds + 1):  # the first is for warming up
         for name, job in jobs.items():
             shutil.rmtree(given.work / name, ignore_errors=True)  # of the round before
@@ -113,16 +142,31 @@ def main() -> None:
             rates[name].append(count / (time.perf_counter() - start))
         for above, below in ratios:
             rates[f"{above} ÷ {below}"].append(rates[above][-1] / rates[below][-1])
-        print(f"round {number or '-'}", {name: round(values[-1], 2) for name, values in rates.items()}, flush=True)
+        print(
+            f"round {number or '-'}",
+            {name: round(values[-1], 2) for name, values in rates.items()},
+            flush=True,
+        )
     rates = {name: values[1:] for name, values in rates.items()}
     for name, values in rates.items():
         shown = spread(values)
         ends = f"{shown['smallest']:.2f} to {shown['largest']:.2f}"
         print(f"{name:28}{shown['mean']:10.2f} ± {shown['deviation']:.2f} ({ends})")
     off = difference(given.work, len(images) // given.copies)
-    print("scaled pixels beside exact ones: " + ", ".join(f"{name} {value:.2f}" for name, value in off.items()))
+    print(
+        "scaled pixels beside exact ones: "
+        + ", ".join(f"{name} {value:.2f}" for name, value in off.items())
+    )
     rates_told = {name: spread(values) for name, values in rates.items()}
-    write(given.json, {"images": len(images), "rounds": given.rounds, "images_per_second": rates_told, "scaled": off})
+    write(
+        given.json,
+        {
+            "images": len(images),
+            "rounds": given.rounds,
+            "images_per_second": rates_told,
+            "scaled": off,
+        },
+    )
     shutil.rmtree(given.work)
 
 

@@ -17,7 +17,12 @@ def machine() -> str:
     info = Path("/proc/cpuinfo")
     if info.is_file():
         model = next(
-            (line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line), model
+            (
+                line.split(":")[1].strip()
+                for line in info.read_text().splitlines()
+                if "model name" in line
+            ),
+            model,
         )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return f"{model}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB"

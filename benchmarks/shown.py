@@ -2,8 +2,8 @@
 
     python benchmarks/shown.py
 
-Reads benchmarks/json/NAME.json of each script that `make bench` runs. A test compares the page with them.
-"""
+Reads benchmarks/json/NAME.json of each script that `make bench` runs. A test compares the page with
+them."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,15 @@ from typing import Any
 
 PAGE = Path(__file__).parents[1] / "docs" / "results.md"
 MARKS = ("<!-- make bench -->", "<!-- end of make bench -->")
-SCRIPTS = ("packing", "keras_speed", "predict_speed", "many_processes", "startup", "large_report", "memory")
+SCRIPTS = (
+    "packing",
+    "keras_speed",
+    "predict_speed",
+    "many_processes",
+    "startup",
+    "large_report",
+    "memory",
+)
 
 
 def read(name: str) -> dict[str, Any]:
@@ -32,8 +40,16 @@ def rows() -> Iterator[tuple[str, str, str]]:
     packing = read("packing")["images_per_second"]
     yield "pack: bare decoder, images a second", mean(packing["bare decoder"], 0), "–"
     yield "pack 424→128 ÷ bare decoder", mean(packing["ours ÷ bare decoder"]), "0.9"
-    yield "pack 208→64, all pixels ÷ bare decoder", mean(packing["ours 208→64 ÷ bare decoder"]), "0.9"
-    yield "pack 208→64, `--scaled` ÷ bare decoder", mean(packing["ours scaled ÷ bare decoder"]), "above 1"
+    yield (
+        "pack 208→64, all pixels ÷ bare decoder",
+        mean(packing["ours 208→64 ÷ bare decoder"]),
+        "0.9",
+    )
+    yield (
+        "pack 208→64, `--scaled` ÷ bare decoder",
+        mean(packing["ours scaled ÷ bare decoder"]),
+        "above 1",
+    )
     yield "pack 424→128 ÷ the paper's loop", mean(packing["ours ÷ paper's loop"], 1), "–"
     keras = read("keras_speed")["galaxies_per_second"]
     yield "train VGG-6, galaxies a second", median(keras["train"]["ours"], 0), "–"
@@ -52,21 +68,34 @@ def rows() -> Iterator[tuple[str, str, str]]:
     yield "two processes: scaling efficiency", f"{many['efficiency_processes']:.0%}", "–"
     yield "… two threads of one process instead", f"{many['efficiency_threads']:.0%}", "–"
     apart, threads = many["answers_apart"], many["answers_of_threads_apart"]
-    yield "… largest difference of an answer (of one and two threads)", f"{apart:.1g} ({threads:.1g})", "–"
+    yield (
+        "… largest difference of an answer (of one and two threads)",
+        f"{apart:.1g} ({threads:.1g})",
+        "–",
+    )
     started = read("startup")["seconds"]
     for name, reach in (("galaxyvotes --help", "0.3"), ("galaxyvotes predict one.jpg", "3")):
         low, high = started[name]["quartiles"]
-        yield f"`{name}`, seconds (half of them)", f"{started[name]['median']:.2f} ({low:.2f}–{high:.2f})", reach
+        yield (
+            f"`{name}`, seconds (half of them)",
+            f"{started[name]['median']:.2f} ({low:.2f}–{high:.2f})",
+            reach,
+        )
     torch = started["python -c 'import torch'"]["median"]
     yield "… of which importing torch", f"{torch:.2f}", "–"
     judged = read("large_report")["seconds"]
-    yield "report of 80,000 galaxies, network alone, seconds", mean(judged["network alone, wall"], 1), "10"
+    yield (
+        "report of 80,000 galaxies, network alone, seconds",
+        mean(judged["network alone, wall"], 1),
+        "10",
+    )
     yield "… beside four baselines", mean(judged["beside four baselines, wall"], 1), "–"
     memory = read("memory")
     for command, each in memory["found"].items():
         fewest, most = sorted(each, key=int)[0], sorted(each, key=int)[-1]
         peaks = (
-            f"{each[fewest]['peak_mb']:.0f} → {each[most]['peak_mb']:.0f} MB, {memory['bytes_a_row'][command]:.0f} B"
+            f"{each[fewest]['peak_mb']:.0f} → {each[most]['peak_mb']:.0f} MB,"
+            f" {memory['bytes_a_row'][command]:.0f} B"
         )
         yield f"memory of {command}: {int(fewest):,} → {int(most):,} rows, a row", peaks, "flat"
 
@@ -76,12 +105,17 @@ def block() -> str:
     found = [("measured", "here", "to reach"), *rows()]
     widths = [max(len(row[place]) for row in found) for place in range(3)]
     lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in found
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in found
     ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     facts = {name: read(name)["provenance"] for name in SCRIPTS}
-    places = {f"{each['machine']}, commit {each['commit']}, {each['date']}" for each in facts.values()}
-    return "\n".join([MARKS[0], "", *lines, "", "Measured on " + "; ".join(sorted(places)) + ".", "", MARKS[1]])
+    places = {
+        f"{each['machine']}, commit {each['commit']}, {each['date']}" for each in facts.values()
+    }
+    return "\n".join(
+        [MARKS[0], "", *lines, "", "Measured on " + "; ".join(sorted(places)) + ".", "", MARKS[1]]
+    )
 
 
 def main() -> None:

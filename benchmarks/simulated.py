@@ -2,10 +2,10 @@
 
     python benchmarks/simulated.py --json benchmarks/json/simulated.json
 
-6,000 simulated galaxies (seed 0, drawn as the demo's are), 80 : 10 : 10. The network is recipe `compact` for --epochs
-epochs on 64 px; the baselines learn from the same galaxies, the boosted trees also from all 128 px. Judged on the test
-galaxies, with 95 % bootstrap intervals, also of the difference between network and baseline.
-"""
+6,000 simulated galaxies (seed 0, drawn as the demo's are), 80 : 10 : 10. The network is recipe
+`compact` for --epochs epochs on 64 px; the baselines learn from the same galaxies, the boosted
+trees also from all 128 px. Judged on the test galaxies, with 95 % bootstrap intervals, also of the
+difference between network and baseline."""
 
 import argparse
 from pathlib import Path
@@ -20,7 +20,9 @@ from provenance import write
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--work", type=Path, default=Path(".bench/simulated"))
     parser.add_argument("--galaxies", type=int, default=6000)
     parser.add_argument("--epochs", type=int, default=40)
@@ -32,10 +34,18 @@ def main() -> None:
     stores = {}
     for size in (64, 128):
         path = given.work / f"store-{size}"
-        stores[size] = gv.Store.open(path) if path.exists() else gv.pack(zoo, path, settings=gv.PackSettings(128, size))
+        stores[size] = (
+            gv.Store.open(path)
+            if path.exists()
+            else gv.pack(zoo, path, settings=gv.PackSettings(128, size))
+        )
     out = given.work / "run"
     resume = out.exists()
-    settings = () if resume else (f"train.epochs={given.epochs}", "train.batch_size=32", "train.average=0.99")
+    settings = (
+        ()
+        if resume
+        else (f"train.epochs={given.epochs}", "train.batch_size=32", "train.average=0.99")
+    )
     run = gv.train(stores[64], out, recipe="compact", settings=settings, resume=resume)
     evaluation = gv.evaluate(run, stores[64], out=given.work / "report")
     print(evaluation.table())
@@ -48,10 +58,17 @@ def main() -> None:
         "galaxies": given.galaxies,
         "epochs": given.epochs,
         "seconds": sum(row["seconds"] for row in run.history),
-        "rmse": {"network": evaluation.document["network"]["rmse"]}
-        | {name: each["rmse"] for name, each in evaluation.document["baselines"].items()},
-        "mean_auc": {"network": evaluation.document["network"]["mean_auc"]["value"]}
-        | {name: each["mean_auc"]["value"] for name, each in evaluation.document["baselines"].items()},
+        "rmse": (
+            {"network": evaluation.document["network"]["rmse"]}
+            | {name: each["rmse"] for name, each in evaluation.document["baselines"].items()}
+        ),
+        "mean_auc": (
+            {"network": evaluation.document["network"]["mean_auc"]["value"]}
+            | {
+                name: each["mean_auc"]["value"]
+                for name, each in evaluation.document["baselines"].items()
+            }
+        ),
         "boosted_trees_128_px": float(np.sqrt(np.mean((trees.fractions - truth) ** 2))),
         "boosted_trees_128_px_minus_network": compare(truth, network, trees),
         "noise_floor": evaluation.document["noise_floor"],

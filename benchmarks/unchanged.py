@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 import galaxyvotes as gv
-from galaxyvotes.cli.app.app import app
+from galaxyvotes.cli import app
 from provenance import machine
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -51,13 +51,17 @@ def enlarged(zoo: Path, folder: Path) -> Path:
     """Forty of the simulated galaxies in images as large as the bundled model expects."""
     folder.mkdir()
     for path in sorted(zoo.rglob("*.jpg"))[:40]:
-        Image.open(path).resize((424, 424), Image.Resampling.BICUBIC).save(folder / f"{path.stem}.png")
+        Image.open(path).resize((424, 424), Image.Resampling.BICUBIC).save(
+            folder / f"{path.stem}.png"
+        )
     return folder
 
 
 def of_store(store: gv.Store) -> dict[str, Any]:
     return {
-        "images.npy": (hashlib.blake2b((store.path / "images.npy").read_bytes(), digest_size=12).hexdigest()),
+        "images.npy": (
+            hashlib.blake2b((store.path / "images.npy").read_bytes(), digest_size=12).hexdigest()
+        ),
         "galaxies.parquet": of_table(store.path / "galaxies.parquet"),
         "rejected.csv": digest((store.path / "rejected.csv").read_text("utf-8")),
         "summary": store.summary.replace(str(store.path), "STORE"),
@@ -65,18 +69,28 @@ def of_store(store: gv.Store) -> dict[str, Any]:
 
 
 def of_training(store: gv.Store, recipe: str, folder: Path) -> dict[str, Any]:
-    run = gv.train(store, folder / recipe, recipe=recipe, settings=("train.epochs=2",), progress=False)
-    history = [{key: value for key, value in row.items() if key != "seconds"} for row in run.history]
+    run = gv.train(
+        store, folder / recipe, recipe=recipe, settings=("train.epochs=2",), progress=False
+    )
+    history = [
+        {key: value for key, value in row.items() if key != "seconds"} for row in run.history
+    ]
     gv.calibrate(run, store, coverage=0.8, progress=False)
     report = gv.evaluate(run, store, resamples=50, progress=False).document
-    numbers = {key: digest(value) for key, value in report.items() if key not in ("provenance", "history", "summary")}
+    numbers = {
+        key: digest(value)
+        for key, value in report.items()
+        if key not in ("provenance", "history", "summary")
+    }
     bounds = gv.predict_store(run.network(), store).bounds
     assert bounds is not None
     return {
         "history": history,
         "report": numbers,
         "bounds": digest(*(end.round(6).tolist() for end in bounds)),
-        "weights": digest(hashlib.blake2b((run.path / "weights.safetensors").read_bytes()).hexdigest()),
+        "weights": digest(
+            hashlib.blake2b((run.path / "weights.safetensors").read_bytes()).hexdigest()
+        ),
     }
 
 
@@ -92,13 +106,19 @@ def measure() -> dict[str, Any]:
         zoo = gv.simulate(folder / "zoo", galaxies=160)
         simulated = gv.pack(zoo, folder / "simulated", progress=False)
         figures["simulated store"] = of_store(simulated)
-        figures["simulated predictions"] = of_predictions(enlarged(folder / "zoo", folder / "enlarged"), folder)
+        figures["simulated predictions"] = of_predictions(
+            enlarged(folder / "zoo", folder / "enlarged"), folder
+        )
         if DATA.is_dir():
             settings = gv.PackSettings(208, 64)
             gz2 = [DATA / "gz2" / "images.zip", DATA / "gz2" / "gz2_hart16.csv"]
-            real = gv.pack(gz2, folder / "real", votes="weighted", settings=settings, progress=False)
+            real = gv.pack(
+                gz2, folder / "real", votes="weighted", settings=settings, progress=False
+            )
             figures["real store"] = of_store(real)
-            figures["real predictions"] = of_predictions(DATA / "kaggle" / "images_test_rev1.zip", folder)
+            figures["real predictions"] = of_predictions(
+                DATA / "kaggle" / "images_test_rev1.zip", folder
+            )
             figures["compact, real"] = of_training(real, "compact", folder)
         figures["paper, simulated"] = of_training(simulated, "paper", folder)
     return figures
@@ -107,12 +127,18 @@ def measure() -> dict[str, Any]:
 def differences(before: Any, after: Any, where: str = "") -> list[str]:
     if isinstance(before, dict) and isinstance(after, dict):
         keys = sorted({*before, *after})
-        return [line for key in keys for line in differences(before.get(key), after.get(key), f"{where} / {key}")]
+        return [
+            line
+            for key in keys
+            for line in differences(before.get(key), after.get(key), f"{where} / {key}")
+        ]
     return [] if before == after else [f"{where.strip(' /')}: {before} → {after}"]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--write", type=Path)
     parser.add_argument("--against", type=Path)
     arguments = parser.parse_args()

@@ -1,4 +1,5 @@
-"""Writes docs/commands.md from the program's own --help: `python docs/commands.py`. A test fails when it is stale."""
+"""Writes docs/commands.md from the program's own --help: `python docs/commands.py`. A test fails
+when it is stale."""
 
 import io
 from contextlib import redirect_stdout
@@ -6,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from galaxyvotes.cli.app import app
+from galaxyvotes.cli import app
 
 PAGE = Path(__file__).with_name("commands.md")
 
@@ -15,11 +16,14 @@ def commands() -> str:
     """The page: every command's --help, in alphabetical order."""
     names = sorted(name for name in app if not name.startswith("-"))
     parts = [
-        "# Commands\n\nMade from `--help` by `python docs/commands.py`; change the docstrings in `cli.py` instead.\n"
+        "# Commands\n\nMade from `--help` by `python docs/commands.py`; change the docstrings in"
+        " `cli.py` instead.\n"
     ]
     for name in names:
         text = io.StringIO()
-        console = Console(file=text, width=100, force_terminal=False, color_system=None, highlight=False)
+        console = Console(
+            file=text, width=100, force_terminal=False, color_system=None, highlight=False
+        )
         with redirect_stdout(text):
             app.help_print([name], console=console)
         lines = "\n".join(line.rstrip() for line in text.getvalue().strip().splitlines())

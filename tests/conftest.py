@@ -11,20 +11,25 @@ import torch
 from jaxtyping import install_import_hook
 from PIL import Image
 
-# The shapes in annotations are checked on every call, in the test run only; nothing may import the package before.
+# The shapes in annotations are checked on every call, in the test run only; nothing may import the
+# package before.
 install_import_hook("galaxyvotes", "beartype.beartype")
 torch.set_num_threads(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let strategies build our own types: beartype looks at random items of tuples, which Hypothesis takes for ours."""
+    """Let strategies build our own types: beartype looks at random items of tuples, which
+    Hypothesis takes for ours."""
     reason = "Do not use the `random` module inside strategies"
-    config.addinivalue_line("filterwarnings", f"ignore:{reason}:hypothesis.errors.HypothesisDeprecationWarning")
+    config.addinivalue_line(
+        "filterwarnings", f"ignore:{reason}:hypothesis.errors.HypothesisDeprecationWarning"
+    )
 
 
 @pytest.fixture(autouse=True)
 def seeded() -> None:
-    """What a test draws from torch's own generator is the same in every run, whatever ran before it."""
+    """What a test draws from torch's own generator is the same in every run, whatever ran before
+    it."""
     torch.manual_seed(0)
 
 
@@ -49,12 +54,15 @@ def kaggle():
 
 @pytest.fixture(scope="session")
 def make_jpeg() -> Callable[..., bytes]:
-    """`make_jpeg(seed, side)`: a JPEG of a blob of light on a noisy sky, another one for every seed."""
+    """`make_jpeg(seed, side)`: a JPEG of a blob of light on a noisy sky, another one for every
+    seed."""
 
     def draw(seed: int = 0, side: int = 24) -> bytes:
         random = np.random.default_rng(seed)
         y, x = (np.mgrid[:side, :side] + 0.5) / side - 0.5
-        light = np.exp(-(x**2 + y**2) / random.uniform(0.01, 0.1))[..., None] * random.uniform(80, 220, 3)
+        light = np.exp(-(x**2 + y**2) / random.uniform(0.01, 0.1))[..., None] * random.uniform(
+            80, 220, 3
+        )
         sky = random.uniform(0, 30, (side, side, 3))
         return simplejpeg.encode_jpeg((light + sky).astype(np.uint8), quality=95)
 
@@ -67,7 +75,9 @@ def make_image() -> Callable[..., bytes]:
 
     def encode(picture: np.ndarray | Image.Image, kind: str = "PNG") -> bytes:
         buffer = io.BytesIO()
-        (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(buffer, kind)
+        (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(
+            buffer, kind
+        )
         return buffer.getvalue()
 
     return encode
@@ -75,11 +85,15 @@ def make_image() -> Callable[..., bytes]:
 
 @pytest.fixture(scope="session")
 def make_fractions() -> Callable[..., np.ndarray]:
-    """`make_fractions(tree, galaxies, seed)`: joint fractions that obey the tree, float32 (galaxies, answers)."""
+    """`make_fractions(tree, galaxies, seed)`: joint fractions that obey the tree, float32
+    (galaxies, answers)."""
 
     def draw(tree, galaxies: int, seed: int = 0) -> np.ndarray:
         random = np.random.default_rng(seed)
-        questions = [random.dirichlet(np.ones(len(question.answers)), galaxies) for question in tree.questions]
+        questions = [
+            random.dirichlet(np.ones(len(question.answers)), galaxies)
+            for question in tree.questions
+        ]
         return tree.joint(np.concatenate(questions, axis=1)).astype(np.float32)
 
     return draw
@@ -90,7 +104,10 @@ def make_csv() -> Callable[..., str]:
     """`make_csv(header, ids, values)`: a table, an id first, then numbers with six places."""
 
     def write(header: list[str], ids: list[str], values: np.ndarray) -> str:
-        rows = [[name, *(f"{value:.6f}" for value in row)] for name, row in zip(ids, values.tolist(), strict=True)]
+        rows = [
+            [name, *(f"{value:.6f}" for value in row)]
+            for name, row in zip(ids, values.tolist(), strict=True)
+        ]
         return "".join(",".join(row) + "\n" for row in [header, *rows])
 
     return write
@@ -98,7 +115,8 @@ def make_csv() -> Callable[..., str]:
 
 @pytest.fixture
 def galaxies_folder(tmp_path: Path, kaggle, make_jpeg, make_fractions, make_csv) -> Path:
-    """Twelve JPEGs of 24 px, `images/1000.jpg` to `images/1011.jpg`, and `solutions.csv` in the challenge's form."""
+    """Twelve JPEGs of 24 px, `images/1000.jpg` to `images/1011.jpg`, and `solutions.csv` in the
+    challenge's form."""
     folder = tmp_path / "galaxies"
     (folder / "images").mkdir(parents=True)
     ids = [str(1000 + n) for n in range(12)]
@@ -115,12 +133,19 @@ def tiny_store(galaxies_folder: Path, tmp_path: Path):
     from galaxyvotes.config import PackSettings
     from galaxyvotes.store.pack import pack
 
-    return pack(galaxies_folder, tmp_path / "store", settings=PackSettings(16, 16), workers=1, progress=False)
+    return pack(
+        galaxies_folder,
+        tmp_path / "store",
+        settings=PackSettings(16, 16),
+        workers=1,
+        progress=False,
+    )
 
 
 @pytest.fixture(scope="session")
 def blobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of classes: forty round and forty long blobs of 32 px, which a network tells apart in seconds."""
+    """A folder of classes: forty round and forty long blobs of 32 px, which a network tells apart
+    in seconds."""
     folder = tmp_path_factory.mktemp("blobs") / "images"
     random = np.random.default_rng(0)
     y, x = np.mgrid[-16:16, -16:16] + 0.5
@@ -129,7 +154,9 @@ def blobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         light = np.exp(-((x / 5) ** 2 + (y / width) ** 2)) * 200 + random.normal(20, 5, x.shape)
         image = np.repeat(light.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
         (folder / kind).mkdir(parents=True, exist_ok=True)
-        (folder / kind / f"g{number}.jpg").write_bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=95))
+        (folder / kind / f"g{number}.jpg").write_bytes(
+            simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=95)
+        )
     return folder
 
 
@@ -139,7 +166,9 @@ def blob_store(blobs: Path):
     from galaxyvotes import PackSettings, SplitSettings, pack
 
     splits = SplitSettings(0.7, 0.15, 0.15)
-    return pack(blobs, blobs.parent / "store", settings=PackSettings(32, 32), splits=splits, progress=False)
+    return pack(
+        blobs, blobs.parent / "store", settings=PackSettings(32, 32), splits=splits, progress=False
+    )
 
 
 @pytest.fixture(scope="session")
@@ -148,4 +177,10 @@ def blob_run(blob_store, tmp_path_factory: pytest.TempPathFactory):
     from galaxyvotes import train
 
     settings = ("train.epochs=12", "train.batch_size=8")
-    return train(blob_store, tmp_path_factory.mktemp("run") / "run", recipe="small", settings=settings, progress=False)
+    return train(
+        blob_store,
+        tmp_path_factory.mktemp("run") / "run",
+        recipe="small",
+        settings=settings,
+        progress=False,
+    )

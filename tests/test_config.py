@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from galaxyvotes.config import RECIPES, ModelSettings, PackSettings, Recipe, SplitSettings, TrainSettings
+from galaxyvotes.config import (
+    RECIPES,
+    ModelSettings,
+    PackSettings,
+    Recipe,
+    SplitSettings,
+    TrainSettings,
+)
 from galaxyvotes.errors import ConfigError, GalaxyVotesError
 
 numbers = st.floats(0, 1, exclude_min=True, exclude_max=True)
@@ -23,7 +30,9 @@ recipes = st.builds(
         keep=st.sampled_from(["last", "best"]),
         precision=st.sampled_from(["auto", "float32", "bfloat16"]),
         seed=st.integers(0, 2**63 - 1),
-        answers=st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=8), max_size=3).map(tuple),
+        answers=st.lists(
+            st.text(st.characters(codec="utf-8"), min_size=1, max_size=8), max_size=3
+        ).map(tuple),
         min_mean_fraction=st.floats(0, 1, exclude_max=True),
         checkpoint_minutes=st.floats(0, allow_nan=False),
     ),
@@ -39,7 +48,11 @@ def test_every_recipe_comes_back_equal_from_its_file(recipe):
 def test_the_papers_recipe_is_the_papers(tmp_path):
     paper = Recipe.load("paper")
     assert (paper.model.name, paper.train.objective) == ("vgg6", "bce")
-    assert (paper.train.epochs, paper.train.batch_size, paper.train.learning_rate) == (50, 256, 1e-3)
+    assert (paper.train.epochs, paper.train.batch_size, paper.train.learning_rate) == (
+        50,
+        256,
+        1e-3,
+    )
     assert (paper.train.adam_epsilon, paper.model.batch_norm_momentum) == (1e-7, 0.01)
     assert (paper.train.augment, paper.train.keep, paper.train.answers) == ("none", "last", ())
     assert (PackSettings().crop_px, PackSettings().size_px) == (128, 128)
@@ -56,7 +69,9 @@ def test_what_a_recipe_file_does_not_name_has_its_default_and_the_file_names_the
 
 
 def test_single_settings_change_a_recipe_in_their_order():
-    changed = Recipe.load("small", ["train.epochs=10", "train.epochs=11", "model.batch_norm_momentum=0.5"])
+    changed = Recipe.load(
+        "small", ["train.epochs=10", "train.epochs=11", "model.batch_norm_momentum=0.5"]
+    )
     assert (changed.train.epochs, changed.model.batch_norm_momentum) == (11, 0.5)
     assert changed.train.batch_size == RECIPES["small"].train.batch_size
 
@@ -100,10 +115,16 @@ def refusal(setting: str) -> str:
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
-        ("train.epohcs=10", "--set train.epohcs=10: unknown setting train.epohcs; did you mean train.epochs?"),
+        (
+            "train.epohcs=10",
+            "--set train.epohcs=10: unknown setting train.epohcs; did you mean train.epochs?",
+        ),
         ("trian.epochs=10", "--set trian.epochs=10: unknown setting trian; did you mean train?"),
         ("epochs=10", "--set epochs=10: unknown setting epochs; did you mean train.epochs?"),
-        ("model.seed=1", "--set model.seed=1: unknown setting model.seed; did you mean train.seed?"),
+        (
+            "model.seed=1",
+            "--set model.seed=1: unknown setting model.seed; did you mean train.seed?",
+        ),
         ("model.x=1", "unknown setting model.x; known are model.name, model.batch_norm_momentum"),
         ("train.epochs", "--set 'train.epochs': expected section.name=value, e.g. train.epochs=10"),
         ("train=10", "--set train=10: train is a section of settings, not a value"),
@@ -126,11 +147,17 @@ def refusal(setting: str) -> str:
         ("train.learning_rate=nan", "train.learning_rate is nan; it lies between 0 and 1"),
         ("train.min_mean_fraction=1", "train.min_mean_fraction is 1.0; it lies in 0–1"),
         ("model.views=17", "--set model.views=17: model.views is 17; it lies in 1–16"),
-        ("model.zooms=1", "model.zooms is [1.0]; each lies in 0.83–1.2, as training shows galaxies at most"),
+        (
+            "model.zooms=1",
+            "model.zooms is [1.0]; each lies in 0.83–1.2, as training shows galaxies at most",
+        ),
         ("model.zooms=[1.1, 1.3]", "model.zooms is [1.1, 1.3]; each lies in 0.83–1.2"),
         ("model.zooms=nan", "model.zooms is [nan]; each lies in 0.83–1.2"),
         ("model.zooms=1.1,large", "model.zooms is '1.1,large'; expected a list of numbers"),
-        ("model.batch_norm_momentum=0", "model.batch_norm_momentum is 0.0; it lies above 0, up to 1"),
+        (
+            "model.batch_norm_momentum=0",
+            "model.batch_norm_momentum is 0.0; it lies above 0, up to 1",
+        ),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_with_what_was_expected(setting, told):
@@ -161,7 +188,10 @@ def test_a_recipe_file_that_cannot_be_read_is_refused_by_name(tmp_path, text, to
 
 
 def test_a_missing_or_unknown_recipe_is_refused_with_what_there_is(tmp_path):
-    with pytest.raises(ConfigError, match=re.escape("no recipe 'papper'; did you mean paper?; or give a .toml file")):
+    with pytest.raises(
+        ConfigError,
+        match=re.escape("no recipe 'papper'; did you mean paper?; or give a .toml file"),
+    ):
         Recipe.load("papper")
     with pytest.raises(ConfigError, match=re.escape(f"no recipe file {tmp_path / 'none.toml'}")):
         Recipe.load(tmp_path / "none.toml")
@@ -169,14 +199,19 @@ def test_a_missing_or_unknown_recipe_is_refused_with_what_there_is(tmp_path):
 
 def test_a_recipe_file_that_is_not_text_is_refused_by_name(tmp_path):
     (tmp_path / "photo.toml").write_bytes(b"\xff\xd8\xff")
-    with pytest.raises(GalaxyVotesError, match=re.escape(f"{tmp_path / 'photo.toml'} cannot be read as UTF-8 text")):
+    with pytest.raises(
+        GalaxyVotesError, match=re.escape(f"{tmp_path / 'photo.toml'} cannot be read as UTF-8 text")
+    ):
         Recipe.load(tmp_path / "photo.toml")
 
 
-@pytest.mark.parametrize("parts", [(0.8, 0.1, 0.2), (1.1, -0.1, 0.0), (float("nan"), 0.5, 0.5), (0.0, 0.0, 0.0)])
+@pytest.mark.parametrize(
+    "parts", [(0.8, 0.1, 0.2), (1.1, -0.1, 0.0), (float("nan"), 0.5, 0.5), (0.0, 0.0, 0.0)]
+)
 def test_splits_that_are_no_division_are_refused(parts):
     with pytest.raises(
-        ConfigError, match=r"must be three fractions from 0 to 1 that add up to 1, e\.g\. 0\.8,0\.1,0\.1"
+        ConfigError,
+        match=r"must be three fractions from 0 to 1 that add up to 1, e\.g\. 0\.8,0\.1,0\.1",
     ):
         SplitSettings(*parts)
 

@@ -32,7 +32,9 @@ def refusal(path, kind: type[GalaxyVotesError] = DataError) -> str:
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".CSV"])
 @given(table=tables())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_what_is_written_is_read_back_bit_for_bit(tmp_path, suffix, table):
     path = tmp_path / f"p{suffix}"
     table.write(path)
@@ -55,7 +57,10 @@ def test_small_parts_share_a_group_of_rows(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_familiarity_stands_last_and_is_never_taken_for_an_answer(tmp_path, suffix):
-    familiarity, values = np.array([0.25, 1], np.float32), np.array([[0, 1], [0.5, 0.5]], np.float32)
+    familiarity, values = (
+        np.array([0.25, 1], np.float32),
+        np.array([[0, 1], [0.5, 0.5]], np.float32),
+    )
     ends = Bounds(values / 2, values / 2 + 0.5)
     for bounds in (None, ends):
         table = Predictions(("1", "2"), ("a", "b"), values, bounds=bounds, familiarity=familiarity)
@@ -77,7 +82,9 @@ def test_ids_stay_what_they_are_though_they_look_like_numbers_or_dates(tmp_path)
     assert Predictions.read(tmp_path / "p.csv").ids == ids
 
 
-def test_the_first_column_is_the_id_and_the_others_are_named_as_in_the_tree(tmp_path, kaggle, make_fractions):
+def test_the_first_column_is_the_id_and_the_others_are_named_as_in_the_tree(
+    tmp_path, kaggle, make_fractions
+):
     table = Predictions(("1", "2"), kaggle.columns, make_fractions(kaggle, 2), "GalaxyID")
     table.write(tmp_path / "p.csv")
     assert pacsv.read_csv(tmp_path / "p.csv").column_names == ["GalaxyID", *kaggle.columns]
@@ -96,7 +103,9 @@ def test_double_precision_is_written_as_single(tmp_path):
 def test_an_unknown_format_is_refused_and_never_becomes_csv(tmp_path, name):
     table = Predictions(("1",), ("a",), np.zeros((1, 1), np.float32))
     path = tmp_path / name
-    expected = f"{path}: unknown table format {path.suffix!r}; name a file that ends in .csv or .parquet"
+    expected = (
+        f"{path}: unknown table format {path.suffix!r}; name a file that ends in .csv or .parquet"
+    )
     with pytest.raises(ConfigError, match=re.escape(expected)):
         table.write(path)
     assert list(tmp_path.iterdir()) == []
@@ -104,7 +113,9 @@ def test_an_unknown_format_is_refused_and_never_becomes_csv(tmp_path, name):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_a_table_written_in_parts_is_the_table_written_at_once(tmp_path, suffix, kaggle, make_fractions):
+def test_a_table_written_in_parts_is_the_table_written_at_once(
+    tmp_path, suffix, kaggle, make_fractions
+):
     values = make_fractions(kaggle, 7)
     whole = Predictions(tuple("abcdefg"), kaggle.columns, values)
     whole.write(tmp_path / f"whole{suffix}")
@@ -150,7 +161,10 @@ def test_a_table_that_holds_no_predictions_is_refused_by_name(tmp_path, content,
 
 
 def test_a_missing_or_damaged_file_is_refused_by_name(tmp_path):
-    assert refusal(tmp_path / "p.csv") == f"{tmp_path / 'p.csv'} cannot be read: No such file or directory"
+    assert (
+        refusal(tmp_path / "p.csv")
+        == f"{tmp_path / 'p.csv'} cannot be read: No such file or directory"
+    )
     (tmp_path / "p.parquet").write_bytes(b"PAR1 and nothing more")
     assert refusal(tmp_path / "p.parquet").startswith(f"{tmp_path / 'p.parquet'}: not a table: ")
 

@@ -18,7 +18,10 @@ def test_the_public_names_are_sorted_and_all_there():
 
 
 def test_no_public_name_is_the_name_of_a_module():
-    homes = {path.stem if path.is_file() else path.name for path in (ROOT / "src" / "galaxyvotes").iterdir()}
+    homes = {
+        path.stem if path.is_file() else path.name
+        for path in (ROOT / "src" / "galaxyvotes").iterdir()
+    }
     assert not homes & set(galaxyvotes.__all__)
 
 
@@ -49,7 +52,9 @@ def test_every_command_has_a_page_that_is_not_stale():
     assert spec.loader is not None
     commands = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(commands)
-    assert (ROOT / "docs" / "commands.md").read_text("utf-8") == commands.commands(), "run python docs/commands.py"
+    assert (ROOT / "docs" / "commands.md").read_text("utf-8") == commands.commands(), (
+        "run python docs/commands.py"
+    )
 
 
 def test_every_command_is_a_function_of_the_same_name():
@@ -62,7 +67,11 @@ def test_every_command_is_a_function_of_the_same_name():
 def test_the_readme_shows_every_room():
     readme = (ROOT / "README.md").read_text("utf-8")
     shown = set(re.findall(r"^  ([a-z_]+)/ ", readme, flags=re.MULTILINE))
-    rooms = {path.name for path in (ROOT / "src" / "galaxyvotes").iterdir() if (path / "__init__.py").is_file()}
+    rooms = {
+        path.name
+        for path in (ROOT / "src" / "galaxyvotes").iterdir()
+        if (path / "__init__.py").is_file()
+    }
     assert shown == rooms
 
 
@@ -73,7 +82,11 @@ def test_links_in_the_documentation_lead_somewhere():
 
 
 def test_every_claim_of_the_results_page_names_a_script_that_exists():
-    scripts = set(re.findall(r"benchmarks/([a-z0-9_]+\.py)", (ROOT / "docs" / "results.md").read_text("utf-8")))
+    scripts = set(
+        re.findall(
+            r"benchmarks/([a-z0-9_]+\.py)", (ROOT / "docs" / "results.md").read_text("utf-8")
+        )
+    )
     assert scripts
     for script in scripts:
         assert (ROOT / "benchmarks" / script).is_file(), script

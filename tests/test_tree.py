@@ -16,7 +16,8 @@ words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
 
 @st.composite
 def trees(draw) -> DecisionTree:
-    """Any tree: questions of two to four answers, asked of everybody or of an answer of an earlier question."""
+    """Any tree: questions of two to four answers, asked of everybody or of an answer of an earlier
+    question."""
     names = draw(st.lists(words, min_size=1, max_size=5, unique=True))
     sizes = [draw(st.integers(2, 4)) for _ in names]
     columns = iter(draw(st.lists(words, min_size=sum(sizes), max_size=sum(sizes), unique=True)))
@@ -35,14 +36,24 @@ def trees(draw) -> DecisionTree:
     return DecisionTree("any", draw(words), tuple(order), tables)
 
 
-def conditional_of(tree: DecisionTree, galaxies: int, seed: int, *, zeros: bool = False) -> np.ndarray:
+def conditional_of(
+    tree: DecisionTree, galaxies: int, seed: int, *, zeros: bool = False
+) -> np.ndarray:
     """Conditional fractions, a few of them 0 and 1 if asked."""
     random = np.random.default_rng(seed)
-    blocks = [random.dirichlet(np.full(len(q.answers), 0.1 if zeros else 1.0), galaxies) for q in tree.questions]
+    blocks = [
+        random.dirichlet(np.full(len(q.answers), 0.1 if zeros else 1.0), galaxies)
+        for q in tree.questions
+    ]
     values = np.concatenate(blocks, axis=1)
     if zeros:
-        values[:: 2] = np.concatenate([np.eye(len(q.answers))[random.integers(len(q.answers), size=len(values[::2]))]
-                                       for q in tree.questions], axis=1)  # fmt: skip
+        values[::2] = np.concatenate(
+            [
+                np.eye(len(q.answers))[random.integers(len(q.answers), size=len(values[::2]))]
+                for q in tree.questions
+            ],
+            axis=1,
+        )
     return values
 
 
@@ -69,7 +80,9 @@ def test_the_joint_fractions_of_a_question_add_up_to_the_answer_it_is_asked_of(t
     joint = tree.joint(conditional_of(tree, 4, seed))
     asked = tree.asked(joint)
     for index, (_, where) in enumerate(tree):
-        np.testing.assert_allclose(joint[:, where].sum(axis=1), asked[:, index], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(
+            joint[:, where].sum(axis=1), asked[:, index], rtol=1e-9, atol=1e-12
+        )
 
 
 @given(trees())
@@ -118,16 +131,27 @@ def test_float32_stays_float32(kaggle, make_fractions):
     assert joint.dtype == kaggle.conditional(joint).dtype == kaggle.joint(joint).dtype == np.float32
 
 
-def test_the_challenges_tree_has_its_eleven_questions_thirty_seven_columns_and_who_asks_whom(kaggle):
+def test_the_challenges_tree_has_its_eleven_questions_thirty_seven_columns_and_who_asks_whom(
+    kaggle,
+):
     assert [q.name for q in kaggle.questions] == [f"Q{n}" for n in range(1, 12)]
     sizes = [3, 2, 2, 2, 4, 2, 3, 7, 3, 3, 6]
     assert [len(q.answers) for q in kaggle.questions] == sizes
-    assert list(kaggle.columns) == [f"Class{q}.{a}" for q, size in enumerate(sizes, 1) for a in range(1, size + 1)]
+    assert list(kaggle.columns) == [
+        f"Class{q}.{a}" for q, size in enumerate(sizes, 1) for a in range(1, size + 1)
+    ]
     asked_of = {q.name: q.asked_of for q in kaggle.questions if q.asked_of}
     assert asked_of == {
-        "Q2": "Class1.2", "Q3": "Class2.2", "Q4": "Class2.2", "Q5": "Class2.2", "Q7": "Class1.1", "Q8": "Class6.1",
-        "Q9": "Class2.1", "Q10": "Class4.1", "Q11": "Class4.1",
-    }  # fmt: skip
+        "Q2": "Class1.2",
+        "Q3": "Class2.2",
+        "Q4": "Class2.2",
+        "Q5": "Class2.2",
+        "Q7": "Class1.1",
+        "Q8": "Class6.1",
+        "Q9": "Class2.1",
+        "Q10": "Class4.1",
+        "Q11": "Class4.1",
+    }
 
 
 def test_galaxy_zoo_2_is_the_same_flowchart_with_other_column_names(kaggle):
@@ -191,13 +215,33 @@ YES = 'column = "yes"'
 BROKEN = [
     ('name = "ring"\ntitle', "title", "mine.toml: the tree {'title': 'Ring or not'} has no name"),
     ('title = "Ring or not"', "title = ", "mine.toml: not TOML: "),
-    (YES, 'colum = "yes"', "mine.toml: [[question.answer]] has the unknown key 'colum'; known are column"),
-    (YES, "column = 1.1", "mine.toml: [[question.answer]]: column is 1.1; expected a text in quotes"),
+    (
+        YES,
+        'colum = "yes"',
+        "mine.toml: [[question.answer]] has the unknown key 'colum'; known are column",
+    ),
+    (
+        YES,
+        "column = 1.1",
+        "mine.toml: [[question.answer]]: column is 1.1; expected a text in quotes",
+    ),
     (YES, 'column = "no"', "mine.toml: tree 'ring' has the answer column 'no' twice"),
-    (YES, YES + '\nnext = "bar"', "question 'ring', answer 'yes': next names 'bar', which is no question"),
-    ('a ring?"', 'a ring?"\nasked_of = "bar"', "'ring': asked_of names 'bar', which is no answer of this tree"),
+    (
+        YES,
+        YES + '\nnext = "bar"',
+        "question 'ring', answer 'yes': next names 'bar', which is no question",
+    ),
+    (
+        'a ring?"',
+        'a ring?"\nasked_of = "bar"',
+        "'ring': asked_of names 'bar', which is no answer of this tree",
+    ),
     ('a ring?"', 'a ring?"\nasked_of = "yes"', "asked_of goes in a circle: ring → ring"),
-    ('[[question.answer]]\ncolumn = "no"\ntext = "no ring"\n', "", "has 1 answer(s); a question needs two or more"),
+    (
+        '[[question.answer]]\ncolumn = "no"\ntext = "no ring"\n',
+        "",
+        "has 1 answer(s); a question needs two or more",
+    ),
     (
         "[[question]]",
         TABLE + 'columns = "{answer}"\nholds = "counts"\n[[question]]',
@@ -216,7 +260,9 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("right", "wrong", "told"), BROKEN, ids=[told[-40:] for *_, told in BROKEN])
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"), BROKEN, ids=[told[-40:] for *_, told in BROKEN]
+)
 def test_a_tree_file_that_contradicts_itself_is_refused_by_name(right, wrong, told):
     assert right in RING
     assert told in refusal(RING.replace(right, wrong))
@@ -224,7 +270,10 @@ def test_a_tree_file_that_contradicts_itself_is_refused_by_name(right, wrong, to
 
 def test_a_tree_file_without_questions_is_refused():
     assert refusal('name = "x"\ntitle = "y"') == "mine.toml: tree 'x' has no question"
-    assert refusal('name = "x"\ntitle = "y"\nquestion = 5') == "mine.toml: question is 5; expected one or more tables"
+    assert (
+        refusal('name = "x"\ntitle = "y"\nquestion = 5')
+        == "mine.toml: question is 5; expected one or more tables"
+    )
 
 
 def test_two_questions_of_one_name_or_a_longer_circle_are_refused():
@@ -237,7 +286,9 @@ def test_two_questions_of_one_name_or_a_longer_circle_are_refused():
 
 
 def test_an_unknown_tree_is_refused_with_the_names_of_those_that_ship(tmp_path):
-    with pytest.raises(ConfigError, match="no tree 'kagle': give one of classes5, decals, decals12, gz2, kaggle"):
+    with pytest.raises(
+        ConfigError, match="no tree 'kagle': give one of classes5, decals, decals12, gz2, kaggle"
+    ):
         DecisionTree.load("kagle")
     with pytest.raises(ConfigError, match=r"no tree file .*missing.toml"):
         DecisionTree.load(tmp_path / "missing.toml")
@@ -245,12 +296,18 @@ def test_an_unknown_tree_is_refused_with_the_names_of_those_that_ship(tmp_path):
 
 def test_a_tree_file_that_is_not_text_is_refused(tmp_path):
     (tmp_path / "photo.toml").write_bytes(b"\xff\xd8\xff")
-    with pytest.raises(Exception, match=re.escape(f"{tmp_path / 'photo.toml'} cannot be read as UTF-8 text")):
+    with pytest.raises(
+        Exception, match=re.escape(f"{tmp_path / 'photo.toml'} cannot be read as UTF-8 text")
+    ):
         DecisionTree.load(tmp_path / "photo.toml")
 
 
-@pytest.mark.parametrize("columns", [("mass", "mass_low"), ("mass", "mass_high"), ("mass", "familiarity")])
+@pytest.mark.parametrize(
+    "columns", [("mass", "mass_low"), ("mass", "mass_high"), ("mass", "familiarity")]
+)
 def test_a_column_that_predictions_would_take_for_a_bound_is_refused(columns):
-    with pytest.raises(ConfigError, match="what tables of predictions call a bound or the familiarity: rename it"):
+    with pytest.raises(
+        ConfigError, match="what tables of predictions call a bound or the familiarity: rename it"
+    ):
         DecisionTree.of_numbers(columns)
     assert DecisionTree.of_numbers(("mass_low", "mass_high")).columns == ("mass_low", "mass_high")

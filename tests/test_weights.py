@@ -21,7 +21,11 @@ def test_the_model_in_the_box_is_small_and_says_what_it_is():
 
 @pytest.mark.parametrize(
     ("tree", "first"),
-    [(None, "Class1.1"), ("classes5", "completely-round-smooth"), ("gz2", "t01_smooth_or_features_a01")],
+    [
+        (None, "Class1.1"),
+        ("classes5", "completely-round-smooth"),
+        ("gz2", "t01_smooth_or_features_a01"),
+    ],
 )
 def test_any_image_is_answered_without_a_run_with_bounds(tmp_path, make_jpeg, tree, first):
     (tmp_path / "images").mkdir()
@@ -39,7 +43,9 @@ def test_any_image_is_answered_without_a_run_with_bounds(tmp_path, make_jpeg, tr
 def test_its_conditional_fractions_have_bounds_too(tmp_path, make_jpeg):
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "g.jpg").write_bytes(make_jpeg(1, 424))
-    done = predict(tmp_path / "images", None, tmp_path / "out.csv", fractions="conditional", progress=False)
+    done = predict(
+        tmp_path / "images", None, tmp_path / "out.csv", fractions="conditional", progress=False
+    )
     said = Predictions.read(done.path)
     assert said.bounds is not None
     first = said.bounds.upper[:, :3]  # everybody is asked whether it is smooth
@@ -58,7 +64,9 @@ def test_it_tells_real_galaxies_apart_that_it_has_never_seen(shared_data, tmp_pa
 
     sources = [shared_data / "kaggle" / f"images_training_rev1_part{n}.zip" for n in (1, 2, 3, 4)]
     table = shared_data / "kaggle" / "training_solutions_rev1.csv"
-    store = pack([*sources, table], tmp_path / "store", settings=PackSettings(208, 96), progress=False)
+    store = pack(
+        [*sources, table], tmp_path / "store", settings=PackSettings(208, 96), progress=False
+    )
     assert isinstance(store, Store)
     result = evaluate(
         shipped_run(),
@@ -69,5 +77,7 @@ def test_it_tells_real_galaxies_apart_that_it_has_never_seen(shared_data, tmp_pa
         resamples=50,
         progress=False,
     )
-    assert result.document["seen_in_training"] <= 1  # one has the pixels of a galaxy with another id
+    assert (
+        result.document["seen_in_training"] <= 1
+    )  # one has the pixels of a galaxy with another id
     assert result.document["network"]["rmse"]["value"] < 0.11  # the mean vote has 0.165

@@ -17,7 +17,9 @@ from galaxyvotes.training.loop import train
 __all__ = ["demo"]
 
 
-def demo(out: str | Path, *, galaxies: int = 2500, seed: int = 0, epochs: int = 8, progress: bool = True) -> Evaluation:
+def demo(
+    out: str | Path, *, galaxies: int = 2500, seed: int = 0, epochs: int = 8, progress: bool = True
+) -> Evaluation:
     """Leave a simulated zoo, its store, a run and `report.html` in the folder `out`."""
     zoo, packed, run = (Path(out) / name for name in ("zoo", "store", "run"))
     if not zoo.exists() and Path(out).is_dir() and any(Path(out).iterdir()):

@@ -7,9 +7,8 @@
     │                        others that cannot be had or do not fit
     └── MissingExtraError    an optional library that is not installed
 
-A message says what is wrong, where, what was expected and what to do. The command line prints it as one line and
-exits with 2; any other exception is a bug and keeps its traceback.
-"""
+A message says what is wrong, where, what was expected and what to do. The command line prints it as
+one line and exits with 2; any other exception is a bug and keeps its traceback."""
 
 __all__ = ["CheckpointError", "ConfigError", "DataError", "GalaxyVotesError", "MissingExtraError"]
 
@@ -27,7 +26,8 @@ class DataError(GalaxyVotesError):
 
 
 class CheckpointError(GalaxyVotesError):
-    """A run folder that is damaged, newer than this program, or of another tree; weights that do not fit."""
+    """A run folder that is damaged, newer than this program, or of another tree; weights that do
+    not fit."""
 
 
 class MissingExtraError(GalaxyVotesError):
@@ -35,4 +35,6 @@ class MissingExtraError(GalaxyVotesError):
 
     def __init__(self, library: str, extra: str) -> None:
         """Say which extra brings the library."""
-        super().__init__(f"this needs {library}, which is not installed: pip install 'galaxyvotes[{extra}]'")
+        super().__init__(
+            f"this needs {library}, which is not installed: pip install 'galaxyvotes[{extra}]'"
+        )

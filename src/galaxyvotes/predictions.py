@@ -1,9 +1,10 @@
-"""What somebody says about some galaxies: one row a galaxy, one column an answer, joint fractions or quantities.
+"""What somebody says about some galaxies: one row a galaxy, one column an answer, joint fractions
+or quantities.
 
-A network, a baseline and the volunteers themselves all speak in this type, so one report compares them. A calibrated
-network also says how far off it may be, and how familiar each galaxy is to it: in a table, `<answer>_low` and
-`<answer>_high` stand behind the answers, and `familiarity` is the last column.
-"""
+A network, a baseline and the volunteers themselves all speak in this type, so one report compares
+them. A calibrated network also says how far off it may be, and how familiar each galaxy is to it:
+in a table, `<answer>_low` and `<answer>_high` stand behind the answers, and `familiarity` is the
+last column."""
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -25,14 +26,17 @@ from galaxyvotes.tree import BOUNDS, FAMILIARITY
 __all__ = ["Bounds", "Fractions", "Predictions", "writing"]
 
 _FORMATS = (".csv", ".parquet")
-_TOGETHER = 8_192  # rows of Parquet that share a description, which stays in memory until the last row
+_TOGETHER = (
+    8_192  # rows of Parquet that share a description, which stays in memory until the last row
+)
 
 
 Fractions = Float[np.ndarray, "galaxy answer"]
 
 
 class Bounds(NamedTuple):
-    """The ends of each cell's interval around the prediction, of fractions in 0–1; NaN where a cell has none."""
+    """The ends of each cell's interval around the prediction, of fractions in 0–1; NaN where a cell
+    has none."""
 
     lower: Fractions
     upper: Fractions
@@ -40,13 +44,15 @@ class Bounds(NamedTuple):
 
 @dataclass(frozen=True)
 class Predictions:
-    """Fractions (0–1), or quantities, per galaxy and answer; `columns` are answers of a tree, all of them or some.
+    """Fractions (0–1), or quantities, per galaxy and answer; `columns` are answers of a tree, all
+    of them or some.
 
-    Fractions are joint unless a network was asked for conditional ones, which are NaN where nobody would be asked.
+    Fractions are joint unless a network was asked for conditional ones, which are NaN where nobody
+    would be asked.
 
-    `spread` is their standard deviation over the views they are the mean of, `bounds` the ends of their intervals,
-    `familiarity` how familiar each galaxy is to who says this (0–1, see `novelty`), each if there is one.
-    """
+    `spread` is their standard deviation over the views they are the mean of, `bounds` the ends of
+    their intervals, `familiarity` how familiar each galaxy is to who says this (0–1, see
+    `novelty`), each if there is one."""
 
     ids: tuple[str, ...]
     columns: tuple[str, ...]
@@ -60,7 +66,8 @@ class Predictions:
         """Refuse a table whose sides do not fit."""
         if self.fractions.shape != (len(self.ids), len(self.columns)):
             raise ValueError(
-                f"{self.fractions.shape} fractions for {len(self.ids)} galaxies × {len(self.columns)} answers"
+                f"{self.fractions.shape} fractions for {len(self.ids)} galaxies ×"
+                f" {len(self.columns)} answers"
             )
 
     @staticmethod
@@ -75,7 +82,11 @@ class Predictions:
             first.columns,
             np.concatenate([part.fractions for part in parts]),
             first.id_name,
-            Bounds(*(np.concatenate(ends) for ends in zip(*bounds, strict=True))) if bounds else None,
+            (
+                Bounds(*(np.concatenate(ends) for ends in zip(*bounds, strict=True)))
+                if bounds
+                else None
+            ),
             np.concatenate(spreads) if spreads else None,
             np.concatenate(familiarities) if familiarities else None,
         )
@@ -85,10 +96,13 @@ class Predictions:
         return len(self.ids)
 
     def to_table(self) -> pa.Table:
-        """An Arrow table: the id, a column an answer; if there, two an answer for bounds, and one for familiarity."""
+        """An Arrow table: the id, a column an answer; if there, two an answer for bounds, and one
+        for familiarity."""
         columns = dict(zip(self.columns, self.fractions.T, strict=True))
         for end, values in zip(BOUNDS, self.bounds or (), strict=False):
-            columns |= {name + end: column for name, column in zip(self.columns, values.T, strict=True)}
+            columns |= {
+                name + end: column for name, column in zip(self.columns, values.T, strict=True)
+            }
         columns |= {} if self.familiarity is None else {FAMILIARITY: self.familiarity}
         arrays = [_texts(self.ids), *(_numbers(column) for column in columns.values())]
         return pa.table(arrays, names=[self.id_name, *columns])
@@ -96,12 +110,15 @@ class Predictions:
     def write(self, path: str | Path) -> None:
         """Write CSV or Parquet, as the extension says; an unknown one is an error."""
         bounds, familiarity = self.bounds is not None, self.familiarity is not None
-        with writing(path, self.columns, id_name=self.id_name, bounds=bounds, familiarity=familiarity) as write:
+        with writing(
+            path, self.columns, id_name=self.id_name, bounds=bounds, familiarity=familiarity
+        ) as write:
             write(self)
 
     @staticmethod
     def read(path: str | Path) -> "Predictions":
-        """Read back what `write` wrote: the first column is the id, the others are answers, bounds and familiarity."""
+        """Read back what `write` wrote: the first column is the id, the others are answers, bounds
+        and familiarity."""
         path = Path(path)
         known_format(path)
         try:
@@ -110,7 +127,9 @@ class Predictions:
             raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
         id_name, *columns = table.header()
         if not columns:
-            raise DataError(f"{path} has one column, {id_name!r}: expected an id, then a column for each answer")
+            raise DataError(
+                f"{path} has one column, {id_name!r}: expected an id, then a column for each answer"
+            )
         data = table.read()
         fractions = np.empty((data.num_rows, len(columns)), np.float32)
         for place, column in enumerate(columns):
@@ -122,14 +141,25 @@ class Predictions:
         columns = columns if familiarity is None else columns[:-1]
         places = {name: place for place, name in enumerate(columns)}
         answers = [
-            name for name in columns if not any(name.removesuffix(end) in places for end in BOUNDS if end in name)
+            name
+            for name in columns
+            if not any(name.removesuffix(end) in places for end in BOUNDS if end in name)
         ]
         ends = [[places.get(name + end) for name in answers] for end in BOUNDS]
-        found = [fractions[:, [place for place in end if place is not None]] for end in ends if None not in end]
+        found = [
+            fractions[:, [place for place in end if place is not None]]
+            for end in ends
+            if None not in end
+        ]
         bounds = Bounds(*found) if len(found) == len(BOUNDS) and answers else None
         kept = fractions[:, [places[name] for name in answers]]
         return Predictions(
-            tuple(table.texts(id_name)), tuple(answers), kept, id_name=id_name, bounds=bounds, familiarity=familiarity
+            tuple(table.texts(id_name)),
+            tuple(answers),
+            kept,
+            id_name=id_name,
+            bounds=bounds,
+            familiarity=familiarity,
         )
 
 
@@ -153,7 +183,11 @@ def writing(
     schema = pa.schema([(id_name, pa.string()), *((name, pa.float32()) for name in names)])
     waiting: list[pa.Table] = []
     with replacing(path) as partial:
-        writer = pacsv.CSVWriter(partial, schema) if suffix == ".csv" else pq.ParquetWriter(partial, schema)
+        writer = (
+            pacsv.CSVWriter(partial, schema)
+            if suffix == ".csv"
+            else pq.ParquetWriter(partial, schema)
+        )
 
         def write(part: Predictions) -> None:
             waiting.append(part.to_table().cast(schema))
@@ -170,13 +204,16 @@ def writing(
             flush()
 
 
-# `pa.array` imports pandas, if it is there, which takes longer than one galaxy does; buffers do without.
+# `pa.array` imports pandas, if it is there, which takes longer than one galaxy does; buffers do
+# without.
 
 
 def _texts(texts: Sequence[str]) -> pa.Array:
     parts = [text.encode() for text in texts]
     ends = np.cumsum([0, *(len(part) for part in parts)], dtype=np.int32)
-    return pa.StringArray.from_buffers(len(parts), pa.py_buffer(ends), pa.py_buffer(b"".join(parts)))
+    return pa.StringArray.from_buffers(
+        len(parts), pa.py_buffer(ends), pa.py_buffer(b"".join(parts))
+    )
 
 
 def _numbers(values: Float[np.ndarray, " galaxy"]) -> pa.Array:
@@ -188,5 +225,7 @@ def known_format(path: Path) -> str:
     """The extension of a table file, `.csv` or `.parquet`; any other is an error."""
     suffix = path.suffix.lower()
     if suffix not in _FORMATS:
-        raise ConfigError(f"{path}: unknown table format {suffix!r}; name a file that ends in .csv or .parquet")
+        raise ConfigError(
+            f"{path}: unknown table format {suffix!r}; name a file that ends in .csv or .parquet"
+        )
     return suffix

@@ -1,17 +1,18 @@
 """The decision tree: questions, their answers, and which answer leads to which question.
 
-A tree is data (`trees/*.toml`), never code; a plain classification is a tree of one question. Two relations are kept
-apart, because campaigns publish them apart:
+A tree is data (`trees/*.toml`), never code; a plain classification is a tree of one question. Two
+relations are kept apart, because campaigns publish them apart:
 
 - `next` of an answer is the question a volunteer sees after giving it: the flowchart.
-- `asked_of` of a question is the answer whose givers are *all* asked it. The joint fractions of its answers (of
-  everybody) add up to the joint fraction of that answer; without one they add up to 1.
+- `asked_of` of a question is the answer whose givers are *all* asked it. The joint fractions of its
+  answers (of everybody) add up to the joint fraction of that answer; without one they add up to 1.
 
-So the joint fraction of an answer is its conditional fraction (of those who were asked) times the joint fraction of
-`asked_of`, and the two hold the same information wherever anybody was asked.
+So the joint fraction of an answer is its conditional fraction (of those who were asked) times the
+joint fraction of `asked_of`, and the two hold the same information wherever anybody was asked.
 
-A question may also ask for a *quantity*, a number of any size such as a T type or a colour: it has one answer, whose
-column holds the number. A tree asks for fractions or for quantities, never for both; several stores do (see `mixture`).
+A question may also ask for a *quantity*, a number of any size such as a T type or a colour: it has
+one answer, whose column holds the number. A tree asks for fractions or for quantities, never for
+both; several stores do (see `mixture`).
 
 Source: Willett et al. 2013, MNRAS 435, 2835, section 2 and table 2.
 """
@@ -33,7 +34,10 @@ from galaxyvotes.runtime.files import read_text
 
 __all__ = ["BOUNDS", "FAMILIARITY", "Answer", "DecisionTree", "Question", "VoteColumns"]
 
-BOUNDS = ("_low", "_high")  # what tables of predictions append to an answer's column, for the ends of its interval …
+BOUNDS = (
+    "_low",
+    "_high",
+)  # what tables of predictions append to an answer's column, for the ends of its interval …
 FAMILIARITY = "familiarity"  # … and what they call their last column
 
 Holds = Literal["joint", "conditional", "votes", "class", "quantity"]
@@ -50,7 +54,8 @@ class Answer:
 
 @dataclass(frozen=True)
 class Question:
-    """One question; everybody who gave the answer `asked_of` is asked it, or everybody if that is None.
+    """One question; everybody who gave the answer `asked_of` is asked it, or everybody if that is
+    None.
 
     A `quantity` is a number instead of fractions, and has one answer.
     """
@@ -64,11 +69,12 @@ class Question:
 
 @dataclass(frozen=True)
 class VoteColumns:
-    """How tables of a campaign name one kind of column, `{answer}` standing for the answer's own name.
+    """How tables of a campaign name one kind of column, `{answer}` standing for the answer's own
+    name.
 
-    `holds` says what is in them: joint or conditional fractions, whole votes, quantities, or (one column) a class.
-    `normalise` divides the answers of a question by their sum: for fractions debiased one by one.
-    """
+    `holds` says what is in them: joint or conditional fractions, whole votes, quantities, or (one
+    column) a class. `normalise` divides the answers of a question by their sum: for fractions
+    debiased one by one."""
 
     name: str
     columns: str
@@ -86,7 +92,8 @@ QUANTITIES = (VoteColumns("quantity", "{answer}", "quantity"),)
 
 @dataclass(frozen=True)
 class DecisionTree:
-    """Questions in the order of the campaign's columns; `DecisionTree.load("kaggle")` reads one that ships."""
+    """Questions in the order of the campaign's columns; `DecisionTree.load("kaggle")` reads one
+    that ships."""
 
     name: str
     title: str
@@ -101,11 +108,13 @@ class DecisionTree:
         if not self.questions:
             raise ConfigError(f"tree {self.name!r} has no question")
         for column in columns:
-            bound = any(column.endswith(end) and column.removesuffix(end) in columns for end in BOUNDS)
+            bound = any(
+                column.endswith(end) and column.removesuffix(end) in columns for end in BOUNDS
+            )
             if column == FAMILIARITY or bound:
                 raise ConfigError(
-                    f"tree {self.name!r} has the answer column {column!r}, which is what tables of predictions call a"
-                    " bound or the familiarity: rename it"
+                    f"tree {self.name!r} has the answer column {column!r}, which is what tables of"
+                    " predictions call a bound or the familiarity: rename it"
                 )
         tables = [table.name for table in self.tables]
         for values, what in ((names, "question"), (columns, "answer column"), (tables, "table")):
@@ -117,24 +126,34 @@ class DecisionTree:
             if question.quantity:
                 self._check_quantity(question, where)
             elif len(question.answers) < 2:
-                raise ConfigError(f"{where} has {len(question.answers)} answer(s); a question needs two or more")
+                raise ConfigError(
+                    f"{where} has {len(question.answers)} answer(s); a question needs two or more"
+                )
             if question.asked_of is not None and question.asked_of not in columns:
-                raise ConfigError(f"{where}: asked_of names {question.asked_of!r}, which is no answer of this tree")
+                raise ConfigError(
+                    f"{where}: asked_of names {question.asked_of!r}, which is no answer of this"
+                    " tree"
+                )
             for answer in question.answers:
                 if answer.next is not None and answer.next not in names:
                     raise ConfigError(
-                        f"{where}, answer {answer.column!r}: next names {answer.next!r}, which is no question"
+                        f"{where}, answer {answer.column!r}: next names {answer.next!r}, which is"
+                        " no question"
                     )
         for table in self.tables:
             if (table.holds == "quantity") != self.of_quantities:
                 what = "quantities" if self.of_quantities else "fractions"
                 raise ConfigError(
-                    f"tree {self.name!r} asks for {what}, and its table {table.name!r} holds {table.holds!r}"
+                    f"tree {self.name!r} asks for {what}, and its table {table.name!r} holds"
+                    f" {table.holds!r}"
                 )
             if ("{answer}" in table.columns) == (table.holds == "class"):
-                expected = "one column, without {answer}" if table.holds == "class" else "{answer} in it"
+                expected = (
+                    "one column, without {answer}" if table.holds == "class" else "{answer} in it"
+                )
                 raise ConfigError(
-                    f"tree {self.name!r}, table {table.name!r}: columns is {table.columns!r}; expected {expected}"
+                    f"tree {self.name!r}, table {table.name!r}: columns is {table.columns!r};"
+                    f" expected {expected}"
                 )
         _ = self.depth_first  # refuses a circle
 
@@ -142,20 +161,31 @@ class DecisionTree:
         """What a tree of the same name has otherwise, and what to do."""
         one, another = set(self.columns), set(other.columns)
         lacking = [f"{name!r} is no answer there" for name in self.columns if name not in another]
-        lacking += [f"{name!r} is an answer there only" for name in other.columns if name not in one]
+        lacking += [
+            f"{name!r} is an answer there only" for name in other.columns if name not in one
+        ]
         what = ", ".join(lacking[:6]) or "its questions stand or lead otherwise"
-        return f"{what}; pack both with one tree (--tree FILE.toml; of classes beside --classes COLUMN), or rename one"
+        return (
+            f"{what}; pack both with one tree (--tree FILE.toml; of classes beside --classes"
+            " COLUMN), or rename one"
+        )
 
     def _check_quantity(self, question: Question, where: str) -> None:
         """Refuse a quantity that is asked like a question, or beside questions."""
         if len(question.answers) != 1:
-            raise ConfigError(f"{where} is a quantity and has {len(question.answers)} answers; a quantity has one")
+            raise ConfigError(
+                f"{where} is a quantity and has {len(question.answers)} answers; a quantity has one"
+            )
         if question.asked_of is not None or question.answers[0].next is not None:
             raise ConfigError(
-                f"{where} is a quantity: everybody has it, and nothing follows it; leave out asked_of and next"
+                f"{where} is a quantity: everybody has it, and nothing follows it; leave out"
+                " asked_of and next"
             )
         if not all(each.quantity for each in self.questions):
-            raise ConfigError(f"{where} is a quantity beside questions that are not; make two trees and two stores")
+            raise ConfigError(
+                f"{where} is a quantity beside questions that are not; make two trees and two"
+                " stores"
+            )
 
     @property
     def of_quantities(self) -> bool:
@@ -180,12 +210,16 @@ class DecisionTree:
 
     @cached_property
     def parents(self) -> tuple[int | None, ...]:
-        """Per question, the index in `columns` of the answer it is asked of; None means everybody."""
-        return tuple(None if q.asked_of is None else self.columns.index(q.asked_of) for q in self.questions)
+        """Per question, the index in `columns` of the answer it is asked of; None means
+        everybody."""
+        return tuple(
+            None if q.asked_of is None else self.columns.index(q.asked_of) for q in self.questions
+        )
 
     @cached_property
     def flowchart(self) -> tuple[tuple[int | None, tuple[str | None, ...]], ...]:
-        """What is asked of whom and what follows, whatever answers are called: tables of one campaign share it."""
+        """What is asked of whom and what follows, whatever answers are called: tables of one
+        campaign share it."""
         return tuple(
             (parent, tuple(answer.next for answer in question.answers))
             for question, parent in zip(self.questions, self.parents, strict=True)
@@ -194,12 +228,18 @@ class DecisionTree:
     @cached_property
     def depth_first(self) -> tuple[int, ...]:
         """Question indices, each after the question that its `asked_of` belongs to."""
-        owner = {answer.column: i for i, question in enumerate(self.questions) for answer in question.answers}
+        owner = {
+            answer.column: i
+            for i, question in enumerate(self.questions)
+            for answer in question.answers
+        }
         order: list[int] = []
 
         def visit(index: int, path: tuple[int, ...]) -> None:
             if index in path:
-                circle = " → ".join(self.questions[i].name for i in (*path[path.index(index) :], index))
+                circle = " → ".join(
+                    self.questions[i].name for i in (*path[path.index(index) :], index)
+                )
                 raise ConfigError(f"tree {self.name!r}: asked_of goes in a circle: {circle}")
             asked_of = self.questions[index].asked_of
             if asked_of is not None:
@@ -211,7 +251,9 @@ class DecisionTree:
             visit(index, ())
         return tuple(order)
 
-    def asked(self, joint: Float[np.ndarray, "galaxy answer"]) -> Float[np.ndarray, "galaxy question"]:
+    def asked(
+        self, joint: Float[np.ndarray, "galaxy answer"]
+    ) -> Float[np.ndarray, "galaxy question"]:
         """The fraction of everybody who was asked each question."""
         asked = np.ones((len(joint), len(self.questions)), joint.dtype)
         for index, parent in enumerate(self.parents):
@@ -219,8 +261,11 @@ class DecisionTree:
                 asked[:, index] = joint[:, parent]
         return asked
 
-    def conditional(self, joint: Float[np.ndarray, "galaxy answer"]) -> Float[np.ndarray, "galaxy answer"]:
-        """Fractions of those who were asked, from fractions of everybody; NaN where nobody was asked."""
+    def conditional(
+        self, joint: Float[np.ndarray, "galaxy answer"]
+    ) -> Float[np.ndarray, "galaxy answer"]:
+        """Fractions of those who were asked, from fractions of everybody; NaN where nobody was
+        asked."""
         result = np.full_like(joint, np.nan)
         asked = self.asked(joint)
         for index, where in enumerate(self.slices):
@@ -228,17 +273,24 @@ class DecisionTree:
             result[reached, where] = joint[reached, where] / asked[reached, index, None]
         return result
 
-    def joint(self, conditional: Float[np.ndarray, "galaxy answer"]) -> Float[np.ndarray, "galaxy answer"]:
+    def joint(
+        self, conditional: Float[np.ndarray, "galaxy answer"]
+    ) -> Float[np.ndarray, "galaxy answer"]:
         """Fractions of everybody, from fractions of those who were asked.
 
-        Zero where nobody gave the answer that leads to the question, whatever the conditional fraction says there;
-        NaN where somebody gave it and the conditional fraction is NaN.
-        """
+        Zero where nobody gave the answer that leads to the question, whatever the conditional
+        fraction says there; NaN where somebody gave it and the conditional fraction is NaN."""
         result = np.full_like(conditional, np.nan)
         for index in self.depth_first:
             where, parent = self.slices[index], self.parents[index]
-            asked = np.ones(len(conditional), conditional.dtype) if parent is None else result[:, parent]
-            result[:, where] = np.where(asked[:, None] == 0, 0, conditional[:, where] * asked[:, None])
+            asked = (
+                np.ones(len(conditional), conditional.dtype)
+                if parent is None
+                else result[:, parent]
+            )
+            result[:, where] = np.where(
+                asked[:, None] == 0, 0, conditional[:, where] * asked[:, None]
+            )
         return result
 
     def __iter__(self) -> Iterator[tuple[Question, slice]]:
@@ -289,23 +341,33 @@ class DecisionTree:
                     Question,
                     "[[question]]",
                     each,
-                    answers=tuple(_made(Answer, "[[question.answer]]", answer) for answer in _list(each, "answer")),
+                    answers=tuple(
+                        _made(Answer, "[[question.answer]]", answer)
+                        for answer in _list(each, "answer")
+                    ),
                 )
                 for each in _list(data, "question")
             )
             usual = QUANTITIES if any(question.quantity for question in questions) else FRACTIONS
-            return _made(DecisionTree, "the tree", data, questions=questions, tables=tables or usual)
+            return _made(
+                DecisionTree, "the tree", data, questions=questions, tables=tables or usual
+            )
         except ConfigError as error:
             raise ConfigError(f"{origin}: {error}") from None
 
     @staticmethod
     def load(name: str | Path) -> "DecisionTree":
-        """A tree that ships, by name (`kaggle`, `gz2`, `classes5` …), or one from a `.toml` file."""
+        """A tree that ships, by name (`kaggle`, `gz2`, `classes5` …), or one from a `.toml`
+        file."""
         if str(name) in shipped():
-            return DecisionTree.from_toml((_TREES / f"{name}.toml").read_text("utf-8"), origin=f"tree {name}")
+            return DecisionTree.from_toml(
+                (_TREES / f"{name}.toml").read_text("utf-8"), origin=f"tree {name}"
+            )
         path = Path(name)
         if path.suffix != ".toml":
-            raise ConfigError(f"no tree {str(name)!r}: give one of {', '.join(shipped())}, or a .toml file")
+            raise ConfigError(
+                f"no tree {str(name)!r}: give one of {', '.join(shipped())}, or a .toml file"
+            )
         if not path.is_file():
             raise ConfigError(f"no tree file {path}")
         return DecisionTree.from_toml(read_text(path), origin=str(path))
@@ -315,13 +377,19 @@ class DecisionTree:
         """A tree of one question, for a plain classification; answers in alphabetical order."""
         answers = tuple(Answer(column, column) for column in sorted(set(classes)))
         tables = (VoteColumns("class", name, "class"), *FRACTIONS)
-        return DecisionTree(name, f"Classes of the column {name!r}", (Question(name, name, answers),), tables)
+        return DecisionTree(
+            name, f"Classes of the column {name!r}", (Question(name, name, answers),), tables
+        )
 
     @staticmethod
     def of_numbers(columns: Sequence[str]) -> "DecisionTree":
         """A tree of quantities, one a column of a table."""
-        questions = tuple(Question(name, name, (Answer(name, name),), quantity=True) for name in columns)
-        return DecisionTree("+".join(columns), f"Numbers: {', '.join(columns)}", questions, QUANTITIES)
+        questions = tuple(
+            Question(name, name, (Answer(name, name),), quantity=True) for name in columns
+        )
+        return DecisionTree(
+            "+".join(columns), f"Numbers: {', '.join(columns)}", questions, QUANTITIES
+        )
 
 
 _TREES = resources.files("galaxyvotes") / "trees"
@@ -330,7 +398,13 @@ _FLAGS = ("normalise", "quantity")
 
 def shipped() -> tuple[str, ...]:
     """The names of the trees that come with the package."""
-    return tuple(sorted(entry.name.removesuffix(".toml") for entry in _TREES.iterdir() if entry.name.endswith(".toml")))
+    return tuple(
+        sorted(
+            entry.name.removesuffix(".toml")
+            for entry in _TREES.iterdir()
+            if entry.name.endswith(".toml")
+        )
+    )
 
 
 def _list(data: dict[str, Any], key: str) -> list[dict[str, Any]]:
@@ -343,7 +417,8 @@ def _list(data: dict[str, Any], key: str) -> list[dict[str, Any]]:
 
 
 def _made(kind: Any, where: str, given: dict[str, Any], **made: Any) -> Any:
-    """A dataclass from the keys of a TOML table; what is missing, unknown or of another type is named."""
+    """A dataclass from the keys of a TOML table; what is missing, unknown or of another type is
+    named."""
     known = {entry.name: entry for entry in fields(kind) if entry.name not in made}
     for key, value in given.items():
         if key not in known:
@@ -353,8 +428,12 @@ def _made(kind: Any, where: str, given: dict[str, Any], **made: Any) -> Any:
             raise ConfigError(f"{where}: {key} is {value!r}; expected {expected}")
         if key == "holds" and value not in get_args(Holds):
             raise ConfigError(f"{where}: holds is {value!r}; one of {', '.join(get_args(Holds))}")
-    if missing := [key for key, entry in known.items() if entry.default is MISSING and key not in given]:
-        raise ConfigError(f"{where} {given or ''} has no {' and no '.join(missing)}".replace("  ", " "))
+    if missing := [
+        key for key, entry in known.items() if entry.default is MISSING and key not in given
+    ]:
+        raise ConfigError(
+            f"{where} {given or ''} has no {' and no '.join(missing)}".replace("  ", " ")
+        )
     return kind(**given, **made)
 
 

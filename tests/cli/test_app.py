@@ -39,8 +39,12 @@ def test_a_mistyped_option_names_the_nearest(capsys):
 def test_pack_says_what_became_of_everything(capsys, galaxies_folder, tmp_path):
     (galaxies_folder / "images" / "1003.jpg").write_bytes(b"")
     (galaxies_folder / "images" / "1004.jpg").unlink()
-    (galaxies_folder / "images" / "9999.jpg").write_bytes((galaxies_folder / "images" / "1001.jpg").read_bytes())
-    status, out, _ = run(capsys, "pack", galaxies_folder, tmp_path / "s", "--crop", "0", "--size", "16")
+    (galaxies_folder / "images" / "9999.jpg").write_bytes(
+        (galaxies_folder / "images" / "1001.jpg").read_bytes()
+    )
+    status, out, _ = run(
+        capsys, "pack", galaxies_folder, tmp_path / "s", "--crop", "0", "--size", "16"
+    )
     assert status == 0
     assert "10 galaxies of 16 px" in out
     assert "tree kaggle, 37 answers" in out
@@ -60,25 +64,52 @@ def test_five_turned_packs_test_each_galaxy_once(capsys, blobs, tmp_path):
 
 
 def test_a_run_goes_on_with_its_own_recipe_or_says_that_it_is_new(capsys, blob_store, tmp_path):
-    quick = ("--set=train.epochs=1", "--set=train.batch_size=16", "--set=train.keep=last", "--resume")
-    status, out, _ = run(capsys, "train", blob_store.path, tmp_path / "run", "--recipe", "small", *quick)
+    quick = (
+        "--set=train.epochs=1",
+        "--set=train.batch_size=16",
+        "--set=train.keep=last",
+        "--resume",
+    )
+    status, out, _ = run(
+        capsys, "train", blob_store.path, tmp_path / "run", "--recipe", "small", *quick
+    )
     assert status == 0
     assert "is not there yet: a new run begins" in out
-    status, _, err = run(capsys, "train", blob_store.path, tmp_path / "run", "--recipe", "compact", "--resume")
+    status, _, err = run(
+        capsys, "train", blob_store.path, tmp_path / "run", "--recipe", "compact", "--resume"
+    )
     assert status == 2
     assert "goes on with the recipe it began with, small: leave out the recipe" in err
-    assert run(capsys, "train", blob_store.path, tmp_path / "run", "--resume", "--recipe", "small")[0] == 0
+    assert (
+        run(capsys, "train", blob_store.path, tmp_path / "run", "--resume", "--recipe", "small")[0]
+        == 0
+    )
     again = ("--start", tmp_path / "run", "--set", "train.epochs=1")
     status, out, _ = run(capsys, "finetune", blob_store.path, tmp_path / "again", *again)
     assert "validation galaxies had taught" not in out
-    other = pack(blob_store.path.parent / "images", tmp_path / "other", settings=blob_store.pack, progress=False,
-                 splits=SplitSettings(0.3, 0.4, 0.3, "another"))  # fmt: skip
+    other = pack(
+        blob_store.path.parent / "images",
+        tmp_path / "other",
+        settings=blob_store.pack,
+        progress=False,
+        splits=SplitSettings(0.3, 0.4, 0.3, "another"),
+    )
     status, out, _ = run(capsys, "finetune", other.path, tmp_path / "third", *again)
-    assert re.search(rf"\d+ of its {len(other.rows('validation'))} validation galaxies had taught run before", out)
+    assert re.search(
+        rf"\d+ of its {len(other.rows('validation'))} validation galaxies had taught run before",
+        out,
+    )
 
 
 def test_ctrl_c_says_how_to_go_on(blob_store, tmp_path):
-    command = [sys.executable, "-m", "galaxyvotes", "train", str(blob_store.path), str(tmp_path / "run")]
+    command = [
+        sys.executable,
+        "-m",
+        "galaxyvotes",
+        "train",
+        str(blob_store.path),
+        str(tmp_path / "run"),
+    ]
     command += ["--recipe", "small", "--set", "train.epochs=5000", "--set", "train.batch_size=8"]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
@@ -100,7 +131,17 @@ def test_the_whole_line_by_commands(capsys, blobs, tmp_path):
     store, out, table = tmp_path / "store", tmp_path / "run", tmp_path / "answers.csv"
     for command in (
         ("pack", blobs, store, "--crop", "32", "--size", "32", "--splits", "0.7,0.15,0.15"),
-        ("train", store, out, "--recipe", "small", "--set", "train.epochs=2", "--set", "train.batch_size=8"),
+        (
+            "train",
+            store,
+            out,
+            "--recipe",
+            "small",
+            "--set",
+            "train.epochs=2",
+            "--set",
+            "train.batch_size=8",
+        ),
         ("evaluate", out, store, "--no-baselines"),
         ("predict", blobs, "--run", out, "--out", table),
         ("figures", out, store, "--out", tmp_path / "figures"),
@@ -125,7 +166,13 @@ def test_a_sample_submission_is_filled_in(capsys, tmp_path):
     (tmp_path / "p.csv").write_text("id,A,B\n7,0.25,0.75\n5,1,0\n")
     (tmp_path / "sample.csv").write_text("GalaxyID,A,B\r\n5,0,0\r\n7,0,0\r\n")
     status, _, _ = run(
-        capsys, "submit", tmp_path / "p.csv", "--sample", tmp_path / "sample.csv", "--out", tmp_path / "s.csv"
+        capsys,
+        "submit",
+        tmp_path / "p.csv",
+        "--sample",
+        tmp_path / "sample.csv",
+        "--out",
+        tmp_path / "s.csv",
     )
     assert status == 0
     assert (tmp_path / "s.csv").read_bytes() == b"GalaxyID,A,B\r\n5,1,0\r\n7,0.25,0.75\r\n"
@@ -141,25 +188,55 @@ def test_a_command_without_its_arguments_says_what_it_needs(capsys, arguments):
 def imported_by(*arguments: str) -> set[str]:
     """What a command imports, in a process of its own; the first two parts of dotted names, too."""
     code = (
-        "import sys\nfrom galaxyvotes.cli.app import main\ntry:\n main(sys.argv[1:])\nexcept SystemExit: pass\n"
-        "print('imported', *sys.modules)"
+        "import sys\nfrom galaxyvotes.cli.app import main\ntry:\n main(sys.argv[1:])\nexcept"
+        " SystemExit: pass\nprint('imported', *sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
     return set(done.stdout.rsplit("imported", 1)[1].split())
 
 
 def test_help_imports_nothing_that_only_work_needs():
     loaded = imported_by("--help")
     assert {"cyclopts", "galaxyvotes.cli.app"} <= loaded, "or the test looks in the wrong place"
-    heavy = {"torch", "numpy", "sklearn", "matplotlib", "pyarrow", "tomlkit", "PIL", "jaxtyping", "pandas", "ctypes"}
-    assert not loaded & (heavy | {"importlib.metadata", "rich.markdown", "markdown_it", "pygments", "rich.progress"})
+    heavy = {
+        "torch",
+        "numpy",
+        "sklearn",
+        "matplotlib",
+        "pyarrow",
+        "tomlkit",
+        "PIL",
+        "jaxtyping",
+        "pandas",
+        "ctypes",
+    }
+    assert not loaded & (
+        heavy | {"importlib.metadata", "rich.markdown", "markdown_it", "pygments", "rich.progress"}
+    )
 
 
-def test_predicting_one_image_imports_nothing_that_only_training_or_reports_need(make_jpeg, tmp_path):
+def test_predicting_one_image_imports_nothing_that_only_training_or_reports_need(
+    make_jpeg, tmp_path
+):
     (tmp_path / "one.jpg").write_bytes(make_jpeg(side=424))
     loaded = imported_by("predict", str(tmp_path / "one.jpg"), "--out", str(tmp_path / "x.csv"))
     assert (tmp_path / "x.csv").is_file()
     assert {"torch", "pyarrow", "galaxyvotes.inference.predict"} <= loaded
-    ours = {f"galaxyvotes.{name}" for name in ("train", "report", "figures", "baselines", "features", "simulate")}
-    others = {"sklearn", "scipy", "matplotlib", "jinja2", "timm", "torchvision", "onnx", "onnxruntime", "pandas"}
+    ours = {
+        f"galaxyvotes.{name}"
+        for name in ("train", "report", "figures", "baselines", "features", "simulate")
+    }
+    others = {
+        "sklearn",
+        "scipy",
+        "matplotlib",
+        "jinja2",
+        "timm",
+        "torchvision",
+        "onnx",
+        "onnxruntime",
+        "pandas",
+    }
     assert not loaded & (ours | others | {"torch._dynamo", "torch._inductor", "sympy"})

@@ -14,7 +14,11 @@ TREE = DecisionTree(
     "two",
     "Two questions",
     (
-        Question("shape", "Smooth?", (Answer("smooth", "yes"), Answer("disc", "no", "arms"), Answer("star", "a star"))),
+        Question(
+            "shape",
+            "Smooth?",
+            (Answer("smooth", "yes"), Answer("disc", "no", "arms"), Answer("star", "a star")),
+        ),
         Question("arms", "Arms?", (Answer("arms", "yes"), Answer("none", "no")), asked_of="disc"),
     ),
 )
@@ -24,19 +28,25 @@ sets = st.builds(dict, galaxies=st.integers(20, 80), seed=st.integers(0, 10_000)
 
 
 def drawn(galaxies: int, seed: int | np.random.Generator = 0):
-    """Exchangeable galaxies: joint fractions, predictions of them, and a difficulty that tells good ones from bad."""
+    """Exchangeable galaxies: joint fractions, predictions of them, and a difficulty that tells good
+    ones from bad."""
     random = np.random.default_rng(seed)
     difficulty = random.uniform(0.02, 0.4, (galaxies, 1)) * np.ones(5)
 
     def conditional():
-        return np.hstack([random.dirichlet([1.0, 1.5, 0.2], galaxies), random.dirichlet([0.7, 0.7], galaxies)])
+        return np.hstack(
+            [random.dirichlet([1.0, 1.5, 0.2], galaxies), random.dirichlet([0.7, 0.7], galaxies)]
+        )
 
     truth, other = conditional(), conditional()
     return TREE.joint(truth), TREE.joint(truth + difficulty * (other - truth)), difficulty
 
 
-def panels(fractions: np.ndarray, volunteers: int | np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """What panels of so many volunteers say, as joint fractions, where these fractions are behind them."""
+def panels(
+    fractions: np.ndarray, volunteers: int | np.ndarray, random: np.random.Generator
+) -> np.ndarray:
+    """What panels of so many volunteers say, as joint fractions, where these fractions are behind
+    them."""
     volunteers = np.broadcast_to(volunteers, len(fractions))
     counts = np.zeros(fractions.shape)
     conditional = np.nan_to_num(TREE.conditional(fractions), nan=0.5)
@@ -50,7 +60,9 @@ def panels(fractions: np.ndarray, volunteers: int | np.ndarray, random: np.rando
 
 
 @pytest.mark.parametrize("with_difficulty", [True, False])
-def test_each_answer_is_covered_as_often_as_was_promised_over_many_calibration_sets(with_difficulty):
+def test_each_answer_is_covered_as_often_as_was_promised_over_many_calibration_sets(
+    with_difficulty,
+):
     random = np.random.default_rng(1)
     found = []
     for repetition in range(120):
@@ -58,10 +70,16 @@ def test_each_answer_is_covered_as_often_as_was_promised_over_many_calibration_s
         spread = slice(None, 3 if with_difficulty else 2)
         truth, predicted, *difficulty = calibration_set[spread]
         calibration = calibrate(truth, predicted, TREE, *difficulty, coverage=0.8, seed=repetition)
-        found.append(coverage_per_answer(test[0], *calibration.bounds(*test[1:][: len(difficulty) + 1])))
+        found.append(
+            coverage_per_answer(test[0], *calibration.bounds(*test[1:][: len(difficulty) + 1]))
+        )
     assert calibration.galaxies == (27,) * 5
-    np.testing.assert_allclose(np.mean(found, axis=0), 23 / 28, atol=0.025)  # ⌈28 · 0.8⌉ of 27 + 1, and so within
-    np.testing.assert_array_less(np.std(found, axis=0), 0.11)  # Beta(23, 5): 0.071, and 100 galaxies: 0.038
+    np.testing.assert_allclose(
+        np.mean(found, axis=0), 23 / 28, atol=0.025
+    )  # ⌈28 · 0.8⌉ of 27 + 1, and so within
+    np.testing.assert_array_less(
+        np.std(found, axis=0), 0.11
+    )  # Beta(23, 5): 0.071, and 100 galaxies: 0.038
 
 
 def test_conditional_fractions_are_covered_where_the_question_was_reached():
@@ -69,7 +87,9 @@ def test_conditional_fractions_are_covered_where_the_question_was_reached():
     hits, cells, bounded = np.zeros(5), np.zeros(5), 0
     for repetition in range(100):
         (truth, predicted, difficulty), test = drawn(60, random), drawn(200, random)
-        calibration = calibrate(truth, predicted, TREE, difficulty, of="conditional", coverage=0.8, seed=repetition)
+        calibration = calibrate(
+            truth, predicted, TREE, difficulty, of="conditional", coverage=0.8, seed=repetition
+        )
         bounds = calibration.bounds(*test[1:])
         reached = (TREE.asked(test[0]) >= 0.25)[:, [0, 0, 0, 1, 1]]
         known = np.where(reached, TREE.conditional(test[0]), np.nan)
@@ -90,7 +110,9 @@ def test_the_noise_of_the_calibration_panels_is_in_the_intervals_and_the_fractio
         behind, predicted, difficulty = drawn(90, random)
         truth = panels(behind, 40, random)
         counted = np.full(truth.shape, 40.0)
-        calibration = calibrate(truth, predicted, TREE, difficulty, coverage=0.8, volunteers=counted, seed=repetition)
+        calibration = calibrate(
+            truth, predicted, TREE, difficulty, coverage=0.8, volunteers=counted, seed=repetition
+        )
         behind, predicted, difficulty = drawn(200, random)
         bounds = calibration.bounds(predicted, difficulty)
         of_panels.append(coverage(panels(behind, 40, random), *bounds))
@@ -101,7 +123,9 @@ def test_the_noise_of_the_calibration_panels_is_in_the_intervals_and_the_fractio
 
 
 @pytest.mark.parametrize("of", ["joint", "conditional"])
-def test_galaxies_with_few_volunteers_are_covered_as_well_as_those_with_many_if_they_were_counted(of):
+def test_galaxies_with_few_volunteers_are_covered_as_well_as_those_with_many_if_they_were_counted(
+    of,
+):
     random = np.random.default_rng(4)
     found: dict[tuple[bool, int], list[float]] = {}
 
@@ -109,7 +133,11 @@ def test_galaxies_with_few_volunteers_are_covered_as_well_as_those_with_many_if_
         behind, predicted, _ = drawn(count, random)
         volunteers = np.where(random.random(count) < 0.5, 6, 60)
         said = panels(behind, volunteers, random)
-        return said, 0.7 * behind + 0.3 * predicted, np.tile(volunteers[:, None].astype(float), (1, 5))
+        return (
+            said,
+            0.7 * behind + 0.3 * predicted,
+            np.tile(volunteers[:, None].astype(float), (1, 5)),
+        )
 
     for repetition in range(60):
         (truth, predicted, volunteers), (said, guess, of_test) = galaxies(150), galaxies(200)
@@ -118,14 +146,22 @@ def test_galaxies_with_few_volunteers_are_covered_as_well_as_those_with_many_if_
             said = np.where(reached, TREE.conditional(said), np.nan)
         for known in (True, False):
             counted = volunteers if known else None
-            calibration = calibrate(truth, predicted, TREE, of=of, coverage=0.8, volunteers=counted, seed=repetition)
+            calibration = calibrate(
+                truth, predicted, TREE, of=of, coverage=0.8, volunteers=counted, seed=repetition
+            )
             lower, upper = calibration.bounds(guess, volunteers=of_test)
             for size in (6, 60):
                 rows = of_test[:, 0] == size
-                found.setdefault((known, size), []).append(coverage(said[rows], lower[rows], upper[rows]))
+                found.setdefault((known, size), []).append(
+                    coverage(said[rows], lower[rows], upper[rows])
+                )
     means = {case: np.mean(each) for case, each in found.items()}
-    assert 0.77 <= min(means[True, 6], means[True, 60]) <= max(means[True, 6], means[True, 60]) <= 0.85, means
-    assert means[False, 6] < 0.7, means  # a scale that knows of no volunteers is too narrow for six of them,
+    assert (
+        0.77 <= min(means[True, 6], means[True, 60]) <= max(means[True, 6], means[True, 60]) <= 0.85
+    ), means
+    assert means[False, 6] < 0.7, (
+        means
+    )  # a scale that knows of no volunteers is too narrow for six of them,
     assert means[False, 60] > 0.9, means  # and too wide for sixty
 
 
@@ -135,13 +171,17 @@ def test_a_number_of_volunteers_that_is_not_known_counts_as_typical():
     counted[::2] = 60.0
     counted[:, 2] = np.nan
     calibration = calibrate(truth, predicted, TREE, volunteers=counted)
-    assert all(25 < size < 40 for place, size in enumerate(calibration.volunteers) if place != 2)  # harmonic: 30
+    assert all(
+        25 < size < 40 for place, size in enumerate(calibration.volunteers) if place != 2
+    )  # harmonic: 30
     assert math.isinf(calibration.volunteers[2])
     typical, own = calibration.bounds(predicted), calibration.bounds(predicted, volunteers=counted)
     np.testing.assert_array_equal(typical.upper[:, 2], own.upper[:, 2])
     assert (own.upper[::2, 0] <= typical.upper[::2, 0]).all()
     assert (own.upper[1::2, 0] >= typical.upper[1::2, 0]).all()
-    np.testing.assert_array_equal(calibration.bounds(predicted, volunteers=np.full(truth.shape, np.nan)), typical)
+    np.testing.assert_array_equal(
+        calibration.bounds(predicted, volunteers=np.full(truth.shape, np.nan)), typical
+    )
 
 
 # ---- laws
@@ -174,7 +214,9 @@ def test_intervals_lie_in_0_to_1_contain_the_prediction_and_grow_with_the_covera
 def test_the_unit_of_difficulty_does_not_matter(recipe, unit):
     truth, predicted, difficulty = drawn(**recipe)
     expected = calibrate(truth, predicted, TREE, difficulty).bounds(predicted, difficulty)
-    found = calibrate(truth, predicted, TREE, difficulty * unit).bounds(predicted, difficulty * unit)
+    found = calibrate(truth, predicted, TREE, difficulty * unit).bounds(
+        predicted, difficulty * unit
+    )
     np.testing.assert_allclose(found, expected, atol=1e-7)
 
 
@@ -218,7 +260,9 @@ def test_an_answer_with_too_few_galaxies_gets_the_whole_interval():
 
 def test_a_perfect_prediction_has_intervals_without_width():
     truth, _, _ = drawn(40)
-    np.testing.assert_allclose(calibrate(truth, truth, TREE).bounds(truth), [truth, truth], atol=1e-12)
+    np.testing.assert_allclose(
+        calibrate(truth, truth, TREE).bounds(truth), [truth, truth], atol=1e-12
+    )
 
 
 def test_fractions_that_are_all_zero_or_one_are_no_trouble():
@@ -245,7 +289,9 @@ def test_float32_and_another_order_of_galaxies_in_use_change_nothing():
     calibration = calibrate(truth.astype(np.float32), predicted.astype(np.float32), TREE)
     lower, upper = calibration.bounds(predicted.astype(np.float32))
     order = np.random.default_rng(0).permutation(60)
-    np.testing.assert_array_equal(calibration.bounds(predicted.astype(np.float32)[order]), [lower[order], upper[order]])
+    np.testing.assert_array_equal(
+        calibration.bounds(predicted.astype(np.float32)[order]), [lower[order], upper[order]]
+    )
     assert lower.dtype == upper.dtype == np.float64
 
 
@@ -253,7 +299,12 @@ def test_float32_and_another_order_of_galaxies_in_use_change_nothing():
 
 
 @laws
-@given(sets, st.booleans(), st.sampled_from(["joint", "conditional"]), st.sampled_from([None, 40.0, 43.7]))
+@given(
+    sets,
+    st.booleans(),
+    st.sampled_from(["joint", "conditional"]),
+    st.sampled_from([None, 40.0, 43.7]),
+)
 def test_a_calibration_survives_toml_to_the_last_bit(recipe, with_difficulty, of, volunteers):
     truth, predicted, difficulty = drawn(**recipe)
     spread = (difficulty,) if with_difficulty else ()
@@ -261,7 +312,9 @@ def test_a_calibration_survives_toml_to_the_last_bit(recipe, with_difficulty, of
     calibration = calibrate(truth, predicted, TREE, *spread, of=of, volunteers=counted)
     read = Calibration.from_toml(calibration.to_toml())
     assert read == calibration
-    np.testing.assert_array_equal(read.bounds(predicted, *spread), calibration.bounds(predicted, *spread))
+    np.testing.assert_array_equal(
+        read.bounds(predicted, *spread), calibration.bounds(predicted, *spread)
+    )
 
 
 @pytest.mark.parametrize(
@@ -298,7 +351,9 @@ def test_too_few_galaxies_are_an_error_that_says_how_many_are_needed(level, need
     assert galaxies_needed(level) == needed
     truth, predicted, _ = drawn(needed)
     assert not calibrate(truth, predicted, TREE, coverage=level).unbounded
-    with pytest.raises(DataError, match=f"need {needed} calibration galaxies or more .* here are {needed - 1}"):
+    with pytest.raises(
+        DataError, match=f"need {needed} calibration galaxies or more .* here are {needed - 1}"
+    ):
         calibrate(truth[1:], predicted[1:], TREE, coverage=level)
 
 

@@ -20,9 +20,14 @@ laws = settings(max_examples=40, deadline=None)
 
 @laws
 @given(st.integers(0, 10_000), st.integers(1, 4), st.integers(1, 30))
-def test_least_squares_with_coefficients_of_0_or_more_are_those_of_scikit_learn(seed, features, cells):
+def test_least_squares_with_coefficients_of_0_or_more_are_those_of_scikit_learn(
+    seed, features, cells
+):
     random = np.random.default_rng(seed)
-    x, y = random.uniform(0, 1, (cells + features, features)), random.normal(0.3, 1, cells + features)
+    x, y = (
+        random.uniform(0, 1, (cells + features, features)),
+        random.normal(0.3, 1, cells + features),
+    )
     expected = LinearRegression(positive=True, fit_intercept=False).fit(x, y).coef_
     np.testing.assert_allclose(_least_squares(x, y), expected, atol=1e-8)
 
@@ -49,7 +54,9 @@ def test_the_weights_that_drew_the_errors_are_found_again():
 def test_conditional_cells_are_fractions_of_those_asked_where_enough_are():
     joint = np.array([[0.5, 0.2, 0.3], [0.1, 0.05, 0.05], [0.0, 0.0, 0.0]])
     cells = cells_of(joint, [-1, 0, 0], "conditional", 0.25)
-    np.testing.assert_allclose(cells.fractions, [[0.5, 0.4, 0.6], [0.1, np.nan, np.nan], [0.0, np.nan, np.nan]])
+    np.testing.assert_allclose(
+        cells.fractions, [[0.5, 0.4, 0.6], [0.1, np.nan, np.nan], [0.0, np.nan, np.nan]]
+    )
     np.testing.assert_allclose(cells.asked, [[1, 0.5, 0.5], [1, 0.1, 0.1], [1, 0, 0]])
 
 
@@ -61,6 +68,10 @@ def test_the_terms_are_those_of_the_formula():
     conditional = terms_of(Cells(fractions, asked, "conditional"), typical, None)
     np.testing.assert_allclose(conditional[0], [[0.25, 0.1, 0.0], [0.32, 0.3, 0.0]])
     weights = np.array([1.0, 0.0, 0.0])
-    assert scale_of(conditional, weights, np.full((1, 2), 0.01))[0, 0] == pytest.approx(np.sqrt(0.26 + 0.005**2))
+    assert scale_of(conditional, weights, np.full((1, 2), 0.01))[0, 0] == pytest.approx(
+        np.sqrt(0.26 + 0.005**2)
+    )
     for of, expected in (("joint", [0.025, 0.016]), ("conditional", [0.025, 0.032])):
-        np.testing.assert_allclose(noise_of(Cells(fractions, asked, of), np.array([10.0, 10.0]))[0], expected)
+        np.testing.assert_allclose(
+            noise_of(Cells(fractions, asked, of), np.array([10.0, 10.0]))[0], expected
+        )

@@ -1,4 +1,5 @@
-"""How familiar a galaxy is: ranks that keep their promise, strange images that get low ones, shifts that are told."""
+"""How familiar a galaxy is: ranks that keep their promise, strange images that get low ones, shifts
+that are told."""
 
 from dataclasses import replace
 
@@ -13,9 +14,14 @@ from galaxyvotes.inference.engine import answers_of, look
 
 
 def features(random, galaxies: int, *, width: float = 1.0) -> np.ndarray:
-    """Features as networks have them: not negative, of several scales, correlated, one of them dead."""
-    mixed = (width * random.normal(size=(galaxies, 12))) @ np.random.default_rng(9).normal(size=(12, 20))
-    return np.column_stack([np.maximum(mixed, 0) * np.geomspace(0.01, 10, 20), np.zeros(galaxies)]).astype(np.float32)
+    """Features as networks have them: not negative, of several scales, correlated, one of them
+    dead."""
+    mixed = (width * random.normal(size=(galaxies, 12))) @ np.random.default_rng(9).normal(
+        size=(12, 20)
+    )
+    return np.column_stack(
+        [np.maximum(mixed, 0) * np.geomspace(0.01, 10, 20), np.zeros(galaxies)]
+    ).astype(np.float32)
 
 
 def test_a_galaxy_like_the_references_is_of_low_familiarity_no_more_often_than_it_says():
@@ -43,7 +49,9 @@ def test_known_galaxies_that_taught_the_network_do_not_break_the_promise():
 def test_the_covariance_is_shrunk_as_much_as_scikit_learn_shrinks_it(galaxies):
     away = features(np.random.default_rng(8), galaxies).astype(np.float64)
     away -= away.mean(axis=0)
-    assert np.allclose(shrunk_covariance(away), ledoit_wolf(away, assume_centered=True)[0], rtol=1e-9)
+    assert np.allclose(
+        shrunk_covariance(away), ledoit_wolf(away, assume_centered=True)[0], rtol=1e-9
+    )
 
 
 def test_a_feature_that_never_varied_counts_when_it_does():
@@ -73,7 +81,9 @@ def test_fewer_galaxies_than_features_and_features_that_are_all_alike_do():
 
 def test_nothing_is_familiar_after_no_galaxies():
     one = np.ones((1, 3), np.float32)
-    with pytest.raises(DataError, match="1 known galaxies and 1 references; expected 2 and 1 or more"):
+    with pytest.raises(
+        DataError, match="1 known galaxies and 1 references; expected 2 and 1 or more"
+    ):
         Familiar.of(one, one)
     with pytest.raises(DataError, match="and 0 references"):
         Familiar.of(np.ones((9, 3), np.float32), one[:0])
@@ -94,7 +104,9 @@ def test_tensors_give_back_the_same_ranks_and_a_missing_one_is_told():
 
 
 @pytest.mark.parametrize(("references", "galaxies"), [(30, 500), (200, 50), (400, 3000)])
-def test_a_catalogue_like_the_references_is_called_shifted_as_rarely_as_promised(references, galaxies):
+def test_a_catalogue_like_the_references_is_called_shifted_as_rarely_as_promised(
+    references, galaxies
+):
     random = np.random.default_rng(references)
     found, shares = 0, []
     for _ in range(2000):
@@ -109,7 +121,13 @@ def test_a_catalogue_like_the_references_is_called_shifted_as_rarely_as_promised
 
 def test_the_chance_is_that_of_the_beta_binomial_law():
     stats = pytest.importorskip("scipy.stats")
-    for galaxies, strange, references in ((1, 1, 99), (100, 12, 99), (5000, 400, 399), (20, 0, 39), (7, 7, 4)):
+    for galaxies, strange, references in (
+        (1, 1, 99),
+        (100, 12, 99),
+        (5000, 400, 399),
+        (20, 0, 39),
+        (7, 7, 4),
+    ):
         low = max(1, (references + 1) // 20)
         expected = stats.betabinom.sf(strange - 1, galaxies, low, references + 1 - low)
         assert Shift(galaxies, strange, references).chance == pytest.approx(expected, rel=1e-6)
@@ -123,7 +141,10 @@ def test_a_shifted_catalogue_is_told_in_a_sentence():
     assert str(like).endswith("no sign of another kind of images")
     other = shift(familiar.ranks(features(random, 300, width=1.3)), 399)
     assert other.found
-    assert "of 300 galaxies are stranger to this network than 95% of those it was calibrated on (5.0% exp" in str(other)
+    assert (
+        "of 300 galaxies are stranger to this network than 95% of those it was calibrated on"
+        " (5.0% exp" in str(other)
+    )
 
 
 def test_parts_of_a_catalogue_add_up_to_the_whole():
@@ -139,13 +160,18 @@ def test_parts_of_a_catalogue_add_up_to_the_whole():
 def network(blob_run, blob_store):
     """The network of the blobs, which knows its training galaxies, with ranks among the others."""
     bare = blob_run.network()
-    rows = [blob_store.rows("train"), np.concatenate([blob_store.rows(each) for each in ("validation", "test")])]
+    rows = [
+        blob_store.rows("train"),
+        np.concatenate([blob_store.rows(each) for each in ("validation", "test")]),
+    ]
     known, references = (look(bare, blob_store.images(each)).features for each in rows)
     return replace(bare, familiars=(Familiar.of(known, references),))
 
 
 def _zoomed(images: np.ndarray) -> np.ndarray:
-    return np.stack([np.asarray(Image.fromarray(image[8:24, 8:24]).resize((32, 32))) for image in images])
+    return np.stack(
+        [np.asarray(Image.fromarray(image[8:24, 8:24]).resize((32, 32))) for image in images]
+    )
 
 
 STRANGE = {

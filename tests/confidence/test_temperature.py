@@ -1,4 +1,5 @@
-"""How sure a network should be: found from galaxies that it was wrongly sure of, and taught to its last layer."""
+"""How sure a network should be: found from galaxies that it was wrongly sure of, and taught to its
+last layer."""
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def galaxies(count: int, looks: int = 1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """What a network says that is half as sure as it should be, and shy of the third class; and true classes."""
+    """What a network says that is half as sure as it should be, and shy of the third class; and
+    true classes."""
     random = np.random.default_rng(seed)
     logits = random.normal(0, 2, (count, 3))
     drawn = softmax(logits).cumsum(axis=1) > random.random((count, 1))
@@ -67,7 +69,9 @@ def test_fractions_of_nothing_and_of_everybody_are_taken():
 
 @pytest.mark.parametrize("gap", [0.01, 0.1, 1.0, 3.0])
 @pytest.mark.parametrize("count", [30, 300])
-def test_a_network_that_is_right_and_hardly_sure_is_made_surer_and_no_search_goes_astray(count, gap):
+def test_a_network_that_is_right_and_hardly_sure_is_made_surer_and_no_search_goes_astray(
+    count, gap
+):
     random = np.random.default_rng(1)
     truth = np.eye(5, dtype=np.float32)[random.choice(5, count, p=[0.3, 0.27, 0.02, 0.13, 0.28])]
     noise = random.normal(0, 1 / 8, (4, count, 5)) + random.normal(0, 1 / 4, (count, 5))
@@ -84,7 +88,9 @@ def test_the_last_layer_learns_it_for_its_own_outputs():
     before = network(seen).detach()
     Certainty(1.5, (0.5, -1.0)).teach(network, slice(2, 4))
     after = network(seen).detach()
-    assert torch.allclose(after[:, 2:4], 1.5 * before[:, 2:4] + torch.tensor([0.5, -1.0]), atol=1e-6)
+    assert torch.allclose(
+        after[:, 2:4], 1.5 * before[:, 2:4] + torch.tensor([0.5, -1.0]), atol=1e-6
+    )
     assert torch.equal(after[:, [0, 1, 4]], before[:, [0, 1, 4]])
 
 

@@ -27,7 +27,11 @@ TREE = DecisionTree(
     "How round?",
     (
         Question("shape", "Round?", (Answer("round", "round"), Answer("flat", "flat"))),
-        Question("colour", "Red?", (Answer("red", "red"), Answer("blue", "blue"), Answer("black", "black"))),
+        Question(
+            "colour",
+            "Red?",
+            (Answer("red", "red"), Answer("blue", "blue"), Answer("black", "black")),
+        ),
     ),
 )
 
@@ -64,8 +68,12 @@ def fake(number: int = 300, seed: int = 0, side: int = 48) -> Fake:
     u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
     light = 200 * np.exp(-(u**2 + (v / ratio[:, None, None]) ** 2) / (2 * 0.3**2))
     tint = np.stack([0.5 + 0.5 * red, np.full(number, 0.75), 1 - 0.5 * red], axis=1)[:, None, None]
-    pixels = np.clip(light[..., None] * tint + random.normal(8, 3, (number, side, side, 3)), 0, 255).astype(np.uint8)
-    fractions = np.stack([ratio, 1 - ratio, 0.9 * red, 0.9 * (1 - red), np.full(number, 0.1)], axis=1)
+    pixels = np.clip(
+        light[..., None] * tint + random.normal(8, 3, (number, side, side, 3)), 0, 255
+    ).astype(np.uint8)
+    fractions = np.stack(
+        [ratio, 1 - ratio, 0.9 * red, 0.9 * (1 - red), np.full(number, 0.1)], axis=1
+    )
     fractions[random.random(number) < 0.1, 2:] = np.nan
     splits = np.where(np.arange(number) % 3 == 0, "test", "train")
     return Fake(TREE, fractions.astype(np.float32), splits, pixels)
@@ -119,12 +127,17 @@ def test_only_the_training_split_is_learned_from(baseline):
     fractions[TEST] = np.random.default_rng(1).random((len(TEST), 5))
     store = replace(STORE, fractions=fractions, seen=set())
     np.testing.assert_array_equal(baseline(store, TEST[:9]).fractions, expected.fractions)
-    assert store.seen <= {*TRAIN.tolist(), *TEST[:9].tolist()}, "images of other galaxies were looked at"
+    assert store.seen <= {
+        *TRAIN.tolist(),
+        *TEST[:9].tolist(),
+    }, "images of other galaxies were looked at"
 
 
 @learning
 def test_without_training_galaxies_or_known_votes_the_answers_are_named(baseline):
-    with pytest.raises(DataError, match="none of the 0 training galaxies has a known fraction of round, flat"):
+    with pytest.raises(
+        DataError, match="none of the 0 training galaxies has a known fraction of round, flat"
+    ):
         baseline(replace(STORE, splits=np.full(len(STORE.pixels), "test")), TEST)
     fractions = STORE.fractions.copy()
     fractions[TRAIN, 2:] = np.nan
@@ -183,15 +196,22 @@ def test_galaxies_of_one_central_colour_share_their_mean_vote_and_others_get_tha
     found = central_pixel(store, store.rows("test")).fractions
     np.testing.assert_allclose(found[0], [0.75, 0.25])
     np.testing.assert_allclose(found[1], [0.0, 1.0])
-    np.testing.assert_allclose(found[2], [0.2, 0.5], err_msg="the answer that no grey galaxy has gets the mean vote")
-    np.testing.assert_allclose(found[3], [0.425, 0.5], rtol=1e-6, err_msg="nor has any training galaxy a black centre")
+    np.testing.assert_allclose(
+        found[2], [0.2, 0.5], err_msg="the answer that no grey galaxy has gets the mean vote"
+    )
+    np.testing.assert_allclose(
+        found[3], [0.425, 0.5], rtol=1e-6, err_msg="nor has any training galaxy a black centre"
+    )
 
 
 def test_central_pixel_beats_the_mean_vote_on_colour_and_boosted_trees_beat_both_on_shape_too():
     truth = STORE.fractions[TEST]
     shape, colour = slice(0, 2), slice(2, 4)
     of = {name: baseline(STORE, TEST).fractions for name, baseline in BASELINES.items()}
-    error = {name: (rmse(truth[:, shape], p[:, shape]), rmse(truth[:, colour], p[:, colour])) for name, p in of.items()}
+    error = {
+        name: (rmse(truth[:, shape], p[:, shape]), rmse(truth[:, colour], p[:, colour]))
+        for name, p in of.items()
+    }
     assert error["central pixel"][1] < 0.7 * error["mean vote"][1]
     assert error["central pixel"][0] > 0.9 * error["mean vote"][0]
     assert error["boosted trees"][0] < 0.3 * error["mean vote"][0]
@@ -199,7 +219,9 @@ def test_central_pixel_beats_the_mean_vote_on_colour_and_boosted_trees_beat_both
 
 
 def test_boosted_trees_repeat_themselves_for_a_seed_and_differ_for_another():
-    first, again, other = (boosted_trees(STORE, TEST, columns=["round"], seed=seed).fractions for seed in (1, 1, 2))
+    first, again, other = (
+        boosted_trees(STORE, TEST, columns=["round"], seed=seed).fractions for seed in (1, 1, 2)
+    )
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
     np.testing.assert_allclose(first, other, atol=0.3)
@@ -214,13 +236,18 @@ def test_boosted_trees_leave_out_galaxies_whose_answer_is_not_known():
 
 
 def test_boosted_trees_predict_an_answer_that_never_varies_as_it_is():
-    np.testing.assert_array_equal(boosted_trees(STORE, TEST, columns=["black"]).fractions, np.float32(0.1))
+    np.testing.assert_array_equal(
+        boosted_trees(STORE, TEST, columns=["black"]).fractions, np.float32(0.1)
+    )
 
 
 def test_boosted_trees_of_a_handful_of_galaxies_are_the_mean_vote():
     splits = np.where(np.arange(len(STORE.pixels)) < 10, "train", "test")
     few = replace(STORE, splits=splits)
-    found = [baseline(few, TEST[-5:], columns=["round"]).fractions for baseline in (boosted_trees, mean_vote)]
+    found = [
+        baseline(few, TEST[-5:], columns=["round"]).fractions
+        for baseline in (boosted_trees, mean_vote)
+    ]
     np.testing.assert_allclose(*found, rtol=1e-5)
 
 
@@ -248,7 +275,11 @@ def test_central_colours_of_real_galaxies_make_the_clusters_of_kaggles_own_submi
                 colour = central_colour(jpeg_centre(archive, name, 128)[None])[0]
                 of_cluster[published[Path(name).stem]].add(tuple(colour.tolist()))
     clusters = list(of_cluster.values())
-    assert sorted(map(sorted, clusters)) == [[(0, 0, 1)], [(1, 0, 0)], [(1, 1, 0)]], "one cluster, one colour"
+    assert sorted(map(sorted, clusters)) == [
+        [(0, 0, 1)],
+        [(1, 0, 0)],
+        [(1, 1, 0)],
+    ], "one cluster, one colour"
 
 
 @pytest.mark.real_data
@@ -256,15 +287,24 @@ def test_on_real_galaxies_every_baseline_beats_the_one_before(shared_data):
     folder = shared_data / "kaggle"
     with (folder / "training_solutions_rev1.csv").open() as file:
         rows = list(csv.reader(file))[1:801]
-    archives = [zipfile.ZipFile(folder / f"images_training_rev1_part{part}.zip") for part in (1, 2, 3, 4)]
-    names = {Path(name).stem: (archive, name) for archive in archives for name in archive.namelist()}
+    archives = [
+        zipfile.ZipFile(folder / f"images_training_rev1_part{part}.zip") for part in (1, 2, 3, 4)
+    ]
+    names = {
+        Path(name).stem: (archive, name) for archive in archives for name in archive.namelist()
+    }
     pixels = np.stack([jpeg_centre(*names[row[0]], 128) for row in rows])
     fractions = np.array([row[1:] for row in rows], np.float32)
-    splits = np.where(np.random.default_rng(0).permutation(len(rows)) < 0.8 * len(rows), "train", "test")
+    splits = np.where(
+        np.random.default_rng(0).permutation(len(rows)) < 0.8 * len(rows), "train", "test"
+    )
     store = Fake(DecisionTree.load("kaggle"), fractions, splits, pixels)
     answers = ("Class1.1", "Class1.2", "Class2.1", "Class7.1", "Class7.3")
     test = store.rows("test")
     truth = fractions[test][:, [store.tree.columns.index(answer) for answer in answers]]
-    errors = [rmse(truth, baseline(store, test, columns=answers).fractions) for baseline in BASELINES.values()]
+    errors = [
+        rmse(truth, baseline(store, test, columns=answers).fractions)
+        for baseline in BASELINES.values()
+    ]
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < 0.75 * errors[1]

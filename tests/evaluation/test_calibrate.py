@@ -1,4 +1,5 @@
-"""A run's intervals: measured on galaxies that did not teach it, kept with it, and refused where nobody measured."""
+"""A run's intervals: measured on galaxies that did not teach it, kept with it, and refused where
+nobody measured."""
 
 import math
 import shutil
@@ -56,7 +57,13 @@ def store(tmp_path_factory) -> Store:
     folder = tmp_path_factory.mktemp("simulated")
     simulate(folder / "zoo", galaxies=160, processes=1)
     splits = SplitSettings(0.3, 0.5, 0.2)
-    return pack(folder / "zoo", folder / "store", settings=PackSettings(128, 32), splits=splits, progress=False)
+    return pack(
+        folder / "zoo",
+        folder / "store",
+        settings=PackSettings(128, 32),
+        splits=splits,
+        progress=False,
+    )
 
 
 @pytest.fixture
@@ -85,8 +92,13 @@ def test_bounds_stand_in_the_table_beside_the_answers_and_come_back(store, run, 
     images = store.path.parent / "zoo" / "images"
     done = predict(images, run, tmp_path / "out.csv", progress=False)
     header = done.path.read_text().splitlines()[0].replace('"', "").split(",")
-    assert header == ["id", *store.tree.columns, *(f"{c}_low" for c in store.tree.columns),
-                      *(f"{c}_high" for c in store.tree.columns), "familiarity"]  # fmt: skip
+    assert header == [
+        "id",
+        *store.tree.columns,
+        *(f"{c}_low" for c in store.tree.columns),
+        *(f"{c}_high" for c in store.tree.columns),
+        "familiarity",
+    ]
     read = Predictions.read(done.path)
     assert read.columns == store.tree.columns
     expected = predict_store(run.network(), store)
@@ -99,14 +111,30 @@ def test_bounds_stand_in_the_table_beside_the_answers_and_come_back(store, run, 
 
 
 def test_intervals_of_a_run_that_was_never_calibrated_are_refused(run, store, tmp_path):
-    with pytest.raises(CheckpointError, match=r"never calibrated for the tree 'kaggle'.*run galaxyvotes calibrate"):
-        predict(store.path.parent / "zoo" / "images", run, tmp_path / "out.csv", intervals=True, progress=False)
+    with pytest.raises(
+        CheckpointError, match=r"never calibrated for the tree 'kaggle'.*run galaxyvotes calibrate"
+    ):
+        predict(
+            store.path.parent / "zoo" / "images",
+            run,
+            tmp_path / "out.csv",
+            intervals=True,
+            progress=False,
+        )
     assert not (tmp_path / "out.csv").exists()
 
 
 def test_galaxies_that_chose_the_epoch_do_not_calibrate(store, tmp_path):
-    run = train(store, tmp_path / "run", recipe="small", settings=(*SETTINGS, "train.keep=best"), progress=False)
-    with pytest.raises(DataError, match=r"validation galaxies of .* chose the epoch of .*train\.keep=last"):
+    run = train(
+        store,
+        tmp_path / "run",
+        recipe="small",
+        settings=(*SETTINGS, "train.keep=best"),
+        progress=False,
+    )
+    with pytest.raises(
+        DataError, match=r"validation galaxies of .* chose the epoch of .*train\.keep=last"
+    ):
         calibrate(run, store, progress=False)
     assert run.calibrated() == Calibrated()
     assert calibrate(run, store, split="test", progress=False).joint.columns == store.tree.columns
@@ -115,7 +143,9 @@ def test_galaxies_that_chose_the_epoch_do_not_calibrate(store, tmp_path):
 def test_galaxies_that_taught_do_not_calibrate_however_they_were_divided(store, run, tmp_path):
     zoo = store.path.parent / "zoo"
     splits = SplitSettings(0.3, 0.5, 0.2, "another")
-    other = pack(zoo, tmp_path / "other", settings=PackSettings(128, 32), splits=splits, progress=False)
+    other = pack(
+        zoo, tmp_path / "other", settings=PackSettings(128, 32), splits=splits, progress=False
+    )
     with pytest.raises(DataError, match="taught"):
         calibrate(run, other, progress=False)
 
@@ -128,7 +158,9 @@ def test_a_damaged_calibration_is_found(store, run):
         run.network()
 
 
-def test_a_calibrated_run_knows_its_kind_of_galaxies_and_warns_of_another(store, run, tmp_path, capsys):
+def test_a_calibrated_run_knows_its_kind_of_galaxies_and_warns_of_another(
+    store, run, tmp_path, capsys
+):
     calibrate(run, store, progress=False)
     references = Run.open(run.path).calibrated().familiar.references
     assert references == len(store.rows("validation"))
@@ -137,13 +169,26 @@ def test_a_calibrated_run_knows_its_kind_of_galaxies_and_warns_of_another(store,
     assert not shift(alike.familiarity, references).found
     for name, image in zip(alike.ids, store.images(store.rows("test")), strict=True):
         (tmp_path / "inverted").mkdir(exist_ok=True)
-        Image.fromarray(255 - np.repeat(np.repeat(image, 4, 0), 4, 1)).save(tmp_path / "inverted" / f"{name}.png")
+        Image.fromarray(255 - np.repeat(np.repeat(image, 4, 0), 4, 1)).save(
+            tmp_path / "inverted" / f"{name}.png"
+        )
     other = predict(tmp_path / "inverted", run, tmp_path / "other.csv", progress=False)
     assert other.shift.galaxies == len(alike)
-    assert other.warning.startswith(f"100.0% of {len(alike)} galaxies are stranger to this network than 95% of those")
+    assert other.warning.startswith(
+        f"100.0% of {len(alike)} galaxies are stranger to this network than 95% of those"
+    )
     assert (Predictions.read(other.path).familiarity <= 0.05).all()
     with pytest.raises(SystemExit, match="0"):
-        main(["predict", str(tmp_path / "inverted"), "--run", str(run.path), "--out", str(tmp_path / "again.csv")])
+        main(
+            [
+                "predict",
+                str(tmp_path / "inverted"),
+                "--run",
+                str(run.path),
+                "--out",
+                str(tmp_path / "again.csv"),
+            ]
+        )
     assert f"warning: {other.warning}" in capsys.readouterr().out
 
 
@@ -156,17 +201,35 @@ def test_where_training_galaxies_are_few_the_others_are_divided(store, run):
 
 def test_galaxies_that_calibrated_a_run_do_not_judge_its_intervals(store, run, tmp_path):
     calibrate(run, store, split="test", coverage=0.8, progress=False)
-    with pytest.raises(DataError, match=r"test galaxies of .* calibrated .*Calibrate it on validation galaxies"):
+    with pytest.raises(
+        DataError, match=r"test galaxies of .* calibrated .*Calibrate it on validation galaxies"
+    ):
         evaluate(run, store, out=tmp_path / "report", baselines=False, resamples=5, progress=False)
-    told = evaluate(run, store, out=tmp_path / "r", baselines=False, resamples=5, allow_seen=True, progress=False)
+    told = evaluate(
+        run,
+        store,
+        out=tmp_path / "r",
+        baselines=False,
+        resamples=5,
+        allow_seen=True,
+        progress=False,
+    )
     assert told.document["intervals"]
     calibrate(run, store, progress=False)
     evaluate(run, store, out=tmp_path / "report", baselines=False, resamples=5, progress=False)
 
 
 def test_a_run_that_began_with_a_chosen_epoch_is_not_calibrated_on_what_chose_it(store, tmp_path):
-    begun = train(store, tmp_path / "begun", recipe="small", settings=(*SETTINGS, "train.keep=best"), progress=False)
-    run = finetune(store, tmp_path / "run", start=begun, settings=("train.epochs=1",), progress=False)
+    begun = train(
+        store,
+        tmp_path / "begun",
+        recipe="small",
+        settings=(*SETTINGS, "train.keep=best"),
+        progress=False,
+    )
+    run = finetune(
+        store, tmp_path / "run", start=begun, settings=("train.epochs=1",), progress=False
+    )
     with pytest.raises(DataError, match=r"validation galaxies of .* taught"):
         calibrate(run, store, progress=False)
 
@@ -178,8 +241,12 @@ def test_what_is_familiar_may_be_measured_in_another_store_without_labels(store,
     calibrate(run, store, familiar=many, progress=False)
     met = run.calibrated().familiar
     taught = {store.pixels[row] for row in store.rows("train").tolist()}
-    assert met.references == sum(each not in taught for each in many.pixels) // 2  # the other half gave the measure
-    assert run.calibrated().pixels == {store.pixels[row] for row in store.rows("validation").tolist()}
+    assert (
+        met.references == sum(each not in taught for each in many.pixels) // 2
+    )  # the other half gave the measure
+    assert run.calibrated().pixels == {
+        store.pixels[row] for row in store.rows("validation").tolist()
+    }
     other = pack(zoo, tmp_path / "other", settings=PackSettings(128, 24), progress=False)
     with pytest.raises(CheckpointError, match="pack it again with --crop 128 --size 32"):
         calibrate(run, store, familiar=other, progress=False)
@@ -187,7 +254,13 @@ def test_what_is_familiar_may_be_measured_in_another_store_without_labels(store,
 
 def test_a_calibration_of_other_weights_is_found(store, run, tmp_path):
     calibrate(run, store, progress=False)
-    other = train(store, tmp_path / "other", recipe="small", settings=(*SETTINGS, "train.seed=9"), progress=False)
+    other = train(
+        store,
+        tmp_path / "other",
+        recipe="small",
+        settings=(*SETTINGS, "train.seed=9"),
+        progress=False,
+    )
     shutil.copyfile(other.path / "weights.safetensors", run.path / "weights.safetensors")
     with pytest.raises(CheckpointError, match=r"measured with other weights .*calibrate again"):
         run.network()
@@ -211,10 +284,16 @@ def test_a_damaged_file_of_what_is_familiar_is_found_and_so_is_a_missing_one(sto
     content = bytearray(path.read_bytes())
     content[-5] ^= 1
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"familiar.*\.safetensors is damaged.*run galaxyvotes calibrate again"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"familiar.*\.safetensors is damaged.*run galaxyvotes calibrate again",
+    ):
         run.network()
     path.unlink()
-    with pytest.raises(CheckpointError, match=r"familiar.*\.safetensors cannot be read.*galaxyvotes calibrate again"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"familiar.*\.safetensors cannot be read.*galaxyvotes calibrate again",
+    ):
         run.network()
 
 
@@ -241,21 +320,36 @@ def test_a_calibration_that_was_stopped_half_way_does_not_count_at_all(store, ru
     assert familiar_file(run).is_file()  # the only one: what no longer counts is gone
 
 
-def test_a_calibration_of_an_older_galaxyvotes_can_be_read_and_bounds_joint_fractions_only(store, run, tmp_path):
+def test_a_calibration_of_an_older_galaxyvotes_can_be_read_and_bounds_joint_fractions_only(
+    store, run, tmp_path
+):
     calibrate(run, store, progress=False)
     network = run.network()
-    text = "\n".join(line for line in network.calibration.to_toml().splitlines() if not line.startswith("volunteers"))
+    text = "\n".join(
+        line
+        for line in network.calibration.to_toml().splitlines()
+        if not line.startswith("volunteers")
+    )
     digest = xxhash.xxh3_128(text.encode()).hexdigest()
     (run.path / "calibration.toml").write_text(f"# {digest}\n{text}")
     familiar_file(run).rename(run.path / "familiar.safetensors")
     older = run.network()
     assert older.familiar.references == network.familiar.references
-    assert older.calibration == replace(network.calibration, volunteers=(math.inf,) * len(store.tree.columns))
+    assert older.calibration == replace(
+        network.calibration, volunteers=(math.inf,) * len(store.tree.columns)
+    )
     assert run.calibrated().conditional is None
     images, out = store.path.parent / "zoo" / "images", tmp_path / "out.csv"
-    with pytest.raises(CheckpointError, match=r"never calibrated for conditional fractions of .*calibrate \(again"):
+    with pytest.raises(
+        CheckpointError, match=r"never calibrated for conditional fractions of .*calibrate \(again"
+    ):
         predict(images, run, out, fractions="conditional", intervals=True, progress=False)
-    assert Predictions.read(predict(images, run, out, fractions="conditional", progress=False).path).bounds is None
+    assert (
+        Predictions.read(
+            predict(images, run, out, fractions="conditional", progress=False).path
+        ).bounds
+        is None
+    )
     calibrate(run, store, progress=False)
     assert familiar_file(run).name != "familiar.safetensors"
 
@@ -263,17 +357,26 @@ def test_a_calibration_of_an_older_galaxyvotes_can_be_read_and_bounds_joint_frac
 # ---- of those who were asked
 
 
-def test_conditional_fractions_have_bounds_of_their_own_where_the_question_is_reached(store, run, tmp_path):
+def test_conditional_fractions_have_bounds_of_their_own_where_the_question_is_reached(
+    store, run, tmp_path
+):
     calibrate(run, store, progress=False)
     network, rows = run.network(), store.rows("test")
-    joint, told = predict_store(network, store, rows), predict_store(network.telling_conditional, store, rows)
+    joint, told = (
+        predict_store(network, store, rows),
+        predict_store(network.telling_conditional, store, rows),
+    )
     assert np.allclose(told.fractions, store.tree.conditional(joint.fractions), atol=1e-5)
-    asked = store.tree.asked(joint.fractions)[:, [i for i, (q, _) in enumerate(store.tree) for _ in q.answers]]
+    asked = store.tree.asked(joint.fractions)[
+        :, [i for i, (q, _) in enumerate(store.tree) for _ in q.answers]
+    ]
     assert np.array_equal(np.isnan(told.bounds.lower), asked < 0.25 - 1e-6)
     known = ~np.isnan(told.bounds.lower)
     assert (told.bounds.lower[known] <= told.fractions[known] + 1e-6).all()
     assert (told.fractions[known] <= told.bounds.upper[known] + 1e-6).all()
-    reached = store.tree.asked(store.fractions[rows])[:, [i for i, (q, _) in enumerate(store.tree) for _ in q.answers]]
+    reached = store.tree.asked(store.fractions[rows])[
+        :, [i for i, (q, _) in enumerate(store.tree) for _ in q.answers]
+    ]
     said = np.where(reached >= 0.25, store.tree.conditional(store.fractions[rows]), np.nan)
     assert 0.8 < coverage(said, *told.bounds) < 0.99  # 90 %, of some thirty galaxies
     done = predict(store.path, run, tmp_path / "told.csv", fractions="conditional", progress=False)
@@ -282,12 +385,16 @@ def test_conditional_fractions_have_bounds_of_their_own_where_the_question_is_re
     assert np.allclose(read.bounds.upper[rows], told.bounds.upper, atol=1e-6, equal_nan=True)
 
 
-def test_a_run_without_the_answers_that_lead_to_others_is_calibrated_for_joint_fractions_only(store, tmp_path):
+def test_a_run_without_the_answers_that_lead_to_others_is_calibrated_for_joint_fractions_only(
+    store, tmp_path
+):
     settings = (*SETTINGS, "train.objective=bce", "train.answers=Class1.1,Class3.1,Class3.2")
     run = train(store, tmp_path / "run", recipe="small", settings=settings, progress=False)
     calibrate(run, store, progress=False)
     assert run.calibrated().conditional is None
-    with pytest.raises(ConfigError, match=r"conditional fraction of Class3\.1 needs that of Class2\.2"):
+    with pytest.raises(
+        ConfigError, match=r"conditional fraction of Class3\.1 needs that of Class2\.2"
+    ):
         predict(store.path, run, tmp_path / "out.csv", fractions="conditional", progress=False)
 
 
@@ -296,15 +403,25 @@ def classes(store, tmp_path_factory) -> Store:
     """The same galaxies with one class each."""
     folder = tmp_path_factory.mktemp("classes")
     smooth = store.fractions[:, 0] > np.median(store.fractions[:, 0])
-    rows = [f"{name},{'smooth' if each else 'featured'}\n" for name, each in zip(store.ids, smooth, strict=True)]
+    rows = [
+        f"{name},{'smooth' if each else 'featured'}\n"
+        for name, each in zip(store.ids, smooth, strict=True)
+    ]
     (folder / "classes.csv").write_text("GalaxyID,kind\n" + "".join(rows))
     images = store.path.parent / "zoo" / "images"
     table = folder / "classes.csv"
-    how = {"classes": "kind", "settings": store.pack, "splits": SplitSettings(0.3, 0.5, 0.2), "progress": False}
+    how = {
+        "classes": "kind",
+        "settings": store.pack,
+        "splits": SplitSettings(0.3, 0.5, 0.2),
+        "progress": False,
+    }
     return pack([images, table], folder / "store", **how)
 
 
-def test_of_classes_answers_become_as_sure_as_a_third_of_the_galaxies_bears_out(classes, tmp_path, capsys):
+def test_of_classes_answers_become_as_sure_as_a_third_of_the_galaxies_bears_out(
+    classes, tmp_path, capsys
+):
     run = train(classes, tmp_path / "run", recipe="small", settings=SETTINGS, progress=False)
     rows = classes.rows("validation")
     before = predict_store(run.network(), classes, rows)
@@ -323,17 +440,26 @@ def test_of_classes_answers_become_as_sure_as_a_third_of_the_galaxies_bears_out(
     inside = (after.bounds.lower - 1e-6 <= truth) & (truth <= after.bounds.upper + 1e-6)
     assert 0.8 < inside.mean() < 0.99
     with pytest.raises(SystemExit, match="0"):
-        main(["calibrate", str(run.path), str(classes.path)])  # again: from the network as it was trained
+        main(
+            ["calibrate", str(run.path), str(classes.path)]
+        )  # again: from the network as it was trained
     assert f"logits × {found.certainty.factor:.2f}" in capsys.readouterr().out
     assert run.calibrated().certainty == found.certainty
 
 
-def test_networks_joined_are_made_sure_together_and_a_finetuned_one_begins_as_it_was_trained(classes, tmp_path):
+def test_networks_joined_are_made_sure_together_and_a_finetuned_one_begins_as_it_was_trained(
+    classes, tmp_path
+):
     runs = [
-        train(classes, tmp_path / f"run-{seed}", recipe="small", settings=(*SETTINGS, f"train.seed={seed}"),
-              progress=False)
+        train(
+            classes,
+            tmp_path / f"run-{seed}",
+            recipe="small",
+            settings=(*SETTINGS, f"train.seed={seed}"),
+            progress=False,
+        )
         for seed in (0, 1)
-    ]  # fmt: skip
+    ]
     joined = join(runs, tmp_path / "joined")
     sure = calibrate(joined, classes, progress=False).certainty
     taught = joined.network().members
@@ -341,13 +467,19 @@ def test_networks_joined_are_made_sure_together_and_a_finetuned_one_begins_as_it
         before = run.network().module[-1]
         assert torch.allclose(member.module[-1].weight, sure.factor * before.weight)
     settings = (*SETTINGS, "train.encoder_rate=0", "train.learning_rate=1e-30")
-    began = [finetune(classes, tmp_path / name, start=start, settings=settings, progress=False).network()
-             for name, start in (("a", joined), ("b", runs[0]))]  # fmt: skip
+    began = [
+        finetune(classes, tmp_path / name, start=start, settings=settings, progress=False).network()
+        for name, start in (("a", joined), ("b", runs[0]))
+    ]
     assert torch.equal(began[0].module[-1].weight, began[1].module[-1].weight)
 
 
-def test_only_the_head_of_that_question_is_made_sure_and_an_exported_one_is_as_sure(store, classes, tmp_path):
-    run = train([store, classes], tmp_path / "run", recipe="small", settings=SETTINGS, progress=False)
+def test_only_the_head_of_that_question_is_made_sure_and_an_exported_one_is_as_sure(
+    store, classes, tmp_path
+):
+    run = train(
+        [store, classes], tmp_path / "run", recipe="small", settings=SETTINGS, progress=False
+    )
     sure = calibrate(run, classes, progress=False).certainty
     before, after = run.network(as_trained=True), run.network()
     first, second = after.all_heads
@@ -367,15 +499,23 @@ def test_classes_learned_as_fractions_of_their_own_keep_their_answers(classes, t
     assert calibrate(run, classes, progress=False).certainty is None
 
 
-def test_a_store_of_whole_votes_tells_the_calibration_how_many_volunteers_there_were(store, run, tmp_path):
+def test_a_store_of_whole_votes_tells_the_calibration_how_many_volunteers_there_were(
+    store, run, tmp_path
+):
     found = calibrate(run, store, progress=False).joint
     rows = store.rows("validation")
     counted = volunteers_of(store.votes[rows], store.tree)
-    assert found.volunteers[0] == pytest.approx(1 / np.mean(1 / counted[:, 0]), rel=0.05)  # those of a third of them
-    result = evaluate(run, store, out=tmp_path / "report", baselines=False, resamples=40, progress=False)
+    assert found.volunteers[0] == pytest.approx(
+        1 / np.mean(1 / counted[:, 0]), rel=0.05
+    )  # those of a third of them
+    result = evaluate(
+        run, store, out=tmp_path / "report", baselines=False, resamples=40, progress=False
+    )
     rows = store.rows("test")
     said = predict_store(run.network(), store, rows)
-    own = found.bounds(said.fractions, said.spread, volunteers=volunteers_of(store.votes[rows], store.tree))
+    own = found.bounds(
+        said.fractions, said.spread, volunteers=volunteers_of(store.votes[rows], store.tree)
+    )
     held = result.document["intervals"]["coverage"]["value"]
     assert held == pytest.approx(coverage(store.fractions[rows], *own))
 
@@ -393,14 +533,21 @@ def test_several_views_are_averaged_and_their_spread_told(store, run):
     images = store.images(rows)
     from galaxyvotes.inference.engine import fractions_of, logits_of
 
-    views = [fractions_of(one, logits_of(one, np.ascontiguousarray(v))) for v in (images, images[:, ::-1])]
+    views = [
+        fractions_of(one, logits_of(one, np.ascontiguousarray(v)))
+        for v in (images, images[:, ::-1])
+    ]
     assert np.allclose(mean.fractions, np.mean(views, axis=0), atol=1e-6)
     assert np.allclose(mean.spread, np.std(views, axis=0), atol=1e-6)
 
 
-def test_the_report_says_how_often_the_intervals_held_and_what_the_volunteers_allow(store, run, tmp_path):
+def test_the_report_says_how_often_the_intervals_held_and_what_the_volunteers_allow(
+    store, run, tmp_path
+):
     calibrate(run, store, progress=False)
-    result = evaluate(run, store, out=tmp_path / "report", baselines=False, resamples=40, progress=False)
+    result = evaluate(
+        run, store, out=tmp_path / "report", baselines=False, resamples=40, progress=False
+    )
     intervals = result.document["intervals"]
     assert intervals["nominal"] == 0.9
     assert [each["answer"] for each in intervals["answers"]] == list(store.tree.columns)
@@ -411,9 +558,13 @@ def test_the_report_says_how_often_the_intervals_held_and_what_the_volunteers_al
     assert "no network can be expected to do better" in page
 
 
-def test_the_report_says_how_often_intervals_of_those_who_were_asked_held(store, run, classes, tmp_path):
+def test_the_report_says_how_often_intervals_of_those_who_were_asked_held(
+    store, run, classes, tmp_path
+):
     calibrate(run, store, progress=False)
-    result = evaluate(run, store, out=tmp_path / "report", baselines=False, resamples=40, progress=False)
+    result = evaluate(
+        run, store, out=tmp_path / "report", baselines=False, resamples=40, progress=False
+    )
     told = result.document["conditional_intervals"]
     rows = store.rows("test")
     network = run.network().telling_conditional
@@ -432,6 +583,8 @@ def test_the_report_says_how_often_intervals_of_those_who_were_asked_held(store,
     assert "Of those who were asked" in result.path.read_text("utf-8")
     one = train(classes, tmp_path / "one", recipe="small", settings=SETTINGS, progress=False)
     calibrate(one, classes, progress=False)
-    result = evaluate(one, classes, out=tmp_path / "other", baselines=False, resamples=40, progress=False)
+    result = evaluate(
+        one, classes, out=tmp_path / "other", baselines=False, resamples=40, progress=False
+    )
     assert result.document["intervals"]
     assert result.document["conditional_intervals"] is None  # everybody is asked

@@ -35,12 +35,18 @@ def test_the_reports_numbers_are_those_of_the_test_galaxies(evaluation, blob_run
 
 
 def test_the_network_stands_beside_every_baseline(evaluation):
-    assert list(evaluation.document["baselines"]) == ["all zeros", "mean vote", "central pixel", "boosted trees"]
+    assert list(evaluation.document["baselines"]) == [
+        "all zeros",
+        "mean vote",
+        "central pixel",
+        "boosted trees",
+    ]
     table = evaluation.table()
     for name in ("network", *evaluation.document["baselines"]):
         assert f"\n{name}" in table
     assert (
-        evaluation.document["network"]["rmse"]["value"] < evaluation.document["baselines"]["mean vote"]["rmse"]["value"]
+        evaluation.document["network"]["rmse"]["value"]
+        < evaluation.document["baselines"]["mean vote"]["rmse"]["value"]
     )
 
 
@@ -53,13 +59,25 @@ def test_the_papers_protocol_says_how_many_galaxies_it_had_trained_on(evaluation
 
 def test_galaxies_the_run_has_seen_are_refused_however_they_were_divided(blob_run, blobs, tmp_path):
     other = pack(
-        blobs, tmp_path / "other", settings=PackSettings(32, 32), splits=SplitSettings(key="again"), progress=False
+        blobs,
+        tmp_path / "other",
+        settings=PackSettings(32, 32),
+        splits=SplitSettings(key="again"),
+        progress=False,
     )
-    with pytest.raises(DataError, match=r"test galaxies of .* taught or tuned .*\(g\d+.*--allow-seen"):
+    with pytest.raises(
+        DataError, match=r"test galaxies of .* taught or tuned .*\(g\d+.*--allow-seen"
+    ):
         evaluate(blob_run, other, out=tmp_path / "report", resamples=20, progress=False)
     assert not (tmp_path / "report").exists()
     allowed = evaluate(
-        blob_run, other, out=tmp_path / "report", allow_seen=True, baselines=False, resamples=20, progress=False
+        blob_run,
+        other,
+        out=tmp_path / "report",
+        allow_seen=True,
+        baselines=False,
+        resamples=20,
+        progress=False,
     )
     assert allowed.document["seen_in_training"] > 0
 
@@ -80,9 +98,23 @@ def test_renamed_copies_of_seen_galaxies_are_found_by_their_pixels(blob_run, blo
         evaluate(blob_run, other, out=tmp_path / "report", resamples=20, progress=False)
 
 
-def test_training_galaxies_are_judged_only_by_the_name_of_their_split(blob_run, blob_store, tmp_path):
-    named = evaluate(blob_run, blob_store, out=tmp_path, split="train", baselines=False, resamples=20, progress=False)
-    assert named.document["seen_in_training"] == named.document["galaxies"] == len(blob_store.rows("train"))
+def test_training_galaxies_are_judged_only_by_the_name_of_their_split(
+    blob_run, blob_store, tmp_path
+):
+    named = evaluate(
+        blob_run,
+        blob_store,
+        out=tmp_path,
+        split="train",
+        baselines=False,
+        resamples=20,
+        progress=False,
+    )
+    assert (
+        named.document["seen_in_training"]
+        == named.document["galaxies"]
+        == len(blob_store.rows("train"))
+    )
 
 
 @pytest.mark.parametrize("wrong", [{"seed": -1}, {"resamples": 0}])
@@ -92,7 +124,9 @@ def test_numbers_that_cannot_be_are_refused(blob_run, blob_store, tmp_path, wron
 
 
 def test_a_store_of_another_tree_or_size_is_refused(blob_run, blobs, tiny_store, tmp_path):
-    with pytest.raises(CheckpointError, match=r"answers the tree 'class', and .* holds votes on 'kaggle'"):
+    with pytest.raises(
+        CheckpointError, match=r"answers the tree 'class', and .* holds votes on 'kaggle'"
+    ):
         evaluate(blob_run, tiny_store, out=tmp_path / "report")
     smaller = pack(blobs, tmp_path / "smaller", settings=PackSettings(32, 24), progress=False)
     with pytest.raises(CheckpointError, match="pack it again with --crop 32 --size 32"):
@@ -109,13 +143,21 @@ def test_a_run_on_fewer_answers_is_judged_on_those(blob_store, tmp_path):
 def test_the_papers_figures_are_drawn(blob_run, blob_store, tmp_path):
     paths = draw_figures(blob_run, blob_store, tmp_path, kind="svg")
     assert [path.name for path in paths] == [
-        "flowchart.svg", "architecture.svg", "roc.svg", "roc-long.svg", "roc-round.svg"
-    ]  # fmt: skip
+        "flowchart.svg",
+        "architecture.svg",
+        "roc.svg",
+        "roc-long.svg",
+        "roc-round.svg",
+    ]
     assert all("<svg" in path.read_text() for path in paths)
 
 
 def test_the_table_is_readable_when_a_number_is_undefined(evaluation):
     document = json.loads(json.dumps(evaluation.document))
     document["network"]["mean_auc"]["value"] = None
-    lines = replace(evaluation, report=replace(evaluation.report, document=document)).table().splitlines()
+    lines = (
+        replace(evaluation, report=replace(evaluation.report, document=document))
+        .table()
+        .splitlines()
+    )
     assert lines[1].split()[-1] == "–"

@@ -8,32 +8,60 @@ from galaxyvotes.evaluation.features import FEATURES, image_features
 laws = settings(max_examples=25, deadline=None)
 
 
-def drawn(side=128, *, ratio=1.0, angle=0.0, size=0.15, arms=0, wind=0.0, peak=200.0, kind="gaussian", tint=(1, 1, 1)):
-    """A smooth galaxy on a dark sky: sizes in half sides; arms are a ripple of its light around the ellipse."""
+def drawn(
+    side=128,
+    *,
+    ratio=1.0,
+    angle=0.0,
+    size=0.15,
+    arms=0,
+    wind=0.0,
+    peak=200.0,
+    kind="gaussian",
+    tint=(1, 1, 1),
+):
+    """A smooth galaxy on a dark sky: sizes in half sides; arms are a ripple of its light around the
+    ellipse."""
     along = (np.arange(side) - (side - 1) / 2) / (side / 2)
     y, x = np.meshgrid(along, along, indexing="ij")
     u = x * np.cos(angle) + y * np.sin(angle)
     v = (y * np.cos(angle) - x * np.sin(angle)) / ratio
     radius = np.hypot(u, v) / size
-    light = {"gaussian": np.exp(-(radius**2) / 2), "exponential": np.exp(-radius), "flat": (radius < 1) * 1.0}[kind]
-    light = light * (1 + 0.5 * np.cos(arms * np.arctan2(v, u) - wind * np.log(radius + 1e-3)) if arms else 1)
+    light = {
+        "gaussian": np.exp(-(radius**2) / 2),
+        "exponential": np.exp(-radius),
+        "flat": (radius < 1) * 1.0,
+    }[kind]
+    light = light * (
+        1 + 0.5 * np.cos(arms * np.arctan2(v, u) - wind * np.log(radius + 1e-3)) if arms else 1
+    )
     return np.clip(light[..., None] * peak * np.array(tint) + 10, 0, 255).astype(np.uint8)
 
 
 def measured(*images):
     """Name → value for each image."""
-    return [dict(zip(FEATURES, row.tolist(), strict=True)) for row in image_features(np.stack(images))]
+    return [
+        dict(zip(FEATURES, row.tolist(), strict=True)) for row in image_features(np.stack(images))
+    ]
 
 
 def crowded(seed: int, side: int):
     """A galaxy with neighbours and noise."""
     random = np.random.default_rng(seed)
     image = drawn(
-        side, ratio=random.uniform(0.2, 1), angle=random.uniform(0, 3), arms=int(random.integers(4)), wind=2.0
+        side,
+        ratio=random.uniform(0.2, 1),
+        angle=random.uniform(0, 3),
+        arms=int(random.integers(4)),
+        wind=2.0,
     )
     image = image.astype(float) + random.normal(0, 4, image.shape)
     for _ in range(3):
-        image += np.roll(drawn(side, size=0.03, peak=random.uniform(20, 150)), random.integers(side, size=2), (0, 1))
+        image += np.roll(
+            drawn(side, size=0.03, peak=random.uniform(20, 150)),
+            random.integers(side, size=2),
+            (0, 1),
+        )
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
@@ -71,7 +99,9 @@ def test_features_do_not_depend_on_the_company():
 def test_an_image_of_twice_the_pixels_has_the_same_features():
     image = crowded(3, 64)
     twice = image.repeat(2, axis=0).repeat(2, axis=1)
-    np.testing.assert_allclose(image_features(image[None]), image_features(twice[None]), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(
+        image_features(image[None]), image_features(twice[None]), rtol=1e-3, atol=1e-3
+    )
 
 
 @pytest.mark.parametrize("ratio", [0.3, 0.5, 0.8, 1.0])
@@ -88,11 +118,15 @@ def test_radii_and_concentration_are_those_of_a_gaussian():
     (found,) = measured(drawn(ratio=0.6, angle=0.5))
     for name, part in (("growth r20", 0.2), ("growth r50", 0.5), ("growth r80", 0.8)):
         assert found[name] == pytest.approx(0.15 * np.sqrt(-2 * np.log(1 - part)), rel=0.06)
-    assert found["growth concentration"] == pytest.approx(5 * np.log10(np.sqrt(np.log(0.2) / np.log(0.8))), rel=0.06)
+    assert found["growth concentration"] == pytest.approx(
+        5 * np.log10(np.sqrt(np.log(0.2) / np.log(0.8))), rel=0.06
+    )
 
 
 def test_an_exponential_disc_is_more_concentrated_and_less_equal_than_a_gaussian_and_that_than_a_flat_disc():
-    flat, gaussian, disc = measured(drawn(kind="flat", size=0.4), drawn(size=0.2), drawn(kind="exponential", size=0.12))
+    flat, gaussian, disc = measured(
+        drawn(kind="flat", size=0.4), drawn(size=0.2), drawn(kind="exponential", size=0.12)
+    )
     for name in ("growth concentration", "gini"):
         assert disc[name] > gaussian[name] + 0.05 > flat[name] + 0.1
     assert flat["gini"] < 0.05
@@ -100,7 +134,9 @@ def test_an_exponential_disc_is_more_concentrated_and_less_equal_than_a_gaussian
 
 @pytest.mark.parametrize("arms", [1, 2, 3, 4])
 def test_the_amplitude_of_as_many_arms_as_were_drawn_is_the_largest(arms):
-    (found,) = measured(drawn(ratio=0.6, angle=0.7, size=0.2, arms=arms, wind=4.0))  # two straight ones are an ellipse
+    (found,) = measured(
+        drawn(ratio=0.6, angle=0.7, size=0.2, arms=arms, wind=4.0)
+    )  # two straight ones are an ellipse
     strengths = [found[f"arms {number} zone 2"] for number in (1, 2, 3, 4)]
     assert np.argmax(strengths) + 1 == arms
     if arms != 2:  # an ellipse takes some of two arms for itself
@@ -140,7 +176,9 @@ def test_a_neighbour_is_a_peak_and_an_asymmetry_and_leaves_the_ellipse_alone():
 
 
 def test_redness_and_greenness_have_the_sign_of_the_colour():
-    red, green, blue = measured(drawn(tint=(1, 0.6, 0.2)), drawn(tint=(0.5, 1, 0.5)), drawn(tint=(0.2, 0.6, 1)))
+    red, green, blue = measured(
+        drawn(tint=(1, 0.6, 0.2)), drawn(tint=(0.5, 1, 0.5)), drawn(tint=(0.2, 0.6, 1))
+    )
     assert red["annulus redness 1"] > 0.3 > abs(green["annulus redness 1"]) + 0.2
     assert blue["annulus redness 1"] < -0.3
     assert green["annulus greenness 1"] > 0.3 > abs(red["annulus greenness 1"]) + 0.2

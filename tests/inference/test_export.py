@@ -1,4 +1,5 @@
-"""Runs as ONNX files: they answer as the run does, say what they are, and are checked before they are believed."""
+"""Runs as ONNX files: they answer as the run does, say what they are, and are checked before they
+are believed."""
 
 import json
 import subprocess
@@ -41,7 +42,9 @@ PAIR = DecisionTree(
     "Two questions",
     (
         Question("smooth", "Is it smooth?", (Answer("yes", "yes", "round"), Answer("no", "no"))),
-        Question("round", "Is it round?", (Answer("round", "yes"), Answer("long", "no")), asked_of="yes"),
+        Question(
+            "round", "Is it round?", (Answer("round", "yes"), Answer("long", "no")), asked_of="yes"
+        ),
     ),
 )
 
@@ -58,12 +61,15 @@ def file(blob_run, blobs, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def two_heads(tmp_path_factory) -> Run:
-    """An untrained run that answers two trees from eight views, fractions by softmax down the tree."""
+    """An untrained run that answers two trees from eight views, fractions by softmax down the
+    tree."""
     settings = ("model.width=8", "model.views=8", "train.objective=dirichlet_multinomial")
     recipe = Recipe.load("compact", settings)
     heads = [Head(tree, tree.columns) for tree in (PAIR, DecisionTree.load("classes5"))]
     pack = PackSettings(0, 32)
-    seen = pa.table({name: pa.array([], pa.string()) for name in ("id", "id_name", "pixels", "split")})
+    seen = pa.table(
+        {name: pa.array([], pa.string()) for name in ("id", "id_name", "pixels", "split")}
+    )
     facts = {"pack": {"crop_px": 0, "size_px": 32}}
     run = Run.create(tmp_path_factory.mktemp("two") / "run", recipe, heads, seen, facts)
     network = Network.build(recipe, heads, pack)
@@ -95,7 +101,9 @@ def note(model, key: str):
     return next(each for each in model.metadata_props if each.key == key)
 
 
-def test_the_file_predicts_the_table_that_the_run_predicts(file, blob_run, blob_store, blobs, tmp_path):
+def test_the_file_predicts_the_table_that_the_run_predicts(
+    file, blob_run, blob_store, blobs, tmp_path
+):
     said = Predictions.read(predict(blobs, file, tmp_path / "out.csv", progress=False).path)
     run = predict_store(exact(blob_run.network()), blob_store)
     place = {name: row for row, name in enumerate(said.ids)}
@@ -106,9 +114,16 @@ def test_the_file_predicts_the_table_that_the_run_predicts(file, blob_run, blob_
 
 
 def test_every_tree_is_answered_as_the_run_answers_it(two_heads, two_heads_file, blob_store):
-    for ours, theirs in zip(read_onnx(two_heads_file).all_heads, two_heads.network().all_heads, strict=True):
-        all_of_them = PackSettings(32, 32)  # as the store's are, and the largest squares of images of 32 px
-        said, run = (predict_store(replace(each, pack=all_of_them), blob_store) for each in (ours, exact(theirs)))
+    for ours, theirs in zip(
+        read_onnx(two_heads_file).all_heads, two_heads.network().all_heads, strict=True
+    ):
+        all_of_them = PackSettings(
+            32, 32
+        )  # as the store's are, and the largest squares of images of 32 px
+        said, run = (
+            predict_store(replace(each, pack=all_of_them), blob_store)
+            for each in (ours, exact(theirs))
+        )
         assert (ours.tree, said.columns) == (theirs.tree, run.columns)
         assert np.abs(said.fractions - run.fractions).max() < 1e-4
         assert np.abs(said.spread - run.spread).max() < 1e-4
@@ -116,14 +131,18 @@ def test_every_tree_is_answered_as_the_run_answers_it(two_heads, two_heads_file,
 
 def test_a_joined_run_is_exported_as_the_mean_that_it_answers(blob_run, blob_store, tmp_path):
     settings = ("train.seed=7", "train.epochs=1", "train.batch_size=8")
-    other = train(blob_store, tmp_path / "other", recipe=blob_run.recipe, settings=settings, progress=False)
+    other = train(
+        blob_store, tmp_path / "other", recipe=blob_run.recipe, settings=settings, progress=False
+    )
     joined = join([blob_run, other], tmp_path / "joined")
     done = export(joined, onnx=tmp_path / "joined.onnx")
     assert done.difference <= 1e-4
     rows = np.arange(len(blob_store))
     ours = predict_store(read_onnx(done.path), blob_store, rows).fractions
     network = joined.network()
-    network = replace(network, recipe=network.recipe.changed("train.precision=float32"))  # as ONNX computes
+    network = replace(
+        network, recipe=network.recipe.changed("train.precision=float32")
+    )  # as ONNX computes
     assert np.allclose(ours, predict_store(network, blob_store, rows).fractions, atol=1e-4)
 
 
@@ -131,9 +150,13 @@ def test_a_joined_run_is_exported_as_the_mean_that_it_answers(blob_run, blob_sto
 def test_onnxruntime_alone_gives_fractions_that_obey_the_tree(two_heads_file, galaxies):
     session = onnxruntime.InferenceSession(two_heads_file, providers=["CPUExecutionProvider"])
     images = np.random.default_rng(galaxies).integers(0, 256, (galaxies, 32, 32, 3), dtype=np.uint8)
-    first, second, features = session.run(["fractions", "fractions_2", "features"], {"images": images})
+    first, second, features = session.run(
+        ["fractions", "fractions_2", "features"], {"images": images}
+    )
     columns = json.loads(session.get_modelmeta().custom_metadata_map["columns"])
-    yes, no, is_round, is_long = (first[:, columns.index(name)] for name in ("yes", "no", "round", "long"))
+    yes, no, is_round, is_long = (
+        first[:, columns.index(name)] for name in ("yes", "no", "round", "long")
+    )
     assert np.allclose(yes + no, 1, atol=1e-6)
     assert np.allclose(is_round + is_long, yes, atol=1e-6)
     assert np.allclose(second.sum(axis=1), 1, atol=1e-6)
@@ -147,12 +170,19 @@ def test_the_metadata_says_what_goes_in_and_what_comes_out(two_heads, two_heads_
         "Decode the image to 8-bit RGB, upright, keep the largest central square, "
     )
     assert "bring it to 32 × 32 pixels" in notes["preprocessing"]
-    assert (notes["crop_px"], notes["size_px"], notes["views"], notes["run"]) == ("0", "32", "8", "run")
+    assert (notes["crop_px"], notes["size_px"], notes["views"], notes["run"]) == (
+        "0",
+        "32",
+        "8",
+        "run",
+    )
     assert DecisionTree.from_toml(notes["tree"]) == two_heads.heads[0].tree
     assert json.loads(notes["columns_2"]) == list(two_heads.heads[1].columns)
     assert Recipe.from_toml(notes["recipe"]) == two_heads.recipe
     assert len(notes["run_digest"]) == 32
-    assert b"objectives.py" not in two_heads_file.read_bytes()  # the exporter's notes on where it found each operator
+    assert (
+        b"objectives.py" not in two_heads_file.read_bytes()
+    )  # the exporter's notes on where it found each operator
     onnx.checker.check_model(model, full_check=True)
 
 
@@ -176,7 +206,9 @@ def test_a_file_that_would_answer_otherwise_is_not_written(blob_run, tmp_path, m
     network = replace(network, module=nn.Sequential(ExportedOtherwise(), *network.module))
     monkeypatch.setattr(Run, "network", lambda self: network)
     (tmp_path / "model.onnx").write_bytes(b"what was there before")
-    with pytest.raises(CheckpointError, match=r"answers otherwise as ONNX, by up to [\d.]+ .*was not written"):
+    with pytest.raises(
+        CheckpointError, match=r"answers otherwise as ONNX, by up to [\d.]+ .*was not written"
+    ):
         export(blob_run, onnx=tmp_path / "model.onnx")
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
     assert (tmp_path / "model.onnx").read_bytes() == b"what was there before"
@@ -199,7 +231,8 @@ def test_images_to_check_with_that_cannot_be_used_are_an_error(blob_run, tiny_st
 def test_a_file_that_is_cut_short_is_refused(file, tmp_path, end):
     (tmp_path / "cut.onnx").write_bytes(file.read_bytes()[:end])
     with pytest.raises(
-        CheckpointError, match=r"cut\.onnx (is no ONNX file, or is cut short|was not written|is damaged)"
+        CheckpointError,
+        match=r"cut\.onnx (is no ONNX file, or is cut short|was not written|is damaged)",
     ):
         read_onnx(tmp_path / "cut.onnx")
 
@@ -215,7 +248,9 @@ def test_a_flipped_byte_is_found(file, tmp_path, place):
 
 def test_a_model_of_something_else_is_refused(tmp_path):
     value = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in "xy"]
-    graph = onnx.helper.make_graph([onnx.helper.make_node("Abs", ["x"], ["y"])], "g", value[:1], value[1:])
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Abs", ["x"], ["y"])], "g", value[:1], value[1:]
+    )
     onnx.save_model(onnx.helper.make_model(graph), tmp_path / "other.onnx")
     with pytest.raises(CheckpointError, match=r"other\.onnx was not written by galaxyvotes export"):
         predict(tmp_path, tmp_path / "other.onnx", tmp_path / "out.csv", progress=False)
@@ -237,13 +272,17 @@ def external(model):
 
 
 def external_in_a_node(model):
-    tensor = onnx.TensorProto(name="t", data_type=1, dims=[1], data_location=onnx.TensorProto.EXTERNAL)
+    tensor = onnx.TensorProto(
+        name="t", data_type=1, dims=[1], data_location=onnx.TensorProto.EXTERNAL
+    )
     tensor.external_data.add(key="location", value="/etc/passwd")
     model.graph.node.append(onnx.helper.make_node("Constant", [], ["t"], value=tensor))
 
 
 def inner_graph(model):
-    model.graph.node.append(onnx.helper.make_node("If", ["c"], [], then_branch=onnx.GraphProto(name="g")))
+    model.graph.node.append(
+        onnx.helper.make_node("If", ["c"], [], then_branch=onnx.GraphProto(name="g"))
+    )
 
 
 def foreign_operator(model):
@@ -265,7 +304,9 @@ def function(model):
         (lambda model: model.graph.ClearField("node"), "holds no graph that can be computed"),
     ],
 )
-def test_a_file_that_could_do_more_than_arithmetic_is_refused_though_its_digest_fits(file, tmp_path, change, words):
+def test_a_file_that_could_do_more_than_arithmetic_is_refused_though_its_digest_fits(
+    file, tmp_path, change, words
+):
     with pytest.raises(CheckpointError, match=words):
         read_onnx(changed(file, tmp_path / "hostile.onnx", change))
 
@@ -284,7 +325,9 @@ def test_a_file_that_could_do_more_than_arithmetic_is_refused_though_its_digest_
         ("size_px", "40", "cannot be computed"),
     ],
 )
-def test_metadata_that_do_not_fit_are_refused_though_the_digest_fits(file, tmp_path, key, value, words):
+def test_metadata_that_do_not_fit_are_refused_though_the_digest_fits(
+    file, tmp_path, key, value, words
+):
     def change(model):
         note(model, key).value = value
 
@@ -300,7 +343,9 @@ def test_a_file_that_is_not_there_or_too_large_is_refused(tmp_path, file, monkey
         read_onnx(file)
 
 
-def test_bounds_another_device_and_another_tree_are_errors_that_say_what_to_do(file, blobs, tmp_path):
+def test_bounds_another_device_and_another_tree_are_errors_that_say_what_to_do(
+    file, blobs, tmp_path
+):
     for asked, error, words in (
         ({"intervals": True}, CheckpointError, "predict with the folder of its run"),
         ({"device": "cuda"}, ConfigError, "computed on the CPU"),
@@ -315,13 +360,17 @@ def test_bounds_another_device_and_another_tree_are_errors_that_say_what_to_do(f
 def test_without_the_libraries_the_error_names_the_extra(blob_run, tmp_path, monkeypatch, name):
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(
-        MissingExtraError, match=rf"{name}, which is not installed: pip install 'galaxyvotes\[export\]'"
+        MissingExtraError,
+        match=rf"{name}, which is not installed: pip install 'galaxyvotes\[export\]'",
     ):
         export(blob_run, onnx=tmp_path / "model.onnx")
 
 
 def test_nobody_who_does_not_ask_for_onnx_waits_for_it():
-    code = "import sys, galaxyvotes.inference.export, galaxyvotes.inference.predict; print([n for n in sys.modules if n.startswith('onnx')])"
+    code = (
+        "import sys, galaxyvotes.inference.export, galaxyvotes.inference.predict; print([n for n in"
+        " sys.modules if n.startswith('onnx')])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

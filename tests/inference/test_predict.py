@@ -24,7 +24,9 @@ from galaxyvotes.networks.augment import views
 from galaxyvotes.networks.build import to_input
 from galaxyvotes.runtime.devices import choose_device
 
-module = import_module("galaxyvotes.inference.predict")  # `galaxyvotes.inference.predict` is the function
+module = import_module(
+    "galaxyvotes.inference.predict"
+)  # `galaxyvotes.inference.predict` is the function
 
 
 def test_what_a_galaxy_gets_does_not_depend_on_its_neighbours_to_the_last_bit(blob_run, blob_store):
@@ -55,7 +57,9 @@ def test_views_and_zooms_only_add_to_what_is_averaged_and_a_recipe_without_them_
     said = answers_of(network, images, names)
     assert np.array_equal(said.fractions, fractions_of(network, logits_of(network, images)))
     assert said.spread is None
-    changed = replace(network, recipe=network.recipe.changed("model.views=9").changed("model.zooms=1.1"))
+    changed = replace(
+        network, recipe=network.recipe.changed("model.views=9").changed("model.zooms=1.1")
+    )
     more = answers_of(changed, images, names)
     each = [view.contiguous().numpy() for view in views(torch.from_numpy(images), 9, (1.1,))]
     whole = np.stack([fractions_of(network, logits_of(network, view)) for view in each])
@@ -79,7 +83,11 @@ def test_answers_for_a_store_are_written_as_they_come(blob_run, blob_store, tmp_
     done = predict(blob_store.path, blob_run, tmp_path / "out.parquet", progress=False)
     assert pq.ParquetFile(done.path).num_row_groups > 1
     written = Predictions.read(done.path)
-    assert (done.galaxies, written.ids, written.id_name) == (len(blob_store), whole.ids, blob_store.id_name)
+    assert (done.galaxies, written.ids, written.id_name) == (
+        len(blob_store),
+        whole.ids,
+        blob_store.id_name,
+    )
     assert np.array_equal(written.fractions, whole.fractions)
 
 
@@ -90,7 +98,9 @@ def test_the_number_of_threads_changes_nothing(blob_run, blobs, tmp_path):
 
 
 @pytest.mark.parametrize("threads", [2, 3])
-def test_answers_from_several_threads_are_those_of_one_to_the_last_bit(blob_run, blob_store, threads):
+def test_answers_from_several_threads_are_those_of_one_to_the_last_bit(
+    blob_run, blob_store, threads
+):
     network = replace(blob_run.network(), recipe=blob_run.recipe.changed("model.views=8"))
     images = blob_store.images(np.arange(len(blob_store)))
     plain = answers_of(network, images, blob_store.ids)
@@ -110,21 +120,30 @@ def test_one_galaxys_views_are_looked_at_together(blob_run, blob_store, monkeypa
     network = replace(blob_run.network(), recipe=blob_run.recipe.changed("model.views=8"))
     passes = []
     monkeypatch.setattr(
-        "galaxyvotes.inference.engine.to_input", lambda images: (passes.append(len(images)), to_input(images))[1]
+        "galaxyvotes.inference.engine.to_input",
+        lambda images: (passes.append(len(images)), to_input(images))[1],
     )
     alone = answers_of(network, blob_store.images(np.array([5])), ("5",))
     assert passes == [16]
-    assert np.array_equal(alone.fractions, predict_store(network, blob_store, np.arange(20)).fractions[5:6])
+    assert np.array_equal(
+        alone.fractions, predict_store(network, blob_store, np.arange(20)).fractions[5:6]
+    )
 
 
 @pytest.mark.parametrize("sides", [1, 8])
-def test_a_file_is_read_once_however_many_views_and_members_look_at_it(blob_run, blobs, tmp_path, monkeypatch, sides):
+def test_a_file_is_read_once_however_many_views_and_members_look_at_it(
+    blob_run, blobs, tmp_path, monkeypatch, sides
+):
     read = []
     plain = module.read_square
-    monkeypatch.setattr(module, "read_square", lambda image, pack: (read.append(image.id), plain(image, pack))[1])
+    monkeypatch.setattr(
+        module, "read_square", lambda image, pack: (read.append(image.id), plain(image, pack))[1]
+    )
     network = replace(blob_run.network(), recipe=blob_run.recipe.changed(f"model.views={sides}"))
     monkeypatch.setattr(
-        module, "_opened", lambda run, device: (replace(network, others=(network.module,)), blob_run.path)
+        module,
+        "_opened",
+        lambda run, device: (replace(network, others=(network.module,)), blob_run.path),
     )
     done = predict(blobs, blob_run, tmp_path / "out.csv", progress=False)
     assert len(read) == len(set(read)) == done.galaxies
@@ -140,7 +159,9 @@ def test_csv_and_parquet_hold_the_same_table(blob_run, blobs, tmp_path):
     assert pq.read_schema(tmp_path / "a.parquet").names == ["id", "long", "round"]
 
 
-def test_one_bad_image_is_listed_with_its_reason_and_stops_nothing(blob_run, blobs, tmp_path, make_jpeg):
+def test_one_bad_image_is_listed_with_its_reason_and_stops_nothing(
+    blob_run, blobs, tmp_path, make_jpeg
+):
     folder = tmp_path / "images"
     folder.mkdir()
     for number in range(5):
@@ -200,7 +221,9 @@ def test_fewer_than_one_thread_is_refused(blob_run, blobs, tmp_path):
         predict(blobs, blob_run, tmp_path / "out.csv", workers=0, progress=False)
 
 
-def test_a_store_among_images_is_refused_rather_than_left_out(blob_run, blob_store, blobs, tmp_path):
+def test_a_store_among_images_is_refused_rather_than_left_out(
+    blob_run, blob_store, blobs, tmp_path
+):
     with pytest.raises(ConfigError, match="is a packed store, which is predicted alone"):
         predict([blobs, blob_store.path], blob_run, tmp_path / "out.csv", progress=False)
 

@@ -43,7 +43,9 @@ def interval_of(statistic, number: int, **given) -> Interval:
 
 
 def test_a_ratio_of_nothing_is_undefined():
-    np.testing.assert_array_equal(divide(np.array([1.0, 0.0, 6.0]), np.array([0, 0, 3])), [np.nan, np.nan, 2.0])
+    np.testing.assert_array_equal(
+        divide(np.array([1.0, 0.0, 6.0]), np.array([0, 0, 3])), [np.nan, np.nan, 2.0]
+    )
     some = ratio(np.array([1.0, 0.0]), np.array([1.0, 0.0]))
     np.testing.assert_array_equal(some(np.array([[1.0, 1.0], [0.0, 5.0]])), [1.0, np.nan])
 
@@ -60,18 +62,24 @@ def test_columns_below_that_are_equal_are_still_each_ones_own():
     below = random.integers(0, 2, (20, 2))[:, [0, 1, 0, 1]].astype(float)
     below[:, 3] = 0.0
     found = ratio(above, below)(weights)
-    np.testing.assert_allclose(found[:, :3], (weights @ above / (weights @ below.clip(1e-300)))[:, :3])
+    np.testing.assert_allclose(
+        found[:, :3], (weights @ above / (weights @ below.clip(1e-300)))[:, :3]
+    )
     assert np.isnan(found[:, 3]).all()
 
 
 def test_the_mean_is_over_what_is_defined():
     assert mean_defined(np.array([0.5, np.nan, 1.0])) == 0.75
-    np.testing.assert_array_equal(mean_defined(np.array([[np.nan, np.nan], [1.0, np.nan]])), [np.nan, 1.0])
+    np.testing.assert_array_equal(
+        mean_defined(np.array([[np.nan, np.nan], [1.0, np.nan]])), [np.nan, 1.0]
+    )
     assert np.isnan(mean_defined(np.empty(0)))
 
 
 def test_a_mean_of_many_float32_does_not_lose_digits():
-    assert mean_defined(np.full(10_000_001, 0.1, np.float32)) == pytest.approx(np.float32(0.1), rel=1e-9)
+    assert mean_defined(np.full(10_000_001, 0.1, np.float32)) == pytest.approx(
+        np.float32(0.1), rel=1e-9
+    )
 
 
 # ---- resamples
@@ -100,11 +108,14 @@ def test_a_draw_is_scikit_learns_number_for_the_drawn_galaxies():
 def test_resamples_too_many_to_keep_are_those_that_would_be_kept():
     galaxies = 2_000_000
     many = KEPT_BYTES // galaxies + 1
-    np.testing.assert_array_equal(next(_resampled(galaxies, many, seed=2)), next(_resampled(galaxies, 1, seed=2)))
+    np.testing.assert_array_equal(
+        next(_resampled(galaxies, many, seed=2)), next(_resampled(galaxies, 1, seed=2))
+    )
 
 
 def test_a_bootstrap_is_the_plain_one_galaxy_by_galaxy():
-    """Drawing galaxies, computing each number anew with scikit-learn, and taking percentiles: equal to 1e-12."""
+    """Drawing galaxies, computing each number anew with scikit-learn, and taking percentiles: equal
+    to 1e-12."""
     truth, predicted = galaxies(60)
     truth[:7, 1:3] = np.nan
     known = ~np.isnan(truth)
@@ -112,15 +123,22 @@ def test_a_bootstrap_is_the_plain_one_galaxy_by_galaxy():
     each, aucs = root(ratio(squares, known.astype(float))), auc(truth, predicted)
     found = intervals(
         {"rmse": each, "mean": lambda weights: each(weights).mean(axis=1), "auc": aucs},
-        60, resamples=40, seed=9, fewer={"auc": 15},
-    )  # fmt: skip
+        60,
+        resamples=40,
+        seed=9,
+        fewer={"auc": 15},
+    )
     random = np.random.default_rng(9)
     rmses, areas_ = [], []
     for _ in range(40):
         rows = random.integers(60, size=60)
         held = [rows[known[rows, i]] for i in range(5)]
-        rmses.append([mean_squared_error(truth[at, i], predicted[at, i]) ** 0.5 for i, at in enumerate(held)])
-        areas_.append([roc_auc_score(truth[at, i] > 0.5, predicted[at, i]) for i, at in enumerate(held)])
+        rmses.append(
+            [mean_squared_error(truth[at, i], predicted[at, i]) ** 0.5 for i, at in enumerate(held)]
+        )
+        areas_.append(
+            [roc_auc_score(truth[at, i] > 0.5, predicted[at, i]) for i, at in enumerate(held)]
+        )
     for name, draws in (("rmse", rmses), ("mean", np.mean(rmses, axis=1)), ("auc", areas_[:15])):
         low, high = np.percentile(draws, [2.5, 97.5], axis=0)
         np.testing.assert_allclose(found[name].low, low, rtol=1e-12)
@@ -132,7 +150,9 @@ def test_a_bootstrap_is_the_plain_one_galaxy_by_galaxy():
 
 def test_the_same_seed_gives_the_same_intervals_and_another_seed_nearly_so():
     statistic = mse(*galaxies(200))
-    first, again, other = (interval_of(statistic, 200, resamples=400, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (
+        interval_of(statistic, 200, resamples=400, seed=seed) for seed in (1, 1, 2)
+    )
     assert (first.low, first.high) == (again.low, again.high)
     assert first.low != other.low
     assert first.low == pytest.approx(other.low, rel=0.05)
@@ -144,7 +164,9 @@ def test_intervals_shrink_as_one_over_the_root_of_the_number_of_galaxies():
         truth, predicted = galaxies(number)
         hits = np.where(truth.argmax(axis=1) == predicted.argmax(axis=1), 1.0, 0.0)
         both = {"mse": mse(truth, predicted), "accuracy": ratio(hits, np.ones(number))}
-        widths.append([found.high - found.low for found in intervals(both, number, resamples=400).values()])
+        widths.append(
+            [found.high - found.low for found in intervals(both, number, resamples=400).values()]
+        )
     np.testing.assert_allclose(widths[0], 4 * np.array(widths[1]), rtol=0.25)
 
 

@@ -21,13 +21,17 @@ def drawn(galaxies: int, seed: int = 0):
     return truth, np.where(gaps, np.nan, lower), np.where(gaps, np.nan, upper)
 
 
-def panels(tree: DecisionTree, conditional: np.ndarray, volunteers: np.ndarray, random) -> np.ndarray:
+def panels(
+    tree: DecisionTree, conditional: np.ndarray, volunteers: np.ndarray, random
+) -> np.ndarray:
     """Whole counts: everybody answers each question they are asked."""
     counts = np.zeros(conditional.shape, int)
     for index in tree.depth_first:
         parent = tree.parents[index]
         asked = volunteers if parent is None else counts[:, parent]
-        counts[:, tree.slices[index]] = random.multinomial(asked, conditional[:, tree.slices[index]])
+        counts[:, tree.slices[index]] = random.multinomial(
+            asked, conditional[:, tree.slices[index]]
+        )
     return counts
 
 
@@ -38,12 +42,16 @@ def test_coverage_width_and_score_of_three_cells_are_those_by_hand():
     truth = np.array([[0.2, 0.5], [0.9, np.nan], [0.3, 0.3]])
     lower = np.array([[0.1, 0.5], [0.5, 0.0], [0.5, np.nan]])
     upper = np.array([[0.3, 0.6], [0.8, 1.0], [0.6, np.nan]])
-    assert coverage.coverage(truth, lower, upper) == pytest.approx(2 / 4)  # the ends of an interval belong to it
+    assert coverage.coverage(truth, lower, upper) == pytest.approx(
+        2 / 4
+    )  # the ends of an interval belong to it
     np.testing.assert_allclose(coverage.coverage_per_answer(truth, lower, upper), [1 / 3, 1])
     assert coverage.width(truth, lower, upper) == pytest.approx((0.2 + 0.1 + 0.3 + 0.1) / 4)
     np.testing.assert_allclose(coverage.width_per_answer(truth, lower, upper), [0.2, 0.1])
     missed = 2 / 0.2 * (0.1 + 0.2)
-    assert coverage.interval_score(truth, lower, upper, coverage=0.8) == pytest.approx((0.7 + missed) / 4)
+    assert coverage.interval_score(truth, lower, upper, coverage=0.8) == pytest.approx(
+        (0.7 + missed) / 4
+    )
 
 
 @laws
@@ -76,9 +84,15 @@ def test_each_number_comes_with_its_bootstrap_interval():
     found = intervals(coverage.statistics(truth, lower, upper, coverage=0.9), 40, resamples=50)
     assert float(found["coverage"].value) == coverage.coverage(truth, lower, upper)
     assert float(found["width"].value) == coverage.width(truth, lower, upper)
-    assert float(found["interval_score"].value) == coverage.interval_score(truth, lower, upper, coverage=0.9)
-    np.testing.assert_array_equal(found["coverage_per_answer"].value, coverage.coverage_per_answer(truth, lower, upper))
-    np.testing.assert_array_equal(found["width_per_answer"].value, coverage.width_per_answer(truth, lower, upper))
+    assert float(found["interval_score"].value) == coverage.interval_score(
+        truth, lower, upper, coverage=0.9
+    )
+    np.testing.assert_array_equal(
+        found["coverage_per_answer"].value, coverage.coverage_per_answer(truth, lower, upper)
+    )
+    np.testing.assert_array_equal(
+        found["width_per_answer"].value, coverage.width_per_answer(truth, lower, upper)
+    )
     for interval in found.values():
         assert (interval.low <= interval.value).all()
         assert (interval.value <= interval.high).all()
@@ -96,7 +110,9 @@ def test_a_coverage_in_percent_is_refused():
 @pytest.mark.parametrize("bias", [0.0, 0.03, -0.08])
 def test_the_calibration_error_of_predictions_is_their_constant_bias(bias):
     predicted = np.random.default_rng(0).uniform(0.1, 0.9, (500, 4))
-    assert scores.calibration_error(predicted - bias, predicted) == pytest.approx(abs(bias), abs=1e-12)
+    assert scores.calibration_error(predicted - bias, predicted) == pytest.approx(
+        abs(bias), abs=1e-12
+    )
 
 
 def test_fractions_drawn_around_their_predictions_have_no_calibration_error_in_the_limit():
@@ -111,13 +127,17 @@ def test_fractions_drawn_around_their_predictions_have_no_calibration_error_in_t
 
 def test_the_noise_floor_is_the_rmse_of_the_fractions_behind_the_panels(kaggle):
     random = np.random.default_rng(0)
-    conditional = np.hstack([random.dirichlet(np.ones(len(q.answers)), 4000) for q in kaggle.questions])
+    conditional = np.hstack(
+        [random.dirichlet(np.ones(len(q.answers)), 4000) for q in kaggle.questions]
+    )
     behind, volunteers = kaggle.joint(conditional), random.integers(5, 60, 4000)
     counts = panels(kaggle, conditional, volunteers, random)
     found = coverage.volunteers_of(counts, kaggle)
     np.testing.assert_array_equal(found, np.tile(volunteers[:, None], (1, 37)))
     observed = counts / volunteers[:, None]
-    assert coverage.noise_floor(observed, found) == pytest.approx(scores.rmse(observed, behind), rel=0.02)
+    assert coverage.noise_floor(observed, found) == pytest.approx(
+        scores.rmse(observed, behind), rel=0.02
+    )
     counts[:2000, kaggle.slices[0]] = -1  # not known: neither it, nor whatever hangs on it, counts
     part = coverage.volunteers_of(counts, kaggle)
     assert np.isnan(part[:2000, kaggle.slices[1]]).all()
@@ -128,5 +148,7 @@ def test_the_noise_floor_is_the_rmse_of_the_fractions_behind_the_panels(kaggle):
 def test_a_noise_floor_by_hand_and_of_nothing():
     fractions = np.array([[0.5, 0.5], [1.0, 0.0], [0.3, np.nan]])
     volunteers = np.array([[11.0, 11.0], [21.0, 21.0], [1.0, 40.0]])
-    assert coverage.noise_floor(fractions, volunteers) == pytest.approx(np.sqrt((2 * 0.25 / 10) / 4))
+    assert coverage.noise_floor(fractions, volunteers) == pytest.approx(
+        np.sqrt((2 * 0.25 / 10) / 4)
+    )
     assert np.isnan(coverage.noise_floor(fractions, np.full((3, 2), np.nan)))

@@ -13,11 +13,17 @@ TREE = DecisionTree.of_classes(["disc", "ball"], "shape")
 
 
 def test_purity_and_completeness_are_those_counted_by_hand():
-    found = {name: value_of(each, len(TRUTH)) for name, each in cuts.statistics(TRUTH, GUESS, 0.5).items()}
+    found = {
+        name: value_of(each, len(TRUTH))
+        for name, each in cuts.statistics(TRUTH, GUESS, 0.5).items()
+    }
     assert cuts.chosen(TRUTH, GUESS, 0.5).tolist() == [2, 2]  # the fifth galaxy is unknown
     np.testing.assert_allclose(found["purity"], [1 / 2, 1 / 2])
     np.testing.assert_allclose(found["completeness"], [1 / 2, 1 / 2])
-    clean = {name: value_of(each, len(TRUTH)) for name, each in cuts.statistics(TRUTH, GUESS, 0.8).items()}
+    clean = {
+        name: value_of(each, len(TRUTH))
+        for name, each in cuts.statistics(TRUTH, GUESS, 0.8).items()
+    }
     np.testing.assert_allclose(clean["purity"], [1, 1])
     np.testing.assert_allclose(clean["completeness"], [1 / 2, 1 / 2])
 
@@ -38,7 +44,9 @@ def test_completeness_is_a_point_of_the_roc_curve():
 
 
 def test_a_confusion_counts_who_is_taken_for_whom_and_its_diagonal_is_the_accuracy():
-    (found,) = cuts.confusion(TRUTH[[0, 1, 2, 4]], GUESS[[0, 1, 2, 4]], TREE, columns=("disc", "ball")).values()
+    (found,) = cuts.confusion(
+        TRUTH[[0, 1, 2, 4]], GUESS[[0, 1, 2, 4]], TREE, columns=("disc", "ball")
+    ).values()
     assert found.columns == ("ball", "disc")  # the tree's order
     assert found.galaxies.tolist() == [[0, 1], [1, 1]]
     kaggle = DecisionTree.load("kaggle")

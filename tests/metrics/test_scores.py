@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, mean_absolute_error, mean_squared_error, roc_auc_score, roc_curve
+from sklearn.metrics import (
+    accuracy_score,
+    mean_absolute_error,
+    mean_squared_error,
+    roc_auc_score,
+    roc_curve,
+)
 
 from galaxyvotes.metrics import scores
 from galaxyvotes.metrics.bootstrap import intervals
@@ -12,16 +18,25 @@ TREE = DecisionTree(
     "two",
     "Two questions",
     (
-        Question("shape", "Smooth?", (Answer("smooth", "yes"), Answer("disc", "no", "arms"), Answer("star", "a star"))),
+        Question(
+            "shape",
+            "Smooth?",
+            (Answer("smooth", "yes"), Answer("disc", "no", "arms"), Answer("star", "a star")),
+        ),
         Question("arms", "Arms?", (Answer("arms", "yes"), Answer("none", "no")), asked_of="disc"),
     ),
 )
 
 
-def galaxies(number: int, seed: int = 0, *, unknown: float = 0.1, noise: float = 0.15, digits: int = 2):
-    """Truth that keeps to the tree, some questions of it unknown, and predictions near it with many ties."""
+def galaxies(
+    number: int, seed: int = 0, *, unknown: float = 0.1, noise: float = 0.15, digits: int = 2
+):
+    """Truth that keeps to the tree, some questions of it unknown, and predictions near it with many
+    ties."""
     random = np.random.default_rng(seed)
-    conditional = np.hstack([random.dirichlet([0.5] * 3, number), random.dirichlet([0.5] * 2, number)])
+    conditional = np.hstack(
+        [random.dirichlet([0.5] * 3, number), random.dirichlet([0.5] * 2, number)]
+    )
     truth = TREE.joint(conditional)
     predicted = np.clip(truth + random.normal(0, noise, truth.shape), 0, 1).round(digits)
     for where in TREE.slices:
@@ -30,13 +45,21 @@ def galaxies(number: int, seed: int = 0, *, unknown: float = 0.1, noise: float =
 
 
 laws = settings(max_examples=40, deadline=None)
-many = st.builds(dict, number=st.integers(2, 60), seed=st.integers(0, 10_000), unknown=st.sampled_from([0.0, 0.3]))
+many = st.builds(
+    dict,
+    number=st.integers(2, 60),
+    seed=st.integers(0, 10_000),
+    unknown=st.sampled_from([0.0, 0.3]),
+)
 
 
 def everything(truth, predicted):
     """The value of every statistic, flattened."""
     ones = np.ones((1, len(truth)))
-    return {name: statistic(ones)[0] for name, statistic in scores.statistics(truth, predicted, TREE).items()}
+    return {
+        name: statistic(ones)[0]
+        for name, statistic in scores.statistics(truth, predicted, TREE).items()
+    }
 
 
 # ---- against scikit-learn
@@ -54,7 +77,9 @@ def test_errors_are_those_of_scikit_learn_with_any_weights(recipe, seed):
     found = scores.statistics(truth, predicted, TREE)
     for name, reference in (("mse", mean_squared_error), ("mae", mean_absolute_error)):
         np.testing.assert_allclose(
-            found[name](weights[None]), reference(truth[known], predicted[known], sample_weight=cells), rtol=1e-5
+            found[name](weights[None]),
+            reference(truth[known], predicted[known], sample_weight=cells),
+            rtol=1e-5,
         )
         single = {"mse": scores.mse, "mae": scores.mae}[name](truth, predicted)
         np.testing.assert_allclose(single, reference(truth[known], predicted[known]), rtol=1e-5)
@@ -73,7 +98,10 @@ def test_auc_is_that_of_scikit_learn_with_ties_unknown_truth_and_weights(recipe,
         positive, guess = truth[known, i] > 0.5, predicted[known, i]
         assert (found.positives[i], found.negatives[i]) == (positive.sum(), (~positive).sum())
         drawn = weights[known] > 0
-        for value, use, sample_weight in ((found.auc[i], known[known], None), (weighted[i], drawn, weights[known])):
+        for value, use, sample_weight in (
+            (found.auc[i], known[known], None),
+            (weighted[i], drawn, weights[known]),
+        ):
             if len(set(positive[use])) < 2:
                 assert np.isnan(value)
             else:
@@ -139,7 +167,9 @@ def test_whole_weights_are_repeated_galaxies(recipe, seed):
         return
     repeated = everything(np.repeat(truth, weights, axis=0), np.repeat(predicted, weights, axis=0))
     for name, statistic in scores.statistics(truth, predicted, TREE).items():
-        np.testing.assert_allclose(statistic(weights[None].astype(float))[0], repeated[name], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(
+            statistic(weights[None].astype(float))[0], repeated[name], rtol=1e-9, atol=1e-12
+        )
 
 
 @laws
@@ -157,12 +187,16 @@ def test_auc_does_not_change_under_a_rising_map_and_mirrors_under_a_falling_one(
     truth, predicted = galaxies(**recipe)
     straight = scores.auc_per_answer(truth, predicted).auc
     np.testing.assert_allclose(scores.auc_per_answer(truth, np.exp(3 * predicted)).auc, straight)
-    np.testing.assert_allclose(scores.auc_per_answer(truth, 1 - predicted.astype(float)).auc, 1 - straight)
+    np.testing.assert_allclose(
+        scores.auc_per_answer(truth, 1 - predicted.astype(float)).auc, 1 - straight
+    )
 
 
 def test_a_constant_prediction_tells_nothing_apart():
     truth, predicted = galaxies(50)
-    np.testing.assert_array_equal(scores.auc_per_answer(truth, np.full_like(predicted, 0.3)).auc, 0.5)
+    np.testing.assert_array_equal(
+        scores.auc_per_answer(truth, np.full_like(predicted, 0.3)).auc, 0.5
+    )
 
 
 def test_the_mean_vote_has_the_spread_of_the_votes_as_its_rmse():
@@ -205,7 +239,12 @@ def test_without_positives_there_is_no_curve_and_no_area():
 def test_a_prediction_that_is_no_number_is_refused(wrong):
     truth, predicted = galaxies(10)
     predicted[3, 2] = wrong
-    for measure in (scores.mse, scores.rmse_per_answer, scores.argmax_accuracy, scores.auc_per_answer):
+    for measure in (
+        scores.mse,
+        scores.rmse_per_answer,
+        scores.argmax_accuracy,
+        scores.auc_per_answer,
+    ):
         with pytest.raises(ValueError, match="1 predictions are NaN"):
             measure(truth, predicted)
 
@@ -214,7 +253,9 @@ def test_arrays_of_different_shapes_are_refused():
     truth, predicted = galaxies(10)
     for measure in (scores.mse, scores.question_accuracy):
         with pytest.raises((ValueError, TypeError)):
-            measure(truth[:, :1], predicted, *([TREE] if measure is scores.question_accuracy else []))
+            measure(
+                truth[:, :1], predicted, *([TREE] if measure is scores.question_accuracy else [])
+            )
     with pytest.raises(ValueError, match="4 columns of fractions for 5 answers"):
         scores.question_accuracy(truth[:, :4], predicted[:, :4], TREE)
 
@@ -246,13 +287,18 @@ GUESS = np.array(
 
 def test_a_question_counts_galaxies_that_reached_it_and_agreed_on_it():
     assert scores.question_accuracy(TRUTH, GUESS, TREE) == {"shape": (3 / 4, 4), "arms": (1 / 2, 2)}
-    assert scores.question_accuracy(TRUTH, GUESS, TREE, min_asked=0.0) == {"shape": (3 / 4, 4), "arms": (2 / 4, 4)}
+    assert scores.question_accuracy(TRUTH, GUESS, TREE, min_asked=0.0) == {
+        "shape": (3 / 4, 4),
+        "arms": (2 / 4, 4),
+    }
     confident = scores.question_accuracy(TRUTH, GUESS, TREE, min_confidence=0.8)
     assert confident == {"shape": (1.0, 1), "arms": (0.0, 1)}
 
 
 def test_a_fraction_rounded_to_float32_still_counts_as_exactly_eight_tenths():
-    found = scores.question_accuracy(TRUTH[3:4], GUESS[3:4], TREE, min_asked=0.3, min_confidence=0.8)
+    found = scores.question_accuracy(
+        TRUTH[3:4], GUESS[3:4], TREE, min_asked=0.3, min_confidence=0.8
+    )
     assert found["arms"] == (1.0, 1)
 
 
@@ -267,7 +313,9 @@ def test_with_some_columns_only_questions_held_whole_are_measured():
     truth, predicted = galaxies(40)
     kept = scores.question_accuracy(truth[:, places], predicted[:, places], TREE, columns=columns)
     assert kept == {"arms": scores.question_accuracy(truth, predicted, TREE)["arms"]}
-    assert scores.consistency(predicted[:, places], TREE, columns=columns) == {}, "the answer 'disc' is not held"
+    assert scores.consistency(predicted[:, places], TREE, columns=columns) == {}, (
+        "the answer 'disc' is not held"
+    )
 
 
 def test_consistency_is_zero_where_predictions_keep_to_the_tree_and_measures_the_gap_elsewhere():
@@ -290,7 +338,9 @@ def test_reliability_bins_hold_their_lower_edge_and_the_last_one_holds_one():
     np.testing.assert_allclose(found.mean_predicted[[0, 1, 9]], [-0.05, 0.1, 1.1])
     np.testing.assert_allclose(found.mean_truth[[0, 1, 9]], [0.05, 0.2, 0.8])
     assert np.isnan(found.mean_truth[2:9]).all()
-    assert scores.calibration_error(truth, predicted) == pytest.approx((2 * 0.1 + 0.1 + 2 * 0.3) / 5)
+    assert scores.calibration_error(truth, predicted) == pytest.approx(
+        (2 * 0.1 + 0.1 + 2 * 0.3) / 5
+    )
 
 
 @laws
@@ -353,6 +403,12 @@ def test_a_statistic_of_ones_own_has_an_interval_from_the_same_resamples():
     known = scores.statistics(truth, predicted, TREE)
     own = {"half": lambda weights: known["rmse_per_answer"](weights)[:, :2] / 2}
     found = intervals(own, 100, resamples=50, seed=4)["half"]
-    whole = scores.bootstrap(truth, predicted, TREE, resamples=50, auc_resamples=1, seed=4)["rmse_per_answer"]
-    for ours, theirs in ((found.value, whole.value), (found.low, whole.low), (found.high, whole.high)):
+    whole = scores.bootstrap(truth, predicted, TREE, resamples=50, auc_resamples=1, seed=4)[
+        "rmse_per_answer"
+    ]
+    for ours, theirs in (
+        (found.value, whole.value),
+        (found.low, whole.low),
+        (found.high, whole.high),
+    ):
         np.testing.assert_allclose(ours, theirs[:2] / 2)

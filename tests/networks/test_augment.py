@@ -36,7 +36,9 @@ def test_a_galaxy_under_another_sky_is_still_there_about_as_bright_and_never_out
     assert after.max() <= 1
     assert (after.amax(dim=(1, 2, 3)) > 0.6).all()
     sizes = (after > 0.5).float().sum(dim=(1, 2, 3)) / (before > 0.5).float().sum(dim=(1, 2, 3))
-    assert 0.4 < sizes.min() < 0.9 < 1.1 < sizes.max() < 2.5  # zoom 1 / 1.2 to 1.2, and brighter is larger
+    assert (
+        0.4 < sizes.min() < 0.9 < 1.1 < sizes.max() < 2.5
+    )  # zoom 1 / 1.2 to 1.2, and brighter is larger
 
 
 def test_skies_turn_galaxies_to_every_angle_and_mirror_half_of_them():
@@ -69,7 +71,9 @@ def test_the_views_of_a_galaxy_are_the_eight_sides_itself_first():
     image = torch.randint(0, 256, (1, 5, 5, 3), dtype=torch.uint8)
     seen = list(views(image, 8))
     assert torch.equal(seen[0], image)
-    sides = [side for k in range(4) for side in (image.rot90(k, (1, 2)), image.rot90(k, (1, 2)).flip(2))]
+    sides = [
+        side for k in range(4) for side in (image.rot90(k, (1, 2)), image.rot90(k, (1, 2)).flip(2))
+    ]
     assert len({tuple(view.flatten().tolist()) for view in seen}) == 8
     assert all(any(torch.equal(view, side) for side in sides) for view in seen)
     assert len(list(views(image, 3))) == 3
@@ -91,7 +95,13 @@ def test_the_ninth_view_is_turned_by_an_eighth_so_that_two_of_them_are_a_quarter
     assert torch.equal(first, image)
     assert min(apart) < 10 < 100 < max(apart)
     assert (
-        len({tuple(view.flatten().tolist()) for view in views(image.index_fill(1, torch.tensor([20]), 99), 16)}) == 16
+        len(
+            {
+                tuple(view.flatten().tolist())
+                for view in views(image.index_fill(1, torch.tensor([20]), 99), 16)
+            }
+        )
+        == 16
     )
 
 
@@ -101,7 +111,8 @@ def test_a_zoom_makes_a_galaxy_larger_by_as_much_and_is_seen_from_as_many_sides(
     areas = [(view > 100).sum() / (image > 100).sum() for view in seen]
     assert len(seen) == 9
     assert all(
-        abs(area - wanted**2) < 0.03 for area, wanted in zip(areas, [1] * 3 + [1.2] * 3 + [0.9] * 3, strict=True)
+        abs(area - wanted**2) < 0.03
+        for area, wanted in zip(areas, [1] * 3 + [1.2] * 3 + [0.9] * 3, strict=True)
     )
     assert torch.equal(seen[1], image.flip(1))
     assert torch.equal(seen[4], seen[3].flip(1))
@@ -113,7 +124,9 @@ def test_a_turned_image_has_its_own_mirror_image_in_the_corners_and_no_black():
 
 
 def test_a_view_does_not_depend_on_the_other_images_to_the_last_bit():
-    images = torch.randint(0, 256, (7, 24, 24, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images = torch.randint(
+        0, 256, (7, 24, 24, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
     whole, alone = views(images, 16, (1.1,)), views(images[4:5], 16, (1.1,))
     assert all(torch.equal(a[4:5], b) for a, b in zip(whole, alone, strict=True))
     assert len(list(views(images[:0], 16, (1.1,)))) == 32

@@ -17,7 +17,8 @@ def network(seed: int = 0, *, answers: int = 5, size_px: int = 36, **settings) -
 
 
 def unsettled(module: VGG6, seed: int = 1) -> VGG6:
-    """The network with everything that begins at 0 or 1 moved away from there, some of it below zero."""
+    """The network with everything that begins at 0 or 1 moved away from there, some of it below
+    zero."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for tensor in (*module.parameters(), *module.buffers()):
@@ -73,8 +74,16 @@ def test_its_layers_have_the_papers_sizes():
         layer.register_forward_hook(lambda _, __, output: shapes.append(tuple(output.shape[1:])))
     module(torch.zeros(1, 3, 128, 128))
     assert list(dict.fromkeys(shapes)) == [
-        (16, 126, 126), (16, 124, 124), (16, 62, 62), (32, 60, 60), (32, 58, 58), (32, 14, 14), (6272,), (256,), (37,),
-    ]  # fmt: skip
+        (16, 126, 126),
+        (16, 124, 124),
+        (16, 62, 62),
+        (32, 60, 60),
+        (32, 58, 58),
+        (32, 14, 14),
+        (6272,),
+        (256,),
+        (37,),
+    ]
 
 
 def test_it_gives_one_number_an_answer_for_any_batch():
@@ -84,15 +93,23 @@ def test_it_gives_one_number_an_answer_for_any_batch():
 
 
 def test_dropout_is_the_papers():
-    assert [layer.p for layer in network().modules() if isinstance(layer, nn.Dropout)] == [0.25, 0.25, 0.5]
+    assert [layer.p for layer in network().modules() if isinstance(layer, nn.Dropout)] == [
+        0.25,
+        0.25,
+        0.5,
+    ]
 
 
 def test_weights_begin_glorot_uniform_and_biases_at_zero():
     module = network(answers=37, size_px=128)
     fans = {
-        module.conv1: (9 * 3, 9 * 16), module.conv2: (9 * 16, 9 * 16), module.conv3: (9 * 16, 9 * 32),
-        module.conv4: (9 * 32, 9 * 32), module.dense1: (6272, 256), module.dense2: (256, 37),
-    }  # fmt: skip
+        module.conv1: (9 * 3, 9 * 16),
+        module.conv2: (9 * 16, 9 * 16),
+        module.conv3: (9 * 16, 9 * 32),
+        module.conv4: (9 * 32, 9 * 32),
+        module.dense1: (6272, 256),
+        module.dense2: (256, 37),
+    }
     for layer, (fan_in, fan_out) in fans.items():
         bound = (6 / (fan_in + fan_out)) ** 0.5
         assert 0.97 * bound < layer.weight.detach().abs().max() <= bound
@@ -160,16 +177,22 @@ def test_a_galaxy_gets_the_same_answer_alone_and_in_company():
 
 def test_pixels_become_their_share_of_255_and_keep_their_place():
     images = photographs(2, 5)
-    assert np.array_equal(to_input(images).numpy(), images.numpy().transpose(0, 3, 1, 2) / np.float32(255))
+    assert np.array_equal(
+        to_input(images).numpy(), images.numpy().transpose(0, 3, 1, 2) / np.float32(255)
+    )
 
 
 def test_the_smallest_image_is_twenty_pixels():
     assert network(size_px=20).eval()(torch.zeros(1, 3, 20, 20)).shape == (1, 5)
-    with pytest.raises(ConfigError, match=r"images of 19 px are too small for model vgg6: the smallest are 20 px"):
+    with pytest.raises(
+        ConfigError, match=r"images of 19 px are too small for model vgg6: the smallest are 20 px"
+    ):
         build(ModelSettings("vgg6"), answers=5, size_px=19)
 
 
-@pytest.mark.parametrize(("name", "said"), [("vgg-6", "did you mean vgg6"), ("transformer", "known are")])
+@pytest.mark.parametrize(
+    ("name", "said"), [("vgg-6", "did you mean vgg6"), ("transformer", "known are")]
+)
 def test_an_unknown_network_is_refused_with_the_nearest_name_and_the_list(name, said):
     with pytest.raises(ConfigError, match=said) as caught:
         build(ModelSettings(name), answers=5)
@@ -179,7 +202,9 @@ def test_an_unknown_network_is_refused_with_the_nearest_name_and_the_list(name, 
 
 def compact(*, answers: int = 5, size_px: int = 32, **settings) -> Compact:
     torch.manual_seed(0)
-    module = build(ModelSettings("compact", **{"width": 8} | settings), answers=answers, size_px=size_px)
+    module = build(
+        ModelSettings("compact", **{"width": 8} | settings), answers=answers, size_px=size_px
+    )
     assert isinstance(module, Compact)
     return module
 
@@ -199,7 +224,9 @@ def test_our_small_network_takes_any_side_that_halves_four_times(size_px, depth)
 
 @pytest.mark.parametrize("size_px", [16, 31, 40, 100])
 def test_a_side_that_does_not_halve_four_times_is_refused(size_px):
-    with pytest.raises(ConfigError, match=rf"images of {size_px} px do not fit model compact.*--size 64"):
+    with pytest.raises(
+        ConfigError, match=rf"images of {size_px} px do not fit model compact.*--size 64"
+    ):
         compact(size_px=size_px)
 
 
@@ -215,14 +242,21 @@ def test_folding_its_batch_norms_changes_its_answers_by_rounding_only(depth):
     network = build(ModelSettings(name="compact", depth=depth), answers=37, size_px=64)
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:  # of a network that has learned
-        for values, low in ((norm.weight, -1), (norm.bias, -1), (norm.running_mean, -1), (norm.running_var, 0.1)):
+        for values, low in (
+            (norm.weight, -1),
+            (norm.bias, -1),
+            (norm.running_mean, -1),
+            (norm.running_var, 0.1),
+        ):
             nn.init.uniform_(values, low, 2)
     images = torch.rand(4, 3, 64, 64)
     before = network.eval()(images)
     quicker = folded(network)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in quicker.modules())
     torch.testing.assert_close(quicker(images), before, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(network(images), before, rtol=0, atol=0)  # which itself stays as it was
+    torch.testing.assert_close(
+        network(images), before, rtol=0, atol=0
+    )  # which itself stays as it was
 
 
 def test_a_network_without_batch_norms_to_fold_is_looked_at_as_it_is():
@@ -255,4 +289,6 @@ def test_the_strong_recipe_is_the_size_that_it_says_and_takes_a_step():
     assert round(sum(each.numel() for each in network.parameters()) / 1e6) == 11
     small = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     network(small).square().sum().backward()
-    assert all(each.grad is not None and each.grad.isfinite().all() for each in network.parameters())
+    assert all(
+        each.grad is not None and each.grad.isfinite().all() for each in network.parameters()
+    )

@@ -31,14 +31,18 @@ def random_truth(galaxies: int = 6) -> torch.Tensor:
 def votes_of(fractions: torch.Tensor, volunteers: int = 1000) -> torch.Tensor:
     """What so many volunteers a question say."""
     conditional = KAGGLE.conditional(fractions.numpy())
-    return torch.from_numpy(np.where(np.isnan(conditional), -1, (conditional * volunteers).round()).astype(np.int32))
+    return torch.from_numpy(
+        np.where(np.isnan(conditional), -1, (conditional * volunteers).round()).astype(np.int32)
+    )
 
 
 def truth_for(objective: Objective, fractions: torch.Tensor) -> torch.Tensor:
     return votes_of(fractions) if objective.wants_votes else fractions
 
 
-def loss_and_pull(objective: Objective, logits: torch.Tensor, truth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def loss_and_pull(
+    objective: Objective, logits: torch.Tensor, truth: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """What each galaxy costs, and the gradient of the sum."""
     logits = logits.clone().requires_grad_()
     loss = objective.loss(logits, truth)
@@ -77,7 +81,9 @@ def test_mse_tree_is_the_squared_error_of_its_fractions():
     softmax = torch.cat([logits[:, where].softmax(dim=1) for where in KAGGLE.slices], dim=1)
     fractions = torch.from_numpy(KAGGLE.joint(softmax.numpy()))
     torch.testing.assert_close(objective.fractions(logits), fractions)
-    torch.testing.assert_close(objective.loss(logits, truth), (fractions - truth).square().mean(dim=1))
+    torch.testing.assert_close(
+        objective.loss(logits, truth), (fractions - truth).square().mean(dim=1)
+    )
 
 
 @pytest.mark.parametrize("name", OF_THE_TREE)
@@ -186,32 +192,46 @@ def test_probabilities_of_all_possible_votes_add_up_to_one(alpha, volunteers):
     votes=st.lists(st.integers(0, 30), min_size=3, max_size=3),
 )
 def test_volunteers_vote_like_draws_from_polyas_urn(alpha, votes):
-    """Each ball drawn goes back with one more like it; the votes come in as many orders as the coefficient says."""
+    """Each ball drawn goes back with one more like it; the votes come in as many orders as the
+    coefficient says."""
     balls, probability = list(alpha), 1.0
     for answer, count in enumerate(votes):
         for _ in range(count):
             probability *= balls[answer] / math.fsum(balls)
             balls[answer] += 1
     orders = math.factorial(sum(votes)) // math.prod(math.factorial(count) for count in votes)
-    assert nll_of(alpha, votes).item() == pytest.approx(-math.log(orders) - math.log(probability), abs=1e-8)
+    assert nll_of(alpha, votes).item() == pytest.approx(
+        -math.log(orders) - math.log(probability), abs=1e-8
+    )
 
 
 def test_surprise_obeys_bayes_rule():
-    """p(votes) = p(votes | fractions) p(fractions) / p(fractions | votes), whatever the fractions."""
+    """p(votes) = p(votes | fractions) p(fractions) / p(fractions | votes), whatever the
+    fractions."""
     alpha, votes = torch.tensor([3.5, 70.0, 1.25]).double(), torch.tensor([4, 30, 1])
     fractions = torch.tensor([0.2, 0.7, 0.1]).double()
     likelihood = Multinomial(int(votes.sum()), probs=fractions).log_prob(votes.double())
-    evidence = likelihood + Dirichlet(alpha).log_prob(fractions) - Dirichlet(alpha + votes).log_prob(fractions)
+    evidence = (
+        likelihood
+        + Dirichlet(alpha).log_prob(fractions)
+        - Dirichlet(alpha + votes).log_prob(fractions)
+    )
     assert nll_of(alpha.tolist(), votes.tolist()).item() == pytest.approx(-evidence.item())
 
 
 def test_a_galaxy_costs_the_sum_over_its_questions():
     logits, votes = torch.randn(6, 37), votes_of(random_truth(), 40)
     alone = [
-        vote_nll(one_question(where.stop - where.start), concentrations(logits[:, where]), votes[:, where])[:, 0]
+        vote_nll(
+            one_question(where.stop - where.start),
+            concentrations(logits[:, where]),
+            votes[:, where],
+        )[:, 0]
         for where in KAGGLE.slices
     ]
-    torch.testing.assert_close(objective_of("dirichlet_multinomial").loss(logits, votes), torch.stack(alone).sum(dim=0))
+    torch.testing.assert_close(
+        objective_of("dirichlet_multinomial").loss(logits, votes), torch.stack(alone).sum(dim=0)
+    )
 
 
 @pytest.mark.parametrize("unasked", [0, -1])

@@ -13,30 +13,54 @@ from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundE
 from safetensors.torch import save_file
 from torch import nn
 
-from galaxyvotes import CheckpointError, ConfigError, MissingExtraError, Run, finetune, predict_store, train
+from galaxyvotes import (
+    CheckpointError,
+    ConfigError,
+    MissingExtraError,
+    Run,
+    finetune,
+    predict_store,
+    train,
+)
 from galaxyvotes.config import ModelSettings, Recipe
 from galaxyvotes.networks.build import build, encoder, to_input
 from galaxyvotes.networks.timm_encoder import TimmNetwork, load_pretrained
 
 RESNET = ModelSettings("timm:test_resnet", dropout=0.0)
-SETTINGS = ("model.name=timm:test_resnet", "train.epochs=1", "train.batch_size=8", "train.keep=last")
+SETTINGS = (
+    "model.name=timm:test_resnet",
+    "train.epochs=1",
+    "train.batch_size=8",
+    "train.keep=last",
+)
 
 
-def made(settings: ModelSettings = RESNET, seed: int = 0, *, answers: int = 5, size_px: int = 32) -> TimmNetwork:
+def made(
+    settings: ModelSettings = RESNET, seed: int = 0, *, answers: int = 5, size_px: int = 32
+) -> TimmNetwork:
     torch.manual_seed(seed)
     module = build(settings, answers=answers, size_px=size_px)
     assert isinstance(module, TimmNetwork)
     return module
 
 
-def published(folder: Path, name: str = "test_resnet", *, classes: int = 10, seed: int = 7, **changed) -> Path:
+def published(
+    folder: Path, name: str = "test_resnet", *, classes: int = 10, seed: int = 7, **changed
+) -> Path:
     """A folder as timm's repositories on the hub are: a whole network with its classifier."""
     torch.manual_seed(seed)
     module = timm.create_model(name, num_classes=classes)
     folder.mkdir(parents=True, exist_ok=True)
     config = {"architecture": name, "num_classes": classes, "num_features": module.num_features}
-    taught = {"mean": [0.1, 0.2, 0.3], "std": [0.5, 0.25, 0.125], "classifier": "fc", "num_classes": classes}
-    (folder / "config.json").write_text(json.dumps(config | {"pretrained_cfg": taught} | changed), "utf-8")
+    taught = {
+        "mean": [0.1, 0.2, 0.3],
+        "std": [0.5, 0.25, 0.125],
+        "classifier": "fc",
+        "num_classes": classes,
+    }
+    (folder / "config.json").write_text(
+        json.dumps(config | {"pretrained_cfg": taught} | changed), "utf-8"
+    )
     save_file(module.state_dict(), folder / "model.safetensors")
     return folder
 
@@ -71,7 +95,9 @@ def test_one_seed_gives_one_network_and_the_same_images_the_same_answers():
 
 @pytest.mark.parametrize("size_px", [32, 64])
 def test_an_encoder_that_is_made_for_one_size_is_made_for_ours(size_px):
-    assert made(ModelSettings("timm:test_vit"), size_px=size_px).eval()(pictures(size_px)).shape == (3, 5)
+    assert made(ModelSettings("timm:test_vit"), size_px=size_px).eval()(
+        pictures(size_px)
+    ).shape == (3, 5)
 
 
 def test_pixels_are_normalised_as_timm_names_it():
@@ -81,7 +107,9 @@ def test_pixels_are_normalised_as_timm_names_it():
 
 def test_running_statistics_have_our_setting():
     module = made(ModelSettings("timm:test_resnet", batch_norm_momentum=0.25))
-    assert {layer.momentum for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)} == {0.25}
+    assert {layer.momentum for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)} == {
+        0.25
+    }
 
 
 @pytest.mark.parametrize(
@@ -98,7 +126,9 @@ def test_a_name_that_timm_does_not_know_is_refused_with_the_nearest(name, said):
 
 
 def test_a_size_that_the_encoder_refuses_is_said():
-    with pytest.raises(ConfigError, match=r"images of 8 px do not fit model timm:test_vit.*--size.*160"):
+    with pytest.raises(
+        ConfigError, match=r"images of 8 px do not fit model timm:test_vit.*--size.*160"
+    ):
         made(ModelSettings("timm:test_vit"), size_px=8)
 
 
@@ -117,7 +147,9 @@ def test_weights_in_timms_layout_are_those_of_the_file_without_the_classifier(tm
     mean, std = torch.tensor([0.1, 0.2, 0.3]), torch.tensor([0.5, 0.25, 0.125])
     seen = (images - mean[:, None, None]) / std[:, None, None]
     assert torch.allclose(encoder(ours)(images), theirs.eval()(seen), atol=1e-5)
-    assert torch.equal(loaded(folder / "model.safetensors").encoder.conv1[0].weight, ours.encoder.conv1[0].weight)
+    assert torch.equal(
+        loaded(folder / "model.safetensors").encoder.conv1[0].weight, ours.encoder.conv1[0].weight
+    )
 
 
 def test_weights_in_zoobots_layout_are_an_encoder_without_a_classifier(tmp_path):
@@ -151,14 +183,18 @@ def test_weights_of_another_shape_are_refused_with_the_first_that_differ(tmp_pat
     tensors["conv1.0.weight"] = torch.zeros(2, 3, 3, 3)
     del tensors["bn1.bias"]
     save_file(tensors, folder / "model.safetensors")
-    with pytest.raises(CheckpointError, match=r"conv1\.0\.weight is \(2, 3, 3, 3\), expected .*bn1\.bias is missing"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"conv1\.0\.weight is \(2, 3, 3, 3\), expected .*bn1\.bias is missing",
+    ):
         loaded(folder)
 
 
 def test_weights_of_another_encoder_are_refused_with_its_name(tmp_path):
     folder = published(tmp_path / "other", "test_convnext")
     with pytest.raises(
-        CheckpointError, match=r"is of the encoder test_convnext, not test_resnet: set model\.name=timm:"
+        CheckpointError,
+        match=r"is of the encoder test_convnext, not test_resnet: set model\.name=timm:",
     ):
         loaded(folder)
 
@@ -166,9 +202,15 @@ def test_weights_of_another_encoder_are_refused_with_its_name(tmp_path):
 def test_the_conversion_that_the_tutorial_names_gives_pixels_as_they_are(tmp_path):
     theirs = timm.create_model("test_convnext", num_classes=0)
     timm.models.save_for_hf(
-        theirs, str(tmp_path / "zoobot"), safe_serialization=True, data_config={"mean": (0, 0, 0), "std": (1, 1, 1)}
+        theirs,
+        str(tmp_path / "zoobot"),
+        safe_serialization=True,
+        data_config={"mean": (0, 0, 0), "std": (1, 1, 1)},
     )
-    ours, images = loaded(tmp_path / "zoobot", ModelSettings("timm:test_convnext")).eval(), pictures()
+    ours, images = (
+        loaded(tmp_path / "zoobot", ModelSettings("timm:test_convnext")).eval(),
+        pictures(),
+    )
     assert torch.equal(ours.normalise(images), images)
     assert torch.allclose(encoder(ours)(images), theirs.eval()(images), atol=1e-5)
 
@@ -212,7 +254,8 @@ def test_a_folder_that_is_not_whole_is_refused(name, tmp_path):
 def test_weights_are_refused_for_a_network_that_has_none():
     with pytest.raises(ConfigError, match="compact has no published weights"):
         load_pretrained(
-            build(ModelSettings("compact"), answers=2, size_px=32), ModelSettings("compact", pretrained="hub")
+            build(ModelSettings("compact"), answers=2, size_px=32),
+            ModelSettings("compact", pretrained="hub"),
         )
 
 
@@ -224,7 +267,9 @@ def test_weights_are_refused_for_a_network_that_has_none():
         ("hf_hub:mwalmsley/zoobot@refs/pr/1", "mwalmsley/zoobot", "refs/pr/1"),
     ],
 )
-def test_the_hub_is_asked_for_two_files_of_one_repository(source, repository, revision, tmp_path, monkeypatch):
+def test_the_hub_is_asked_for_two_files_of_one_repository(
+    source, repository, revision, tmp_path, monkeypatch
+):
     folder, asked = published(tmp_path / "cache"), []
 
     def download(owner, name, *, revision):
@@ -232,8 +277,13 @@ def test_the_hub_is_asked_for_two_files_of_one_repository(source, repository, re
         return str(folder / name)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    assert torch.equal(loaded(source).encoder.conv1[0].weight, loaded(folder).encoder.conv1[0].weight)
-    assert asked == [(repository, "config.json", revision), (repository, "model.safetensors", revision)]
+    assert torch.equal(
+        loaded(source).encoder.conv1[0].weight, loaded(folder).encoder.conv1[0].weight
+    )
+    assert asked == [
+        (repository, "config.json", revision),
+        (repository, "model.safetensors", revision),
+    ]
 
 
 def test_a_hub_that_cannot_be_reached_is_said_with_what_to_do(monkeypatch):
@@ -241,7 +291,9 @@ def test_a_hub_that_cannot_be_reached_is_said_with_what_to_do(monkeypatch):
         raise LocalEntryNotFoundError("no network")
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    with pytest.raises(CheckpointError, match=r"hf download timm/test_resnet\.r160_in1k.*model\.pretrained=FOLDER"):
+    with pytest.raises(
+        CheckpointError, match=r"hf download timm/test_resnet\.r160_in1k.*model\.pretrained=FOLDER"
+    ):
         loaded("hub")
 
 
@@ -254,7 +306,9 @@ def test_a_repository_with_a_pickle_only_is_refused(tmp_path, monkeypatch):
         return str(folder / name)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    with pytest.raises(CheckpointError, match=r"hf-hub:mine/mine holds its weights as a pickle only"):
+    with pytest.raises(
+        CheckpointError, match=r"hf-hub:mine/mine holds its weights as a pickle only"
+    ):
         loaded("hf-hub:mine/mine")
 
 
@@ -265,7 +319,9 @@ def test_an_encoder_without_weights_on_the_hub_is_refused():
         load_pretrained(network, ModelSettings("timm:test_resnet", pretrained="hub"))
 
 
-def test_a_run_begins_with_pretrained_weights_and_its_folder_alone_rebuilds_it(blob_store, tmp_path):
+def test_a_run_begins_with_pretrained_weights_and_its_folder_alone_rebuilds_it(
+    blob_store, tmp_path
+):
     folder = published(tmp_path / "timm")
     settings = (f"model.pretrained={folder}", *SETTINGS, "train.encoder_rate=0")
     run = train(blob_store, tmp_path / "run", recipe="small", settings=settings, progress=False)
@@ -274,14 +330,21 @@ def test_a_run_begins_with_pretrained_weights_and_its_folder_alone_rebuilds_it(b
         path.unlink()
     ours = Run.open(run.path).network().module
     assert run.facts["start"] == str(folder)
-    assert all(torch.equal(ours.encoder.state_dict()[name], tensor) for name, tensor in theirs.items())
+    assert all(
+        torch.equal(ours.encoder.state_dict()[name], tensor) for name, tensor in theirs.items()
+    )
     assert ours.normalise.mean.flatten().tolist() == pytest.approx([0.1, 0.2, 0.3])
     rows = blob_store.rows("test")
-    first, again = (predict_store(each.network(), blob_store, rows).fractions for each in (run, Run.open(run.path)))
+    first, again = (
+        predict_store(each.network(), blob_store, rows).fractions
+        for each in (run, Run.open(run.path))
+    )
     assert np.array_equal(first, again)
 
 
-def test_a_run_that_was_lost_before_its_first_save_begins_again_at_the_same_place(blob_store, tmp_path):
+def test_a_run_that_was_lost_before_its_first_save_begins_again_at_the_same_place(
+    blob_store, tmp_path
+):
     folder = published(tmp_path / "timm")
     settings = (f"model.pretrained={folder}", *SETTINGS)
     run = train(blob_store, tmp_path / "run", recipe="small", settings=settings, progress=False)
@@ -299,7 +362,9 @@ def test_weights_that_cannot_be_read_leave_no_folder_behind(blob_store, tmp_path
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_that_began_with_pretrained_weights_can_be_finetuned_without_them(blob_store, tmp_path):
+def test_a_run_that_began_with_pretrained_weights_can_be_finetuned_without_them(
+    blob_store, tmp_path
+):
     folder = published(tmp_path / "timm")
     first = train(
         blob_store,
@@ -311,7 +376,9 @@ def test_a_run_that_began_with_pretrained_weights_can_be_finetuned_without_them(
     for path in folder.iterdir():
         path.unlink()
     settings = ("train.epochs=1", "train.batch_size=8", "train.encoder_rate=0", "train.average=0")
-    second = finetune(blob_store, tmp_path / "second", start=first, settings=settings, progress=False)
+    second = finetune(
+        blob_store, tmp_path / "second", start=first, settings=settings, progress=False
+    )
     ours, theirs = second.network().module.encoder, first.network().module.encoder
     assert torch.equal(ours.conv1[0].weight, theirs.conv1[0].weight)
     assert second.facts["start"] == "first"

@@ -22,13 +22,18 @@ def predictions(kaggle, make_fractions) -> Predictions:
 @pytest.fixture
 def sample(tmp_path, kaggle) -> Path:
     """A sample submission as the challenge's own: CRLF, ids in their order."""
-    lines = [",".join(["GalaxyID", *kaggle.columns]), *(",".join([name, *["0"] * 37]) for name in IDS)]
+    lines = [
+        ",".join(["GalaxyID", *kaggle.columns]),
+        *(",".join([name, *["0"] * 37]) for name in IDS),
+    ]
     path = tmp_path / "sample.csv"
     path.write_bytes("".join(line + "\r\n" for line in lines).encode())
     return path
 
 
-def refusal(predictions: Predictions, sample: Path, out: Path, kind: type[GalaxyVotesError] = DataError) -> str:
+def refusal(
+    predictions: Predictions, sample: Path, out: Path, kind: type[GalaxyVotesError] = DataError
+) -> str:
     with pytest.raises(kind) as error:
         submit(predictions, sample, out)
     assert not out.exists()
@@ -49,18 +54,27 @@ def test_header_order_numbers_and_line_ends_are_the_challenges(predictions, samp
     rows = [line.split(",") for line in lines[1:-1]]
     assert [row[0] for row in rows] == list(IDS)
     assert all(re.fullmatch(r"0|1|0\.\d{0,8}[1-9]", number) for row in rows for number in row[1:])
-    np.testing.assert_allclose(np.array([row[1:] for row in rows], float), predictions.fractions, atol=5.1e-10)
+    np.testing.assert_allclose(
+        np.array([row[1:] for row in rows], float), predictions.fractions, atol=5.1e-10
+    )
 
 
 def test_the_ends_of_the_scale_and_tiny_numbers_are_written_plainly(predictions, sample, tmp_path):
     predictions.fractions[0, :6] = 0, 1, 1e-12, -0.0, 0.5, 1e-9
     submit(predictions, sample, tmp_path / "out.csv")
-    assert (tmp_path / "out.csv").read_text().splitlines()[1].startswith("100008,0,1,0,0,0.5,0.000000001,")
+    assert (
+        (tmp_path / "out.csv")
+        .read_text()
+        .splitlines()[1]
+        .startswith("100008,0,1,0,0,0.5,0.000000001,")
+    )
 
 
 def test_columns_may_stand_in_another_order_and_others_beside_them(predictions, sample, tmp_path):
     submit(predictions, sample, tmp_path / "first.csv")
-    more = np.concatenate([np.full((len(IDS), 1), np.nan, np.float32), predictions.fractions[:, ::-1]], axis=1)
+    more = np.concatenate(
+        [np.full((len(IDS), 1), np.nan, np.float32), predictions.fractions[:, ::-1]], axis=1
+    )
     other = Predictions(IDS, ("brightness", *predictions.columns[::-1]), more)
     submit(other, sample, tmp_path / "second.csv")
     assert (tmp_path / "first.csv").read_bytes() == (tmp_path / "second.csv").read_bytes()
@@ -83,10 +97,13 @@ def test_the_sample_may_be_zipped_as_the_challenge_ships_it(predictions, sample,
     assert (tmp_path / "zipped.csv").read_bytes() == (tmp_path / "plain.csv").read_bytes()
 
 
-def test_missing_extra_and_duplicate_galaxies_are_told_together_with_examples(predictions, sample, tmp_path):
+def test_missing_extra_and_duplicate_galaxies_are_told_together_with_examples(
+    predictions, sample, tmp_path
+):
     other = changed(predictions, [IDS[0], IDS[0], *IDS[4:], "7", "8", "9", "10"])
-    assert refusal(other, sample, tmp_path / "out.csv") == (
-        "the predictions are not what sample.csv asks for: given twice: 1 galaxy (100008);"
+    assert (
+        refusal(other, sample, tmp_path / "out.csv")
+        == "the predictions are not what sample.csv asks for: given twice: 1 galaxy (100008);"
         " missing: 3 galaxies (100023, 100038, 100053); not asked for: 4 galaxies (10, 7, 8 …)"
     )
 
@@ -98,13 +115,19 @@ def test_one_missing_galaxy_is_enough(predictions, sample, tmp_path):
 
 def test_missing_answers_are_told_with_examples(predictions, sample, tmp_path):
     other = Predictions(IDS, predictions.columns[4:], predictions.fractions[:, 4:])
-    assert refusal(other, sample, tmp_path / "out.csv") == (
-        "the predictions have no 4 columns (Class1.1, Class1.2, Class1.3 …), which sample.csv asks for"
+    assert (
+        refusal(other, sample, tmp_path / "out.csv")
+        == "the predictions have no 4 columns (Class1.1, Class1.2, Class1.3 …), which sample.csv"
+        " asks for"
     )
 
 
-@pytest.mark.parametrize(("value", "shown"), [(np.nan, "nan"), (-0.01, "-0.01"), (1.5, "1.5"), (np.inf, "inf")])
-def test_a_number_outside_zero_to_one_is_told_with_its_galaxy_and_answer(predictions, sample, tmp_path, value, shown):
+@pytest.mark.parametrize(
+    ("value", "shown"), [(np.nan, "nan"), (-0.01, "-0.01"), (1.5, "1.5"), (np.inf, "inf")]
+)
+def test_a_number_outside_zero_to_one_is_told_with_its_galaxy_and_answer(
+    predictions, sample, tmp_path, value, shown
+):
     predictions.fractions[3, predictions.columns.index("Class5.2")] = value
     told = refusal(predictions, sample, tmp_path / "out.csv")
     assert told == f"galaxy 100053: Class5.2 is {shown}; a submission's numbers lie in 0–1"
@@ -116,7 +139,9 @@ def test_another_ending_is_refused(predictions, sample, tmp_path):
 
 
 def test_what_is_no_sample_submission_is_refused(predictions, sample, tmp_path):
-    assert "there is no such file or folder" in refusal(predictions, tmp_path / "none.csv", tmp_path / "out.csv")
+    assert "there is no such file or folder" in refusal(
+        predictions, tmp_path / "none.csv", tmp_path / "out.csv"
+    )
     (tmp_path / "both").mkdir()
     for name in ("a.csv", "b.csv"):
         (tmp_path / "both" / name).write_bytes(sample.read_bytes())
@@ -137,7 +162,9 @@ def test_kaggles_own_benchmark_comes_back_byte_for_byte(shared_data, tmp_path, k
     assert len(rows) == 79_975
     assert tuple(lines[0].split(",")) == ("GalaxyID", *kaggle.columns)
     predictions = Predictions(
-        tuple(row[0] for row in rows[::-1]), kaggle.columns, np.array([row[1:] for row in rows[::-1]], np.float64)
+        tuple(row[0] for row in rows[::-1]),
+        kaggle.columns,
+        np.array([row[1:] for row in rows[::-1]], np.float64),
     )
     submit(predictions, sample, tmp_path / "again.csv")
     assert (tmp_path / "again.csv").read_bytes() == original
@@ -145,6 +172,10 @@ def test_kaggles_own_benchmark_comes_back_byte_for_byte(shared_data, tmp_path, k
 
 def test_fractions_of_those_who_were_asked_are_no_submission(predictions, sample, tmp_path, kaggle):
     asked = conditional(predictions.fractions.astype(np.float64), kaggle, kaggle.columns)
-    told = refusal(dataclasses.replace(predictions, fractions=asked.astype(np.float32)), sample, tmp_path / "out.csv")
+    told = refusal(
+        dataclasses.replace(predictions, fractions=asked.astype(np.float32)),
+        sample,
+        tmp_path / "out.csv",
+    )
     assert told.endswith("predict again with --fractions joint")
     assert not (tmp_path / "out.csv").exists()

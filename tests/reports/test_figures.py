@@ -18,23 +18,43 @@ KAGGLE = DecisionTree.load("kaggle")
 
 def vgg6() -> nn.Module:
     return nn.Sequential(
-        *(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.Conv2d(16, 16, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25)),
+        *(
+            nn.Conv2d(3, 16, 3),
+            nn.ReLU(),
+            nn.Conv2d(16, 16, 3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Dropout(0.25),
+        ),
         *(nn.Conv2d(16, 32, 3), nn.ReLU(), nn.Conv2d(32, 32, 3), nn.ReLU(), nn.BatchNorm2d(32)),
-        *(nn.MaxPool2d(4), nn.Dropout(0.25), nn.Flatten(), nn.Linear(6272, 256), nn.ReLU(), nn.Dropout(0.5)),
+        *(
+            nn.MaxPool2d(4),
+            nn.Dropout(0.25),
+            nn.Flatten(),
+            nn.Linear(6272, 256),
+            nn.ReLU(),
+            nn.Dropout(0.5),
+        ),
         *(nn.Linear(256, 37), nn.Sigmoid()),
     )
 
 
 def galaxies(count: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(seed)
-    conditional = np.concatenate([random.dirichlet([0.4] * len(q.answers), count) for q in KAGGLE.questions], axis=1)
+    conditional = np.concatenate(
+        [random.dirichlet([0.4] * len(q.answers), count) for q in KAGGLE.questions], axis=1
+    )
     truth = KAGGLE.joint(conditional).astype(np.float32)
-    return truth, np.clip(0.7 * truth + random.uniform(0, 0.2, truth.shape), 0, 1).astype(np.float32)
+    return truth, np.clip(0.7 * truth + random.uniform(0, 0.2, truth.shape), 0, 1).astype(
+        np.float32
+    )
 
 
 def words_of(figure) -> str:
     """All text of a figure's SVG, in one line."""
-    return " ".join(text for text in ET.fromstring(figures.to_svg(figure)).itertext() if text.strip())
+    return " ".join(
+        text for text in ET.fromstring(figures.to_svg(figure)).itertext() if text.strip()
+    )
 
 
 # ---- flowchart
@@ -51,7 +71,9 @@ def test_the_flowchart_shows_every_question_and_every_answer(name):
 
 
 def test_the_kaggle_flowchart_ends_where_volunteers_end():
-    assert words_of(figures.flowchart(KAGGLE)).split().count("end") == 3  # artifact, nothing odd, what is odd
+    assert (
+        words_of(figures.flowchart(KAGGLE)).split().count("end") == 3
+    )  # artifact, nothing odd, what is odd
 
 
 def test_no_box_of_a_flowchart_lies_over_another():
@@ -70,7 +92,10 @@ def test_the_text_of_an_answer_fits_its_box():
     boxes = [patch.get_window_extent() for patch in axes.patches if patch.get_zorder() == 3]
     for text in axes.texts:
         extent = text.get_window_extent()
-        assert any(b.x0 <= extent.x0 and extent.x1 <= b.x1 and b.y0 <= extent.y0 and extent.y1 <= b.y1 for b in boxes)
+        assert any(
+            b.x0 <= extent.x0 and extent.x1 <= b.x1 and b.y0 <= extent.y0 and extent.y1 <= b.y1
+            for b in boxes
+        )
 
 
 def test_an_answer_that_leads_back_says_so():
@@ -86,13 +111,27 @@ def test_text_that_looks_like_markup_is_drawn_as_it_is():
 
 
 def test_layers_put_every_box_below_those_that_lead_to_it_and_keep_boxes_and_lanes_apart():
-    edges = [Edge(0, 1), Edge(0, 2, 0.4), Edge(1, 4), Edge(2, 3), Edge(3, 4), Edge(0, 4, 0.8), Edge(4, 5)]
+    edges = [
+        Edge(0, 1),
+        Edge(0, 2, 0.4),
+        Edge(1, 4),
+        Edge(2, 3),
+        Edge(3, 4),
+        Edge(0, 4, 0.8),
+        Edge(4, 5),
+    ]
     layout = lay_out([2.0, 3.0, 1.0, 1.0, 2.0, 1.0], edges, gap=0.5, lane=0.2)
     assert layout.layers == (0, 1, 1, 2, 3, 4)
     assert [len(lane) for lane in layout.lanes] == [0, 0, 1, 0, 0, 2, 0]
     assert len(set(layout.lanes[5])) == 1  # straight
     assert abs(layout.x[1] - layout.x[2]) >= 2.5 - 1e-9
-    assert min(abs(layout.lanes[5][0] - layout.x[box]) - width / 2 for box, width in ((1, 3.0), (2, 1.0))) >= 0.6 - 1e-9
+    assert (
+        min(
+            abs(layout.lanes[5][0] - layout.x[box]) - width / 2
+            for box, width in ((1, 3.0), (2, 1.0))
+        )
+        >= 0.6 - 1e-9
+    )
 
 
 def test_an_edge_leads_back_only_to_a_box_on_the_way():
@@ -104,7 +143,16 @@ def test_an_edge_leads_back_only_to_a_box_on_the_way():
 
 def test_the_architecture_names_every_kind_of_layer_and_the_parameters():
     words = words_of(figures.architecture(vgg6(), (3, 128, 128)))
-    for kind in ("Conv2d", "ReLU", "MaxPool2d", "Dropout", "BatchNorm2d", "Flatten", "Linear", "Sigmoid"):
+    for kind in (
+        "Conv2d",
+        "ReLU",
+        "MaxPool2d",
+        "Dropout",
+        "BatchNorm2d",
+        "Flatten",
+        "Linear",
+        "Sigmoid",
+    ):
         assert re.search(rf"{kind} × \d", words)
     assert "1,632,117 trainable parameters" in words
     for shape in ("16 × 126 × 126", "32 × 14 × 14", "6,272", "256", "37"):
@@ -163,13 +211,20 @@ def test_every_answer_has_a_roc_panel_with_its_auc_or_says_why_not():
 
 def test_roc_panels_of_a_part_of_the_answers_are_named_after_them():
     truth, predicted = galaxies()
-    figure = figures.roc_plots(truth[:, 3:5], predicted[:, 3:5], KAGGLE, columns=KAGGLE.columns[3:5])
-    assert [axes.get_title().split("\n")[0] for axes in figure.axes] == ["Class2.1 edge-on", "Class2.2 not edge-on"]
+    figure = figures.roc_plots(
+        truth[:, 3:5], predicted[:, 3:5], KAGGLE, columns=KAGGLE.columns[3:5]
+    )
+    assert [axes.get_title().split("\n")[0] for axes in figure.axes] == [
+        "Class2.1 edge-on",
+        "Class2.2 not edge-on",
+    ]
 
 
 def test_titles_of_roc_panels_have_room():
     tree = DecisionTree.load("decals")
-    figure = figures.roc_plots(np.zeros((3, len(tree.columns))), np.ones((3, len(tree.columns))), tree)
+    figure = figures.roc_plots(
+        np.zeros((3, len(tree.columns))), np.ones((3, len(tree.columns))), tree
+    )
     figure.canvas.draw()
     titles = [axes.title.get_window_extent() for axes in figure.axes]
     assert not any(a.overlaps(b) for a, b in combinations(titles, 2))
@@ -188,10 +243,17 @@ def test_a_reliability_plot_has_a_point_for_every_bin_that_holds_something():
 
 def test_a_history_plot_shows_both_curves_of_every_measure_and_gaps_where_nothing_is_known():
     rows = [{"loss": 0.5, "mse": 0.1, "accuracy": accuracy} for accuracy in (None, 0.5, 0.6)]
-    history = [{"epoch": i, **row, **{f"validation_{k}": v for k, v in row.items()}} for i, row in enumerate(rows, 1)]
+    history = [
+        {"epoch": i, **row, **{f"validation_{k}": v for k, v in row.items()}}
+        for i, row in enumerate(rows, 1)
+    ]
     axes = figures.history_plot(history).axes
     assert [len(panel.lines) for panel in axes] == [2, 2, 2]
-    assert np.isnan(np.asarray(axes[2].lines[0].get_ydata(), float)).tolist() == [True, False, False]
+    assert np.isnan(np.asarray(axes[2].lines[0].get_ydata(), float)).tolist() == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_a_history_plot_leaves_out_a_measure_that_nobody_has():
@@ -212,6 +274,8 @@ def test_the_same_figure_is_the_same_bytes(tmp_path, name):
 
 
 def test_an_unknown_figure_format_is_refused_by_name(tmp_path):
-    with pytest.raises(ConfigError, match=r"tree\.gif: unknown figure format '\.gif'.*\.svg, \.png or \.pdf"):
+    with pytest.raises(
+        ConfigError, match=r"tree\.gif: unknown figure format '\.gif'.*\.svg, \.png or \.pdf"
+    ):
         figures.save(figures.flowchart(DecisionTree.load("classes5")), tmp_path / "tree.gif")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,5 @@
-"""Numbers that are no fractions, through the same line as votes: from a column of a table to bounds and a report."""
+"""Numbers that are no fractions, through the same line as votes: from a column of a table to bounds
+and a report."""
 
 import csv
 import json
@@ -46,12 +47,20 @@ from galaxyvotes.tree import DecisionTree
 TTYPE = DecisionTree.of_numbers(["ttype"])
 BOTH = DecisionTree.of_numbers(["ttype", "colour"])
 EXACT = "train.precision=float32"  # half precision rounds what is compared here
-SETTINGS = (EXACT, "model.name=compact", "model.width=8", "train.batch_size=8", "train.keep=last", "train.epochs=15")
+SETTINGS = (
+    EXACT,
+    "model.name=compact",
+    "model.width=8",
+    "train.batch_size=8",
+    "train.keep=last",
+    "train.epochs=15",
+)
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory) -> Path:
-    """A folder of 120 blobs of all sizes and `sizes.csv`: a size from −6 to 10, the same in another unit, a word."""
+    """A folder of 120 blobs of all sizes and `sizes.csv`: a size from −6 to 10, the same in another
+    unit, a word."""
     folder = tmp_path_factory.mktemp("sized")
     random = np.random.default_rng(0)
     y, x = np.mgrid[-16:16, -16:16] + 0.5
@@ -59,17 +68,25 @@ def table(tmp_path_factory) -> Path:
     (folder / "images").mkdir()
     for number in range(120):
         size = random.uniform(-6, 10)
-        light = np.exp(-(x**2 + y**2) / (3 + (size + 6) / 2) ** 2) * 180 + random.normal(20, 5, x.shape)
+        light = np.exp(-(x**2 + y**2) / (3 + (size + 6) / 2) ** 2) * 180 + random.normal(
+            20, 5, x.shape
+        )
         image = np.repeat(light.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
         path = folder / "images" / f"g{number}.jpg"
         path.write_bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=95))
-        lines.append(f"g{number},{'' if number % 10 == 0 else f'{size:.4f}'},{size * 1e7 + 1e9:.0f},fine")
+        lines.append(
+            f"g{number},{'' if number % 10 == 0 else f'{size:.4f}'},{size * 1e7 + 1e9:.0f},fine"
+        )
     (folder / "sizes.csv").write_text("\n".join(lines) + "\n", "utf-8")
     return folder
 
 
 def packed(table: Path, out: Path, quantity="ttype", **changes) -> Store:
-    how = {"settings": PackSettings(32, 32), "splits": SplitSettings(0.4, 0.3, 0.3), "progress": False} | changes
+    how = {
+        "settings": PackSettings(32, 32),
+        "splits": SplitSettings(0.4, 0.3, 0.3),
+        "progress": False,
+    } | changes
     return pack([table / "images", table / "sizes.csv"], out, quantity=quantity, **how)
 
 
@@ -133,15 +150,32 @@ def test_nan_is_not_known(table, tmp_path):
 
 
 def test_a_column_that_is_not_there_is_refused_with_those_that_are(table, tmp_path):
-    with pytest.raises(DataError, match=r"no table has the column 'tyype': .*sizes\.csv has name, ttype, metres"):
+    with pytest.raises(
+        DataError, match=r"no table has the column 'tyype': .*sizes\.csv has name, ttype, metres"
+    ):
         packed(table, tmp_path / "store", ["ttype", "tyype"])
-    with pytest.raises(ConfigError, match="quantity 'ttype' is a tree of its own: leave out tree, votes and classes"):
+    with pytest.raises(
+        ConfigError,
+        match="quantity 'ttype' is a tree of its own: leave out tree, votes and classes",
+    ):
         packed(table, tmp_path / "store", classes="remark")
 
 
 def test_packing_says_what_the_numbers_are(table, tmp_path, capsys):
     with pytest.raises(SystemExit, match="0"):
-        main(["pack", str(table), str(tmp_path / "store"), "--quantity", "ttype", "--crop", "32", "--size", "32"])
+        main(
+            [
+                "pack",
+                str(table),
+                str(tmp_path / "store"),
+                "--quantity",
+                "ttype",
+                "--crop",
+                "32",
+                "--size",
+                "32",
+            ]
+        )
     told = capsys.readouterr().out
     assert re.search(r"ttype: 108 known, -5\.\d+ to 9\.\d+, mean \d\.\d+", told)
     assert "12 galaxies have no known value and were left out" in told
@@ -153,7 +187,9 @@ def test_packing_says_what_the_numbers_are(table, tmp_path, capsys):
 def test_a_tree_of_quantities_comes_back_from_its_file():
     assert DecisionTree.from_toml(BOTH.to_toml()) == BOTH
     assert BOTH.of_quantities
-    shortened = TTYPE.to_toml().replace('[[table]]\nname = "quantity"\ncolumns = "{answer}"\nholds = "quantity"', "")
+    shortened = TTYPE.to_toml().replace(
+        '[[table]]\nname = "quantity"\ncolumns = "{answer}"\nholds = "quantity"', ""
+    )
     assert "table" not in shortened
     assert DecisionTree.from_toml(shortened).tables == TTYPE.tables
 
@@ -163,8 +199,16 @@ def test_a_tree_of_quantities_comes_back_from_its_file():
     [
         ("quantity = true", "quantity = 1", "quantity is 1; expected true or false"),
         ("quantity = true", "quantity = false", "1 answer(s); a question needs two or more"),
-        ('holds = "quantity"', 'holds = "joint"', "asks for quantities, and its table 'quantity' holds 'joint'"),
-        ("quantity = true", 'quantity = true\nasked_of = "colour"', "everybody has it, and nothing follows it"),
+        (
+            'holds = "quantity"',
+            'holds = "joint"',
+            "asks for quantities, and its table 'quantity' holds 'joint'",
+        ),
+        (
+            "quantity = true",
+            'quantity = true\nasked_of = "colour"',
+            "everybody has it, and nothing follows it",
+        ),
         (
             'text = "colour"\n\n[[question]]',
             'text = "colour"\n[[question.answer]]\ncolumn = "b"\ntext = "b"\n[[question]]',
@@ -196,14 +240,18 @@ def test_whatever_the_objective_of_fractions_a_quantity_costs_its_squared_standa
     assert not objective.wants_votes
     assert objective.fractions(torch.zeros(1, 2)).tolist()[0] == pytest.approx([2, 0.7])
     perfect = torch.tensor([[-1.0, 3.0]])
-    assert float(objective.loss(perfect, objective.fractions(perfect))) == pytest.approx(0, abs=1e-9)
+    assert float(objective.loss(perfect, objective.fractions(perfect))) == pytest.approx(
+        0, abs=1e-9
+    )
 
 
 def test_a_quantity_that_never_varies_is_nothing_to_learn(table, tmp_path):
     lines = [f"g{number},3" for number in range(120)]
     (tmp_path / "flat.csv").write_text("name,ttype\n" + "\n".join(lines) + "\n", "utf-8")
     sources = [table / "images", tmp_path / "flat.csv"]
-    flat = pack(sources, tmp_path / "flat", quantity="ttype", settings=PackSettings(32, 32), progress=False)
+    flat = pack(
+        sources, tmp_path / "flat", quantity="ttype", settings=PackSettings(32, 32), progress=False
+    )
     with pytest.raises(DataError, match=r"flat: ttype is always 3 among the training galaxies"):
         train(flat, tmp_path / "run", recipe="small", settings=SETTINGS, progress=False)
     assert not (tmp_path / "run").exists()
@@ -212,7 +260,9 @@ def test_a_quantity_that_never_varies_is_nothing_to_learn(table, tmp_path):
 # The line
 
 
-def test_a_network_that_learns_for_seconds_is_far_ahead_of_the_mean_and_the_report_says_so(run, store, tmp_path):
+def test_a_network_that_learns_for_seconds_is_far_ahead_of_the_mean_and_the_report_says_so(
+    run, store, tmp_path
+):
     result = evaluate(run, store, out=tmp_path / "report", resamples=100, progress=False)
     document = json.loads((tmp_path / "report" / "report.json").read_text())
     (row,) = document["network"]
@@ -221,7 +271,10 @@ def test_a_network_that_learns_for_seconds_is_far_ahead_of_the_mean_and_the_repo
     assert document["ahead_of"]["mean"][0]["low"] > 0
     assert set(document["baselines"]) == {"mean", "central pixel", "boosted trees"}
     rows = store.rows("test")
-    said, truth = predict_store(run.network(), store, rows).fractions[:, 0], store.fractions[rows, 0]
+    said, truth = (
+        predict_store(run.network(), store, rows).fractions[:, 0],
+        store.fractions[rows, 0],
+    )
     assert row["rmse"]["value"] == pytest.approx(np.sqrt(np.mean((said - truth) ** 2)), rel=1e-5)
     page = (tmp_path / "report" / "report.html").read_text("utf-8")
     assert "How well the network measures ttype" in page
@@ -259,9 +312,15 @@ def test_calibrated_bounds_hold_and_are_not_cut_off(store, run, table, tmp_path,
     assert 0.7 < ((said.bounds.lower <= truth) & (truth <= said.bounds.upper)).mean() <= 1
     assert said.bounds.lower.min() < 0
     assert said.bounds.upper.max() > 1
-    header = predict(table / "images", run, tmp_path / "o.csv", progress=False).path.read_text().splitlines()[0]
+    header = (
+        predict(table / "images", run, tmp_path / "o.csv", progress=False)
+        .path.read_text()
+        .splitlines()[0]
+    )
     assert header.replace('"', "") == "id,ttype,ttype_low,ttype_high,familiarity"
-    report = evaluate(run, store, out=tmp_path / "report", baselines=False, resamples=20, progress=False)
+    report = evaluate(
+        run, store, out=tmp_path / "report", baselines=False, resamples=20, progress=False
+    )
     assert report.document["intervals"]["quantities"][0]["coverage"]["value"] > 0.7
     strangest = report.document["familiarity"]["strangest"]
     assert [each["familiarity"] for each in strangest] == sorted(said.familiarity)[: len(strangest)]
@@ -273,7 +332,9 @@ def test_calibrated_bounds_hold_and_are_not_cut_off(store, run, table, tmp_path,
     assert run.calibrated().conditional is None
 
 
-def test_a_frozen_encoder_learns_a_quantity_and_a_second_run_begins_with_it(run, store, table, tmp_path):
+def test_a_frozen_encoder_learns_a_quantity_and_a_second_run_begins_with_it(
+    run, store, table, tmp_path
+):
     other = packed(table, tmp_path / "metres", "metres", splits=SplitSettings(0.5, 0.2, 0.3))
     settings = (
         "train.encoder_rate=0",
@@ -284,19 +345,36 @@ def test_a_frozen_encoder_learns_a_quantity_and_a_second_run_begins_with_it(run,
     )
     metres = finetune(other, tmp_path / "run", start=run, settings=settings, progress=False)
     rows = other.rows("validation")
-    (row,) = summarise(other.fractions[rows], predict_store(metres.network(), other, rows), resamples=2)
+    (row,) = summarise(
+        other.fractions[rows], predict_store(metres.network(), other, rows), resamples=2
+    )
     assert row["r2"]["value"] > 0.5
     again = packed(table, tmp_path / "again", splits=SplitSettings(0.2, 0.4, 0.4, "another"))
-    still = (EXACT, "train.epochs=1", "train.batch_size=8", "train.learning_rate=1e-9", "train.encoder_rate=0")
+    still = (
+        EXACT,
+        "train.epochs=1",
+        "train.batch_size=8",
+        "train.learning_rate=1e-9",
+        "train.encoder_rate=0",
+    )
     second = finetune(again, tmp_path / "second", start=run, settings=still, progress=False)
     assert second.heads[0].standards != run.heads[0].standards
-    before, after = (predict_store(each.network(), again, bounds=False).fractions for each in (run, second))
+    before, after = (
+        predict_store(each.network(), again, bounds=False).fractions for each in (run, second)
+    )
     assert np.allclose(before, after, atol=1e-2)
 
 
 def test_quantities_and_votes_teach_one_network_together(table, store, blob_store, tmp_path):
-    settings = ("train.epochs=2", "train.batch_size=8", "train.objective=cross_entropy", "train.min_mean_fraction=0")
-    together = train([blob_store, store], tmp_path / "run", recipe="small", settings=settings, progress=False)
+    settings = (
+        "train.epochs=2",
+        "train.batch_size=8",
+        "train.objective=cross_entropy",
+        "train.min_mean_fraction=0",
+    )
+    together = train(
+        [blob_store, store], tmp_path / "run", recipe="small", settings=settings, progress=False
+    )
     assert [head.standards == () for head in together.heads] == [True, False]
     assert together.history[-1]["ttype_validation_mse"] > 0
     assert together.history[-1]["ttype_validation_accuracy"] is None
@@ -307,14 +385,18 @@ def test_quantities_and_votes_teach_one_network_together(table, store, blob_stor
 
 
 def test_what_makes_no_sense_for_a_quantity_is_refused(run, store, tmp_path):
-    with pytest.raises(ConfigError, match="judged vote fractions; ttype is a quantity: leave out --as-published"):
+    with pytest.raises(
+        ConfigError, match="judged vote fractions; ttype is a quantity: leave out --as-published"
+    ):
         evaluate(run, store, out=tmp_path / "report", as_published=True, progress=False)
     drawn = draw_figures(run, store, tmp_path / "figures")
     assert [path.stem for path in drawn] == ["architecture", "predicted"]
 
 
 @pytest.mark.parametrize("from_file", [False, True])
-def test_a_quantity_has_no_fraction_of_those_who_were_asked(run, exported, table, tmp_path, capsys, from_file):
+def test_a_quantity_has_no_fraction_of_those_who_were_asked(
+    run, exported, table, tmp_path, capsys, from_file
+):
     source = exported if from_file else run.path
     with pytest.raises(SystemExit, match="2"):
         main(
@@ -340,15 +422,21 @@ def exported(run, table, tmp_path_factory) -> Path:
     return done.path
 
 
-def test_an_onnx_file_says_quantities_in_their_unit_and_knows_their_standards(run, exported, table, tmp_path):
+def test_an_onnx_file_says_quantities_in_their_unit_and_knows_their_standards(
+    run, exported, table, tmp_path
+):
     network = run.network()
     assert read_onnx(exported).heads == network.heads
-    said = Predictions.read(predict(table / "images", exported, tmp_path / "out.csv", progress=False).path)
+    said = Predictions.read(
+        predict(table / "images", exported, tmp_path / "out.csv", progress=False).path
+    )
     expected = predict(table / "images", run, tmp_path / "run.csv", intervals=False, progress=False)
     expected = Predictions.read(expected.path)
     assert said.columns == ("ttype",)
     assert said.ids == expected.ids
-    assert np.allclose(said.fractions, expected.fractions, atol=0.2)  # where products are in bfloat16
+    assert np.allclose(
+        said.fractions, expected.fractions, atol=0.2
+    )  # where products are in bfloat16
     assert np.corrcoef(said.fractions[:, 0], expected.fractions[:, 0])[0, 1] > 0.999
     assert np.ptp(said.fractions) > 5
 
@@ -376,7 +464,9 @@ def test_a_file_whose_standards_do_not_fit_its_answers_is_refused(exported, tmp_
             read_onnx(tmp_path / "wrong.onnx")
 
 
-def test_runs_are_joined_in_the_unit_of_the_table_if_the_same_galaxies_taught_them(run, store, table, tmp_path):
+def test_runs_are_joined_in_the_unit_of_the_table_if_the_same_galaxies_taught_them(
+    run, store, table, tmp_path
+):
     quick = (*SETTINGS[:-1], "train.epochs=2", "train.seed=1")
     other = train(store, tmp_path / "other", recipe="small", settings=quick, progress=False)
     joined = join([run, other], tmp_path / "joined")
@@ -387,7 +477,9 @@ def test_runs_are_joined_in_the_unit_of_the_table_if_the_same_galaxies_taught_th
     assert np.allclose(found.spread, np.std(each, axis=0), atol=1e-4)
     divided = packed(table, tmp_path / "divided", splits=SplitSettings(0.4, 0.3, 0.3, "another"))
     third = train(divided, tmp_path / "third", recipe="small", settings=quick, progress=False)
-    with pytest.raises(CheckpointError, match="differ in the galaxies that taught their quantities"):
+    with pytest.raises(
+        CheckpointError, match="differ in the galaxies that taught their quantities"
+    ):
         join([run, third], tmp_path / "no")
 
 
@@ -397,10 +489,17 @@ def test_another_tree_of_as_many_quantities_is_not_taken_for_the_same_flowchart(
     renamed = tmp_path / "renamed"
     renamed.mkdir()
     (renamed / "images").symlink_to(table / "images")
-    text = (table / "sizes.csv").read_text("utf-8").replace("ttype", "kind", 1).replace("metres", "length", 1)
+    text = (
+        (table / "sizes.csv")
+        .read_text("utf-8")
+        .replace("ttype", "kind", 1)
+        .replace("metres", "length", 1)
+    )
     (renamed / "sizes.csv").write_text(text, "utf-8")
     other = packed(renamed, tmp_path / "others", ["kind", "length"])
-    first = train(both, tmp_path / "first", recipe="small", settings=(*still, "train.seed=5"), progress=False)
+    first = train(
+        both, tmp_path / "first", recipe="small", settings=(*still, "train.seed=5"), progress=False
+    )
     second = finetune(other, tmp_path / "second", start=first, settings=still[2:], progress=False)
     last, before = (one.network().module[-1].weight for one in (second, first))
     assert not torch.allclose(last, before, atol=1e-4)

@@ -27,7 +27,9 @@ LENS = KAGGLE.columns.index("Class8.2")
 def votes(count: int = 40, seed: int = 0) -> np.ndarray:
     """Joint fractions that keep to the tree; nobody says "lens or arc"."""
     random = np.random.default_rng(seed)
-    conditional = np.concatenate([random.dirichlet([0.4] * len(q.answers), count) for q in KAGGLE.questions], axis=1)
+    conditional = np.concatenate(
+        [random.dirichlet([0.4] * len(q.answers), count) for q in KAGGLE.questions], axis=1
+    )
     truth = KAGGLE.joint(conditional).astype(np.float32)
     truth[:, LENS] = 0
     return truth
@@ -35,8 +37,12 @@ def votes(count: int = 40, seed: int = 0) -> np.ndarray:
 
 def near(truth: np.ndarray, noise: float, ids: tuple[str, ...] | None = None) -> Predictions:
     random = np.random.default_rng(7)
-    guess = np.clip(np.nan_to_num(truth) + random.normal(0, noise, truth.shape), 0, 1).astype(np.float32)
-    return Predictions(ids or tuple(f"galaxy-{i}" for i in range(len(truth))), KAGGLE.columns, guess)
+    guess = np.clip(np.nan_to_num(truth) + random.normal(0, noise, truth.shape), 0, 1).astype(
+        np.float32
+    )
+    return Predictions(
+        ids or tuple(f"galaxy-{i}" for i in range(len(truth))), KAGGLE.columns, guess
+    )
 
 
 def pictures(rows: np.ndarray) -> np.ndarray:
@@ -44,7 +50,14 @@ def pictures(rows: np.ndarray) -> np.ndarray:
 
 
 HISTORY = [
-    {"epoch": i, "loss": 0.5, "mse": 0.04, "accuracy": 0.4, "validation_loss": 0.6, "validation_mse": 0.05}
+    {
+        "epoch": i,
+        "loss": 0.5,
+        "mse": 0.04,
+        "accuracy": 0.4,
+        "validation_loss": 0.6,
+        "validation_mse": 0.05,
+    }
     | {"validation_accuracy": None, "seconds": 1.0}
     for i in (1, 2)
 ]
@@ -70,7 +83,9 @@ def report(out: Path, *, columns: int = 5, **changes) -> Report:
     return write_report(out, **(given | changes))
 
 
-FAMILIARITY = np.random.default_rng(3).permutation(40).astype(np.float32) / 100 + 0.01  # all in the lower half
+FAMILIARITY = (
+    np.random.default_rng(3).permutation(40).astype(np.float32) / 100 + 0.01
+)  # all in the lower half
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +98,9 @@ def written(tmp_path_factory) -> Report:
 def full(out: Path, **changes) -> Report:
     """A report with every section."""
     network = replace(near(votes(), 0.1), familiarity=FAMILIARITY)
-    return report(out, columns=37, network=network, shift=shift(FAMILIARITY, 99), history=HISTORY, **changes)
+    return report(
+        out, columns=37, network=network, shift=shift(FAMILIARITY, 99), history=HISTORY, **changes
+    )
 
 
 class Page(HTMLParser):
@@ -139,15 +156,21 @@ def test_the_numbers_are_those_of_metrics():
     assert summary["mse"]["value"] == pytest.approx(scores.mse(truth, guess))
     assert summary["rmse"]["value"] == pytest.approx(scores.rmse(truth, guess))
     assert summary["mae"]["value"] == pytest.approx(scores.mae(truth, guess))
-    assert summary["argmax_accuracy"]["value"] == pytest.approx(scores.argmax_accuracy(truth, guess))
+    assert summary["argmax_accuracy"]["value"] == pytest.approx(
+        scores.argmax_accuracy(truth, guess)
+    )
     reached = scores.question_accuracy(truth, guess, KAGGLE)
     assert [q["question"] for q in summary["question_accuracy"]["questions"]] == list(reached)
-    for row, (accuracy, count) in zip(summary["question_accuracy"]["questions"], reached.values(), strict=True):
+    for row, (accuracy, count) in zip(
+        summary["question_accuracy"]["questions"], reached.values(), strict=True
+    ):
         assert row["galaxies"] == count
         assert row["value"] == pytest.approx(accuracy) if count else row["value"] is None
     known = [accuracy for accuracy, count in reached.values() if count]
     assert summary["question_accuracy"]["value"] == pytest.approx(np.mean(known))
-    assert [row["rmse"]["value"] for row in summary["answers"]] == pytest.approx(scores.rmse_per_answer(truth, guess))
+    assert [row["rmse"]["value"] for row in summary["answers"]] == pytest.approx(
+        scores.rmse_per_answer(truth, guess)
+    )
 
 
 def test_an_auc_without_positives_is_null_and_the_means_leave_it_out():
@@ -168,7 +191,9 @@ def test_an_auc_without_positives_is_null_and_the_means_leave_it_out():
 def test_every_number_has_an_interval(written):
     found = list(measures(written.document["network"]))
     assert len(found) > 100
-    assert all(measure["low"] <= measure["high"] for measure in found if measure["value"] is not None)
+    assert all(
+        measure["low"] <= measure["high"] for measure in found if measure["value"] is not None
+    )
     assert all(measure["low"] is None for measure in found if measure["value"] is None)
     rmse = written.document["network"]["rmse"]
     assert rmse["low"] < rmse["value"] < rmse["high"]
@@ -193,9 +218,17 @@ def test_unknown_questions_count_nowhere(tmp_path):
     document = report(tmp_path, truth=truth).document
     row = document["network"]["answers"][3]
     assert row["positives"] + row["negatives"] == 20
-    shown = {int(g["id"].removeprefix("galaxy-")): g["questions"] for g in (*document["best"], *document["worst"])}
+    shown = {
+        int(g["id"].removeprefix("galaxy-")): g["questions"]
+        for g in (*document["best"], *document["worst"])
+    }
     assert min(shown) < 20 <= max(shown)
-    assert not any(q["question"] == "Q2" for galaxy, questions in shown.items() if galaxy < 20 for q in questions)
+    assert not any(
+        q["question"] == "Q2"
+        for galaxy, questions in shown.items()
+        if galaxy < 20
+        for q in questions
+    )
     assert any(q["question"] == "Q2" for questions in shown.values() for q in questions)
 
 
@@ -217,7 +250,15 @@ def test_galaxies_of_which_nothing_is_known_give_a_report_without_numbers(tmp_pa
         (0.07, None, 1, "ahead of place 1 (0.07491) among 329 teams"),
         (0.07491, 1, 2, "between place 1 (0.07491) and place 2 (0.07752)"),
         (0.11446, 60, 145, "between place 60 (0.10494) and place 145 (0.12859)"),
-        (0.15, 145, None, "after place 145 (0.12859), the last one known, and ahead of the central-pixel benchmark"),
+        (
+            0.15,
+            145,
+            None,
+            (
+                "after place 145 (0.12859), the last one known, and ahead of the central-pixel"
+                " benchmark"
+            ),
+        ),
         (0.2, 145, None, "level with or behind the central-pixel benchmark (0.16194)"),
     ],
 )
@@ -236,7 +277,9 @@ def test_the_leaderboard_is_only_for_the_challenge_and_all_of_its_answers(tmp_pa
     assert "leaderboard" not in without.html.read_text()
     part = report(tmp_path / "part").document
     assert part["leaderboard"] is None
-    assert [row["answer"] for row in part["baselines"]["mean vote"]["answers"]] == list(KAGGLE.columns[:5])
+    assert [row["answer"] for row in part["baselines"]["mean vote"]["answers"]] == list(
+        KAGGLE.columns[:5]
+    )
 
 
 # ---- the page
@@ -259,7 +302,11 @@ def test_the_numbers_on_the_page_are_those_of_the_json(written):
         for cut in row["cuts"]:
             shares = (cut["purity"], cut["completeness"])
             told = (
-                "undefined" if x["value"] is None else f"{x['value']:.3f} {x['low']:.3f}–{x['high']:.3f}"
+                (
+                    "undefined"
+                    if x["value"] is None
+                    else f"{x['value']:.3f} {x['low']:.3f}–{x['high']:.3f}"
+                )
                 for x in shares
             )
             assert f"{cut['chosen']:,} {' '.join(told)}" in text
@@ -267,7 +314,10 @@ def test_the_numbers_on_the_page_are_those_of_the_json(written):
         for row in question["galaxies"]:
             assert (
                 not sum(row)
-                or f"{100 * row[0] / sum(row):.0f}\N{NO-BREAK SPACE}% {row[0]:,}".replace("\xa0", " ") in text
+                or f"{100 * row[0] / sum(row):.0f}\N{NO-BREAK SPACE}% {row[0]:,}".replace(
+                    "\xa0", " "
+                )
+                in text
             )
     assert document["leaderboard"]["sentence"] in text
     for galaxy in (*document["best"], *document["worst"]):
@@ -276,7 +326,9 @@ def test_the_numbers_on_the_page_are_those_of_the_json(written):
 
 def test_an_undefined_auc_is_told_with_its_count(written):
     text = Page(written.html.read_text()).text
-    undefined = [row for row in written.document["network"]["answers"] if row["auc"]["value"] is None]
+    undefined = [
+        row for row in written.document["network"]["answers"] if row["auc"]["value"] is None
+    ]
     assert "lens or arc Class8.2 0.000 0 undefined (0 positives)" in text
     assert text.count("undefined (0 positives)") >= len(undefined) > 0
 
@@ -313,7 +365,12 @@ def test_hostile_names_are_shown_and_never_obeyed(tmp_path):
     network = part_of(near(truth, 0.1, ids=tuple(f"{evil}{i}" for i in range(40))), 5)
     baselines = {evil: near(truth, 0.2, ids=network.ids)}
     written = report(
-        tmp_path, network=network, baselines=baselines, provenance={evil: f'" onload="{evil}'}, title=evil, resamples=5
+        tmp_path,
+        network=network,
+        baselines=baselines,
+        provenance={evil: f'" onload="{evil}'},
+        title=evil,
+        resamples=5,
     )
     html = written.html.read_text()
     page = Page(html)
@@ -324,17 +381,23 @@ def test_hostile_names_are_shown_and_never_obeyed(tmp_path):
 
 
 def test_hostile_answers_are_shown_and_never_obeyed(tmp_path):
-    tree = DecisionTree.of_classes(["</svg><img src=x onerror=y>", 'a" id="b_1'], name="<b>class</b>")
+    tree = DecisionTree.of_classes(
+        ["</svg><img src=x onerror=y>", 'a" id="b_1'], name="<b>class</b>"
+    )
     truth = np.eye(2, dtype=np.float32)[[0, 1, 0, 1, 1, 0]]
     network = Predictions(tuple("abcdef"), tree.columns, np.clip(truth, 0.1, 0.8))
-    written = report(tmp_path, network=network, baselines={}, truth=truth, tree=tree, images=None, history=None)
+    written = report(
+        tmp_path, network=network, baselines={}, truth=truth, tree=tree, images=None, history=None
+    )
     page = Page(written.html.read_text())
     assert "img" not in {tag for tag, _ in page.tags}
     assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
     assert "</svg><img src=x onerror=y>" in page.text
 
 
-def test_of_a_run_that_learned_from_several_catalogues_it_says_what_the_curves_are_over(tmp_path, written):
+def test_of_a_run_that_learned_from_several_catalogues_it_says_what_the_curves_are_over(
+    tmp_path, written
+):
     several = [row | {"gz2_validation_mse": 0.01} for row in HISTORY]
     word = "several catalogues"
     assert word in report(tmp_path, history=several).html.read_text()
@@ -345,15 +408,24 @@ def test_the_same_input_gives_the_same_files(tmp_path, written):
     truth = votes(seed=5)
     contaminated = summarise(truth, near(truth, 0.05), KAGGLE, resamples=20) | {"seen": 32}
     again = full(tmp_path, contaminated=contaminated)
-    for one, other in ((written.html, again.html), (written.json, again.json), (written.csv, again.csv)):
+    for one, other in (
+        (written.html, again.html),
+        (written.json, again.json),
+        (written.csv, again.csv),
+    ):
         assert one.read_bytes() == other.read_bytes()
 
 
 def test_the_contaminated_protocol_is_marked_and_stands_beside_the_honest_one(tmp_path, written):
     page = Page(written.html.read_text())
-    assert ("section", {"id": "as-published", "class": "leak", "aria-labelledby": "published-h"}) in page.tags
+    assert (
+        "section",
+        {"id": "as-published", "class": "leak", "aria-labelledby": "published-h"},
+    ) in page.tags
     assert "32 had taught or tuned the network" in page.text
-    honest, published = (written.document[key]["rmse"]["value"] for key in ("network", "contaminated"))
+    honest, published = (
+        written.document[key]["rmse"]["value"] for key in ("network", "contaminated")
+    )
     assert f"−{honest - published:.4f} flatters" in page.text
     assert "as-published" not in report(tmp_path, images=None).html.read_text()
 
@@ -367,7 +439,8 @@ def test_galaxies_seen_in_training_are_owned_up_to_in_the_first_sentence(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("noise", "words"), [(0.05, "the network is better by"), (0.6, "the network is worse by"), (0.2, "no clear")]
+    ("noise", "words"),
+    [(0.05, "the network is better by"), (0.6, "the network is worse by"), (0.2, "no clear")],
 )
 def test_the_summary_says_who_is_better_and_when_nobody_is(tmp_path, noise, words):
     truth = votes()
@@ -395,7 +468,9 @@ def test_the_strangest_galaxies_are_shown_and_their_kind_is_judged(written, tmp_
     assert told["strange"]["share"] == pytest.approx(5 / 40)
     assert not told["shifted"]
     assert told["sentence"] in text
-    assert [each["id"] for each in told["strangest"]] == [f"galaxy-{i}" for i in np.argsort(FAMILIARITY)[:6]]
+    assert [each["id"] for each in told["strangest"]] == [
+        f"galaxy-{i}" for i in np.argsort(FAMILIARITY)[:6]
+    ]
     for each in told["strangest"]:
         assert f"{each['id']} Familiarity {each['familiarity']:.4f}" in text
     rows = []
@@ -438,14 +513,21 @@ def test_the_csv_has_a_row_for_every_answer(written):
     cuts = [row["cuts"][1] for row in written.document["choosing"]["answers"]]
     assert [int(row["chosen_at_0.8"]) for row in rows] == [cut["chosen"] for cut in cuts]
     assert [float(row["purity_at_0.8"] or "nan") for row in rows] == pytest.approx(
-        [np.nan if cut["purity"]["value"] is None else cut["purity"]["value"] for cut in cuts], nan_ok=True
+        [np.nan if cut["purity"]["value"] is None else cut["purity"]["value"] for cut in cuts],
+        nan_ok=True,
     )
     others = written.document["baselines"]["mean vote"]["answers"]
-    assert [float(row["rmse_mean_vote"]) for row in rows] == [answer["rmse"]["value"] for answer in others]
+    assert [float(row["rmse_mean_vote"]) for row in rows] == [
+        answer["rmse"]["value"] for answer in others
+    ]
 
 
 def test_a_report_leaves_its_three_files_and_nothing_else(written):
-    assert {path.name for path in written.html.parent.iterdir()} == {"report.html", "report.json", "report.csv"}
+    assert {path.name for path in written.html.parent.iterdir()} == {
+        "report.html",
+        "report.json",
+        "report.csv",
+    }
     assert json.loads(written.json.read_text()) == written.document
 
 

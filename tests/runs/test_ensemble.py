@@ -1,4 +1,5 @@
-"""Several runs as one: their mean, what any of them saw, and nothing at all where they do not belong together."""
+"""Several runs as one: their mean, what any of them saw, and nothing at all where they do not
+belong together."""
 
 import json
 import shutil
@@ -29,7 +30,13 @@ from galaxyvotes import (
 from galaxyvotes.cli.app import main
 from galaxyvotes.inference.engine import fractions_of, logits_of
 
-SETTINGS = ("train.epochs=1", "train.batch_size=8", "train.keep=last", "model.name=compact", "model.width=8")
+SETTINGS = (
+    "train.epochs=1",
+    "train.batch_size=8",
+    "train.keep=last",
+    "model.name=compact",
+    "model.width=8",
+)
 
 
 def divided(blobs, folder, key: str) -> Store:
@@ -63,12 +70,16 @@ def joined(members, tmp_path) -> Run:
     return join(members, tmp_path / "joined")
 
 
-def test_a_joined_run_answers_with_the_mean_over_members_and_views_and_tells_their_spread(joined, members, store):
+def test_a_joined_run_answers_with_the_mean_over_members_and_views_and_tells_their_spread(
+    joined, members, store
+):
     rows = store.rows("test")
     images = store.images(rows)
     views = (images, np.ascontiguousarray(images[:, ::-1]))
     each = [run.network().folded for run in members]
-    said = np.stack([fractions_of(network, logits_of(network, view)) for network in each for view in views])
+    said = np.stack(
+        [fractions_of(network, logits_of(network, view)) for network in each for view in views]
+    )
     found = predict_store(Run.open(joined.path).network(), store, rows)
     assert np.allclose(found.fractions, said.mean(axis=0), atol=1e-6)
     assert np.allclose(found.spread, said.std(axis=0), atol=1e-6)
@@ -86,7 +97,8 @@ def test_joining_again_counts_every_network_once(joined, members, store, tmp_pat
     again = join([join(members[:2], tmp_path / "two"), members[2]], tmp_path / "again")
     assert again.members == joined.members == ("seed-0", "seed-1", "seed-2")
     assert np.array_equal(
-        predict_store(again.network(), store).fractions, predict_store(joined.network(), store).fractions
+        predict_store(again.network(), store).fractions,
+        predict_store(joined.network(), store).fractions,
     )
 
 
@@ -99,7 +111,10 @@ def test_a_joined_run_is_calibrated_anew_and_then_bounds_its_answers(members, st
     assert predict_store(joined.network(), store).bounds is None
     calibrate(joined, store, coverage=0.8, progress=False)
     rows = store.rows("test")
-    after, first = predict_store(joined.network(), store, rows), predict_store(copies[0].network(), store, rows)
+    after, first = (
+        predict_store(joined.network(), store, rows),
+        predict_store(copies[0].network(), store, rows),
+    )
     assert (after.bounds.lower <= after.fractions).all()
     assert (after.fractions <= after.bounds.upper).all()
     assert np.array_equal(after.familiarity, first.familiarity)  # what the first member sees
@@ -107,10 +122,14 @@ def test_a_joined_run_is_calibrated_anew_and_then_bounds_its_answers(members, st
 
 
 def test_the_report_judges_the_mean_and_names_the_members(joined, store, tmp_path):
-    result = evaluate(joined, store, out=tmp_path / "report", baselines=False, resamples=20, progress=False)
+    result = evaluate(
+        joined, store, out=tmp_path / "report", baselines=False, resamples=20, progress=False
+    )
     rows = store.rows("test")
     off = predict_store(joined.network(), store, rows).fractions - store.fractions[rows]
-    assert result.document["network"]["rmse"]["value"] == pytest.approx(float(np.sqrt(np.mean(off**2))), rel=1e-6)
+    assert result.document["network"]["rmse"]["value"] == pytest.approx(
+        float(np.sqrt(np.mean(off**2))), rel=1e-6
+    )
     assert "joined (mean of seed-0, seed-1, seed-2)" in result.path.read_text("utf-8")
 
 
@@ -119,7 +138,9 @@ def test_what_any_member_saw_a_joined_run_has_seen(members, learn, store, blobs,
     stranger = learn("other", "model.views=2", on=other)
     joined = join([members[0], stranger], tmp_path / "joined")
     with pytest.raises(DataError, match=r"test galaxies of .* taught or tuned .*joined"):
-        evaluate(joined, store, out=tmp_path / "report", baselines=False, resamples=20, progress=False)
+        evaluate(
+            joined, store, out=tmp_path / "report", baselines=False, resamples=20, progress=False
+        )
     with pytest.raises(DataError, match=r"validation galaxies of .* taught .*joined"):
         calibrate(joined, store, progress=False)
     seen = joined.seen.to_pylist()
@@ -135,7 +156,10 @@ def test_what_any_member_saw_a_joined_run_has_seen(members, learn, store, blobs,
         (("model.views=1",), "they differ in model.views"),
         (("model.views=2", "train.objective=mse"), "they differ in train.objective"),
         (("model.views=2", "train.answers=round"), "they differ in trees or answers"),
-        (("model.views=2", "train.keep=best", "train.patience=1"), "they differ in train.keep, train.patience"),
+        (
+            ("model.views=2", "train.keep=best", "train.patience=1"),
+            "they differ in train.keep, train.patience",
+        ),
     ],
 )
 def test_runs_that_do_not_belong_together_are_refused(members, learn, tmp_path, settings, told):
@@ -145,12 +169,20 @@ def test_runs_that_do_not_belong_together_are_refused(members, learn, tmp_path, 
 
 
 def test_how_it_learned_may_differ(members, learn, tmp_path):
-    other = learn("other", "model.views=2", "train.learning_rate=1e-4", "model.dropout=0.5", "train.augment=none")
+    other = learn(
+        "other",
+        "model.views=2",
+        "train.learning_rate=1e-4",
+        "model.dropout=0.5",
+        "train.augment=none",
+    )
     assert len(join([members[0], other], tmp_path / "joined").network().members) == 2
 
 
 def test_the_same_network_twice_is_refused(members, joined, tmp_path):
-    with pytest.raises(CheckpointError, match=r"seed-1.weights\.safetensors and .*joined.* are the same network"):
+    with pytest.raises(
+        CheckpointError, match=r"seed-1.weights\.safetensors and .*joined.* are the same network"
+    ):
         join([joined, members[1]], tmp_path / "again")
 
 
@@ -196,14 +228,19 @@ def test_joining_that_fails_half_way_leaves_nothing(members, tmp_path, monkeypat
 
 
 def test_a_joined_run_cannot_learn_and_says_what_can(joined, store, tmp_path):
-    told = r"was joined from seed-0, seed-1, seed-2 and cannot learn as one network: name one of these runs"
+    told = (
+        r"was joined from seed-0, seed-1, seed-2 and cannot learn as one network: name one of these"
+        r" runs"
+    )
     with pytest.raises(CheckpointError, match=told):
         train(store, joined.path, resume=True, progress=False)
 
 
 def test_finetuning_a_joined_run_begins_with_its_first_network(joined, members, store, tmp_path):
     go = partial(finetune, store, settings=("train.epochs=1", "train.seed=5"), progress=False)
-    of_all, of_first = (go(tmp_path / f"from-{start.path.name}", start=start) for start in (joined, members[0]))
+    of_all, of_first = (
+        go(tmp_path / f"from-{start.path.name}", start=start) for start in (joined, members[0])
+    )
     both = [dict(run.network().module.state_dict()) for run in (of_all, of_first)]
     assert all(torch.equal(both[0][name], both[1][name]) for name in both[0])
     seen = [{*zip(*run.seen.to_pydict().values(), strict=True)} for run in (of_all, joined)]

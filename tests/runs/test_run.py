@@ -43,7 +43,9 @@ def test_tensors_and_their_note_come_back_as_they_were(tmp_path):
 @pytest.mark.parametrize("place", [0, 30, 200, 2000, -1])
 def test_a_flipped_byte_in_the_weights_is_found(copy, place):
     flip(copy.path / "weights.safetensors", place)
-    with pytest.raises(CheckpointError, match=r"weights\.safetensors (is damaged|cannot be read).*train again"):
+    with pytest.raises(
+        CheckpointError, match=r"weights\.safetensors (is damaged|cannot be read).*train again"
+    ):
         copy.network()
 
 
@@ -64,7 +66,9 @@ def test_a_truncated_file_of_weights_is_refused(copy):
 def test_a_run_of_a_newer_version_says_to_upgrade(copy):
     facts = json.loads((copy.path / "run.json").read_text())
     (copy.path / "run.json").write_text(json.dumps({**facts, "format": 99}))
-    with pytest.raises(CheckpointError, match=r"newer galaxyvotes \(format 99; this one reads 1\): upgrade"):
+    with pytest.raises(
+        CheckpointError, match=r"newer galaxyvotes \(format 99; this one reads 1\): upgrade"
+    ):
         Run.open(copy.path)
 
 
@@ -85,7 +89,9 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
         Run.open(tmp_path)
 
 
-@pytest.mark.parametrize("change", [{"pack": {"crop_px": 16, "size_px": 32}}, {"columns": [["long"]]}, {"pack": None}])
+@pytest.mark.parametrize(
+    "change", [{"pack": {"crop_px": 16, "size_px": 32}}, {"columns": [["long"]]}, {"pack": None}]
+)
 def test_changed_facts_are_refused(copy, change):
     facts = json.loads((copy.path / "run.json").read_text()) | change
     facts = {name: value for name, value in facts.items() if value is not None}

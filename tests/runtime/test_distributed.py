@@ -16,9 +16,12 @@ from galaxyvotes.runs.tensors import read_tensors
 from galaxyvotes.runtime import distributed
 from galaxyvotes.training.batches import Mixture
 
-pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch knows no other processes")
+pytestmark = pytest.mark.skipif(
+    not torch.distributed.is_available(), reason="this torch knows no other processes"
+)
 
-# float32, because bfloat16 rounds more than a wrong sum might show. With augment sky, clipping, average and dropout.
+# float32, because bfloat16 rounds more than a wrong sum might show. With augment sky, clipping,
+# average and dropout.
 OURS = ("model.width=8", "train.epochs=2", "train.batch_size=10", "train.precision=float32")
 
 # What both processes do, in one go, because it takes longer to import torch than to train.
@@ -69,7 +72,12 @@ main(["train", store, f"{out}/ours", "--recipe", "compact", *(f"--set={each}" fo
 def papers(store: Store) -> tuple[str, ...]:
     """The paper's recipe, with a last batch of one galaxy, of which one process has none."""
     size = len(store.rows("train")) - 1
-    return ("train.epochs=2", f"train.batch_size={size}", "train.precision=float32", "train.learning_rate=1e-4")
+    return (
+        "train.epochs=2",
+        f"train.batch_size={size}",
+        "train.precision=float32",
+        "train.learning_rate=1e-4",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -78,11 +86,25 @@ def together(blob_store: Store, tmp_path_factory) -> tuple[Path, list[str]]:
     out = tmp_path_factory.mktemp("together")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    shared = {
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "OMP_NUM_THREADS": "1",
+    }
     settings = [",".join(each) for each in (OURS, papers(blob_store))]
     running = [
         subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", SCRIPT, str(blob_store.path), str(out), *settings],
+            [
+                sys.executable,
+                "-W",
+                "error",
+                "-c",
+                SCRIPT,
+                str(blob_store.path),
+                str(out),
+                *settings,
+            ],
             env={**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             stdout=subprocess.PIPE,
             text=True,
@@ -99,12 +121,17 @@ def together(blob_store: Store, tmp_path_factory) -> tuple[Path, list[str]]:
 
 
 def assert_alike(run: Path, other: Path) -> None:
-    """The same network and history but for rounding: of gradients, which Adam makes larger where they are small."""
+    """The same network and history but for rounding: of gradients, which Adam makes larger where
+    they are small."""
     weights, others = (read_tensors(each / "weights.safetensors")[0] for each in (run, other))
     assert weights.keys() == others.keys()
     for name, tensor in weights.items():
-        torch.testing.assert_close(tensor, others[name], atol=2e-5, rtol=1e-4, msg=lambda told, n=name: f"{n}: {told}")
-    history, others = ([dict(row, seconds=0) for row in Run.open(each).history] for each in (run, other))
+        torch.testing.assert_close(
+            tensor, others[name], atol=2e-5, rtol=1e-4, msg=lambda told, n=name: f"{n}: {told}"
+        )
+    history, others = (
+        [dict(row, seconds=0) for row in Run.open(each).history] for each in (run, other)
+    )
     assert len(history) == len(others)
     for row, its in zip(history, others, strict=True):
         assert row == pytest.approx(its, rel=1e-4, abs=1e-5)
@@ -124,7 +151,9 @@ def test_two_processes_learn_the_network_that_one_learns_alone(together, alone):
 def test_batch_norm_and_dropout_see_the_whole_batch_even_where_one_process_has_no_galaxy(
     together, blob_store, tmp_path
 ):
-    run = train(blob_store, tmp_path / "run", recipe="paper", settings=papers(blob_store), progress=False)
+    run = train(
+        blob_store, tmp_path / "run", recipe="paper", settings=papers(blob_store), progress=False
+    )
     assert_alike(together[0] / "papers", run.path)
 
 
@@ -136,17 +165,29 @@ def test_two_processes_finetune_as_one_does(together, blob_store, tmp_path):
 
 def test_the_first_process_writes_and_prints_and_nothing_else_is_left(together, alone):
     out, (said, others) = together
-    assert sorted(path.name for path in out.iterdir()) == ["diverged", "ours", "papers", "stopped", "tuned"]
-    assert sorted(path.name for path in (out / "ours").iterdir()) == sorted(path.name for path in alone.iterdir())
+    assert sorted(path.name for path in out.iterdir()) == [
+        "diverged",
+        "ours",
+        "papers",
+        "stopped",
+        "tuned",
+    ]
+    assert sorted(path.name for path in (out / "ours").iterdir()) == sorted(
+        path.name for path in alone.iterdir()
+    )
     assert "ours: 2 epochs" in said
     assert "2 epochs" not in others
 
 
-def test_a_signal_to_one_stops_all_and_one_alone_goes_on_to_the_same_end(together, alone, blob_store):
+def test_a_signal_to_one_stops_all_and_one_alone_goes_on_to_the_same_end(
+    together, alone, blob_store
+):
     out, said = together
     assert all("KeyboardInterrupt: stopped in epoch 1" in each for each in said)
     assert read_tensors(out / "stopped" / "state.safetensors")[1]["step"] == 3
-    with pytest.warns(UserWarning, match="begun with 2 processes and 1 threads and goes on with 1 processes"):
+    with pytest.warns(
+        UserWarning, match="begun with 2 processes and 1 threads and goes on with 1 processes"
+    ):
         train(blob_store, out / "stopped", resume=True, progress=False)
     assert_alike(out / "stopped", alone)
 
@@ -164,7 +205,9 @@ def test_an_error_in_one_process_is_an_error_in_all(together):
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
 @pytest.mark.parametrize("galaxies", [0, 1, 6, 64])
-def test_the_shares_of_all_processes_are_the_batch_and_differ_by_one_at_most(monkeypatch, count, galaxies):
+def test_the_shares_of_all_processes_are_the_batch_and_differ_by_one_at_most(
+    monkeypatch, count, galaxies
+):
     monkeypatch.setenv("WORLD_SIZE", str(count))
     parts = []
     for rank in range(count):
@@ -176,7 +219,9 @@ def test_the_shares_of_all_processes_are_the_batch_and_differ_by_one_at_most(mon
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
-def test_what_cannot_work_in_several_processes_is_refused(monkeypatch, capsys, blob_store, tmp_path):
+def test_what_cannot_work_in_several_processes_is_refused(
+    monkeypatch, capsys, blob_store, tmp_path
+):
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(SystemExit, match="2"):
         main(["predict", "images", "--out", "answers.csv"])
@@ -184,7 +229,8 @@ def test_what_cannot_work_in_several_processes_is_refused(monkeypatch, capsys, b
     for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(
-        ConfigError, match=r"RANK, LOCAL_RANK, MASTER_ADDR, MASTER_PORT is not set: start with torchrun"
+        ConfigError,
+        match=r"RANK, LOCAL_RANK, MASTER_ADDR, MASTER_PORT is not set: start with torchrun",
     ):
         train(blob_store, tmp_path / "run", progress=False)
     with pytest.raises(ConfigError, match=r"train\.batch_size is 2, and there are 3 processes"):
@@ -198,4 +244,6 @@ def test_alone_nothing_asks_for_other_processes(monkeypatch, blob_store, tmp_pat
 
     for name in ("init_process_group", "all_reduce", "broadcast", "barrier"):
         monkeypatch.setattr(torch.distributed, name, asked)
-    assert train(blob_store, tmp_path / "run", recipe="compact", settings=OURS, progress=False).finished
+    assert train(
+        blob_store, tmp_path / "run", recipe="compact", settings=OURS, progress=False
+    ).finished

@@ -51,10 +51,14 @@ def test_a_place_where_no_file_can_be_is_told(tmp_path, place):
     assert sorted(each.name for each in tmp_path.rglob("*")) == ["file", "folder"]
 
 
-@pytest.mark.parametrize(("content", "why"), [(b"\xff\xfe", "can't decode byte"), (None, "No such file")])
+@pytest.mark.parametrize(
+    ("content", "why"), [(b"\xff\xfe", "can't decode byte"), (None, "No such file")]
+)
 def test_what_is_not_text_is_told_by_name(tmp_path: Path, content, why):
     path = tmp_path / "settings.toml"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(DataError, match=re.escape(f"{path} cannot be read as UTF-8 text: ") + f".*{why}"):
+    with pytest.raises(
+        DataError, match=re.escape(f"{path} cannot be read as UTF-8 text: ") + f".*{why}"
+    ):
         read_text(path)

@@ -23,7 +23,11 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc is Linux's C library")
 def test_large_blocks_are_reused_and_not_given_back_to_the_kernel():
     faults = {
-        kind: int(subprocess.run([sys.executable, "-c", CODE, kind], capture_output=True, text=True, check=True).stdout)
+        kind: int(
+            subprocess.run(
+                [sys.executable, "-c", CODE, kind], capture_output=True, text=True, check=True
+            ).stdout
+        )
         for kind in ("keep", "plain")
     }
     assert faults["keep"] < faults["plain"] / 10

@@ -38,13 +38,17 @@ def test_a_text_takes_its_bytes_and_few_more():
 
 
 def first_twin(some: list[str]) -> tuple[int, int] | None:
-    return next(((some.index(text), place) for place, text in enumerate(some) if text in some[:place]), None)
+    return next(
+        ((some.index(text), place) for place, text in enumerate(some) if text in some[:place]), None
+    )
 
 
 @given(anything)
 def test_twins_are_the_first_text_that_was_there_before(some):
     assert twins(Texts(some)) == first_twin(some)
-    assert {place for place, text in enumerate(some) if some.count(text) > 1} <= set(shared_hashes(some).tolist())
+    assert {place for place, text in enumerate(some) if some.count(text) > 1} <= set(
+        shared_hashes(some).tolist()
+    )
 
 
 @given(anything)

@@ -16,13 +16,31 @@ from galaxyvotes.tree import DecisionTree
 
 TREE = DecisionTree.load("kaggle")
 SMOOTH = Galaxy(
-    "elliptical", radius_px=16.0, axis_ratio=0.7, angle_deg=30.0, redness=0.9, brightness=1.0, psf_fwhm_px=3.0
+    "elliptical",
+    radius_px=16.0,
+    axis_ratio=0.7,
+    angle_deg=30.0,
+    redness=0.9,
+    brightness=1.0,
+    psf_fwhm_px=3.0,
 )
-DISC = replace(SMOOTH, type="spiral", radius_px=20.0, inclination_deg=30.0, bulge=0.2, redness=0.2, axis_ratio=0.87)
+DISC = replace(
+    SMOOTH,
+    type="spiral",
+    radius_px=20.0,
+    inclination_deg=30.0,
+    bulge=0.2,
+    redness=0.2,
+    axis_ratio=0.87,
+)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def table(folder: Path) -> list[dict[str, str]]:
@@ -32,15 +50,21 @@ def table(folder: Path) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return simulate(tmp_path_factory.mktemp("zoo") / "zoo", galaxies=60, seed=4, size_px=96, processes=1)
+    return simulate(
+        tmp_path_factory.mktemp("zoo") / "zoo", galaxies=60, seed=4, size_px=96, processes=1
+    )
 
 
 def test_every_galaxy_has_a_picture_and_a_row(zoo: Path):
     rows = table(zoo)
     assert [row["SimulationID"] for row in rows] == [str(100001 + i) for i in range(60)]
-    assert sorted(contents(zoo)) == sorted(["votes.csv", *(f"images/{row['SimulationID']}.jpg" for row in rows)])
+    assert sorted(contents(zoo)) == sorted(
+        ["votes.csv", *(f"images/{row['SimulationID']}.jpg" for row in rows)]
+    )
     for row in rows:
-        picture = simplejpeg.decode_jpeg((zoo / "images" / f"{row['SimulationID']}.jpg").read_bytes())
+        picture = simplejpeg.decode_jpeg(
+            (zoo / "images" / f"{row['SimulationID']}.jpg").read_bytes()
+        )
         assert picture.shape == (96, 96, 3)
         assert 0 < picture.mean() < 150
 
@@ -48,7 +72,12 @@ def test_every_galaxy_has_a_picture_and_a_row(zoo: Path):
 def test_the_table_holds_fractions_votes_and_truth(zoo: Path):
     row = table(zoo)[0]
     truth = [f"true_{field.name}" for field in fields(Galaxy)]
-    assert list(row) == ["SimulationID", *TREE.columns, *(f"{column}_votes" for column in TREE.columns), *truth]
+    assert list(row) == [
+        "SimulationID",
+        *TREE.columns,
+        *(f"{column}_votes" for column in TREE.columns),
+        *truth,
+    ]
     assert all(0.0 <= float(row[column]) <= 1.0 for column in TREE.columns)
     assert not any(row[name] == "nan" for name in truth)
 
@@ -60,9 +89,13 @@ def test_fractions_and_votes_in_the_table_obey_the_tree(zoo: Path):
     people = votes[:, TREE.slices[0]].sum(axis=1)
     np.testing.assert_allclose(joint, votes / people[:, None], atol=6e-7)
     for index, where in enumerate(TREE.slices):
-        np.testing.assert_allclose(joint[:, where].sum(axis=1), TREE.asked(joint)[:, index], atol=1e-5)
+        np.testing.assert_allclose(
+            joint[:, where].sum(axis=1), TREE.asked(joint)[:, index], atol=1e-5
+        )
         parent = TREE.parents[index]
-        np.testing.assert_array_equal(votes[:, where].sum(axis=1), people if parent is None else votes[:, parent])
+        np.testing.assert_array_equal(
+            votes[:, where].sum(axis=1), people if parent is None else votes[:, parent]
+        )
 
 
 def test_a_galaxy_is_the_same_whatever_the_number_of_galaxies(zoo: Path, tmp_path: Path):
@@ -78,7 +111,9 @@ def test_another_seed_draws_other_galaxies(zoo: Path, tmp_path: Path):
 
 
 def test_the_number_of_processes_changes_nothing(zoo: Path, tmp_path: Path):
-    assert contents(simulate(tmp_path / "two", galaxies=60, seed=4, size_px=96, processes=2)) == contents(zoo)
+    assert contents(
+        simulate(tmp_path / "two", galaxies=60, seed=4, size_px=96, processes=2)
+    ) == contents(zoo)
 
 
 def test_truth_and_votes_do_not_depend_on_the_size_of_the_picture(zoo: Path, tmp_path: Path):
@@ -87,7 +122,9 @@ def test_truth_and_votes_do_not_depend_on_the_size_of_the_picture(zoo: Path, tmp
 
 def test_progress_is_told_after_every_galaxy(tmp_path: Path):
     told: list[tuple[int, int]] = []
-    simulate(tmp_path / "zoo", galaxies=3, size_px=32, progress=lambda done, of: told.append((done, of)))
+    simulate(
+        tmp_path / "zoo", galaxies=3, size_px=32, progress=lambda done, of: told.append((done, of))
+    )
     assert told == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -102,7 +139,9 @@ def test_a_crash_leaves_nothing_behind(tmp_path: Path, processes: int):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_an_error_that_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_full_disk_is_an_error_that_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     def full(path: Path, data: bytes) -> int:
         raise OSError(28, "No space left on device")
 
@@ -126,7 +165,10 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path):
 
 
 def test_an_empty_folder_is_filled(tmp_path: Path):
-    assert sorted(contents(simulate(tmp_path, galaxies=1, size_px=32))) == ["images/100001.jpg", "votes.csv"]
+    assert sorted(contents(simulate(tmp_path, galaxies=1, size_px=32))) == [
+        "images/100001.jpg",
+        "votes.csv",
+    ]
 
 
 def test_without_galsim_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -150,20 +192,34 @@ def test_a_setting_out_of_range_is_named(settings: dict[str, int], tmp_path: Pat
 def test_all_kinds_of_galaxies_are_drawn():
     drawn = [draw(np.random.default_rng([0, i])) for i in range(1000)]
     kinds = {galaxy.type for galaxy in drawn}
-    assert kinds == {"elliptical", "lenticular", "spiral", "edge-on", "irregular", "merger", "star", "artifact"}
+    assert kinds == {
+        "elliptical",
+        "lenticular",
+        "spiral",
+        "edge-on",
+        "irregular",
+        "merger",
+        "star",
+        "artifact",
+    }
     assert {galaxy.arms for galaxy in drawn} == {0, 1, 2, 3, 4, 5, 6}
     assert all(0.0 < galaxy.axis_ratio <= 1.0 for galaxy in drawn)
 
 
 def test_old_stars_are_red_and_young_ones_blue():
-    red, blue = (paint(galaxy, np.random.default_rng(0), size_px=96)[36:60, 36:60] for galaxy in (SMOOTH, DISC))
+    red, blue = (
+        paint(galaxy, np.random.default_rng(0), size_px=96)[36:60, 36:60]
+        for galaxy in (SMOOTH, DISC)
+    )
     assert red[..., 0].mean() > 1.3 * red[..., 2].mean()
     blue_share, red_share = (part[..., 2].mean() / part[..., 0].mean() for part in (blue, red))
     assert blue_share > 1.3 * red_share
 
 
 def test_the_galaxy_lies_in_the_middle_and_as_it_was_turned():
-    picture = paint(replace(SMOOTH, axis_ratio=0.4), np.random.default_rng(0), size_px=96).mean(axis=2)
+    picture = paint(replace(SMOOTH, axis_ratio=0.4), np.random.default_rng(0), size_px=96).mean(
+        axis=2
+    )
     light = np.where(picture > 60, picture, 0.0)
     y, x = np.indices(light.shape) - 47.5
     assert abs(np.average(x, weights=light)) < 1
@@ -186,7 +242,9 @@ def test_the_galaxy_lies_in_the_middle_and_as_it_was_turned():
         replace(SMOOTH, type="merger", merger=1.0),
         replace(SMOOTH, type="star", artifact=1.0),
         replace(SMOOTH, type="artifact", artifact=1.0),
-        replace(DISC, type="edge-on", inclination_deg=90.0, axis_ratio=0.11, boxiness=1.0, dust=1.0),
+        replace(
+            DISC, type="edge-on", inclination_deg=90.0, axis_ratio=0.11, boxiness=1.0, dust=1.0
+        ),
     ],
     ids=lambda galaxy: galaxy.type,
 )
@@ -196,9 +254,12 @@ def test_what_is_true_can_be_seen(galaxy: Galaxy):
 
 
 def difference(one: Galaxy, other: Galaxy) -> float:
-    """Greatest difference of colour between two pictures' tiles of 8 pixels, where no neighbour is ever drawn."""
+    """Greatest difference of colour between two pictures' tiles of 8 pixels, where no neighbour is
+    ever drawn."""
     tiles = [
-        paint(galaxy, np.random.default_rng(seed), size_px=128).reshape(16, 8, 16, 8, 3).mean(axis=(1, 3))
+        paint(galaxy, np.random.default_rng(seed), size_px=128)
+        .reshape(16, 8, 16, 8, 3)
+        .mean(axis=(1, 3))
         for seed, galaxy in enumerate((one, other))
     ]
     y, x = 8 * np.indices((16, 16)) - 60

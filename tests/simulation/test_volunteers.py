@@ -12,7 +12,13 @@ from galaxyvotes.tree import DecisionTree
 TREE = DecisionTree.load("kaggle")
 
 ELLIPTICAL = Galaxy(
-    "elliptical", radius_px=16.0, axis_ratio=1.0, angle_deg=0.0, redness=0.8, brightness=1.5, psf_fwhm_px=3.0
+    "elliptical",
+    radius_px=16.0,
+    axis_ratio=1.0,
+    angle_deg=0.0,
+    redness=0.8,
+    brightness=1.5,
+    psf_fwhm_px=3.0,
 )
 SPIRAL = replace(
     ELLIPTICAL,
@@ -55,16 +61,33 @@ def test_votes_over_volunteers_are_joint_fractions():
 
 
 def test_a_walk_follows_next_and_nothing_else():
-    answers = {"Q1": 1, "Q2": 1, "Q3": 0, "Q4": 0, "Q5": 2, "Q6": 0, "Q7": 0, "Q8": 5, "Q9": 0, "Q10": 2, "Q11": 1}
+    answers = {
+        "Q1": 1,
+        "Q2": 1,
+        "Q3": 0,
+        "Q4": 0,
+        "Q5": 2,
+        "Q6": 0,
+        "Q7": 0,
+        "Q8": 5,
+        "Q9": 0,
+        "Q10": 2,
+        "Q11": 1,
+    }
     votes = count(np.array([[answers[question.name] for question in TREE.questions]]), TREE)
     given = {column for column, number in zip(TREE.columns, votes, strict=True) if number}
     assert votes.max() == 1
-    assert given == {f"Class{name}" for name in ("1.2", "2.2", "3.1", "4.1", "5.3", "6.1", "8.6", "10.3", "11.2")}
+    assert given == {
+        f"Class{name}" for name in ("1.2", "2.2", "3.1", "4.1", "5.3", "6.1", "8.6", "10.3", "11.2")
+    }
 
 
 def test_whoever_sees_a_star_is_still_asked_for_anything_odd():
     votes = count(np.array([[2, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0]]), TREE)
-    assert [column for column, number in zip(TREE.columns, votes, strict=True) if number] == ["Class1.3", "Class6.2"]
+    assert [column for column, number in zip(TREE.columns, votes, strict=True) if number] == [
+        "Class1.3",
+        "Class6.2",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +120,8 @@ def test_plain_truths_get_most_of_the_votes(galaxy: Galaxy, answers: list[str]):
 
 
 @pytest.mark.parametrize(
-    "arms_and_answer", [(1, "Class11.1"), (2, "Class11.2"), (3, "Class11.3"), (4, "Class11.4"), (6, "Class11.5")]
+    "arms_and_answer",
+    [(1, "Class11.1"), (2, "Class11.2"), (3, "Class11.3"), (4, "Class11.4"), (6, "Class11.5")],
 )
 def test_arms_that_can_be_counted_are_counted(arms_and_answer: tuple[int, str]):
     arms, column = arms_and_answer
@@ -106,7 +130,10 @@ def test_arms_that_can_be_counted_are_counted(arms_and_answer: tuple[int, str]):
 
 
 def test_the_fainter_the_arms_the_fewer_volunteers_report_them():
-    fractions = [votes_on(replace(SPIRAL, arm_strength=strength))["Class4.1"] for strength in (0.0, 0.3, 0.5, 1.0)]
+    fractions = [
+        votes_on(replace(SPIRAL, arm_strength=strength))["Class4.1"]
+        for strength in (0.0, 0.3, 0.5, 1.0)
+    ]
     assert fractions == sorted(fractions)
     assert fractions[0] < 0.1
     assert 0.1 < fractions[1] < fractions[2] < 0.9
@@ -129,7 +156,9 @@ def test_every_volunteer_answers_within_the_question():
 
 def test_the_crowd_resembles_that_of_the_challenge():
     rng = np.random.default_rng(2)
-    joint = np.array([count(ballots(Sight.of(draw(rng)), TREE, 40, rng), TREE) / 40 for _ in range(800)])
+    joint = np.array(
+        [count(ballots(Sight.of(draw(rng)), TREE, 40, rng), TREE) / 40 for _ in range(800)]
+    )
     mean = dict(zip(TREE.columns, joint.mean(axis=0).tolist(), strict=True))
     assert 0.38 < mean["Class1.1"] < 0.5
     assert 0.02 < mean["Class1.3"] < 0.07

@@ -46,7 +46,9 @@ IMAGES = {f"images/{n}.jpg": n for n in (101, 102, 103)}
 # What belongs together
 
 
-def test_a_folder_with_images_and_the_challenges_table_needs_no_further_word(galaxies_folder, kaggle):
+def test_a_folder_with_images_and_the_challenges_table_needs_no_further_word(
+    galaxies_folder, kaggle
+):
     catalog = catalog_of(galaxies_folder)
     assert catalog.ids == tuple(str(1000 + n) for n in range(12))
     assert catalog.tree == kaggle
@@ -56,7 +58,9 @@ def test_a_folder_with_images_and_the_challenges_table_needs_no_further_word(gal
     assert [image.id for image in catalog.images] == list(catalog.ids)
 
 
-def test_images_in_zips_and_the_table_beside_them_or_in_a_zip_are_the_same_catalog(galaxies_folder, tmp_path):
+def test_images_in_zips_and_the_table_beside_them_or_in_a_zip_are_the_same_catalog(
+    galaxies_folder, tmp_path
+):
     plain = catalog_of(galaxies_folder)
     first, second, table = tmp_path / "part1.zip", tmp_path / "part2.zip", tmp_path / "table.zip"
     for place, name in enumerate(plain.ids):
@@ -81,7 +85,9 @@ def test_the_order_of_the_tables_rows_changes_nothing(galaxies_folder):
 
 
 @pytest.mark.parametrize("word", ["{}", "images/{}.jpg", "C:\\x\\{}.JPG", " https://x.org/{}.png"])
-def test_ids_are_found_in_any_column_by_stem_or_by_path_and_other_columns_are_kept(make_folder, word):
+def test_ids_are_found_in_any_column_by_stem_or_by_path_and_other_columns_are_kept(
+    make_folder, word
+):
     rows = "".join(f"{0.5 * n},{word.format(101 + n)},spiral\n" for n in range(3))
     catalog = catalog_of(make_folder({**IMAGES, "t.csv": "brightness,what,class\n" + rows}))
     assert (catalog.ids, catalog.id_name) == (("101", "102", "103"), "what")
@@ -100,20 +106,28 @@ def test_ids_with_dots_and_leading_zeros_are_left_alone(make_folder):
     names = ["J152532.19-000115.7", "007", "1.50"]
     files = {f"{name}.jpg": n for n, name in enumerate(names)}
     rows = "".join(f"{name},spiral\n" for name in names)
-    assert sorted(catalog_of(make_folder({**files, "t.csv": "id,class\n" + rows})).ids) == sorted(names)
+    assert sorted(catalog_of(make_folder({**files, "t.csv": "id,class\n" + rows})).ids) == sorted(
+        names
+    )
 
 
 def test_a_parquet_table_is_read_like_a_csv(make_folder):
     folder = make_folder(IMAGES)
-    pq.write_table(pa.table({"id": [101.0, 102.0, None], "class": ["spiral", "edge-on", None]}), folder / "t.parquet")
+    pq.write_table(
+        pa.table({"id": [101.0, 102.0, None], "class": ["spiral", "edge-on", None]}),
+        folder / "t.parquet",
+    )
     catalog = catalog_of(folder)
     assert catalog.ids == ("101", "102")
     assert catalog.rows_without_image == ("",)
 
 
 def test_a_second_table_translates_a_column_into_the_names_of_the_images(make_folder):
-    votes = "sample,objid,class\noriginal,5877,spiral\noriginal,5878,edge-on\noriginal,5879,spiral\n"
-    # 5877 has two assets, and an image only of the second; the columns share the word "original", too.
+    votes = (
+        "sample,objid,class\noriginal,5877,spiral\noriginal,5878,edge-on\noriginal,5879,spiral\n"
+    )
+    # 5877 has two assets, and an image only of the second; the columns share the word "original",
+    # too.
     names = "sample,asset_id,objid\noriginal,999,5877\noriginal,101,5877\noriginal,102,5878\n,,\n"
     catalog = catalog_of(make_folder({**IMAGES, "votes.csv": votes, "names.csv": names}))
     assert (catalog.ids, catalog.id_name) == (("101", "102"), "asset_id")
@@ -130,14 +144,17 @@ def test_a_translation_is_found_though_counts_hit_a_few_images_by_chance(make_fo
     for wanted in (None, "objid", "asset_id"):
         catalog = catalog_of(folder, id_column=wanted)
         assert catalog.id_name == "asset_id"
-        assert dict(zip(catalog.ids, catalog.columns["objid"].to_pylist(), strict=True))["12"] == 5001
+        assert (
+            dict(zip(catalog.ids, catalog.columns["objid"].to_pylist(), strict=True))["12"] == 5001
+        )
 
 
 def test_two_columns_that_name_different_images_are_refused_until_one_is_chosen(make_folder):
     table = "row,id,class\n101,103,spiral\n102,101,edge-on\n103,102,spiral\n"
     folder = make_folder({**IMAGES, "t.csv": table})
-    assert refusal(folder, kind=ConfigError) == (
-        "t.csv: 'row' and 'id' both name images, but not the same ones: choose with --id-column"
+    assert (
+        refusal(folder, kind=ConfigError)
+        == "t.csv: 'row' and 'id' both name images, but not the same ones: choose with --id-column"
     )
     chosen = catalog_of(folder, id_column="id")
     assert chosen.fractions is not None
@@ -154,14 +171,18 @@ def test_small_counts_that_look_like_ids_by_chance_do_not_matter(make_folder):
 def test_an_id_column_that_is_not_there_or_holds_votes_is_refused(galaxies_folder):
     told = refusal(galaxies_folder, kind=ConfigError, id_column="objid")
     assert told == "solutions.csv has no column 'objid' beside its votes; it has GalaxyID"
-    assert "has no column 'Class1.1'" in refusal(galaxies_folder, kind=ConfigError, id_column="Class1.1")
+    assert "has no column 'Class1.1'" in refusal(
+        galaxies_folder, kind=ConfigError, id_column="Class1.1"
+    )
 
 
 def test_a_table_that_names_no_image_is_refused_with_examples_of_both(make_folder):
     folder = make_folder({**IMAGES, "t.csv": "id,dec,class\n9,0.5,spiral\n"})
-    assert refusal(folder) == (
-        "no column of t.csv names an image: images are called 101, 102, 103 …, while the table has id: 9; dec: 0.5."
-        " Pass --id-column, or the folder or archive that holds these galaxies"
+    assert (
+        refusal(folder)
+        == "no column of t.csv names an image: images are called 101, 102, 103 …, while the table"
+        " has id: 9; dec: 0.5. Pass --id-column, or the folder or archive that holds these"
+        " galaxies"
     )
 
 
@@ -169,7 +190,9 @@ def test_a_table_that_names_no_image_is_refused_with_examples_of_both(make_folde
 
 
 def test_rows_without_image_and_images_without_row_are_counted(make_folder):
-    folder = make_folder({**IMAGES, "t.csv": "id,class\n102,spiral\n205,spiral\n204,edge-on\n,spiral\n"})
+    folder = make_folder(
+        {**IMAGES, "t.csv": "id,class\n102,spiral\n205,spiral\n204,edge-on\n,spiral\n"}
+    )
     catalog = catalog_of(folder)
     assert catalog.ids == ("102",)
     assert catalog.rows_without_image == ("", "204", "205")
@@ -189,7 +212,11 @@ def test_galaxies_without_votes_are_left_out_and_kept_only_when_asked(make_folde
 
 def test_images_of_one_stem_that_no_row_names_are_kept_under_their_paths(make_folder):
     files = {"a/1.jpg": 1, "b/1.jpg": 2, "c/2.jpg": 3, "t.csv": "id,class\n2,spiral\n"}
-    assert sorted(catalog_of(make_folder(files), unlabelled=True).ids) == ["2", "a/1.jpg", "b/1.jpg"]
+    assert sorted(catalog_of(make_folder(files), unlabelled=True).ids) == [
+        "2",
+        "a/1.jpg",
+        "b/1.jpg",
+    ]
 
 
 def test_names_that_share_a_hash_by_chance_are_told_apart(make_folder, monkeypatch):
@@ -202,16 +229,26 @@ def test_names_that_share_a_hash_by_chance_are_told_apart(make_folder, monkeypat
 
 
 def test_an_id_that_stands_twice_in_the_table_is_refused_with_both_lines(make_folder):
-    folder = make_folder({**IMAGES, "t.csv": "id,class\n102,spiral\n101,spiral\n\nimages/102.jpg,edge-on\n"})
+    folder = make_folder(
+        {**IMAGES, "t.csv": "id,class\n102,spiral\n101,spiral\n\nimages/102.jpg,edge-on\n"}
+    )
     told = refusal(folder)
-    assert told == "t.csv line 5: id images/102.jpg stands already in t.csv line 2; leave one of them out"
+    assert (
+        told
+        == "t.csv line 5: id images/102.jpg stands already in t.csv line 2; leave one of them out"
+    )
     folder = make_folder({**IMAGES, "t.csv": "id,class\n102,spiral\n9,spiral\n9,edge-on\n"})
-    assert refusal(folder) == "t.csv line 4: id 9 stands already in t.csv line 3; leave one of them out"
+    assert (
+        refusal(folder)
+        == "t.csv line 4: id 9 stands already in t.csv line 3; leave one of them out"
+    )
 
 
 def test_two_images_of_one_name_are_refused_with_both_paths(make_folder):
     folder = make_folder({"a/1.jpg": 1, "b/1.jpg": 2, "t.csv": "id,class\n1,spiral\n"})
-    assert refusal(folder) == "1 is the name of 2 images (a/1.jpg and b/1.jpg): leave one of them out"
+    assert (
+        refusal(folder) == "1 is the name of 2 images (a/1.jpg and b/1.jpg): leave one of them out"
+    )
 
 
 def test_two_images_of_one_path_from_two_folders_are_refused(make_folder):
@@ -222,7 +259,10 @@ def test_two_images_of_one_path_from_two_folders_are_refused(make_folder):
 
 def test_a_table_in_which_nobody_has_votes_is_refused(make_folder):
     folder = make_folder({**IMAGES, "t.csv": "id,class\n101,\n102,\n"})
-    assert refusal(folder, tree="classes5") == "t.csv: class: not one of 2 galaxies with an image has votes"
+    assert (
+        refusal(folder, tree="classes5")
+        == "t.csv: class: not one of 2 galaxies with an image has votes"
+    )
 
 
 def test_file_names_that_are_no_text_are_kept_readable(tmp_path, make_jpeg):
@@ -256,24 +296,34 @@ def test_example_submissions_are_nobodys_votes(galaxies_folder):
 def test_a_kind_of_columns_that_is_not_there_is_refused_with_the_nearest(galaxies_folder):
     told = refusal(galaxies_folder, votes="debiased")
     assert told.startswith(
-        "no table holds votes of kind 'debiased' that a known tree describes"
-        " (solutions.csv: nearest is tree 'kaggle', columns 'fraction': all are there; other trees are"
-        " classes5, decals, decals12, gz2)."
+        "no table holds votes of kind 'debiased' that a known tree describes (solutions.csv:"
+        " nearest is tree 'kaggle', columns 'fraction': all are there; other trees are classes5,"
+        " decals, decals12, gz2)."
     )
 
 
-def test_a_table_with_a_missing_column_is_refused_with_the_nearest_tree_and_what_to_do(galaxies_folder):
+def test_a_table_with_a_missing_column_is_refused_with_the_nearest_tree_and_what_to_do(
+    galaxies_folder,
+):
     path = galaxies_folder / "solutions.csv"
     path.write_text(path.read_text().replace("Class8.2", "Class8_2"))
     told = refusal(galaxies_folder)
-    nearest = "(solutions.csv: nearest is tree 'kaggle', columns 'fraction': 1 of 37 are missing, e.g. Class8.2"
+    nearest = (
+        "(solutions.csv: nearest is tree 'kaggle', columns 'fraction': 1 of 37 are missing, e.g."
+        " Class8.2"
+    )
     assert nearest + "; other trees are" in told
-    assert "Pass --classes COLUMN for a column of class names, --quantity COLUMN for one of numbers, --tree" in told
+    assert (
+        "Pass --classes COLUMN for a column of class names, --quantity COLUMN for one of numbers,"
+        " --tree" in told
+    )
 
 
 def test_without_any_table_the_way_to_go_on_is_told(make_folder):
     told = refusal(make_folder(IMAGES))
-    assert told.startswith("no table of votes among the sources: add a CSV or Parquet file, or pass --unlabelled")
+    assert told.startswith(
+        "no table of votes among the sources: add a CSV or Parquet file, or pass --unlabelled"
+    )
 
 
 def test_without_any_image_the_sources_are_named(make_folder):
@@ -281,7 +331,9 @@ def test_without_any_image_the_sources_are_named(make_folder):
     assert refusal(folder) == f"no image (JPEG, PNG …) in {folder}"
 
 
-@pytest.mark.parametrize("table", ["", "id,class\n", "id,class,class\n101,a,b\n", "id,class\n101\n"])
+@pytest.mark.parametrize(
+    "table", ["", "id,class\n", "id,class,class\n101,a,b\n", "id,class\n101\n"]
+)
 def test_a_broken_table_is_refused_by_name(make_folder, table):
     assert "t.csv" in refusal(make_folder({**IMAGES, "t.csv": table}))
 
@@ -303,7 +355,9 @@ def test_classes_can_be_read_with_a_tree_of_ones_own(make_folder):
     folder = make_folder({**IMAGES, "t.csv": "id,kind\n101,spiral\n102,edge-on\n"})
     assert catalog_of(folder, classes="kind", tree="classes5").tree == DecisionTree.load("classes5")
     told = refusal(folder, kind=ConfigError, classes="kind", tree="kaggle")
-    assert told == "t.csv: the column 'kind' names one answer each; the tree 'kaggle' has 11 questions"
+    assert (
+        told == "t.csv: the column 'kind' names one answer each; the tree 'kaggle' has 11 questions"
+    )
     folder = make_folder({**IMAGES, "t.csv": "id,kind\n101,spirall\n102,edge-on\n"})
     told = refusal(folder, classes="kind", tree="classes5")
     assert told.startswith("t.csv line 2: kind is 'spirall'; did you mean 'spiral'?")
@@ -385,7 +439,12 @@ def test_ids_are_stems_unless_two_images_share_one(make_folder):
     with open_catalog([make_folder({"c/1.jpg": 3})], unlabelled=True) as catalog:
         assert ids_of(catalog.images) == ["a/1.jpg", "1.png", "c/1.jpg"]  # the others keep theirs
     with open_catalog([make_folder({"c/1.png.fits": 3})], unlabelled=True) as catalog:
-        assert ids_of(catalog.images) == ["a/1.jpg", "1.png", "c/1.jpg", "c/1.png.fits"]  # which is rejected anyway
+        assert ids_of(catalog.images) == [
+            "a/1.jpg",
+            "1.png",
+            "c/1.jpg",
+            "c/1.png.fits",
+        ]  # which is rejected anyway
 
 
 def test_a_digest_changes_with_everything_that_packing_depends_on(galaxies_folder):
@@ -402,12 +461,15 @@ def test_a_digest_changes_with_everything_that_packing_depends_on(galaxies_folde
     assert catalog_of(galaxies_folder).digest() != digest
 
 
-def test_the_challenge_as_it_is_downloaded_is_read_without_unpacking(galaxies_folder, tmp_path, make_jpeg):
+def test_the_challenge_as_it_is_downloaded_is_read_without_unpacking(
+    galaxies_folder, tmp_path, make_jpeg
+):
     """A zip of zips: training and test images, solutions, and example submissions beside them."""
     table = (galaxies_folder / "solutions.csv").read_bytes()
     inner: dict[str, dict[str, bytes]] = {
         "images_training_rev1.zip": {
-            f"images_training_rev1/{path.name}": path.read_bytes() for path in (galaxies_folder / "images").iterdir()
+            f"images_training_rev1/{path.name}": path.read_bytes()
+            for path in (galaxies_folder / "images").iterdir()
         },
         "images_test_rev1.zip": {f"images_test_rev1/{n}.jpg": make_jpeg(n) for n in (1, 2)},
         "training_solutions_rev1.zip": {"training_solutions_rev1.csv": table},
@@ -433,43 +495,92 @@ def test_the_challenge_as_it_is_downloaded_is_read_without_unpacking(galaxies_fo
 
 
 REAL = [
-    # sources, options, (galaxies, rows without image, rows without votes, images without row), tree, id, votes
-    (["layouts/kaggle"], {}, (3, 0, 0, 3), "kaggle", "GalaxyID", "training_solutions_rev1.csv: fraction"),
+    # sources, options, (galaxies, rows without image, rows without votes, images without row),
+    # tree, id, votes
+    (
+        ["layouts/kaggle"],
+        {},
+        (3, 0, 0, 3),
+        "kaggle",
+        "GalaxyID",
+        "training_solutions_rev1.csv: fraction",
+    ),
     (["layouts/gz2"], {}, (3, 0, 0, 0), "gz2", "asset_id", "gz2_hart16.csv: weighted"),
     (["gz2"], {}, (785, 0, 0, 0), "gz2", "asset_id", "gz2_hart16.csv: weighted"),
     (["gz2"], {"votes": "debiased"}, (785, 0, 0, 0), "gz2", "asset_id", "gz2_hart16.csv: debiased"),
-    (["kaggle/originals_424.zip", "kaggle/training_solutions_rev1.csv"], {}, (99, 6_793, 0, 1), "kaggle", "GalaxyID",
-     "training_solutions_rev1.csv: fraction"),
+    (
+        ["kaggle/originals_424.zip", "kaggle/training_solutions_rev1.csv"],
+        {},
+        (99, 6_793, 0, 1),
+        "kaggle",
+        "GalaxyID",
+        "training_solutions_rev1.csv: fraction",
+    ),
     (["kaggle/images_test_rev1.zip"], {"unlabelled": True}, (200, 0, 0, 0), None, "id", ""),
-]  # fmt: skip
+]
 TRAINING = [f"kaggle/images_training_rev1_part{part}.zip" for part in (1, 2, 3, 4)]
 REAL += [
-    ([*TRAINING, "kaggle/training_solutions_rev1.csv"], {}, (6_892, 0, 0, 24_573), "kaggle", "GalaxyID",
-     "training_solutions_rev1.csv: fraction"),
-    ([*TRAINING, "kaggle/classes5.csv"], {}, (24_943, 0, 0, 6_522), "classes5", "GalaxyID", "classes5.csv: class"),
-    ([*TRAINING, "kaggle/classes5.csv"], {"unlabelled": True}, (31_465, 0, 0, 0), "classes5", "GalaxyID",
-     "classes5.csv: class"),
-]  # fmt: skip
+    (
+        [*TRAINING, "kaggle/training_solutions_rev1.csv"],
+        {},
+        (6_892, 0, 0, 24_573),
+        "kaggle",
+        "GalaxyID",
+        "training_solutions_rev1.csv: fraction",
+    ),
+    (
+        [*TRAINING, "kaggle/classes5.csv"],
+        {},
+        (24_943, 0, 0, 6_522),
+        "classes5",
+        "GalaxyID",
+        "classes5.csv: class",
+    ),
+    (
+        [*TRAINING, "kaggle/classes5.csv"],
+        {"unlabelled": True},
+        (31_465, 0, 0, 0),
+        "classes5",
+        "GalaxyID",
+        "classes5.csv: class",
+    ),
+]
 REAL += [
-    (["layouts/gz_decals"], {"table": f"gz_decals_{name}.csv"}, (6, 0, 0, 12), tree, "iauname",
-     f"gz_decals_{name}.csv: {kind}")
+    (
+        ["layouts/gz_decals"],
+        {"table": f"gz_decals_{name}.csv"},
+        (6, 0, 0, 12),
+        tree,
+        "iauname",
+        f"gz_decals_{name}.csv: {kind}",
+    )
     for name, tree, kind in (
-        ("volunteers_1_and_2", "decals12", "votes"), ("volunteers_5", "decals", "votes"),
+        ("volunteers_1_and_2", "decals12", "votes"),
+        ("volunteers_5", "decals", "votes"),
         ("auto_posteriors", "decals", "fraction"),
     )
-]  # fmt: skip
+]
 
 
 @pytest.mark.real_data
 @pytest.mark.parametrize(("sources", "options", "counts", "tree", "id_name", "votes"), REAL)
-def test_real_layouts_are_read_with_every_galaxy(shared_data, sources, options, counts, tree, id_name, votes):
+def test_real_layouts_are_read_with_every_galaxy(
+    shared_data, sources, options, counts, tree, id_name, votes
+):
     catalog = catalog_of(*(shared_data / source for source in sources), **options)
     left_out = (catalog.rows_without_image, catalog.rows_without_votes, catalog.images_without_row)
     assert (len(catalog), *map(len, left_out)) == counts
-    assert (catalog.tree and catalog.tree.name, catalog.id_name, catalog.votes_from) == (tree, id_name, votes)
+    assert (catalog.tree and catalog.tree.name, catalog.id_name, catalog.votes_from) == (
+        tree,
+        id_name,
+        votes,
+    )
     if catalog.tree is not None:
         assert catalog.fractions is not None
-        if (catalog.tree.name, votes.split(": ")[1]) in (("kaggle", "fraction"), ("gz2", "weighted")):
+        if (catalog.tree.name, votes.split(": ")[1]) in (
+            ("kaggle", "fraction"),
+            ("gz2", "weighted"),
+        ):
             asked = catalog.tree.asked(catalog.fractions)
             for index, (_, where) in enumerate(catalog.tree):
                 total = catalog.fractions[:, where].sum(axis=1)
@@ -489,6 +600,12 @@ def test_real_counts_are_kept_beside_real_fractions_and_so_are_the_other_columns
     catalog = catalog_of(shared_data / "layouts" / "gz2")
     assert catalog.counts is not None
     assert catalog.fractions is not None
-    assert catalog.counts[:, :3].sum(axis=1).tolist() == catalog.columns["total_classifications"].to_pylist()
-    np.testing.assert_allclose(catalog.counts[:, :3] / catalog.counts[:, :3].sum(axis=1, keepdims=True),
-                               catalog.fractions[:, :3], atol=0.05)  # fmt: skip
+    assert (
+        catalog.counts[:, :3].sum(axis=1).tolist()
+        == catalog.columns["total_classifications"].to_pylist()
+    )
+    np.testing.assert_allclose(
+        catalog.counts[:, :3] / catalog.counts[:, :3].sum(axis=1, keepdims=True),
+        catalog.fractions[:, :3],
+        atol=0.05,
+    )

@@ -40,7 +40,9 @@ def exif(orientation: int, order: str = "II") -> bytes:
 
 def raw_png(width: int, height: int, *, bits: int, colour: int, rows: bytes) -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
     chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
@@ -53,7 +55,8 @@ def with_size(jpeg: bytes, height: int, width: int) -> bytes:
 
 
 def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """What a camera that reports `orientation` stores for an upright picture (EXIF 2.3, table 6)."""
+    """What a camera that reports `orientation` stores for an upright picture (EXIF 2.3, table
+    6)."""
     flips = {
         1: lambda p: p,
         2: lambda p: p[:, ::-1],
@@ -70,7 +73,9 @@ def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
 # Pixels
 
 
-@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 2}, {"subsampling": 0}])
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"restart_marker_blocks": 2}, {"subsampling": 0}]
+)
 def test_a_jpeg_has_the_pixels_of_the_plain_decoder(options):
     data = encoded(some_pixels(), **options)
     pixels = decode(data)
@@ -127,14 +132,20 @@ def test_a_palette_becomes_its_colours():
     picture.putpixel((1, 0), 1)
     assert decode(encoded(picture, "PNG")).tolist() == [[[10, 20, 30], [40, 50, 60]]]
     assert decode(encoded(picture, "PNG", transparency=0)).tolist() == [[[0, 0, 0], [40, 50, 60]]]
-    assert decode(encoded(picture, "PNG", transparency=b"\xff\x00")).tolist() == [[[10, 20, 30], [0, 0, 0]]]
+    assert decode(encoded(picture, "PNG", transparency=b"\xff\x00")).tolist() == [
+        [[10, 20, 30], [0, 0, 0]]
+    ]
 
 
 def test_one_bit_becomes_black_and_white():
-    assert set(decode(encoded(Image.fromarray(some_pixels()).convert("1"), "PNG")).ravel().tolist()) == {0, 255}
+    assert set(
+        decode(encoded(Image.fromarray(some_pixels()).convert("1"), "PNG")).ravel().tolist()
+    ) == {0, 255}
 
 
-@pytest.mark.parametrize(("cmyk", "rgb"), [((0, 255, 255, 0), (255, 0, 0)), ((0, 0, 0, 0), (255, 255, 255))])
+@pytest.mark.parametrize(
+    ("cmyk", "rgb"), [((0, 255, 255, 0), (255, 0, 0)), ((0, 0, 0, 0), (255, 255, 255))]
+)
 @pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
 def test_cmyk_becomes_rgb_also_in_the_inverted_kind_of_adobe(kind, cmyk, rgb):
     data = encoded(Image.new("CMYK", (16, 16), cmyk), kind)
@@ -152,7 +163,9 @@ def test_sixteen_bit_grey_gives_back_the_eight_bits_it_was_widened_from(kind, wi
 def test_sixteen_bit_colour_is_cut_to_the_same_eight_bits_as_grey():
     values = np.array([[0, 255, 256, 40_000, 65_279, 65_280, 65_535]], np.uint16)
     grey = decode(raw_png(7, 1, bits=16, colour=0, rows=b"\0" + values.astype(">u2").tobytes()))
-    rgb = decode(raw_png(7, 1, bits=16, colour=2, rows=b"\0" + np.repeat(values, 3).astype(">u2").tobytes()))
+    rgb = decode(
+        raw_png(7, 1, bits=16, colour=2, rows=b"\0" + np.repeat(values, 3).astype(">u2").tobytes())
+    )
     assert (grey == rgb).all()
     assert grey[0, :, 0].tolist() == [0, 0, 1, 156, 254, 255, 255]
 
@@ -197,9 +210,15 @@ def test_a_broken_exif_block_turns_nothing(block):
 
 
 def test_many_threads_decode_the_same_pixels():
-    files = [encoded(some_pixels()), encoded(some_pixels(), "PNG"), encoded(some_pixels(), exif=exif(3))] * 40
+    files = [
+        encoded(some_pixels()),
+        encoded(some_pixels(), "PNG"),
+        encoded(some_pixels(), exif=exif(3)),
+    ] * 40
     with ThreadPoolExecutor(4) as pool:
-        assert all((a == decode(b)).all() for a, b in zip(pool.map(decode, files), files, strict=True))
+        assert all(
+            (a == decode(b)).all() for a, b in zip(pool.map(decode, files), files, strict=True)
+        )
 
 
 # Only the rows that a crop needs
@@ -222,7 +241,9 @@ def asked(monkeypatch) -> list[int]:
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
 @pytest.mark.parametrize(("height", "width"), [(424, 424), (211, 300), (423, 97)])
 @pytest.mark.parametrize("crop_px", [96, 33])
-def test_rows_below_the_crop_are_not_decoded_and_change_no_pixel(asked, subsampling, height, width, crop_px):
+def test_rows_below_the_crop_are_not_decoded_and_change_no_pixel(
+    asked, subsampling, height, width, crop_px
+):
     noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     data = encoded(noise, subsampling=subsampling)
     whole = crop_and_resize(decode(data), crop_px=crop_px, size_px=crop_px)
@@ -232,18 +253,24 @@ def test_rows_below_the_crop_are_not_decoded_and_change_no_pixel(asked, subsampl
 
 
 @pytest.mark.parametrize(
-    "options", [{"progressive": True}, {"restart_marker_blocks": 2}, {"exif": exif(6)}, {"exif": exif(3)}]
+    "options",
+    [{"progressive": True}, {"restart_marker_blocks": 2}, {"exif": exif(6)}, {"exif": exif(3)}],
 )
 def test_a_jpeg_whose_rows_cannot_be_told_apart_is_decoded_whole(options):
     data = encoded(some_pixels(200, 160), **options)
-    assert (to_square(data, crop_px=64, size_px=32, intact=True) == to_square(data, crop_px=64, size_px=32)).all()
+    assert (
+        to_square(data, crop_px=64, size_px=32, intact=True)
+        == to_square(data, crop_px=64, size_px=32)
+    ).all()
 
 
 @pytest.mark.parametrize("cut", [2, 1000, 0.5, 0.9])
 def test_a_truncated_jpeg_is_refused_even_if_it_is_called_intact(cut):
     data = encoded(np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8))
     with pytest.raises(DataError, match="truncated"):
-        to_square(data[: -cut if cut > 1 else int(cut * len(data))], crop_px=64, size_px=64, intact=True)
+        to_square(
+            data[: -cut if cut > 1 else int(cut * len(data))], crop_px=64, size_px=64, intact=True
+        )
 
 
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
@@ -269,18 +296,26 @@ def test_a_scaled_decode_changes_a_smooth_image_by_little_and_rows_left_out_chan
         return pixels
 
     monkeypatch.setattr(images.simplejpeg, "decode_jpeg", decode_jpeg)
-    noise = np.random.default_rng(0).integers(0, 256, (height // (8 * scale), width // (8 * scale), 3), np.uint8)
-    data = encoded(Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC), subsampling=subsampling)
+    noise = np.random.default_rng(0).integers(
+        0, 256, (height // (8 * scale), width // (8 * scale), 3), np.uint8
+    )
+    data = encoded(
+        Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC),
+        subsampling=subsampling,
+    )
     exact = to_square(data, crop_px=crop_px, size_px=size_px).astype(int)
     sizes.clear()
     fast = to_square(data, crop_px=crop_px, size_px=size_px, scaled=True)
     assert sizes == [(-(-height // scale), -(-width // scale), 3)]
     assert np.sqrt(np.square(fast - exact).mean()) < 2
-    assert (to_square(data, crop_px=crop_px, size_px=size_px, scaled=True, intact=True) == fast).all()
+    assert (
+        to_square(data, crop_px=crop_px, size_px=size_px, scaled=True, intact=True) == fast
+    ).all()
 
 
 @pytest.mark.parametrize(
-    ("size_px", "crop_px", "options"), [(44, 128, {}), (20, 127, {}), (20, 126, {}), (20, 128, {"exif": exif(6)})]
+    ("size_px", "crop_px", "options"),
+    [(44, 128, {}), (20, 127, {}), (20, 126, {}), (20, 128, {"exif": exif(6)})],
 )
 def test_nothing_is_scaled_where_little_is_left_the_crop_has_other_edges_or_the_image_lies_on_its_side(
     size_px, crop_px, options
@@ -295,7 +330,9 @@ def test_half_the_scale_changes_a_galaxys_pixels_by_less_than_one_grey_level():
     with zipfile.ZipFile(KAGGLE / "originals_424.zip") as archive:
         galaxies = [archive.read(name) for name in archive.namelist() if name.endswith(".jpg")][:40]
     exact, fast = (
-        np.stack([to_square(data, crop_px=208, size_px=64, scaled=scaled) for data in galaxies]).astype(int)
+        np.stack(
+            [to_square(data, crop_px=208, size_px=64, scaled=scaled) for data in galaxies]
+        ).astype(int)
         for scaled in (False, True)
     )
     assert 0 < np.sqrt(np.square(fast - exact).mean()) < 1
@@ -364,7 +401,10 @@ def test_a_jpeg_without_its_last_bytes_is_refused_and_one_with_bytes_after_its_e
 def test_whatever_the_bytes_the_answer_is_pixels_or_a_data_error():
     rng = np.random.default_rng(0)
     files = [encoded(some_pixels(), kind) for kind in ("JPEG", "PNG", "BMP", "WEBP")]
-    files += [encoded(some_pixels(), exif=exif(5)), encoded(Image.new("CMYK", (9, 9), (9, 99, 0, 0)))]
+    files += [
+        encoded(some_pixels(), exif=exif(5)),
+        encoded(Image.new("CMYK", (9, 9), (9, 99, 0, 0))),
+    ]
     for turn in range(600):
         data = bytearray(files[turn % len(files)])
         for place in rng.integers(0, min(len(data), 10 ** rng.integers(1, 5)), 3):
@@ -384,8 +424,11 @@ def test_whatever_the_bytes_the_answer_is_pixels_or_a_data_error():
         with_size(encoded(some_pixels()), 8_001, 8_000),
         raw_png(8_001, 8_000, bits=8, colour=2, rows=b""),
         raw_png(10_000, 10_000, bits=8, colour=2, rows=b""),  # Pillow would warn
-        raw_png(2**31 - 1, 2**31 - 1, bits=1, colour=0, rows=b""),  # Pillow would raise an error of its own
-        b"BM" + struct.pack("<IIIIiiHHIIiiII", 54, 0, 54, 40, 30_000, 30_000, 1, 24, 0, 0, 0, 0, 0, 0),
+        raw_png(
+            2**31 - 1, 2**31 - 1, bits=1, colour=0, rows=b""
+        ),  # Pillow would raise an error of its own
+        b"BM"
+        + struct.pack("<IIIIiiHHIIiiII", 54, 0, 54, 40, 30_000, 30_000, 1, 24, 0, 0, 0, 0, 0, 0),
     ],
 )
 def test_a_gigapixel_image_is_refused_before_it_is_decoded(data, monkeypatch):
@@ -419,7 +462,9 @@ def test_the_crop_of_a_crop_is_the_crop_of_the_whole(sides):
     whole, middle, small = sides
     pixels = np.random.default_rng(0).integers(0, 256, (whole, whole, 3), np.uint8)
     once = crop_and_resize(pixels, crop_px=small, size_px=small)
-    twice = crop_and_resize(crop_and_resize(pixels, crop_px=middle, size_px=middle), crop_px=small, size_px=small)
+    twice = crop_and_resize(
+        crop_and_resize(pixels, crop_px=middle, size_px=middle), crop_px=small, size_px=small
+    )
     assert (once == twice).all()
 
 
@@ -438,13 +483,17 @@ def test_resizing_keeps_the_mean_and_never_leaves_the_range(size_px):
     assert square.max() <= 155
 
 
-@pytest.mark.parametrize(("crop_px", "size_px"), [(208, 64), (424, 128), (207, 33), (424, 1), (40, 100), (1, 7)])
+@pytest.mark.parametrize(
+    ("crop_px", "size_px"), [(208, 64), (424, 128), (207, 33), (424, 1), (40, 100), (1, 7)]
+)
 def test_resizing_gives_pillows_pixels(crop_px, size_px):
     pixels = np.random.default_rng(0).integers(0, 256, (424, 424, 3), np.uint8)
     square = crop_and_resize(pixels, crop_px=crop_px, size_px=size_px)
     top = (424 - crop_px) // 2
     box = (top, top, top + crop_px, top + crop_px)
-    plain = np.array(Image.fromarray(pixels).crop(box).resize((size_px, size_px), Image.Resampling.BILINEAR))
+    plain = np.array(
+        Image.fromarray(pixels).crop(box).resize((size_px, size_px), Image.Resampling.BILINEAR)
+    )
     off = np.abs(square.astype(int) - plain)
     assert off.max() <= 1
     assert (off > 0).mean() < 0.01
@@ -466,14 +515,19 @@ def test_to_square_is_decode_then_crop_and_leaves_its_array_writable():
 @pytest.mark.real_data
 @needs_kaggle
 def test_the_packaged_crops_have_the_pixels_of_the_originals():
-    crops = [zipfile.ZipFile(path) for path in sorted(KAGGLE.glob("images_training_rev1_part*.zip"))]
+    crops = [
+        zipfile.ZipFile(path) for path in sorted(KAGGLE.glob("images_training_rev1_part*.zip"))
+    ]
     compared = 0
     with zipfile.ZipFile(KAGGLE / "originals_424.zip") as originals:
         for name in originals.namelist()[:30]:
             crop = next(archive.read(name) for archive in crops if name in archive.NameToInfo)
             assert decode(crop).shape == (232, 232, 3)
             whole = originals.read(name)
-            assert (to_square(crop, crop_px=128, size_px=128) == to_square(whole, crop_px=128, size_px=128)).all()
+            assert (
+                to_square(crop, crop_px=128, size_px=128)
+                == to_square(whole, crop_px=128, size_px=128)
+            ).all()
             compared += 1
     for archive in crops:
         archive.close()

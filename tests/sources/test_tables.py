@@ -41,7 +41,10 @@ def refusal(table: Table) -> str:
         ('id,a\n1,"x\ny"\n\n3\n', "votes.csv line 5 has 1 cells and the header 2"),
         ("id;a\n1;2\n", "votes.csv: columns are separated by ';'; expected a comma"),
         ("id\ta\n1\t2\n", r"votes.csv: columns are separated by '\t'; expected a comma"),
-        ("id,a\n1,2\n".encode("utf-16"), "votes.csv: the header is not UTF-8 text; save the table as CSV in UTF-8"),
+        (
+            "id,a\n1,2\n".encode("utf-16"),
+            "votes.csv: the header is not UTF-8 text; save the table as CSV in UTF-8",
+        ),
         (b"PAR1 and nothing more", "votes.csv: not a table: "),
         (b"id,a\n1,2\n" + b'"' + b"x" * 3_000_000 + b"\n", "votes.csv: not a table: "),
     ],
@@ -51,11 +54,17 @@ def test_a_table_that_cannot_be_read_is_refused_with_its_name_and_line(content, 
 
 
 def test_a_row_broken_far_down_is_found_by_its_line():
-    assert refusal(csv("id,a\n" + "1,2\n" * 200_000 + "3\n")) == "votes.csv line 200002 has 1 cells and the header 2"
+    assert (
+        refusal(csv("id,a\n" + "1,2\n" * 200_000 + "3\n"))
+        == "votes.csv line 200002 has 1 cells and the header 2"
+    )
 
 
 def test_an_empty_parquet_table_or_one_with_a_column_twice_is_refused():
-    assert refusal(parquet(id=pa.array([], pa.string()))) == "votes.parquet is empty: it has a header but no rows"
+    assert (
+        refusal(parquet(id=pa.array([], pa.string())))
+        == "votes.parquet is empty: it has a header but no rows"
+    )
     buffer = io.BytesIO()
     pq.write_table(pa.table([[1], [2]], names=["a", "a"]), buffer)
     assert refusal(Table("votes.parquet", buffer.getvalue())).startswith(
@@ -65,7 +74,9 @@ def test_an_empty_parquet_table_or_one_with_a_column_twice_is_refused():
 
 @given(st.integers(0, 10**6), st.integers(0, 7))
 @settings(max_examples=150, deadline=None)
-def test_a_parquet_table_with_a_flipped_bit_is_read_or_refused_but_never_anything_else(position, bit):
+def test_a_parquet_table_with_a_flipped_bit_is_read_or_refused_but_never_anything_else(
+    position, bit
+):
     table = parquet(id=["a", "b", "c"], x=[1.0, 2.0, 3.0])
     damaged = bytearray(table.data)
     damaged[position % len(damaged)] ^= 1 << bit
@@ -76,7 +87,9 @@ def test_a_parquet_table_with_a_flipped_bit_is_read_or_refused_but_never_anythin
 def test_a_truncated_parquet_table_is_refused():
     table = parquet(id=list(range(1000)))
     for end in (5, len(table.data) // 2, len(table.data) - 1):
-        assert refusal(Table("votes.parquet", table.data[:end])).startswith("votes.parquet: not a table: ")
+        assert refusal(Table("votes.parquet", table.data[:end])).startswith(
+            "votes.parquet: not a table: "
+        )
 
 
 def test_line_numbers_count_blank_lines_and_line_breaks_in_quotes():
@@ -97,7 +110,16 @@ def test_every_line_ending_and_a_byte_order_mark_are_read(end):
 
 
 def test_ids_are_text_as_they_are_written():
-    texts = ["007", "1e5", "587722981742084144", "18446744073709551617", "NA", "true", "2020-01-01", ""]
+    texts = [
+        "007",
+        "1e5",
+        "587722981742084144",
+        "18446744073709551617",
+        "NA",
+        "true",
+        "2020-01-01",
+        "",
+    ]
     assert csv("id,a\n" + "".join(f"{each},1\n" for each in texts)).texts("id") == texts
 
 
@@ -111,13 +133,19 @@ def test_a_column_that_is_no_text_gives_no_ids(values):
 
 
 @given(
-    st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=5), min_size=1, max_size=70)
+    st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=5),
+        min_size=1,
+        max_size=70,
+    )
 )
 @settings(max_examples=50, deadline=None)
 def test_every_text_comes_back_from_parquet_and_in_the_order_of_the_columns(texts):
     columns = {f"c{n}": [text] for n, text in enumerate(texts)}
     table = parquet(**columns)
-    assert [column.to_pylist() for column in table.text_columns(list(columns))] == list(columns.values())
+    assert [column.to_pylist() for column in table.text_columns(list(columns))] == list(
+        columns.values()
+    )
 
 
 def test_an_unreadable_byte_in_a_column_nobody_needs_does_not_matter():

@@ -52,11 +52,18 @@ def names_of(tree: DecisionTree, table: str) -> list[str]:
 @pytest.mark.parametrize(
     ("tree", "table"),
     [
-        ("kaggle", "fraction"), ("kaggle", "votes"), ("gz2", "weighted"), ("gz2", "debiased"), ("gz2", "votes"),
-        ("decals", "votes"), ("decals", "fraction"), ("decals12", "votes"), ("classes5", "class"),
+        ("kaggle", "fraction"),
+        ("kaggle", "votes"),
+        ("gz2", "weighted"),
+        ("gz2", "debiased"),
+        ("gz2", "votes"),
+        ("decals", "votes"),
+        ("decals", "fraction"),
+        ("decals12", "votes"),
+        ("classes5", "class"),
         ("classes5", "fraction"),
     ],
-)  # fmt: skip
+)
 def test_the_header_alone_tells_the_tree_and_the_kind_of_columns(tree, table):
     layout = find_layout(names_of(DecisionTree.load(tree), table))
     assert layout is not None
@@ -64,7 +71,9 @@ def test_the_header_alone_tells_the_tree_and_the_kind_of_columns(tree, table):
 
 
 def test_the_order_of_the_columns_does_not_matter(kaggle):
-    assert find_layout(names_of(kaggle, "fraction")[::-1]) == find_layout(names_of(kaggle, "fraction"))
+    assert find_layout(names_of(kaggle, "fraction")[::-1]) == find_layout(
+        names_of(kaggle, "fraction")
+    )
 
 
 def test_a_column_called_class_does_not_hide_a_whole_campaign(kaggle):
@@ -75,9 +84,14 @@ def test_a_column_called_class_does_not_hide_a_whole_campaign(kaggle):
 
 def test_a_header_that_fits_two_campaigns_is_refused_until_one_is_named():
     both = sorted(
-        {*names_of(DecisionTree.load("decals"), "fraction"), *names_of(DecisionTree.load("decals12"), "fraction")}
+        {
+            *names_of(DecisionTree.load("decals"), "fraction"),
+            *names_of(DecisionTree.load("decals12"), "fraction"),
+        }
     )
-    with pytest.raises(ConfigError, match="fit the trees 'decals' and 'decals12': say which with --tree"):
+    with pytest.raises(
+        ConfigError, match="fit the trees 'decals' and 'decals12': say which with --tree"
+    ):
         find_layout(both)
     layout = find_layout(both, tree=DecisionTree.load("decals12"))
     assert layout is not None
@@ -92,7 +106,10 @@ def test_counts_beside_fractions_are_found_but_never_in_the_same_columns(kaggle)
     assert both is not None
     assert asked is not None
     assert (alone.main.name, alone.counts) == ("fraction", None)
-    assert (both.main.name, both.counts) == ("fraction", VoteColumns("votes", "{answer}_votes", "votes"))
+    assert (both.main.name, both.counts) == (
+        "fraction",
+        VoteColumns("votes", "{answer}_votes", "votes"),
+    )
     assert (asked.main.holds, asked.counts) == ("votes", None)
 
 
@@ -105,7 +122,10 @@ def test_a_missing_column_an_unknown_kind_or_another_tree_is_no_layout(kaggle):
 def test_the_nearest_columns_are_named_for_the_error(kaggle):
     nearest = "nearest is tree 'kaggle', columns 'fraction': "
     others = "; other trees are classes5, decals, decals12, gz2"
-    assert closest_layout(kaggle.columns[:-1]) == nearest + "1 of 37 are missing, e.g. Class11.6" + others
+    assert (
+        closest_layout(kaggle.columns[:-1])
+        == nearest + "1 of 37 are missing, e.g. Class11.6" + others
+    )
     assert closest_layout(kaggle.columns) == nearest + "all are there" + others
     assert closest_layout(kaggle.columns, kaggle) == nearest + "all are there"
     assert closest_layout(["x"], kaggle) == "no column of the tree kaggle is there"
@@ -129,14 +149,34 @@ def test_a_row_without_any_value_is_a_galaxy_without_votes(kaggle, fractions):
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        (np.nan, "votes.csv line 4: Class3.1 is empty or NaN; expected a fraction in 0–1. Fill it in, or leave all "),
-        (-0.1, "votes.csv line 4: Class3.1 is -0.1; fractions lie in 0–1. Correct it, or leave all votes of this row "),
-        (1.42, "votes.csv line 4: Class3.1 is 1.42; fractions lie in 0–1. Correct it, or leave all votes of this row "),
+        (
+            np.nan,
+            (
+                "votes.csv line 4: Class3.1 is empty or NaN; expected a fraction in 0–1. Fill it"
+                " in, or leave all "
+            ),
+        ),
+        (
+            -0.1,
+            (
+                "votes.csv line 4: Class3.1 is -0.1; fractions lie in 0–1. Correct it, or leave all"
+                " votes of this row "
+            ),
+        ),
+        (
+            1.42,
+            (
+                "votes.csv line 4: Class3.1 is 1.42; fractions lie in 0–1. Correct it, or leave all"
+                " votes of this row "
+            ),
+        ),
         (np.inf, "votes.csv line 4: Class3.1 is inf; fractions lie in 0–1."),
         (-np.inf, "votes.csv line 4: Class3.1 is -inf; fractions lie in 0–1."),
     ],
 )
-def test_an_impossible_fraction_is_refused_with_file_line_column_and_value(kaggle, fractions, value, told):
+def test_an_impossible_fraction_is_refused_with_file_line_column_and_value(
+    kaggle, fractions, value, told
+):
     fractions[2, kaggle.columns.index("Class3.1")] = value
     assert told in refusal(fractions, kaggle)
 
@@ -155,9 +195,10 @@ def test_counts_passed_as_fractions_are_refused_with_the_way_out_which_then_work
 
 def test_answers_of_the_first_question_that_do_not_add_up_to_one_are_refused(kaggle, fractions):
     fractions[1, :3] = 0.5, 0.2, 0.1
-    assert refusal(fractions, kaggle) == (
-        "votes.csv line 3: the answers of Q1 (Class1.1, Class1.2, Class1.3) add up to 0.8; expected 1."
-        " Correct the row, or leave all its votes empty"
+    assert (
+        refusal(fractions, kaggle)
+        == "votes.csv line 3: the answers of Q1 (Class1.1, Class1.2, Class1.3) add up to 0.8;"
+        " expected 1. Correct the row, or leave all its votes empty"
     )
 
 
@@ -166,7 +207,10 @@ def test_answers_that_do_not_add_up_to_the_answer_they_are_asked_of_are_refused(
     fractions[3, [0, 2]] = 0.4, 0
     fractions[3, [3, 4]] = 0.5, 0.3
     told = refusal(fractions, kaggle)
-    assert "votes.csv line 5: the answers of Q2 (Class2.1, Class2.2) add up to 0.8; expected 0.6 like Class1.2." in told
+    assert (
+        "votes.csv line 5: the answers of Q2 (Class2.1, Class2.2) add up to 0.8; expected 0.6 like"
+        " Class1.2." in told
+    )
 
 
 def test_conditional_fractions_passed_as_joint_ones_are_refused(kaggle, fractions):
@@ -179,17 +223,32 @@ def test_rounding_to_two_decimals_is_not_an_error(kaggle, make_fractions):
 
 @pytest.mark.parametrize("text", ["many", "0,5", "1_0x", "--"])
 def test_a_word_where_a_number_should_be_is_refused_by_place(kaggle, fractions, text):
-    columns = {name: [f"{v}" for v in values] for name, values in zip(kaggle.columns, fractions.T, strict=True)}
+    columns = {
+        name: [f"{v}" for v in values]
+        for name, values in zip(kaggle.columns, fractions.T, strict=True)
+    }
     columns["Class5.2"][1] = text
-    assert refusal(pa.table(columns), kaggle) == f"votes.csv line 3: Class5.2 is {text!r}; expected a number"
+    assert (
+        refusal(pa.table(columns), kaggle)
+        == f"votes.csv line 3: Class5.2 is {text!r}; expected a number"
+    )
 
 
 @pytest.mark.parametrize(
     ("column", "told"),
     [
-        (pa.array([None, 1, 2, 3], pa.date32()), "votes.csv line 3: Class1.1 is '1970-01-02'; expected a number"),
-        (pa.array([True, False, None, None]), "votes.csv line 2: Class1.1 is 'True'; expected a number"),
-        (pa.array([[1.0], [2.0], [], []]), "votes.csv line 2: Class1.1 is '[1.0]'; expected a number"),
+        (
+            pa.array([None, 1, 2, 3], pa.date32()),
+            "votes.csv line 3: Class1.1 is '1970-01-02'; expected a number",
+        ),
+        (
+            pa.array([True, False, None, None]),
+            "votes.csv line 2: Class1.1 is 'True'; expected a number",
+        ),
+        (
+            pa.array([[1.0], [2.0], [], []]),
+            "votes.csv line 2: Class1.1 is '[1.0]'; expected a number",
+        ),
     ],
 )
 def test_a_column_of_dates_truths_or_lists_is_refused_by_place(kaggle, fractions, column, told):
@@ -197,11 +256,16 @@ def test_a_column_of_dates_truths_or_lists_is_refused_by_place(kaggle, fractions
     assert refusal(table.set_column(0, "Class1.1", column), kaggle) == told
 
 
-@pytest.mark.parametrize("kind", [pa.int8(), pa.uint64(), pa.float16(), pa.decimal128(22, 2), pa.string()])
+@pytest.mark.parametrize(
+    "kind", [pa.int8(), pa.uint64(), pa.float16(), pa.decimal128(22, 2), pa.string()]
+)
 def test_numbers_may_be_texts_or_any_kind_of_number(kaggle, kind):
     whole = np.zeros((2, 37), int)
     whole[:, [0, 14, 16]] = 1  # smooth, nothing odd, in between
-    columns = {name: pa.array(column).cast(kind) for name, column in zip(kaggle.columns, whole.T, strict=True)}
+    columns = {
+        name: pa.array(column).cast(kind)
+        for name, column in zip(kaggle.columns, whole.T, strict=True)
+    }
     np.testing.assert_array_equal(read(pa.table(columns), kaggle).fractions, whole)
 
 
@@ -211,7 +275,9 @@ def test_numbers_may_be_texts_or_any_kind_of_number(kaggle, kind):
 def test_conditional_fractions_become_joint_ones(gz2, make_fractions):
     joint = make_fractions(gz2, 20).astype(float)
     names = [f"{answer}_weighted_fraction" for answer in gz2.columns]
-    np.testing.assert_allclose(read(table_of(names, gz2.conditional(joint)), gz2).fractions, joint, atol=1e-6)
+    np.testing.assert_allclose(
+        read(table_of(names, gz2.conditional(joint)), gz2).fractions, joint, atol=1e-6
+    )
 
 
 def test_a_question_nobody_was_asked_may_be_zeros_or_empty(gz2):
@@ -231,7 +297,8 @@ def test_a_conditional_question_that_is_partly_empty_or_does_not_add_up_is_refus
     values[0, :3] = 0.5, 0.5, np.nan
     told = refusal(table_of(names, values), gz2)
     assert told.startswith(
-        "votes.csv line 2: t01_smooth_or_features_a03_star_or_artifact_weighted_fraction is empty or NaN"
+        "votes.csv line 2: t01_smooth_or_features_a03_star_or_artifact_weighted_fraction is empty"
+        " or NaN"
     )
     values[0, :3] = 0.5, 0.2, 0.1
     told = refusal(table_of(names, values), gz2)
@@ -265,7 +332,9 @@ def test_whole_votes_give_the_fractions_of_those_who_voted(seed):
     for index, (_, where) in enumerate(tree):
         total = counts[:, where].sum(axis=1, keepdims=True)
         reached = (total[:, 0] > 0) & (tree.asked(votes.fractions)[:, index] > 0)
-        np.testing.assert_allclose(conditional[reached, where], (counts[:, where] / total.clip(1))[reached], rtol=1e-5)
+        np.testing.assert_allclose(
+            conditional[reached, where], (counts[:, where] / total.clip(1))[reached], rtol=1e-5
+        )
     assert np.isnan(votes.fractions[0]).all()  # nobody voted at all
 
 
@@ -323,13 +392,20 @@ def test_a_class_is_everybodys_answer_and_an_empty_one_is_unknown():
     ("name", "told"),
     [
         ("spirall", "did you mean 'spiral'?"),
-        ("QSO", "known are completely-round-smooth, in-between-smooth, cigar-shaped-smooth, edge-on, spiral."),
+        (
+            "QSO",
+            (
+                "known are completely-round-smooth, in-between-smooth, cigar-shaped-smooth,"
+                " edge-on, spiral."
+            ),
+        ),
     ],
 )
 def test_an_unknown_class_is_refused_with_its_line_and_the_nearest(name, told):
     tree = DecisionTree.load("classes5")
-    assert refusal(pa.table({"class": ["spiral", name]}), tree) == (
-        f"votes.csv line 3: class is {name!r}; {told}"
+    assert (
+        refusal(pa.table({"class": ["spiral", name]}), tree)
+        == f"votes.csv line 3: class is {name!r}; {told}"
         " If these classes are not the tree's, pass --classes class without --tree"
     )
 

@@ -64,13 +64,18 @@ def test_packed_pixels_are_the_decoded_cropped_pixels(galaxies_folder, tmp_path)
         images = store.images(np.arange(len(store)))
         for name, image in zip(store.ids, images, strict=True):
             data = (galaxies_folder / "images" / f"{name}.jpg").read_bytes()
-            np.testing.assert_array_equal(image, to_square(data, crop_px=crop or None, size_px=size))
+            np.testing.assert_array_equal(
+                image, to_square(data, crop_px=crop or None, size_px=size)
+            )
 
 
-def test_a_store_says_that_it_was_decoded_at_a_smaller_scale_and_else_nothing(galaxies_folder, tmp_path):
+def test_a_store_says_that_it_was_decoded_at_a_smaller_scale_and_else_nothing(
+    galaxies_folder, tmp_path
+):
     settings = PackSettings(16, 8)
     exact, scaled = (
-        go(galaxies_folder, tmp_path / str(scaled), settings=settings, scaled=scaled) for scaled in (False, True)
+        go(galaxies_folder, tmp_path / str(scaled), settings=settings, scaled=scaled)
+        for scaled in (False, True)
     )
     assert "scaled" not in exact.manifest
     assert scaled.manifest["scaled"] is True
@@ -92,7 +97,9 @@ def test_packed_votes_are_the_tables_votes(galaxies_folder, tiny_store, kaggle):
 def test_the_order_of_the_tables_rows_changes_no_byte_of_the_store(galaxies_folder, tmp_path):
     table = galaxies_folder / "solutions.csv"
     header, *rows = table.read_text().splitlines()
-    rows += [row.replace(row.split(",")[0], f"77{n}", 1) for n, row in enumerate(rows[:3])]  # without image
+    rows += [
+        row.replace(row.split(",")[0], f"77{n}", 1) for n, row in enumerate(rows[:3])
+    ]  # without image
     table.write_text("\n".join([header, *rows]) + "\n")
     first = go(galaxies_folder, tmp_path / "first")
     table.write_text("\n".join([header, *rows[::-1]]) + "\n")
@@ -105,7 +112,10 @@ def test_four_workers_pack_what_one_packs(galaxies_folder, tmp_path, small_chunk
 
 
 def test_another_key_only_divides_otherwise(galaxies_folder, tmp_path):
-    parts = [go(galaxies_folder, tmp_path / key, splits=SplitSettings(0.4, 0.3, 0.3, key)) for key in ("a", "b")]
+    parts = [
+        go(galaxies_folder, tmp_path / key, splits=SplitSettings(0.4, 0.3, 0.3, key))
+        for key in ("a", "b")
+    ]
     assert parts[0].splits.tolist() != parts[1].splits.tolist()
     assert (parts[0].ids, parts[0].pixels) == (parts[1].ids, parts[1].pixels)
     assert parts[0].digest != parts[1].digest
@@ -119,7 +129,9 @@ def test_pixel_identical_galaxies_share_a_split_and_are_counted(tmp_path, make_j
     store = go(tmp_path / "galaxies", tmp_path / "store", splits=SplitSettings(0.2, 0.4, 0.4))
     assert store.manifest["duplicates"] == 20
     assert len(set(store.splits.tolist())) == 3
-    sides = {(digest, split) for digest, split in zip(store.pixels, store.splits.tolist(), strict=True)}
+    sides = {
+        (digest, split) for digest, split in zip(store.pixels, store.splits.tolist(), strict=True)
+    }
     assert len(sides) == 20
 
 
@@ -151,10 +163,13 @@ def test_whole_votes_are_packed_beside_the_fractions(galaxies_folder, tmp_path, 
 
 @pytest.mark.real_data
 def test_real_galaxies_are_packed_with_the_originals_pixels(shared_data, tmp_path):
-    """The challenge's 424 px originals and our lossless crops of them hold the same central 128 px."""
+    """The challenge's 424 px originals and our lossless crops of them hold the same central 128
+    px."""
     kaggle = shared_data / "kaggle"
     table = kaggle / "training_solutions_rev1.csv"
-    originals = go([kaggle / "originals_424.zip", table], tmp_path / "originals", settings=PackSettings())
+    originals = go(
+        [kaggle / "originals_424.zip", table], tmp_path / "originals", settings=PackSettings()
+    )
     parts = [kaggle / f"images_training_rev1_part{part}.zip" for part in (1, 2, 3, 4)]
     crops = go([*parts, table], tmp_path / "crops", settings=PackSettings())
     assert (len(originals), len(crops)) == (99, 6_892)
@@ -201,7 +216,9 @@ def odd_folder(tmp_path, make_jpeg, make_image) -> Path:
     return folder
 
 
-def test_unusual_images_are_packed_and_unusable_ones_are_recorded_with_the_reason(odd_folder, tmp_path):
+def test_unusual_images_are_packed_and_unusable_ones_are_recorded_with_the_reason(
+    odd_folder, tmp_path
+):
     store = go(odd_folder, tmp_path / "store", classes="kind")
     assert sorted(store.ids) == ["bits16", "cmyk", "good", "grey", "rgba"]
     assert store.manifest["rejected_images"] == 6
@@ -211,7 +228,10 @@ def test_unusual_images_are_packed_and_unusable_ones_are_recorded_with_the_reaso
     assert reasons["truncated"][1].startswith("is a damaged or truncated JPEG")
     assert reasons["words"][1].startswith("is not an image of a kind that is read")
     assert reasons["photo"][1].startswith("is not an image of a kind that is read")
-    assert reasons["small"][1] == "is 15 × 15 pixels, smaller than the crop of 16 × 16 (--crop, when it is packed)"
+    assert (
+        reasons["small"][1]
+        == "is 15 × 15 pixels, smaller than the crop of 16 × 16 (--crop, when it is packed)"
+    )
     assert reasons["gigapixel"][1].startswith("is 32767 × 32767 pixels; at most")
     images = dict(zip(store.ids, store.images(np.arange(5)), strict=True))
     assert (images["grey"] == 120).all()
@@ -231,10 +251,14 @@ def test_a_damaged_entry_of_a_zip_spoils_nobody_else(tmp_path, make_jpeg, galaxi
     store = go([path, galaxies_folder / "solutions.csv"], tmp_path / "store")
     assert len(store) == 11
     reason = "is damaged: its checksum (CRC-32) does not match"
-    assert rejected(store) == [{"image": "images.zip/images/1004.jpg", "id": "1004", "reason": reason}]
+    assert rejected(store) == [
+        {"image": "images.zip/images/1004.jpg", "id": "1004", "reason": reason}
+    ]
 
 
-def test_rows_without_image_without_votes_and_images_without_row_are_counted_and_listed(tmp_path, make_jpeg):
+def test_rows_without_image_without_votes_and_images_without_row_are_counted_and_listed(
+    tmp_path, make_jpeg
+):
     folder = tmp_path / "galaxies"
     folder.mkdir()
     for n in (1, 2, 3, 4):
@@ -242,7 +266,10 @@ def test_rows_without_image_without_votes_and_images_without_row_are_counted_and
     (folder / "t.csv").write_text("id,class\n9,spiral\n2,spiral\n8,edge-on\n1,edge-on\n3,\n")
     store = go(folder, tmp_path / "store")
     assert store.ids == ("1", "2")
-    counted = {key: store.manifest[key] for key in ("rows_without_image", "rows_without_votes", "images_without_row")}
+    counted = {
+        key: store.manifest[key]
+        for key in ("rows_without_image", "rows_without_votes", "images_without_row")
+    }
     assert counted == {"rows_without_image": 2, "rows_without_votes": 1, "images_without_row": 1}
     assert [tuple(row.values()) for row in rejected(store)] == [
         ("", "8", "the row has no image"),
@@ -258,7 +285,9 @@ def test_when_no_image_can_be_used_the_first_reason_is_told(tmp_path):
     (folder / "1.jpg").write_bytes(b"")
     told = refusal(folder, tmp_path / "store", unlabelled=True)
     assert told == "not one of 1 images could be packed; the first: 1.jpg: is empty (0 bytes)"
-    assert list(tmp_path.iterdir()) == [folder]  # nothing that would stand in the way of other options
+    assert list(tmp_path.iterdir()) == [
+        folder
+    ]  # nothing that would stand in the way of other options
 
 
 # Whole, or to be gone on with
@@ -296,7 +325,9 @@ def test_packing_stopped_after_any_chunk_and_taken_up_again_is_packing_in_one_go
     assert not (tmp_path / "store").exists()
     decoded = []
     monkeypatch.setattr(module, "in_order", in_order)
-    monkeypatch.setattr(module, "to_square", lambda *a, **k: decoded.append(1) or to_square(*a, **k))
+    monkeypatch.setattr(
+        module, "to_square", lambda *a, **k: decoded.append(1) or to_square(*a, **k)
+    )
     store = go(galaxies_folder, tmp_path / "store")
     assert content(store.path) == content(whole.path)
     assert len(decoded) == 12 - 2 * chunks
@@ -305,7 +336,8 @@ def test_packing_stopped_after_any_chunk_and_taken_up_again_is_packing_in_one_go
 
 @pytest.fixture(scope="module")
 def unfinished(tmp_path_factory, make_jpeg) -> tuple[Path, Path, Path]:
-    """A folder of galaxies (one of them unusable), its store, and all that is there just before the end."""
+    """A folder of galaxies (one of them unusable), its store, and all that is there just before the
+    end."""
     root = tmp_path_factory.mktemp("unfinished")
     for n in range(9):
         folder = root / "galaxies" / ("round", "long")[n % 2]
@@ -314,7 +346,9 @@ def unfinished(tmp_path_factory, make_jpeg) -> tuple[Path, Path, Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "CHUNK", 2)
         go(root / "galaxies", root / "whole")
-        patch.setattr(module._Packing, "finish", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(
+            module._Packing, "finish", lambda self: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
         with pytest.raises(KeyboardInterrupt):
             go(root / "galaxies", root / "store")
     return root / "galaxies", root / "whole", root / "store.partial"
@@ -323,9 +357,18 @@ def unfinished(tmp_path_factory, make_jpeg) -> tuple[Path, Path, Path]:
 fractions = st.floats(0, 1)
 
 
-@given(pixels=fractions, journal=fractions, flip=fractions, what=st.sampled_from(["images.npy", "journal.jsonl", None]))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_a_crash_or_a_bad_disk_left_is_checked_and_gone_on_with(unfinished, pixels, journal, flip, what):
+@given(
+    pixels=fractions,
+    journal=fractions,
+    flip=fractions,
+    what=st.sampled_from(["images.npy", "journal.jsonl", None]),
+)
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_whatever_a_crash_or_a_bad_disk_left_is_checked_and_gone_on_with(
+    unfinished, pixels, journal, flip, what
+):
     galaxies, whole, partial = unfinished
     again = partial.with_name("again.partial")
     shutil.rmtree(again, ignore_errors=True)
@@ -336,7 +379,10 @@ def test_whatever_a_crash_or_a_bad_disk_left_is_checked_and_gone_on_with(unfinis
     if what is not None and (data := bytearray((again / what).read_bytes())):
         data[round(flip * (len(data) - 1))] ^= 4
         (again / what).write_bytes(data)
-    assert content(go(galaxies, again.with_name("again")).path)["images.npy"] == (whole / "images.npy").read_bytes()
+    assert (
+        content(go(galaxies, again.with_name("again")).path)["images.npy"]
+        == (whole / "images.npy").read_bytes()
+    )
     assert content(again.with_name("again")).keys() == content(whole).keys()
     assert Store.open(again.with_name("again")).ids == Store.open(whole).ids
 
@@ -361,28 +407,35 @@ module.pack({str(galaxies_folder)!r}, {str(tmp_path / "store")!r}, settings=modu
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    with pytest.raises(DataError, match=r"store is no store: .* run the same pack command again to finish"):
+    with pytest.raises(
+        DataError, match=r"store is no store: .* run the same pack command again to finish"
+    ):
         Store.open(tmp_path / "store")
     assert content(go(galaxies_folder, tmp_path / "store").path) == content(whole.path)
 
 
 @pytest.mark.parametrize("change", ["size", "scale", "image", "votes"])
 def test_another_plan_does_not_go_on_with_this_one(galaxies_folder, tmp_path, monkeypatch, change):
-    monkeypatch.setattr(module._Packing, "finish", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        module._Packing, "finish", lambda self: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     with pytest.raises(KeyboardInterrupt):
         go(galaxies_folder, tmp_path / "store")
     monkeypatch.undo()
     before = content(tmp_path / "store.partial")
-    options = {"size": {"settings": PackSettings(16, 12)}, "scale": {"scaled": True}}.get(change, {})
+    options = {"size": {"settings": PackSettings(16, 12)}, "scale": {"scaled": True}}.get(
+        change, {}
+    )
     if change == "image":
         (galaxies_folder / "images" / "1005.jpg").unlink()
     if change == "votes":
         table = galaxies_folder / "solutions.csv"
         table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
     told = refusal(galaxies_folder, tmp_path / "store", ConfigError, **options)
-    assert told == (
-        f"{tmp_path / 'store.partial'} holds the beginning of another packing (other images, table or size):"
-        " remove it, or name another folder"
+    assert (
+        told
+        == f"{tmp_path / 'store.partial'} holds the beginning of another packing (other images,"
+        " table or size): remove it, or name another folder"
     )
     assert content(tmp_path / "store.partial") == before
 
@@ -394,8 +447,10 @@ def test_too_little_space_is_told_before_anything_is_packed(galaxies_folder, tmp
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 9000))
     told = refusal(galaxies_folder, tmp_path / "store")
-    assert told == (
-        f"packing 12 images needs 0.0 MB more and {tmp_path} has 0.0 MB free: free some space, or pack a smaller --size"
+    assert (
+        told
+        == f"packing 12 images needs 0.0 MB more and {tmp_path} has 0.0 MB free: free some space,"
+        " or pack a smaller --size"
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["galaxies"]
     go(galaxies_folder, tmp_path / "store", settings=PackSettings(16, 8))  # the advice works
@@ -439,8 +494,9 @@ def test_when_the_disk_fills_up_what_is_packed_stays_and_the_same_call_goes_on(
     monkeypatch.setattr(Path, "open", open_full)
     told = refusal(galaxies_folder, tmp_path / "store")
     kept = space // (768 * 2) * 2  # images in whole chunks
-    assert told == (
-        f"no space left while packing {tmp_path / 'store'}: {kept} of 12 images are packed in"
+    assert (
+        told
+        == f"no space left while packing {tmp_path / 'store'}: {kept} of 12 images are packed in"
         f" {tmp_path / 'store.partial'}; free some space and run the same command again"
     )
     monkeypatch.undo()
@@ -450,7 +506,9 @@ def test_when_the_disk_fills_up_what_is_packed_stays_and_the_same_call_goes_on(
 def test_a_place_that_cannot_be_written_is_told(galaxies_folder, tmp_path):
     (tmp_path / "file").write_text("")
     told = refusal(galaxies_folder, tmp_path / "file" / "store")
-    assert told.startswith(f"{tmp_path / 'file' / 'store.partial'} cannot be written (Not a directory) while packing")
+    assert told.startswith(
+        f"{tmp_path / 'file' / 'store.partial'} cannot be written (Not a directory) while packing"
+    )
 
 
 def test_workers_below_one_are_refused(galaxies_folder, tmp_path):

@@ -36,10 +36,16 @@ def rewrite(store: Store, **changes) -> None:
 
 def test_a_store_that_is_opened_again_is_the_store_that_was_packed(tiny_store, kaggle):
     store = Store.open(str(tiny_store.path))
-    assert (store.ids, store.digest, store.manifest) == (tiny_store.ids, tiny_store.digest, tiny_store.manifest)
+    assert (store.ids, store.digest, store.manifest) == (
+        tiny_store.ids,
+        tiny_store.digest,
+        tiny_store.manifest,
+    )
     assert (len(store), store.size_px, store.pack) == (12, 16, PackSettings(16, 16))
     assert (store.tree, store.id_name) == (kaggle, "GalaxyID")
-    assert store.manifest["splits"] == {name: len(store.rows(name)) for name in ("train", "validation", "test")}
+    assert store.manifest["splits"] == {
+        name: len(store.rows(name)) for name in ("train", "validation", "test")
+    }
     rows = np.concatenate([store.rows(name) for name in ("train", "validation", "test")])
     assert sorted(rows.tolist()) == list(range(12))
 
@@ -74,10 +80,18 @@ def test_an_unknown_split_is_refused_with_those_there_are(tiny_store):
 
 def test_a_store_without_votes_has_images_and_says_that_it_has_no_tree(galaxies_folder, tmp_path):
     (galaxies_folder / "solutions.csv").unlink()
-    store = pack(galaxies_folder, tmp_path / "s", unlabelled=True, settings=PackSettings(16, 16), progress=False)
+    store = pack(
+        galaxies_folder,
+        tmp_path / "s",
+        unlabelled=True,
+        settings=PackSettings(16, 16),
+        progress=False,
+    )
     assert store.images(np.arange(12)).shape == (12, 16, 16, 3)
     for what in ("tree", "fractions", "votes"):
-        with pytest.raises(DataError, match=r"holds no votes: pack it with a table of votes \(--table\)"):
+        with pytest.raises(
+            DataError, match=r"holds no votes: pack it with a table of votes \(--table\)"
+        ):
             getattr(store, what)
 
 
@@ -86,7 +100,9 @@ def test_a_store_without_votes_has_images_and_says_that_it_has_no_tree(galaxies_
 
 def test_a_folder_that_is_no_store_is_refused(tmp_path):
     assert refusal(tmp_path) == f"{tmp_path} is no store: it has no store.toml"
-    assert refusal(tmp_path / "missing") == f"{tmp_path / 'missing'} is no store: it has no store.toml"
+    assert (
+        refusal(tmp_path / "missing") == f"{tmp_path / 'missing'} is no store: it has no store.toml"
+    )
 
 
 @pytest.mark.parametrize("proper", [True, False])
@@ -95,9 +111,10 @@ def test_a_store_of_a_newer_version_is_refused_and_not_called_damaged(tiny_store
         rewrite(tiny_store, format=FORMAT + 1)
     else:
         (tiny_store.path / "store.toml").write_text(f"format = {FORMAT + 1}\nnew = true\n")
-    assert refusal(tiny_store.path) == (
-        f"{tiny_store.path} was packed by a newer galaxyvotes (format {FORMAT + 1}; this one reads {FORMAT}):"
-        " upgrade galaxyvotes, or pack it again with this one"
+    assert (
+        refusal(tiny_store.path)
+        == f"{tiny_store.path} was packed by a newer galaxyvotes (format {FORMAT + 1}; this one"
+        f" reads {FORMAT}): upgrade galaxyvotes, or pack it again with this one"
     )
 
 
@@ -131,7 +148,9 @@ def test_a_flipped_byte_in_the_pixels_is_found_at_the_galaxy_it_hits_and_nowhere
     path = tiny_store.path / "images.npy"
     flip(path, 128 + 5 * 768 + 100, 3)
     store = Store.open(tiny_store.path)
-    expected = f"{path}: the pixels of galaxy {store.ids[5]} (row 5) are damaged; pack the store again"
+    expected = (
+        f"{path}: the pixels of galaxy {store.ids[5]} (row 5) are damaged; pack the store again"
+    )
     with pytest.raises(DataError, match=re.escape(expected)):
         store.images(np.array([4, 5]))
     others = np.array([row for row in range(12) if row != 5])
@@ -151,17 +170,27 @@ def test_images_that_are_cut_short_are_found_when_the_store_is_opened(tiny_store
     assert refusal(tiny_store.path).startswith(f"{path} is missing or damaged: ")
 
 
-def test_images_of_another_store_are_found_when_the_store_is_opened(tiny_store, galaxies_folder, tmp_path):
-    for settings, holds in ((PackSettings(16, 8), "(12, 8, 8, 3)"), (PackSettings(16, 16), "(11, 16, 16, 3)")):
+def test_images_of_another_store_are_found_when_the_store_is_opened(
+    tiny_store, galaxies_folder, tmp_path
+):
+    for settings, holds in (
+        (PackSettings(16, 8), "(12, 8, 8, 3)"),
+        (PackSettings(16, 16), "(11, 16, 16, 3)"),
+    ):
         if settings.size_px == 16:
             (galaxies_folder / "images" / "1000.jpg").unlink()
         other = pack(galaxies_folder, tmp_path / holds, settings=settings, progress=False)
         shutil.copy(other.path / "images.npy", tiny_store.path / "images.npy")
         told = refusal(tiny_store.path)
-        assert f"images.npy is damaged: it holds uint8 {holds}; expected uint8 (12, 16, 16, 3)" in told
+        assert (
+            f"images.npy is damaged: it holds uint8 {holds}; expected uint8 (12, 16, 16, 3)" in told
+        )
 
 
 def test_a_manifest_with_a_setting_changed_by_hand_is_refused(tiny_store):
     path = tiny_store.path / "store.toml"
     path.write_text(path.read_text().replace("crop_px = 16", "crop_px = 20"))
-    assert refusal(tiny_store.path) == f"{path} is damaged: its digest does not fit; pack the store again"
+    assert (
+        refusal(tiny_store.path)
+        == f"{path} is damaged: its digest does not fit; pack the store again"
+    )

@@ -35,8 +35,20 @@ LONGER = ("train.epochs=40", "train.batch_size=8", "train.average=0.9")
 @pytest.fixture(scope="module")
 def base(blob_store, tmp_path_factory) -> Run:
     """Our small network, which has learned round from long."""
-    settings = ("train.epochs=15", "train.batch_size=8", "model.name=compact", "model.width=8", "train.keep=last")
-    return train(blob_store, tmp_path_factory.mktemp("base") / "run", recipe="small", settings=settings, progress=False)
+    settings = (
+        "train.epochs=15",
+        "train.batch_size=8",
+        "model.name=compact",
+        "model.width=8",
+        "train.keep=last",
+    )
+    return train(
+        blob_store,
+        tmp_path_factory.mktemp("base") / "run",
+        recipe="small",
+        settings=settings,
+        progress=False,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -76,15 +88,21 @@ def test_a_network_that_knows_blobs_learns_new_words_for_them_from_a_dozen(base,
 
 
 def test_what_the_first_run_has_seen_counts_as_seen(base, blob_store, upside, tmp_path):
-    run = finetune([upside, blob_store], tmp_path / "run", start=base, settings=SETTINGS, progress=False)
+    run = finetune(
+        [upside, blob_store], tmp_path / "run", start=base, settings=SETTINGS, progress=False
+    )
     assert set(base.seen.column("pixels").to_pylist()) <= set(run.seen.column("pixels").to_pylist())
     alone = finetune(upside, tmp_path / "alone", start=base, settings=SETTINGS, progress=False)
-    assert set(base.seen.column("pixels").to_pylist()) <= set(alone.seen.column("pixels").to_pylist())
+    assert set(base.seen.column("pixels").to_pylist()) <= set(
+        alone.seen.column("pixels").to_pylist()
+    )
 
 
 def test_galaxies_that_taught_the_first_run_do_not_judge_the_second(base, blobs, upside, tmp_path):
     splits = SplitSettings(0.4, 0.2, 0.4, "another")
-    again = pack(blobs, tmp_path / "again", settings=PackSettings(32, 32), splits=splits, progress=False)
+    again = pack(
+        blobs, tmp_path / "again", settings=PackSettings(32, 32), splits=splits, progress=False
+    )
     run = finetune(again, tmp_path / "run", start=base, settings=SETTINGS, progress=False)
     with pytest.raises(DataError, match="taught or tuned"):
         evaluate(run, again, out=tmp_path / "report", resamples=20, baselines=False, progress=False)
@@ -94,14 +112,18 @@ def test_a_frozen_encoder_stays_as_it_was_to_the_last_bit(base, upside, tmp_path
     settings = (*SETTINGS, "train.encoder_rate=0", "train.average=0")
     run = finetune(upside, tmp_path / "run", start=base, settings=settings, progress=False)
     before, after = base.network().module.state_dict(), run.network().module.state_dict()
-    assert all(torch.equal(before[name], after[name]) for name in before if not name.startswith("dense"))
+    assert all(
+        torch.equal(before[name], after[name]) for name in before if not name.startswith("dense")
+    )
     assert before["dense.weight"].shape == after["dense.weight"].shape
     assert not torch.equal(before["dense.weight"], after["dense.weight"])
 
 
 def test_a_head_that_both_answer_begins_with_what_it_knew(base, blob_store, upside, tmp_path):
     settings = ("train.epochs=1", "train.batch_size=8", "train.learning_rate=1e-6")
-    run = finetune([upside, blob_store], tmp_path / "run", start=base, settings=settings, progress=False)
+    run = finetune(
+        [upside, blob_store], tmp_path / "run", start=base, settings=settings, progress=False
+    )
     rows = blob_store.rows("test")
     said = predict_store(run.network(tree="class"), blob_store, rows)
     assert (said.fractions.argmax(axis=1) == blob_store.fractions[rows].argmax(axis=1)).mean() > 0.9
@@ -110,8 +132,13 @@ def test_a_head_that_both_answer_begins_with_what_it_knew(base, blob_store, upsi
 def test_another_catalogues_columns_for_the_same_flowchart_begin_with_what_was_known():
     ours, theirs, other = (DecisionTree.load(name) for name in ("kaggle", "gz2", "decals"))
     recipe = Recipe.load("compact", ("model.width=8",))
-    known, new = (Network.build(recipe, heads, PackSettings(64, 64)) for heads in (
-        (Head(other, other.columns), Head(theirs, theirs.columns)), (Head(ours, ours.columns),)))  # fmt: skip
+    known, new = (
+        Network.build(recipe, heads, PackSettings(64, 64))
+        for heads in (
+            (Head(other, other.columns), Head(theirs, theirs.columns)),
+            (Head(ours, ours.columns),),
+        )
+    )
     finetuning._begin_from(known, new)  # type: ignore[attr-defined]
     assert torch.equal(new.module[-1].weight, known.module[-1].weight[known.all_heads[1].outputs])
     alone = Network.build(recipe, (Head(other, other.columns),), PackSettings(64, 64))
@@ -121,7 +148,9 @@ def test_another_catalogues_columns_for_the_same_flowchart_begin_with_what_was_k
     assert torch.equal(drawn.module[-1].weight, before)
 
 
-def test_a_run_that_died_before_it_had_its_beginning_does_not_begin_from_nothing(base, upside, tmp_path):
+def test_a_run_that_died_before_it_had_its_beginning_does_not_begin_from_nothing(
+    base, upside, tmp_path
+):
     run = finetune(upside, tmp_path / "run", start=base, settings=SETTINGS, progress=False)
     (run.path / "weights.safetensors").unlink()
     (run.path / "start.safetensors").unlink()
@@ -129,7 +158,9 @@ def test_a_run_that_died_before_it_had_its_beginning_does_not_begin_from_nothing
         finetune(upside, run.path, start=base, resume=True, progress=False)
 
 
-def test_finetuning_stopped_and_resumed_ends_bit_for_bit_as_if_never_stopped(base, upside, tmp_path, monkeypatch):
+def test_finetuning_stopped_and_resumed_ends_bit_for_bit_as_if_never_stopped(
+    base, upside, tmp_path, monkeypatch
+):
     training = import_module("galaxyvotes.training.loop")._Training
     whole = finetune(upside, tmp_path / "whole", start=base, settings=SETTINGS, progress=False)
     step, count = training._step, 0
@@ -146,7 +177,9 @@ def test_finetuning_stopped_and_resumed_ends_bit_for_bit_as_if_never_stopped(bas
         with pytest.raises(KeyboardInterrupt):
             finetune(upside, tmp_path / "run", start=base, settings=SETTINGS, progress=False)
     run = finetune(upside, tmp_path / "run", start=base, resume=True, progress=False)
-    assert (run.path / "weights.safetensors").read_bytes() == (whole.path / "weights.safetensors").read_bytes()
+    assert (run.path / "weights.safetensors").read_bytes() == (
+        whole.path / "weights.safetensors"
+    ).read_bytes()
 
 
 def test_a_store_packed_otherwise_is_refused_with_how_to_pack_it(base, tiny_store, tmp_path):
@@ -158,31 +191,52 @@ def test_a_store_packed_otherwise_is_refused_with_how_to_pack_it(base, tiny_stor
 @pytest.fixture(scope="module")
 def larger(blobs, tmp_path_factory) -> Store:
     """The blobs with half as many pixels again across the same sky."""
-    return pack(blobs, tmp_path_factory.mktemp("larger") / "store", settings=PackSettings(32, 48), progress=False)
+    return pack(
+        blobs,
+        tmp_path_factory.mktemp("larger") / "store",
+        settings=PackSettings(32, 48),
+        progress=False,
+    )
 
 
 def test_a_network_goes_on_with_more_pixels_if_asked_to(base, larger, tmp_path):
     settings = ("train.epochs=1", "train.batch_size=8", "train.learning_rate=1e-6", "model.views=4")
-    run = finetune(larger, tmp_path / "run", start=base, settings=settings, other_size=True, progress=False)
+    run = finetune(
+        larger, tmp_path / "run", start=base, settings=settings, other_size=True, progress=False
+    )
     assert run.facts["pack"] == {"crop_px": 32, "size_px": 48}
-    assert (run.recipe.model.name, run.recipe.model.width, run.recipe.model.views) == ("compact", 8, 4)
+    assert (run.recipe.model.name, run.recipe.model.width, run.recipe.model.views) == (
+        "compact",
+        8,
+        4,
+    )
     before, after = base.network().module.state_dict(), run.network().module.state_dict()
     for name in ("stem.weight", "stage3.0.conv2.weight"):
         torch.testing.assert_close(before[name], after[name], atol=1e-3, rtol=0)
 
 
 def test_weights_that_fit_one_size_only_say_so(blob_store, larger, upside, base, tmp_path):
-    paper = train(blob_store, tmp_path / "paper", recipe="small", settings=("train.epochs=1",), progress=False)
-    with pytest.raises(CheckpointError, match="fit vgg6 on images of 32 px only, not vgg6 on 48 px"):
+    paper = train(
+        blob_store, tmp_path / "paper", recipe="small", settings=("train.epochs=1",), progress=False
+    )
+    with pytest.raises(
+        CheckpointError, match="fit vgg6 on images of 32 px only, not vgg6 on 48 px"
+    ):
         finetune(larger, tmp_path / "run", start=paper, other_size=True, progress=False)
-    with pytest.raises(CheckpointError, match=r"fit compact on images of 32 px only.*leave out.*model"):
+    with pytest.raises(
+        CheckpointError, match=r"fit compact on images of 32 px only.*leave out.*model"
+    ):
         finetune(upside, tmp_path / "run", start=base, settings=("model.width=16",), progress=False)
     assert not (tmp_path / "run").exists()
 
 
 def test_weights_from_elsewhere_are_refused(base, upside, tmp_path):
-    with pytest.raises(ConfigError, match=r"begins with the weights of .*leave out model\.pretrained"):
-        finetune(upside, tmp_path / "run", start=base, settings=("model.pretrained=hub",), progress=False)
+    with pytest.raises(
+        ConfigError, match=r"begins with the weights of .*leave out model\.pretrained"
+    ):
+        finetune(
+            upside, tmp_path / "run", start=base, settings=("model.pretrained=hub",), progress=False
+        )
 
 
 def test_a_folder_that_exists_is_refused(base, upside, tmp_path):

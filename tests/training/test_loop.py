@@ -37,7 +37,14 @@ def whole(store, tmp_path_factory) -> Run:
 def test_a_run_has_a_row_of_the_papers_metrics_for_every_epoch(whole):
     assert [row["epoch"] for row in whole.history] == [1, 2, 3]
     for row in whole.history:
-        assert {"loss", "mse", "accuracy", "validation_loss", "validation_mse", "validation_accuracy"} <= set(row)
+        assert {
+            "loss",
+            "mse",
+            "accuracy",
+            "validation_loss",
+            "validation_mse",
+            "validation_accuracy",
+        } <= set(row)
 
 
 def test_the_same_seed_gives_the_same_network_bit_for_bit(store, whole, tmp_path):
@@ -74,15 +81,11 @@ def test_a_run_stopped_at_any_step_and_resumed_ends_bit_for_bit_as_if_never_stop
 def test_a_run_killed_outright_goes_on_to_the_same_end(store, whole, tmp_path):
     out = tmp_path / "run"
     code = (
-        "import torch; torch.set_num_threads(1)\n"
-        "from importlib import import_module\n"
-        "import time\n"
-        "training = import_module('galaxyvotes.training.loop')\n"
-        "save = training._Training._save\n"
-        "def slow(self):\n"
-        "    save(self); time.sleep(0.2)\n"
-        "training._Training._save = slow\n"
-        f"training.train({str(store.path)!r}, {str(out)!r}, recipe='small', settings={SETTINGS!r}, progress=False)\n"
+        "import torch; torch.set_num_threads(1)\nfrom importlib import import_module\nimport"
+        " time\ntraining = import_module('galaxyvotes.training.loop')\nsave ="
+        " training._Training._save\ndef slow(self):\n    save(self);"
+        f" time.sleep(0.2)\ntraining._Training._save = slow\ntraining.train({str(store.path)!r},"
+        f" {str(out)!r}, recipe='small', settings={SETTINGS!r}, progress=False)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code])
     try:
@@ -103,7 +106,9 @@ def test_it_learns_what_the_volunteers_see(store, blob_run):
     assert (predicted.argmax(axis=1) == store.fractions[rows].argmax(axis=1)).mean() > 0.9
 
 
-def test_a_cosine_schedule_rises_falls_and_ends_near_nothing_and_a_constant_one_stays(store, tmp_path, monkeypatch):
+def test_a_cosine_schedule_rises_falls_and_ends_near_nothing_and_a_constant_one_stays(
+    store, tmp_path, monkeypatch
+):
     training = import_module("galaxyvotes.training.loop")._Training
     step, rates = training._step, []
 
@@ -124,7 +129,9 @@ def test_a_cosine_schedule_rises_falls_and_ends_near_nothing_and_a_constant_one_
 
 def test_the_test_galaxies_teach_nothing(store, whole):
     seen = set(whole.seen.column("id").to_pylist())
-    assert seen == {store.ids[row] for split in ("train", "validation") for row in store.rows(split).tolist()}
+    assert seen == {
+        store.ids[row] for split in ("train", "validation") for row in store.rows(split).tolist()
+    }
     assert not seen & {store.ids[row] for row in store.rows("test").tolist()}
 
 
@@ -134,7 +141,9 @@ def test_a_finished_run_resumed_is_returned_as_it_is(store, whole):
 
 
 def test_a_run_goes_on_with_no_other_recipe(store, whole):
-    with pytest.raises(ConfigError, match=r"goes on with the recipe it began with, small: leave out the recipe"):
+    with pytest.raises(
+        ConfigError, match=r"goes on with the recipe it began with, small: leave out the recipe"
+    ):
         train(store, whole.path, recipe="paper", resume=True, progress=False)
 
 
@@ -157,7 +166,11 @@ def test_a_run_cannot_go_on_with_another_store(store, whole, tmp_path):
 
 
 def test_fewer_answers_give_a_smaller_network(store, tmp_path):
-    run = go(store, tmp_path / "run", settings=("train.epochs=1", "train.batch_size=8", "train.answers=round"))
+    run = go(
+        store,
+        tmp_path / "run",
+        settings=("train.epochs=1", "train.batch_size=8", "train.answers=round"),
+    )
     assert run.heads[0].columns == ("round",)
     assert predict_store(run.network(), store, store.rows("test")).columns == ("round",)
 
@@ -175,7 +188,9 @@ def test_an_answer_that_does_not_exist_is_refused_by_name(store, tmp_path):
 
 def test_an_output_that_is_no_number_is_an_error_that_says_what_to_do(store, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        import_module("galaxyvotes.training.loop"), "to_input", lambda images: images.permute(0, 3, 1, 2) / 0.0
+        import_module("galaxyvotes.training.loop"),
+        "to_input",
+        lambda images: images.permute(0, 3, 1, 2) / 0.0,
     )
     with pytest.raises(DataError, match=r"lower train\.learning_rate"):
         go(store, tmp_path / "run")

@@ -8,10 +8,13 @@ from galaxyvotes.training.optimiser import learning_rate
 def test_one_cycle_is_torchs():
     settings = TrainSettings(epochs=10, learning_rate=0.01, schedule="one_cycle")
     optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.01)
-    torchs = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.01, total_steps=1001, cycle_momentum=False)
+    torchs = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, 0.01, total_steps=1001, cycle_momentum=False
+    )
     for step in range(1001):
         expected = optimiser.param_groups[0]["lr"]
-        # Theirs peaks a step earlier, and so is a step ahead on its way there and a part of one on its way back.
+        # Theirs peaks a step earlier, and so is a step ahead on its way there and a part of one on
+        # its way back.
         assert learning_rate(settings, step / 100) == pytest.approx(expected, abs=6e-5)
         optimiser.step()
         torchs.step()

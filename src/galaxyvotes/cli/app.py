@@ -1,7 +1,7 @@
 """The command line: parse, call one function, print.
 
-What takes long to import is imported by the command that needs it; help is plain text, as reading Markdown takes long.
-"""
+What takes long to import is imported by the command that needs it; help is plain text, as reading
+Markdown takes long."""
 
 import gc
 import os
@@ -22,7 +22,9 @@ __all__ = ["app", "main"]
 
 app = App(
     name="galaxyvotes",
-    help="Learn from volunteers' votes on galaxy images what they would say about any other galaxy.",
+    help=(
+        "Learn from volunteers' votes on galaxy images what they would say about any other galaxy."
+    ),
     version=lambda: import_module("importlib.metadata").version("galaxyvotes"),
     help_format="plaintext",
     suppress_keyboard_interrupt=False,  # what was saved, and how to go on, is said below
@@ -34,7 +36,9 @@ Device = Annotated[str, Parameter(help="auto, cpu, cuda, mps.")]
 Resume = Annotated[bool, Flag, Parameter(help="Go on with a run that was stopped.")]
 FinishedRun = Annotated[Path, Parameter(help="A finished run.")]
 PackedStore = Annotated[Path, Parameter(help="A packed store.")]
-StoresAndRun = Annotated[Path, Parameter(help="The packed stores, and last the run folder to make or to resume.")]
+StoresAndRun = Annotated[
+    Path, Parameter(help="The packed stores, and last the run folder to make or to resume.")
+]
 
 
 @app.command
@@ -66,27 +70,36 @@ def pack(
         paths: The sources, and last the folder to make.
         crop: Side in pixels of the central square that is kept; 0 keeps all of it.
         size: Side in pixels to which that square is brought.
-        scaled: Decode JPEGs at a smaller scale where the size allows it: faster, by half a grey level less exact.
+        scaled: Decode JPEGs at a smaller scale where the size allows it: faster, by half a grey
+            level less exact.
         table: The table of votes, where several could be it.
-        tree: The decision tree, by name (see galaxyvotes tree) or as a .toml file; otherwise found from the header.
-        votes: Which of its columns to read, where a table has several kinds: weighted, debiased, fraction, votes ...
+        tree: The decision tree, by name (see galaxyvotes tree) or as a .toml file; otherwise found
+            from the header.
+        votes: Which of its columns to read, where a table has several kinds: weighted, debiased,
+            fraction, votes ...
         classes: A column of class names: they become the answers of one question.
-        quantity: A column of numbers to predict instead of votes, e.g. a T type; may be given several times.
+        quantity: A column of numbers to predict instead of votes, e.g. a T type; may be given
+            several times.
         id_column: The column that names the images; otherwise the one that fits most of them.
         unlabelled: Also pack images that have no votes.
         splits: Fractions of training, validation and test galaxies.
         split_key: Another word draws another division.
-        split_turn: Turns the division on: with 0.7,0.1,0.2 the turns 0, 0.2, 0.4, 0.6 and 0.8 test each galaxy once.
+        split_turn: Turns the division on: with 0.7,0.1,0.2 the turns 0, 0.2, 0.4, 0.6 and 0.8 test
+            each galaxy once.
         workers: Threads; as many as there are cores otherwise.
     """
     from galaxyvotes.config import PackSettings, SplitSettings
     from galaxyvotes.store.pack import pack as pack_
 
-    sources, out = _apart(paths, "pack", "sources and the folder to make", "SOURCE [SOURCE ...] OUT")
+    sources, out = _apart(
+        paths, "pack", "sources and the folder to make", "SOURCE [SOURCE ...] OUT"
+    )
     try:
         train_, validation, test = (float(part) for part in splits.split(","))
     except ValueError:
-        raise ConfigError(f"--splits {splits!r}: expected three fractions, e.g. 0.8,0.1,0.1") from None
+        raise ConfigError(
+            f"--splits {splits!r}: expected three fractions, e.g. 0.8,0.1,0.1"
+        ) from None
     store = pack_(
         sources,
         out,
@@ -147,16 +160,22 @@ def train(
     and stops; the same command with --resume goes on to the same end, bit for bit.
 
     Args:
-        recipe: A recipe by name (paper, which is the default, small, compact, strong) or a .toml file.
+        recipe: A recipe by name (paper, which is the default, small, compact, strong) or a .toml
+            file.
         settings: Change one setting, e.g. --set train.epochs=10; may be given several times.
         answers: Learn only these answers, separated by commas.
-        min_mean_fraction: Learn only answers with at least this mean fraction over the training galaxies.
+        min_mean_fraction: Learn only answers with at least this mean fraction over the training
+            galaxies.
     """
     from galaxyvotes.training.loop import train as train_
 
-    stores, out = _apart(paths, "train", "a store and the run folder to make", "STORE [STORE ...] RUN")
+    stores, out = _apart(
+        paths, "train", "a store and the run folder to make", "STORE [STORE ...] RUN"
+    )
     settings += () if answers is None else (f"train.answers={answers}",)
-    settings += () if min_mean_fraction is None else (f"train.min_mean_fraction={min_mean_fraction}",)
+    settings += (
+        () if min_mean_fraction is None else (f"train.min_mean_fraction={min_mean_fraction}",)
+    )
     _say_if_new(out, resume=resume)
     run = train_(stores, out, recipe=recipe, settings=settings, resume=resume, device=device)
     _print_trained(run)
@@ -172,20 +191,25 @@ def finetune(
     resume: Resume = False,
     device: Device = "auto",
 ) -> None:
-    """Teach a network that knows galaxies already a new question, from a few dozen to a few hundred of them.
+    """Teach a network that knows galaxies already a new question, from a few dozen to a few hundred
+    of them.
 
     galaxyvotes finetune STORE [STORE ...] RUN
 
     Args:
         start: The run to begin from; the one that comes with galaxyvotes otherwise.
-        recipe: A recipe by name (finetune otherwise) or a .toml file; its network is that of the run to begin from.
-        settings: Change one setting, e.g. --set train.encoder_rate=0, which leaves all but the last layer as it was.
-        other_size: The galaxies may be packed otherwise than the run's, e.g. with more pixels of the same sky; with
-            --set train.encoder_rate=1, as the network learns to see anew.
+        recipe: A recipe by name (finetune otherwise) or a .toml file; its network is that of the
+            run to begin from.
+        settings: Change one setting, e.g. --set train.encoder_rate=0, which leaves all but the last
+            layer as it was.
+        other_size: The galaxies may be packed otherwise than the run's, e.g. with more pixels of
+            the same sky; with --set train.encoder_rate=1, as the network learns to see anew.
     """
     from galaxyvotes.training.finetune import finetune as finetune_
 
-    stores, out = _apart(paths, "finetune", "a store and the run folder to make", "STORE [STORE ...] RUN")
+    stores, out = _apart(
+        paths, "finetune", "a store and the run folder to make", "STORE [STORE ...] RUN"
+    )
     _say_if_new(out, resume=resume)
     run = finetune_(
         stores,
@@ -214,9 +238,14 @@ def join(*paths: Path) -> None:
     """
     from galaxyvotes.runs.ensemble import join as join_
 
-    runs, out = _apart(paths, "join", "two runs or more and the folder to make", "RUN RUN [RUN ...] OUT", least=3)
+    runs, out = _apart(
+        paths, "join", "two runs or more and the folder to make", "RUN RUN [RUN ...] OUT", least=3
+    )
     joined = join_(runs, out)
-    print(f"{joined.path}: the mean of {', '.join(joined.members)}; galaxyvotes calibrate gives it bounds")
+    print(
+        f"{joined.path}: the mean of {', '.join(joined.members)}; galaxyvotes calibrate gives it"
+        " bounds"
+    )
 
 
 @app.command
@@ -232,13 +261,16 @@ def evaluate(
     seed: int = 0,
     device: Device = "auto",
 ) -> None:
-    """Judge a run on galaxies it has never seen, beside the baselines: report.html, report.json and report.csv.
+    """Judge a run on galaxies it has never seen, beside the baselines: report.html, report.json and
+    report.csv.
 
     Args:
         out: Folder for the report; the run's own folder otherwise.
         split: Which galaxies: test, or by name those that tuned or taught the run.
-        allow_seen: Judge even though the run has seen some of these galaxies; the report says how many.
-        as_published: Add the 2023 paper's protocol, which judges mostly on training galaxies, marked as contaminated.
+        allow_seen: Judge even though the run has seen some of these galaxies; the report says how
+            many.
+        as_published: Add the 2023 paper's protocol, which judges mostly on training galaxies,
+            marked as contaminated.
         baselines: Also fit and judge the baselines (mean vote, central pixel, boosted trees).
         seed: Of the bootstrap and the boosted trees.
     """
@@ -269,21 +301,26 @@ def calibrate(
     seed: int = 0,
     device: Device = "auto",
 ) -> None:
-    """Measure how far off a run's answers may be, and which galaxies are familiar to it, for all its predictions.
+    """Measure how far off a run's answers may be, and which galaxies are familiar to it, for all
+    its predictions.
 
     Answers to a tree of one question, such as classes, become as sure as these galaxies
     bear out, and so change.
 
     Args:
         run: A finished run, of which no validation galaxy chose the epoch (train.keep=last).
-        split: The galaxies to measure on; those that taught the run are refused. They cannot judge it any more.
+        split: The galaxies to measure on; those that taught the run are refused. They cannot judge
+            it any more.
         coverage: The chance that an interval holds what volunteers say.
         familiar: A larger store of such galaxies, labelled or not, to measure in what is familiar.
-        seed: Draws which third says where errors are large and how sure to be, and which galaxies say what is familiar.
+        seed: Draws which third says where errors are large and how sure to be, and which galaxies
+            say what is familiar.
     """
     from galaxyvotes.evaluation.calibrate import calibrate as calibrate_
 
-    found = calibrate_(run, store, split=split, coverage=coverage, familiar=familiar, seed=seed, device=device)
+    found = calibrate_(
+        run, store, split=split, coverage=coverage, familiar=familiar, seed=seed, device=device
+    )
     bounds = found.joint
     assert bounds is not None
     print(f"{run}: intervals of {bounds.coverage:.0%} coverage for {len(bounds.columns)} answers")
@@ -291,8 +328,13 @@ def calibrate(
         what = "they have no bounds" if bounds.of == "quantity" else "their intervals are 0–1"
         print(f"too few galaxies for {', '.join(bounds.unbounded)}: {what}")
     if sure := found.certainty:
-        shifts = ", ".join(f"{name} {by:+.2f}" for name, by in zip(bounds.columns, sure.shifts, strict=True))
-        print(f"its answers are as sure now as these galaxies bear out: logits × {sure.factor:.2f}, {shifts}")
+        shifts = ", ".join(
+            f"{name} {by:+.2f}" for name, by in zip(bounds.columns, sure.shifts, strict=True)
+        )
+        print(
+            f"its answers are as sure now as these galaxies bear out: logits × {sure.factor:.2f},"
+            f" {shifts}"
+        )
 
 
 @app.command
@@ -310,11 +352,14 @@ def predict(
 
     Args:
         images: Folders, zips, image files, or one packed store.
-        run: A finished run, or an ONNX file that export wrote; otherwise the run that comes with galaxyvotes.
+        run: A finished run, or an ONNX file that export wrote; otherwise the run that comes with
+            galaxyvotes.
         out: The table to write; .csv or .parquet.
         tree: The tree to answer, if the run answers several; its first otherwise.
-        fractions: Of everybody (joint, as the challenge has them) or of those who were asked (conditional).
-        intervals: Also write each answer's bounds, <answer>_low and <answer>_high; otherwise if it was calibrated.
+        fractions: Of everybody (joint, as the challenge has them) or of those who were asked
+            (conditional).
+        intervals: Also write each answer's bounds, <answer>_low and <answer>_high; otherwise if it
+            was calibrated.
         workers: Threads, each with images of its own; as many as there are cores otherwise.
     """
     from galaxyvotes.inference.predict import predict as predict_
@@ -322,7 +367,14 @@ def predict(
     if not images:
         raise ConfigError("predict needs images: galaxyvotes predict IMAGES --out FILE")
     done = predict_(
-        images, run, out, tree=tree, fractions=fractions, intervals=intervals, device=device, workers=workers
+        images,
+        run,
+        out,
+        tree=tree,
+        fractions=fractions,
+        intervals=intervals,
+        device=device,
+        workers=workers,
     )
     print(f"{done.path}: {done.galaxies:,} galaxies")
     if done.rejected:
@@ -333,17 +385,22 @@ def predict(
 
 @app.command
 def export(run: Path | None = None, *, onnx: Path, check: Path | None = None) -> None:
-    """Write a run as one ONNX file, which answers without galaxyvotes, once it is seen to answer as the run does.
+    """Write a run as one ONNX file, which answers without galaxyvotes, once it is seen to answer as
+    the run does.
 
     Args:
         run: A finished run; the one that comes with galaxyvotes otherwise.
         onnx: The file to write; .onnx. Its metadata says what goes in and what comes out.
-        check: A folder, zip, image or store: real galaxies to compare the two on, besides random images.
+        check: A folder, zip, image or store: real galaxies to compare the two on, besides random
+            images.
     """
     from galaxyvotes.inference.export import export as export_
 
     done = export_(run, onnx=onnx, check=check)
-    print(f"{done.path}: off the run by {done.difference:.1g} at most; {done.random} random, {done.real} real images")
+    print(
+        f"{done.path}: off the run by {done.difference:.1g} at most; {done.random} random,"
+        f" {done.real} real images"
+    )
 
 
 @app.command
@@ -363,8 +420,11 @@ def submit(predictions: Path, *, sample: Path, out: Path) -> None:
 
 
 @app.command
-def figures(run: FinishedRun, store: Path | None = None, *, out: Path = Path("figures"), kind: str = "svg") -> None:
-    """Draw the paper's figures: flowchart, architecture and, given a store, the ROC plots of its test galaxies.
+def figures(
+    run: FinishedRun, store: Path | None = None, *, out: Path = Path("figures"), kind: str = "svg"
+) -> None:
+    """Draw the paper's figures: flowchart, architecture and, given a store, the ROC plots of its
+    test galaxies.
 
     Args:
         store: A packed store, for the ROC plots.
@@ -379,7 +439,8 @@ def figures(run: FinishedRun, store: Path | None = None, *, out: Path = Path("fi
 
 @app.command
 def simulate(out: Path, *, galaxies: int = 2000, seed: int = 0) -> None:
-    """Draw a small Galaxy Zoo from a seed: images, and volunteers' votes on them with the truth beside them.
+    """Draw a small Galaxy Zoo from a seed: images, and volunteers' votes on them with the truth
+    beside them.
 
     Args:
         out: The folder to make; galaxyvotes pack reads it.
@@ -411,8 +472,12 @@ def demo(out: Path = Path("demo"), *, galaxies: int = 2500, seed: int = 0) -> No
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; an error that the user can mend is one line and exit status 2."""
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch asks for pages of 2 MB: 1.5 times as fast to train
-    gc.set_threshold(100_000, 10, 10)  # importing torch makes hundreds of thousands of objects, none of them garbage
+    os.environ.setdefault(
+        "THP_MEM_ALLOC_ENABLE", "1"
+    )  # torch asks for pages of 2 MB: 1.5 times as fast to train
+    gc.set_threshold(
+        100_000, 10, 10
+    )  # importing torch makes hundreds of thousands of objects, none of them garbage
     try:
         if "WORLD_SIZE" in os.environ:
             import_module("galaxyvotes.runtime.distributed").among_several(
@@ -431,7 +496,9 @@ def _say_if_new(out: Path, *, resume: bool) -> None:
 
 def _print_trained(run: "Run") -> None:
     last = run.history[-1]
-    print(f"{run.path}: {last['epoch']} epochs, validation RMSE {last['validation_mse'] ** 0.5:.4f}")
+    print(
+        f"{run.path}: {last['epoch']} epochs, validation RMSE {last['validation_mse'] ** 0.5:.4f}"
+    )
     if run.caveat:
         print(run.caveat)
 
@@ -439,7 +506,8 @@ def _print_trained(run: "Run") -> None:
 def _apart(
     paths: tuple[Path, ...], command: str, needs: str, usage: str, least: int = 2
 ) -> tuple[tuple[Path, ...], Path]:
-    """What a command reads and, the last, what it makes; an error says what it needs if something is missing."""
+    """What a command reads and, the last, what it makes; an error says what it needs if something
+    is missing."""
     if len(paths) < least:
         raise ConfigError(f"{command} needs {needs}: galaxyvotes {command} {usage}")
     return paths[:-1], paths[-1]

@@ -1,14 +1,17 @@
-"""How sure a network should be of each answer of a question: as sure as galaxies that taught it nothing bear out.
+"""How sure a network should be of each answer of a question: as sure as galaxies that taught it
+nothing bear out.
 
-A network that learned a class from few galaxies says too seldom that a galaxy is of it, and the mean of several views
-is less sure than it could be. So the logits of a question are multiplied by one factor and shifted by one number an
-answer, those under which calibration galaxies are most likely, and which are a linear layer's to make.
+A network that learned a class from few galaxies says too seldom that a galaxy is of it, and the
+mean of several views is less sure than it could be. So the logits of a question are multiplied by
+one factor and shifted by one number an answer, those under which calibration galaxies are most
+likely, and which are a linear layer's to make.
 
-Few galaxies cannot tell much. Until they say otherwise, factor and shifts are those that change nothing: the factor's
-logarithm and each shift are drawn there as if by a normal distribution of deviation 0.5.
+Few galaxies cannot tell much. Until they say otherwise, factor and shifts are those that change
+nothing: the factor's logarithm and each shift are drawn there as if by a normal distribution of
+deviation 0.5.
 
-Source: Alexandari et al. 2020, ICML, PMLR 119, 222, section 3.2 ("bias-corrected temperature scaling").
-"""
+Source: Alexandari et al. 2020, ICML, PMLR 119, 222, section 3.2 ("bias-corrected temperature
+scaling")."""
 
 import math
 from dataclasses import dataclass
@@ -30,7 +33,8 @@ _LEAST = 1e-6  # a smaller fraction says no more
 
 @dataclass(frozen=True)
 class Certainty:
-    """What the logits of one question are multiplied by, and by how much each of its answers is shifted then."""
+    """What the logits of one question are multiplied by, and by how much each of its answers is
+    shifted then."""
 
     factor: float
     shifts: tuple[float, ...]
@@ -38,14 +42,19 @@ class Certainty:
     def __post_init__(self) -> None:
         """Refuse what no galaxies can have said."""
         if not (0 < self.factor < math.inf and all(map(math.isfinite, self.shifts))):
-            raise DataError(f"certainty is {self.factor}, {self.shifts}; expected a factor above 0 and finite shifts")
+            raise DataError(
+                f"certainty is {self.factor}, {self.shifts}; expected a factor above 0 and finite"
+                " shifts"
+            )
 
     @staticmethod
-    def of(said: Float[np.ndarray, "look galaxy answer"], truth: Float[np.ndarray, "galaxy answer"]) -> "Certainty":
+    def of(
+        said: Float[np.ndarray, "look galaxy answer"], truth: Float[np.ndarray, "galaxy answer"]
+    ) -> "Certainty":
         """That under which the truth, fractions of one question, is most likely.
 
-        What was `said` are the fractions that each view and network gave: softmaxes, whose mean answers.
-        """
+        What was `said` are the fractions that each view and network gave: softmaxes, whose mean
+        answers."""
         logs = torch.from_numpy(said.astype(np.float64)).clamp(min=_LEAST).log()
         wanted = torch.from_numpy(truth.astype(np.float64))
         sought = torch.zeros(1 + truth.shape[1], dtype=torch.float64, requires_grad=True)
@@ -61,7 +70,9 @@ class Certainty:
 
         optimiser.step(cost)
         found = sought.detach().numpy().astype(float)
-        return Certainty(math.exp(_FARTHEST * math.tanh(found[0] / _FARTHEST)), tuple(map(float, found[1:])))
+        return Certainty(
+            math.exp(_FARTHEST * math.tanh(found[0] / _FARTHEST)), tuple(map(float, found[1:]))
+        )
 
     @torch.no_grad()
     def teach(self, network: nn.Sequential, outputs: slice) -> None:
@@ -83,5 +94,7 @@ class Certainty:
         except (KeyError, TypeError, ValueError, DataError) as error:
             raise DataError(f"{origin} is no certainty: {error!r}. Calibrate again") from None
         if len(found.shifts) != answers:
-            raise DataError(f"{origin} has {len(found.shifts)} shifts for {answers} answers. Calibrate again")
+            raise DataError(
+                f"{origin} has {len(found.shifts)} shifts for {answers} answers. Calibrate again"
+            )
         return found

@@ -2,21 +2,22 @@
 
 Each baseline learns from the training split of a store alone and predicts any of its rows.
 
-Central pixel is the challenge's own benchmark: the mean colour of the 10 × 10 central pixels, divided by its intensity
-(the mean of red, green and blue) and rounded down, channel by channel; galaxies of the same three whole numbers are a
-cluster and are predicted its mean votes. So a cluster is which channels are above the mean, and which above twice the
-mean; 200 official test images all fall in the clusters of Kaggle's published submission. Two things are ours: a colour
-that no training galaxy has gets the mean vote (Kaggle: zeros), and pixels are those of the store, which are Kaggle's if
-it was cropped but not scaled.
+Central pixel is the challenge's own benchmark: the mean colour of the 10 × 10 central pixels,
+divided by its intensity (the mean of red, green and blue) and rounded down, channel by channel;
+galaxies of the same three whole numbers are a cluster and are predicted its mean votes. So a
+cluster is which channels are above the mean, and which above twice the mean; 200 official test
+images all fall in the clusters of Kaggle's published submission. Two things are ours: a colour that
+no training galaxy has gets the mean vote (Kaggle: zeros), and pixels are those of the store, which
+are Kaggle's if it was cropped but not scaled.
 
 All but the zeros do the same for quantities, where a vote is a number.
 
-Boosted trees stand for the classical approach: gradient-boosted regression trees, one ensemble an answer, on the
-features of `galaxyvotes.evaluation.features`.
+Boosted trees stand for the classical approach: gradient-boosted regression trees, one ensemble an
+answer, on the features of `galaxyvotes.evaluation.features`.
 
-Sources: central pixel: J. Noah-Vanhoucke, CentralPixelBenchmark.go (Kaggle, 2013). Boosting: Friedman 2001, Annals of
-Statistics 29, 1189, in scikit-learn's histogram version (Ke et al. 2017, NIPS).
-"""
+Sources: central pixel: J. Noah-Vanhoucke, CentralPixelBenchmark.go (Kaggle, 2013). Boosting:
+Friedman 2001, Annals of Statistics 29, 1189, in scikit-learn's histogram version (Ke et al. 2017,
+NIPS)."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -81,11 +82,16 @@ class Galaxies(Protocol):
 class Baseline(Protocol):
     """Predictions for rows of a store.
 
-    `columns` are the answers to predict, all of the tree's unless given; `seed` settles whatever is left to chance.
-    """
+    `columns` are the answers to predict, all of the tree's unless given; `seed` settles whatever is
+    left to chance."""
 
     def __call__(
-        self, store: Galaxies, rows: Int[np.ndarray, " row"], *, columns: Sequence[str] | None = None, seed: int = 0
+        self,
+        store: Galaxies,
+        rows: Int[np.ndarray, " row"],
+        *,
+        columns: Sequence[str] | None = None,
+        seed: int = 0,
     ) -> Predictions:
         """Learn from the training split, predict the rows."""
         ...
@@ -110,9 +116,12 @@ def mean_vote(
     columns: Sequence[str] | None = None,
     seed: int = 0,  # noqa: ARG001 - nothing is left to chance
 ) -> Predictions:
-    """For every galaxy the mean fractions of the training galaxies: the best guess without looking at the image."""
+    """For every galaxy the mean fractions of the training galaxies: the best guess without looking
+    at the image."""
     names, _, fractions = _training(store, columns)
-    return _predictions(store, rows, names, np.tile(np.nanmean(fractions, axis=0, dtype=np.float64), (len(rows), 1)))
+    return _predictions(
+        store, rows, names, np.tile(np.nanmean(fractions, axis=0, dtype=np.float64), (len(rows), 1))
+    )
 
 
 def central_pixel(
@@ -133,21 +142,27 @@ def central_pixel(
     known = ~np.isnan(fractions)
     votes = np.where(known, fractions, 0)
     counts: np.ndarray = member.astype(np.float64) @ known
-    means = np.divide(member.astype(np.float64) @ votes, counts, out=np.zeros(counts.shape), where=counts > 0)
+    means = np.divide(
+        member.astype(np.float64) @ votes, counts, out=np.zeros(counts.shape), where=counts > 0
+    )
     means = np.where(counts > 0, means, np.nanmean(fractions, axis=0, dtype=np.float64))
     return _predictions(store, rows, names, means[cluster.ravel()[len(training) :]])
 
 
 def boosted_trees(
-    store: Galaxies, rows: Int[np.ndarray, " row"], *, columns: Sequence[str] | None = None, seed: int = 0
+    store: Galaxies,
+    rows: Int[np.ndarray, " row"],
+    *,
+    columns: Sequence[str] | None = None,
+    seed: int = 0,
 ) -> Predictions:
     """Gradient-boosted regression trees on the features of the images, one ensemble an answer.
 
-    A hundred small trees (16 leaves of 20 galaxies or more, a fifth of the features tried at each split), the same for
-    700 galaxies as for 50,000: nothing is tuned. A galaxy whose fraction is not known is left out for that answer; an
-    answer that never varies is predicted as it is. The same seed gives the same predictions on any number of cores:
-    answers are shared out among them, each ensemble grows on one.
-    """
+    A hundred small trees (16 leaves of 20 galaxies or more, a fifth of the features tried at each
+    split), the same for 700 galaxies as for 50,000: nothing is tuned. A galaxy whose fraction is
+    not known is left out for that answer; an answer that never varies is predicted as it is. The
+    same seed gives the same predictions on any number of cores: answers are shared out among them,
+    each ensemble grows on one."""
     names, training, fractions = _training(store, columns)
     seen, wanted = (_of_images(image_features, store, part) for part in (training, rows))
 
@@ -170,7 +185,9 @@ def boosted_trees(
 
     answers = [found for _, found in in_order(predicted, list(fractions.T), os.cpu_count() or 1)]
     values = np.reshape(answers, (len(names), len(rows))).T
-    return _predictions(store, rows, names, values if store.tree.of_quantities else np.clip(values, 0, 1))
+    return _predictions(
+        store, rows, names, values if store.tree.of_quantities else np.clip(values, 0, 1)
+    )
 
 
 BASELINES: dict[str, Baseline] = {
@@ -187,7 +204,8 @@ OF_QUANTITIES: dict[str, Baseline] = {
 
 
 def central_colour(images: UInt8[np.ndarray, "galaxy side side 3"]) -> Int[np.ndarray, "galaxy 3"]:
-    """Red, green and blue of the central pixels over their mean, rounded down; zeros where they are black."""
+    """Red, green and blue of the central pixels over their mean, rounded down; zeros where they are
+    black."""
     half, reach = images.shape[1] // 2, CENTRE_PX // 2
     centre = images[:, max(half - reach, 0) : half + reach, max(half - reach, 0) : half + reach]
     colours = centre.sum(axis=(1, 2), dtype=np.int64)
@@ -197,15 +215,18 @@ def central_colour(images: UInt8[np.ndarray, "galaxy side side 3"]) -> Int[np.nd
 def _training(
     store: Galaxies, columns: Sequence[str] | None
 ) -> tuple[tuple[str, ...], Int[np.ndarray, " row"], Float32[np.ndarray, "row answer"]]:
-    """Answers to predict, the training rows, and their fractions; refused where nothing can be learned of an answer."""
+    """Answers to predict, the training rows, and their fractions; refused where nothing can be
+    learned of an answer."""
     names, places = _answers(store, columns)
     rows = store.rows("train")
     fractions = store.fractions[rows][:, places]
-    unknown = [name for name, column in zip(names, fractions.T, strict=True) if np.isnan(column).all()]
+    unknown = [
+        name for name, column in zip(names, fractions.T, strict=True) if np.isnan(column).all()
+    ]
     if unknown:
         raise DataError(
-            f"none of the {len(rows)} training galaxies has a known fraction of {', '.join(unknown[:5])}:"
-            " pack more galaxies, or leave these answers out"
+            f"none of the {len(rows)} training galaxies has a known fraction of"
+            f" {', '.join(unknown[:5])}: pack more galaxies, or leave these answers out"
         )
     return names, rows, fractions
 
@@ -216,12 +237,18 @@ def _answers(store: Galaxies, columns: Sequence[str] | None) -> tuple[tuple[str,
     names = held if columns is None else tuple(columns)
     wrong = [name for name in names if name not in held]
     if wrong:
-        raise ConfigError(f"tree {store.tree.name!r} has no answer {wrong[0]!r}; its answers are {', '.join(held)}")
+        raise ConfigError(
+            f"tree {store.tree.name!r} has no answer {wrong[0]!r}; its answers are"
+            f" {', '.join(held)}"
+        )
     return names, [held.index(name) for name in names]
 
 
 def _predictions(
-    store: Galaxies, rows: Int[np.ndarray, " row"], names: tuple[str, ...], fractions: Float[np.ndarray, "row answer"]
+    store: Galaxies,
+    rows: Int[np.ndarray, " row"],
+    names: tuple[str, ...],
+    fractions: Float[np.ndarray, "row answer"],
 ) -> Predictions:
     ids = store.ids
     return Predictions(tuple(ids[int(row)] for row in rows), names, fractions.astype(np.float32))
@@ -234,4 +261,6 @@ def _of_images(
 ) -> np.ndarray:
     """The measure of the images of these rows, some of them in memory at a time."""
     starts = range(0, max(len(rows), 1), _AT_ONCE)
-    return np.concatenate([measure(store.images(rows[start : start + _AT_ONCE])) for start in starts])
+    return np.concatenate(
+        [measure(store.images(rows[start : start + _AT_ONCE])) for start in starts]
+    )

@@ -1,18 +1,20 @@
 """How far off a run's answers may be, measured on galaxies that it has never learned from.
 
-The galaxies of one split are predicted, and their errors become intervals (see `conformal`) of joint and of conditional
-fractions, which are kept in the run folder. If the store holds whole votes, they know how many volunteers each galaxy
-had; quantities have one kind of interval. A galaxy that taught the run is refused; so is one that chose its epoch,
-because its errors are too small, too.
+The galaxies of one split are predicted, and their errors become intervals (see `conformal`) of
+joint and of conditional fractions, which are kept in the run folder. If the store holds whole
+votes, they know how many volunteers each galaxy had; quantities have one kind of interval. A galaxy
+that taught the run is refused; so is one that chose its epoch, because its errors are too small,
+too.
 
-The same galaxies, or those of another store, also say what is familiar to the run (see `novelty`): training galaxies,
-up to 4,000, give the measure, and those of the split, none of them among those, the ranks. If there are too few
-training galaxies for that, half of the others give the measure and the other half the ranks.
+The same galaxies, or those of another store, also say what is familiar to the run (see `novelty`):
+training galaxies, up to 4,000, give the measure, and those of the split, none of them among those,
+the ranks. If there are too few training galaxies for that, half of the others give the measure and
+the other half the ranks.
 
-Of a head of one question, the third of the galaxies that gives the scale of the errors says first how sure the answers
-should be (see `certainty`); so for the rest, which gives their quantiles, these are any network's answers. Trees of
-several questions keep their answers: in cross-validation over 736 galaxies of the challenge there was nothing to win.
-"""
+Of a head of one question, the third of the galaxies that gives the scale of the errors says first
+how sure the answers should be (see `certainty`); so for the rest, which gives their quantiles,
+these are any network's answers. Trees of several questions keep their answers: in cross-validation
+over 736 galaxies of the challenge there was nothing to win."""
 
 from functools import partial
 from pathlib import Path
@@ -48,19 +50,22 @@ def calibrate(
     device: str = "auto",
     progress: bool = True,
 ) -> Calibrated:
-    """Measure a run on one split of a store and keep the result: from now on its predictions have bounds.
+    """Measure a run on one split of a store and keep the result: from now on its predictions have
+    bounds.
 
-    They also say how familiar each galaxy is, and warn of a catalogue unlike these; answers to a tree of one question
-    change, to be as sure as these galaxies bear out. What you get holds the calibration of joint fractions, or of
-    quantities, and that of conditional fractions, unless the run lacks answers that lead to others.
+    They also say how familiar each galaxy is, and warn of a catalogue unlike these; answers to a
+    tree of one question change, to be as sure as these galaxies bear out. What you get holds the
+    calibration of joint fractions, or of quantities, and that of conditional fractions, unless the
+    run lacks answers that lead to others.
 
-    A new galaxy like these has its volunteers' fraction, or its quantity, within the bounds of an answer with a chance
-    of `coverage`. The test split is for judging; calibrate on another, or `evaluate` will refuse it. Where few galaxies
-    are labelled, `familiar` is another store of galaxies like them, in which what is familiar is measured: the same
-    split, labels or none. `seed` draws which third of the galaxies gives the scale, and which say what is familiar.
+    A new galaxy like these has its volunteers' fraction, or its quantity, within the bounds of an
+    answer with a chance of `coverage`. The test split is for judging; calibrate on another, or
+    `evaluate` will refuse it. Where few galaxies are labelled, `familiar` is another store of
+    galaxies like them, in which what is familiar is measured: the same split, labels or none.
+    `seed` draws which third of the galaxies gives the scale, and which say what is familiar.
 
-    DataError if a galaxy of the split taught the run or chose its epoch, or if there are too few of them.
-    """
+    DataError if a galaxy of the split taught the run or chose its epoch, or if there are too few of
+    them."""
     run = run if isinstance(run, Run) else Run.open(run)
     store = store if isinstance(store, Store) else Store.open(store)
     if seed < 0:
@@ -73,9 +78,9 @@ def calibrate(
         mend = "" if taught else " train with --set train.keep=last --set train.patience=0, or"
         raise DataError(
             f"{int(seen.sum()):,} of the {len(rows):,} {split} galaxies of {store.path}"
-            f" {'taught' if taught else 'chose the epoch of'} {run.path} ({examples} …), so their errors are too small"
-            f" to calibrate with:{mend} give another store, packed with the --split-key that it was trained with or"
-            " without its galaxies"
+            f" {'taught' if taught else 'chose the epoch of'} {run.path} ({examples} …), so their"
+            f" errors are too small to calibrate with:{mend} give another store, packed with the"
+            " --split-key that it was trained with or without its galaxies"
         )
     network = run.network(choose_device(device), tree=head.tree.name, as_trained=True)
     known, references = store.rows("train"), rows
@@ -85,7 +90,9 @@ def calibrate(
         known, references = others.rows("train"), others.rows(split)
         references = references[~_learned_from(run, others)[references]]
         if not len(references):
-            raise DataError(f"{others.path} has no {split} galaxy that {run.path} has not learned from")
+            raise DataError(
+                f"{others.path} has no {split} galaxy that {run.path} has not learned from"
+            )
     else:
         others = store
     truth, volunteers = truth_of(store, rows, head), volunteers_for(store, rows, head)
@@ -113,7 +120,9 @@ def calibrate(
     joint, conditional, spread = fitted(predicted.spread, of=of), None, predicted.spread
     if not head.tree.of_quantities and not missing_answers(head.tree, head.columns):
         if spread is not None:
-            told = predict_store(network.telling_conditional, store, rows, progress=progress, bounds=False)
+            told = predict_store(
+                network.telling_conditional, store, rows, progress=progress, bounds=False
+            )
             spread = told.spread
         conditional = fitted(spread, of="conditional")
     met = familiar_of(network, others, known, references, seed)
@@ -135,11 +144,14 @@ def familiar_of(
     references: Int[np.ndarray, " reference"],
     seed: int,
 ) -> Familiar:
-    """What is familiar to a network after these known galaxies, up to `KNOWN` of them, with ranks among the references;
-    among half of the references, after the others, if hardly any others are known."""
+    """What is familiar to a network after these known galaxies, up to `KNOWN` of them, with ranks
+    among the references; among half of the references, after the others, if hardly any others are
+    known."""
     random = np.random.default_rng(seed)
     known = random.permutation(np.setdiff1d(known, references))[:KNOWN]
     if len(known) < len(references) / 2:
         known, references = np.array_split(random.permutation(references), 2)
-    known, references = (store_look(network.folded, store, np.sort(part)).features for part in (known, references))
+    known, references = (
+        store_look(network.folded, store, np.sort(part)).features for part in (known, references)
+    )
     return Familiar.of(known, references)

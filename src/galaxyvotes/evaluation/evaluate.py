@@ -1,8 +1,7 @@
 """A run judged on galaxies of a store that it has never seen, beside the baselines, in one report.
 
-Judging on seen galaxies (see `judging`) is refused unless they are asked for by the name of their split, or with
-`allow_seen`; the report then says how many there are.
-"""
+Judging on seen galaxies (see `judging`) is refused unless they are asked for by the name of their
+split, or with `allow_seen`; the report then says how many there are."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,14 @@ from jaxtyping import Bool, Float, Int, UInt8
 from galaxyvotes.confidence.conformal import conditional
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.evaluation.baselines import BASELINES, OF_QUANTITIES
-from galaxyvotes.evaluation.seen import calibrated_on, head_for, known_rows, seen_by, truth_of, volunteers_for
+from galaxyvotes.evaluation.seen import (
+    calibrated_on,
+    head_for,
+    known_rows,
+    seen_by,
+    truth_of,
+    volunteers_for,
+)
 from galaxyvotes.inference.engine import predict_store
 from galaxyvotes.inference.predict import shift_of
 from galaxyvotes.metrics.coverage import noise_floor
@@ -52,21 +58,26 @@ class Evaluation:
 
     def table(self) -> str:
         """The headline numbers as text: the network first, then the baselines."""
-        predictors: dict[str, Any] = {"network": self.document["network"], **self.document["baselines"]}
+        predictors: dict[str, Any] = {
+            "network": self.document["network"],
+            **self.document["baselines"],
+        }
         if isinstance(predictors["network"], list):
             head = ("", "", "RMSE", "95 % interval", "MAE", "R²", "95 % interval")
             return "\n".join([*_columns([head, *_rows(predictors)]), self.document["summary"]])
         rows = [("", "RMSE", "95 % interval", "MAE", "accuracy", "mean AUC")]
         for name, numbers in predictors.items():
             low, high = numbers["rmse"]["low"], numbers["rmse"]["high"]
-            rows.append((
-                name,
-                _told(numbers["rmse"]["value"]),
-                f"{_told(low)}–{_told(high)}",
-                _told(numbers["mae"]["value"]),
-                _told(numbers["argmax_accuracy"]["value"], 3),
-                _told(numbers["mean_auc"]["value"], 3),
-            ))  # fmt: skip
+            rows.append(
+                (
+                    name,
+                    _told(numbers["rmse"]["value"]),
+                    f"{_told(low)}–{_told(high)}",
+                    _told(numbers["mae"]["value"]),
+                    _told(numbers["argmax_accuracy"]["value"], 3),
+                    _told(numbers["mean_auc"]["value"], 3),
+                )
+            )
         return "\n".join([*_columns(rows), self.document["summary"]])
 
 
@@ -84,20 +95,24 @@ def evaluate(
     device: str = "auto",
     progress: bool = True,
 ) -> Evaluation:
-    """Judge a run on one split of a store; `report.html`, `.json` and `.csv` go to `out`, or to the run's folder.
+    """Judge a run on one split of a store; `report.html`, `.json` and `.csv` go to `out`, or to the
+    run's folder.
 
-    `as_published` adds the protocol of the 2023 paper, marked as contaminated: errors and accuracy of the training
-    galaxies, and AUCs of a fifth of all galaxies drawn without regard to what was trained on. Raises CheckpointError
-    if run and store do not belong together, DataError if seen galaxies would be judged.
-    """
+    `as_published` adds the protocol of the 2023 paper, marked as contaminated: errors and accuracy
+    of the training galaxies, and AUCs of a fifth of all galaxies drawn without regard to what was
+    trained on. Raises CheckpointError if run and store do not belong together, DataError if seen
+    galaxies would be judged."""
     run = run if isinstance(run, Run) else Run.open(run)
     store = store if isinstance(store, Store) else Store.open(store)
     head = head_for(run, store)
     if seed < 0 or resamples < 1:
-        raise ConfigError(f"seed is {seed} and resamples {resamples}; expected 0 or more, and 1 or more")
+        raise ConfigError(
+            f"seed is {seed} and resamples {resamples}; expected 0 or more, and 1 or more"
+        )
     if as_published and head.tree.of_quantities:
         raise ConfigError(
-            f"the 2023 paper judged vote fractions; {head.tree.name} is a quantity: leave out --as-published"
+            f"the 2023 paper judged vote fractions; {head.tree.name} is a quantity: leave out"
+            " --as-published"
         )
     rows = known_rows(store, store.rows(split), head)
     if not len(rows):
@@ -107,22 +122,25 @@ def evaluate(
     if seen[rows].any() and split == "test" and not allow_seen:
         examples = ", ".join(store.ids[int(row)] for row in rows[seen[rows]][:3])
         raise DataError(
-            f"{int(seen[rows].sum()):,} of the {len(rows):,} test galaxies of {store.path} taught or tuned {run.path}"
-            f" ({examples} …): numbers on them would flatter. Use the store it was trained on, or pass --allow-seen"
+            f"{int(seen[rows].sum()):,} of the {len(rows):,} test galaxies of {store.path} taught"
+            f" or tuned {run.path} ({examples} …): numbers on them would flatter. Use the store it"
+            " was trained on, or pass --allow-seen"
         )
     network = run.network(choose_device(device), tree=head.tree.name)
     calibrated = calibrated_on(run, store, network.place + 1)[rows]
     if calibrated.any() and split == "test" and not allow_seen:
         examples = ", ".join(store.ids[int(row)] for row in rows[calibrated][:3])
         raise DataError(
-            f"{int(calibrated.sum()):,} of the {len(rows):,} test galaxies of {store.path} calibrated {run.path}"
-            f" ({examples} …): intervals on them would seem to keep their word. Calibrate it on validation galaxies, or"
-            " pass --allow-seen"
+            f"{int(calibrated.sum()):,} of the {len(rows):,} test galaxies of {store.path}"
+            f" calibrated {run.path} ({examples} …): intervals on them would seem to keep their"
+            " word. Calibrate it on validation galaxies, or pass --allow-seen"
         )
     predicted = predict_store(network, store, rows, progress=progress)
     truth, volunteers = truth_of(store, rows, head), volunteers_for(store, rows, head)
     if network.calibration is not None and volunteers is not None:
-        bounds = network.calibration.bounds(predicted.fractions, predicted.spread, volunteers=volunteers)
+        bounds = network.calibration.bounds(
+            predicted.fractions, predicted.spread, volunteers=volunteers
+        )
         predicted = replace(predicted, bounds=bounds)
     floor = np.nan if volunteers is None else noise_floor(truth, volunteers)
     fitting = OF_QUANTITIES if head.tree.of_quantities else BASELINES
@@ -159,16 +177,24 @@ def evaluate(
             asked=_asked(network, store, rows, predicted, truth, volunteers, progress=progress),
             leaderboard=store.id_name == CHALLENGE_ID and not seen[rows].any(),
             noise_floor=None if np.isnan(floor) else floor,
-            contaminated=_as_published(store, network, seen, seed, resamples) if as_published else None,
+            contaminated=(
+                _as_published(store, network, seen, seed, resamples) if as_published else None
+            ),
         )
     )
 
 
 def draw_figures(
-    run: Run | str | Path, store: Store | str | Path | None, out: str | Path, *, kind: str = "svg", device: str = "auto"
+    run: Run | str | Path,
+    store: Store | str | Path | None,
+    out: str | Path,
+    *,
+    kind: str = "svg",
+    device: str = "auto",
 ) -> list[Path]:
-    """The paper's figures of a run as files in `out`: flowchart (1), architecture with legend (2, 3) and, given a
-    store, the ROC plots of its test galaxies: all of them, and one of each answer (4–7).
+    """The paper's figures of a run as files in `out`: flowchart (1), architecture with legend (2,
+    3) and, given a store, the ROC plots of its test galaxies: all of them, and one of each answer
+    (4–7).
 
     Quantities have no flowchart; of them, predicted is drawn against measured instead of ROC plots.
     """
@@ -182,9 +208,14 @@ def draw_figures(
         head = head_for(run, store)
         rows = known_rows(store, store.rows("test"), head)
         if seen_by(run, store)[rows].any():
-            raise DataError(f"{run.path} has seen test galaxies of {store.path}: use the store it was trained on")
+            raise DataError(
+                f"{run.path} has seen test galaxies of {store.path}: use the store it was"
+                " trained on"
+            )
         truth = truth_of(store, rows, head)
-        predicted = predict_store(run.network(choose_device(device), tree=head.tree.name), store, rows).fractions
+        predicted = predict_store(
+            run.network(choose_device(device), tree=head.tree.name), store, rows
+        ).fractions
         if head.tree.of_quantities:
             drawn["predicted"] = quantity_plots(truth, predicted, head.columns)
         else:
@@ -192,7 +223,9 @@ def draw_figures(
         for place, column in enumerate(() if head.tree.of_quantities else head.columns):
             known = ~np.isnan(truth[:, place])
             text = next(answer.text for answer in head.tree.answers if answer.column == column)
-            drawn[f"roc-{column}"] = roc_plot(truth[known, place], predicted[known, place], title=f"{column}: {text}")
+            drawn[f"roc-{column}"] = roc_plot(
+                truth[known, place], predicted[known, place], title=f"{column}: {text}"
+            )
     paths: list[Path] = []
     for name, figure in drawn.items():
         paths.append(out / f"{name}.{kind}")
@@ -210,25 +243,37 @@ def _asked(
     *,
     progress: bool,
 ) -> Asked | None:
-    """Fractions of those who were asked, if they are others than those of everybody and intervals were calibrated."""
-    if len(network.tree.questions) == 1 or not network.conditionals or network.conditionals[network.place] is None:
+    """Fractions of those who were asked, if they are others than those of everybody and intervals
+    were calibrated."""
+    if (
+        len(network.tree.questions) == 1
+        or not network.conditionals
+        or network.conditionals[network.place] is None
+    ):
         return None
     telling = network.telling_conditional
     calibration = telling.calibration
     assert calibration is not None
     told = predict_store(telling, store, rows, progress=progress)
     if volunteers is not None:
-        told = replace(told, bounds=calibration.bounds(predicted.fractions, told.spread, volunteers=volunteers))
-    return Asked(conditional(truth, network.tree, network.columns, min_asked=calibration.min_asked), told)
+        told = replace(
+            told, bounds=calibration.bounds(predicted.fractions, told.spread, volunteers=volunteers)
+        )
+    return Asked(
+        conditional(truth, network.tree, network.columns, min_asked=calibration.min_asked), told
+    )
 
 
 def _as_published(
     store: Store, network: Network, seen: Bool[np.ndarray, " galaxy"], seed: int, resamples: int
 ) -> dict[str, Any]:
-    """The paper's protocol: AUCs of a second, independent draw from all galaxies; errors of the training galaxies."""
+    """The paper's protocol: AUCs of a second, independent draw from all galaxies; errors of the
+    training galaxies."""
     everyone = known_rows(store, np.arange(len(store)), network.head)
     random = np.random.default_rng(seed)
-    drawn = np.sort(random.permutation(everyone)[: max(1, round(PUBLISHED_TEST_SHARE * len(everyone)))])
+    drawn = np.sort(
+        random.permutation(everyone)[: max(1, round(PUBLISHED_TEST_SHARE * len(everyone)))]
+    )
     summary = summarise(
         truth_of(store, drawn, network.head),
         predict_store(network, store, drawn),
@@ -247,8 +292,9 @@ def _as_published(
     for name in ("mse", "rmse", "mae", "argmax_accuracy"):
         summary[name] = of_training[name]
     note = (
-        f"As in the paper, MSE, RMSE, MAE and the accuracy of the highest answer are of the {len(taught):,} training"
-        " galaxies themselves; every other measure is of the fifth of all galaxies."
+        "As in the paper, MSE, RMSE, MAE and the accuracy of the highest answer are of the"
+        f" {len(taught):,} training galaxies themselves; every other measure is of the fifth of all"
+        " galaxies."
     )
     return {**summary, "seen": int(seen[drawn].sum()), "note": note}
 
@@ -260,12 +306,20 @@ def _provenance(
     return {
         "store": store.path.name,
         "votes": f"{store.manifest['votes']} (tree {store.tree.name})",
-        "galaxies": ", ".join(f"{count:,} {name}" for name, count in store.manifest["splits"].items()),
+        "galaxies": ", ".join(
+            f"{count:,} {name}" for name, count in store.manifest["splits"].items()
+        ),
         "judged on": f"{len(rows):,} {split} galaxies",
-        "image": f"central {store.pack.crop_px or 'square of all'} px, brought to {store.size_px} px",
-        "run": run.path.name + (f" (mean of {', '.join(run.members)})" if len(run.members) > 1 else ""),
-        "recipe": f"{recipe.name}: {recipe.model.name}, {network.objective.kind}, {recipe.train.epochs} epochs,"
-        f" batch {recipe.train.batch_size}, seed {recipe.train.seed}",
+        "image": (
+            f"central {store.pack.crop_px or 'square of all'} px, brought to {store.size_px} px"
+        ),
+        "run": (
+            run.path.name + (f" (mean of {', '.join(run.members)})" if len(run.members) > 1 else "")
+        ),
+        "recipe": (
+            f"{recipe.name}: {recipe.model.name}, {network.objective.kind}, {recipe.train.epochs}"
+            f" epochs, batch {recipe.train.batch_size}, seed {recipe.train.seed}"
+        ),
         "galaxyvotes": f"{run.facts['galaxyvotes']} (torch {torch.__version__}, {device})",
     }
 
@@ -276,8 +330,17 @@ def _rows(predictors: dict[str, list[dict[str, Any]]]) -> list[tuple[str, ...]]:
     for place, quantity in enumerate(row["quantity"] for row in predictors["network"]):
         for name, summary in predictors.items():
             rmse, mae, r2 = (summary[place][measure] for measure in ("rmse", "mae", "r2"))
-            rows.append((quantity, name, _short(rmse["value"]), _ends(rmse), _short(mae["value"]), _short(r2["value"]),
-                         _ends(r2)))  # fmt: skip
+            rows.append(
+                (
+                    quantity,
+                    name,
+                    _short(rmse["value"]),
+                    _ends(rmse),
+                    _short(mae["value"]),
+                    _short(r2["value"]),
+                    _ends(r2),
+                )
+            )
     return rows
 
 
@@ -292,7 +355,10 @@ def _short(value: float | None) -> str:
 def _columns(rows: list[tuple[str, ...]]) -> list[str]:
     """Rows as lines whose cells stand below each other."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
 
 
 def _told(value: float | None, digits: int = 4) -> str:

@@ -1,9 +1,11 @@
-"""Eighty-nine numbers that describe a galaxy's image: what was measured before networks looked at pixels.
+"""Eighty-nine numbers that describe a galaxy's image: what was measured before networks looked at
+pixels.
 
-The galaxy is taken to stand at the centre, as in every Galaxy Zoo subject. Images are averaged to some 64 pixels a side
-first. Lengths are fractions of half a side, brightness is 0–1. *Light* is the sum of the colours above the sky, which
-is the median of the rim. The lesser light of each pixel and the one opposite has no neighbours in it and gives the
-galaxy's ellipse, radii and isophotes. Turning the image by quarters or mirroring it changes nothing.
+The galaxy is taken to stand at the centre, as in every Galaxy Zoo subject. Images are averaged to
+some 64 pixels a side first. Lengths are fractions of half a side, brightness is 0–1. *Light* is the
+sum of the colours above the sky, which is the median of the rim. The lesser light of each pixel and
+the one opposite has no neighbours in it and gives the galaxy's ellipse, radii and isophotes.
+Turning the image by quarters or mirroring it changes nothing.
 
     annulus    in eight rings: mean brightness, its spread, redness (R − B) / (R + G + B), greenness (2G − R − B) / …
     sky noise  brightness of the rim: its median, and how far that is above the 16th percentile
@@ -19,11 +21,11 @@ galaxy's ellipse, radii and isophotes. Turning the image by quarters or mirrorin
     peaks      other sources: their number inside and outside 3 r50; the brightest's light, the centre's being 1, and
                how far away it is (2 without any)
 
-Sources: adaptive moments: Bernstein & Jarvis 2002, AJ 123, 583. Concentration, asymmetry, clumpiness: Conselice 2003,
-ApJS 147, 1. Gini and M20: Lotz, Primack & Madau 2004, AJ 128, 163. Fourier amplitudes: Elmegreen, Elmegreen &
-Montenegro 1992, ApJS 79, 37. They are measured in that spirit, on 8-bit colour pictures rather than on calibrated
-counts: comparable with each other, not with published values.
-"""
+Sources: adaptive moments: Bernstein & Jarvis 2002, AJ 123, 583. Concentration, asymmetry,
+clumpiness: Conselice 2003, ApJS 147, 1. Gini and M20: Lotz, Primack & Madau 2004, AJ 128, 163.
+Fourier amplitudes: Elmegreen, Elmegreen & Montenegro 1992, ApJS 79, 37. They are measured in that
+spirit, on 8-bit colour pictures rather than on calibrated counts: comparable with each other, not
+with published values."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -51,8 +53,11 @@ _AT_ONCE = 32
 _TINY = np.float32(1e-6)
 
 
-def image_features(images: UInt8[np.ndarray, "galaxy side side 3"]) -> Float32[np.ndarray, "galaxy feature"]:
-    """The features of each image, in the order of `FEATURES`; finite for any image, a black one too.
+def image_features(
+    images: UInt8[np.ndarray, "galaxy side side 3"],
+) -> Float32[np.ndarray, "galaxy feature"]:
+    """The features of each image, in the order of `FEATURES`; finite for any image, a black one
+    too.
 
     About 1,500 images a second and core at 128 pixels.
     """
@@ -66,7 +71,8 @@ def image_features(images: UInt8[np.ndarray, "galaxy side side 3"]) -> Float32[n
 
 @dataclass(frozen=True)
 class _Grid:
-    """Coordinates of the pixels of a square, from its centre, half a side long; what depends on nothing else."""
+    """Coordinates of the pixels of a square, from its centre, half a side long; what depends on
+    nothing else."""
 
     side: int
     x: Float32[np.ndarray, " pixel"]
@@ -89,7 +95,8 @@ def _grid(side: int) -> _Grid:
 
 @dataclass(frozen=True)
 class _Galaxies:
-    """Some galaxies and what several features need of them; brightness in whole counts, `unit` makes it 0–1."""
+    """Some galaxies and what several features need of them; brightness in whole counts, `unit`
+    makes it 0–1."""
 
     grid: _Grid
     unit: float
@@ -105,11 +112,14 @@ class _Galaxies:
 
     @cached_property
     def polar(self) -> Float32[np.ndarray, "galaxy radius angle"]:
-        """Light at three radii of each zone and 32 angles in the galaxy's plane, from its major axis."""
+        """Light at three radii of each zone and 32 angles in the galaxy's plane, from its major
+        axis."""
         ratio, _, cos, sin = (part[:, None, None] for part in self.axes)
         radius = self.radii[:, 1, None, None] * _POLAR_RADII[:, None]
         along, across = radius * np.cos(_ANGLES), radius * np.sin(_ANGLES) * ratio
-        return _sampled(self.light, self.grid.side, along * cos - across * sin, along * sin + across * cos)
+        return _sampled(
+            self.light, self.grid.side, along * cos - across * sin, along * sin + across * cos
+        )
 
     @cached_property
     def waves(self) -> Complex64[np.ndarray, "galaxy arm zone"]:
@@ -121,8 +131,12 @@ class _Galaxies:
     def isophotes(self) -> list[Float32[np.ndarray, "4 galaxy"]]:
         """Sums of 1, x², xy and y² over the pixels above each level of the central light."""
         centre = self.common @ self.grid.rings[:, 0]
-        levels = [np.maximum(centre * np.float32(level), 2 * self.noise)[:, None] for level in ISOPHOTES]
-        return [((self.common > level).astype(np.float32) @ self.grid.moments).T for level in levels]
+        levels = [
+            np.maximum(centre * np.float32(level), 2 * self.noise)[:, None] for level in ISOPHOTES
+        ]
+        return [
+            ((self.common > level).astype(np.float32) @ self.grid.moments).T for level in levels
+        ]
 
 
 def _measured(images: UInt8[np.ndarray, "galaxy side side 3"]) -> _Galaxies:
@@ -142,21 +156,36 @@ def _measured(images: UInt8[np.ndarray, "galaxy side side 3"]) -> _Galaxies:
     elliptical = np.sqrt(along * along + across * across)
     radii, total = _growth(common, elliptical)
     return _Galaxies(
-        grid, unit, (colours[0], colours[1], colours[2]), sky, noise, light, common, axes, elliptical, radii, total
+        grid,
+        unit,
+        (colours[0], colours[1], colours[2]),
+        sky,
+        noise,
+        light,
+        common,
+        axes,
+        elliptical,
+        radii,
+        total,
     )
 
 
-def _averaged(images: UInt8[np.ndarray, "galaxy side side 3"]) -> tuple[Float32[np.ndarray, "3 galaxy pixel"], float]:
-    """Sums over blocks of pixels, colour by colour, and what makes the sum of the three colours 0–1.
+def _averaged(
+    images: UInt8[np.ndarray, "galaxy side side 3"],
+) -> tuple[Float32[np.ndarray, "3 galaxy pixel"], float]:
+    """Sums over blocks of pixels, colour by colour, and what makes the sum of the three colours
+    0–1.
 
-    Blocks are as large as leaves 48 of them a side; pixels that do not fill a block are cut off all round.
-    """
+    Blocks are as large as leaves 48 of them a side; pixels that do not fill a block are cut off all
+    round."""
     side = images.shape[1]
     block = max((b for b in range(1, side // 48 + 1) if (side % b) % 2 == 0), default=1)
     cut, whole = (side % block) // 2, np.uint16 if block <= 16 else np.uint32
     kept = images[:, cut : side - cut, cut : side - cut]
     rows = _added([kept[:, i::block] for i in range(block)], whole)
-    sums = [_added([rows[:, :, i::block, colour] for i in range(block)], whole) for colour in range(3)]
+    sums = [
+        _added([rows[:, :, i::block, colour] for i in range(block)], whole) for colour in range(3)
+    ]
     return np.stack(sums).reshape(3, len(images), -1).astype(np.float32), 1 / (3 * 255 * block**2)
 
 
@@ -168,18 +197,25 @@ def _added(parts: Sequence[np.ndarray], dtype: type[np.generic]) -> np.ndarray:
 
 
 def _sampled(light: Pixels, side: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Light at coordinates, between the four pixels around them; beyond the image that of its rim."""
-    places = [np.clip((axis + 1) * np.float32(side / 2) - np.float32(0.5), 0, side - 1) for axis in (x, y)]
+    """Light at coordinates, between the four pixels around them; beyond the image that of its
+    rim."""
+    places = [
+        np.clip((axis + 1) * np.float32(side / 2) - np.float32(0.5), 0, side - 1) for axis in (x, y)
+    ]
     left, top = corners = [np.floor(np.minimum(place, max(side - 2, 0))) for place in places]
     right, down = (place - corner for place, corner in zip(places, corners, strict=True))
     first = (top * side + left).astype(np.int64).reshape(len(light), -1)
-    at = [np.take_along_axis(light, first + step, axis=1).reshape(x.shape) for step in (0, 1, side, side + 1)]
+    at = [
+        np.take_along_axis(light, first + step, axis=1).reshape(x.shape)
+        for step in (0, 1, side, side + 1)
+    ]
     upper, lower = at[0] + (at[1] - at[0]) * right, at[2] + (at[3] - at[2]) * right
     return upper + (lower - upper) * down
 
 
 def _adaptive_moments(light: Pixels, grid: _Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Variances xx, xy, yy of the Gaussian that is its own best weight: eight steps from a round one.
+    """Variances xx, xy, yy of the Gaussian that is its own best weight: eight steps from a round
+    one.
 
     The light is equal at opposite pixels, so that half of the pixels tell all.
     """
@@ -190,13 +226,17 @@ def _adaptive_moments(light: Pixels, grid: _Grid) -> tuple[np.ndarray, np.ndarra
     xy = np.zeros(len(light), np.float32)
     for _ in range(8):
         determinant = xx * yy - xy * xy
-        inverse = np.stack([np.zeros_like(xx), yy, -2 * xy, xx], axis=1) / (-2 * determinant[:, None])
+        inverse = np.stack([np.zeros_like(xx), yy, -2 * xy, xx], axis=1) / (
+            -2 * determinant[:, None]
+        )
         inside, *found = ((np.exp(inverse @ moments.T) * light) @ moments).T
         xx, xy, yy = _bounded(*(2 * _over(moment, inside) for moment in found))
     return xx, xy, yy
 
 
-def _bounded(xx: np.ndarray, xy: np.ndarray, yy: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _bounded(
+    xx: np.ndarray, xy: np.ndarray, yy: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The same ellipse with its axes kept between 1.5 hundredths and 7 tenths of half a side."""
     mean, difference = (xx + yy) / 2, (xx - yy) / 2
     half = np.hypot(difference, xy)
@@ -205,7 +245,9 @@ def _bounded(xx: np.ndarray, xy: np.ndarray, yy: np.ndarray) -> tuple[np.ndarray
     return mean + difference * scale, xy * scale, mean - difference * scale
 
 
-def _axes(xx: np.ndarray, xy: np.ndarray, yy: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _axes(
+    xx: np.ndarray, xy: np.ndarray, yy: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Axis ratio, variance along the major axis, and the cosine and sine of where that lies."""
     half = np.hypot((xx - yy) / 2, xy)
     major, minor = (xx + yy) / 2 + half, np.maximum((xx + yy) / 2 - half, 0)
@@ -224,12 +266,19 @@ def _step(elliptical: Pixels) -> np.ndarray:
 def _sums(values: Pixels, groups: np.ndarray, number: int) -> Float32[np.ndarray, "galaxy group"]:
     """Per galaxy, the sums of the values of each group of its pixels."""
     flat = (groups + (np.arange(len(groups), dtype=np.int32) * number)[:, None]).ravel()
-    return np.bincount(flat, values.ravel(), len(groups) * number).reshape(-1, number).astype(np.float32)
+    return (
+        np.bincount(flat, values.ravel(), len(groups) * number)
+        .reshape(-1, number)
+        .astype(np.float32)
+    )
 
 
 def _growth(common: Pixels, elliptical: Pixels) -> tuple[np.ndarray, np.ndarray]:
-    """Elliptical radii that hold 20, 50 and 80 % of the light inside one half side, and that light."""
-    inside = np.cumsum(_sums(np.maximum(common, 0), _step(elliptical), _STEPS + 1)[:, :_STEPS], axis=1)
+    """Elliptical radii that hold 20, 50 and 80 % of the light inside one half side, and that
+    light."""
+    inside = np.cumsum(
+        _sums(np.maximum(common, 0), _step(elliptical), _STEPS + 1)[:, :_STEPS], axis=1
+    )
     total = inside[:, -1]
     radii: list[np.ndarray] = []
     for part in (0.2, 0.5, 0.8):
@@ -243,7 +292,12 @@ def _growth(common: Pixels, elliptical: Pixels) -> tuple[np.ndarray, np.ndarray]
 
 def _over(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """The quotient; 0 where there is nothing to divide by."""
-    return np.divide(above, below, out=np.zeros(np.broadcast(above, below).shape, np.float32), where=below > _TINY)
+    return np.divide(
+        above,
+        below,
+        out=np.zeros(np.broadcast(above, below).shape, np.float32),
+        where=below > _TINY,
+    )
 
 
 # ---- the groups of features
@@ -286,9 +340,13 @@ def _isophote_turns(g: _Galaxies) -> np.ndarray:
 
 def _asymmetry(g: _Galaxies) -> np.ndarray:
     side, radius = g.grid.side, g.grid.radius
-    masks = np.stack([radius < 1, radius < 0.25, (radius >= 0.25) & (radius < 1)], axis=1).astype(np.float32)
+    masks = np.stack([radius < 1, radius < 0.25, (radius >= 0.25) & (radius < 1)], axis=1).astype(
+        np.float32
+    )
     opposite = np.abs(g.light - g.light[:, ::-1])
-    turned = np.ascontiguousarray(np.rot90(g.light.reshape(-1, side, side), axes=(1, 2))).reshape(len(g.light), -1)
+    turned = np.ascontiguousarray(np.rot90(g.light.reshape(-1, side, side), axes=(1, 2))).reshape(
+        len(g.light), -1
+    )
     whole = 2 * (np.abs(g.light) @ masks)
     quarter = np.abs(g.light - turned) @ masks[:, :1]
     return np.concatenate([_over(opposite @ masks, whole), _over(quarter, whole[:, :1])], axis=1)
@@ -299,7 +357,9 @@ def _box(image: np.ndarray, reach: int) -> np.ndarray:
     side, width = image.shape[1], 2 * reach + 1
     padded = np.pad(image, ((0, 0), (reach, reach), (reach, reach)), mode="edge")
     rows = _added([padded[:, i : i + side] for i in range(width)], np.float32)
-    return _added([rows[:, :, i : i + side] for i in range(width)], np.float32) / np.float32(width**2)
+    return _added([rows[:, :, i : i + side] for i in range(width)], np.float32) / np.float32(
+        width**2
+    )
 
 
 def _clumps(g: _Galaxies) -> np.ndarray:
@@ -309,7 +369,9 @@ def _clumps(g: _Galaxies) -> np.ndarray:
     light = np.sum(np.maximum(g.light, 0) * inside, axis=1)
     columns: list[np.ndarray] = []
     for reach in (1, 3):
-        excess = (g.light - _box(g.light.reshape(-1, side, side), reach).reshape(g.light.shape)) * inside
+        excess = (
+            g.light - _box(g.light.reshape(-1, side, side), reach).reshape(g.light.shape)
+        ) * inside
         above = np.maximum(excess, 0).sum(axis=1)
         columns += [_over(above, light), _over(above - excess.sum(axis=1), light)]
     return np.stack(columns, axis=1)
@@ -324,7 +386,9 @@ def _gini(g: _Galaxies) -> np.ndarray:
     by_rank = ranked @ np.arange(1 - 2 * pixels, 1, 2, dtype=np.float32) + number * total
     gini = _over(by_rank, total * np.maximum(number - 1, 1))
     brightest = np.cumsum(ranked[:, ::-1], axis=1) <= np.float32(0.2) * total[:, None]
-    faintest = ranked[np.arange(len(ranked)), pixels - 1 - np.minimum(brightest.sum(axis=1), pixels - 1)]
+    faintest = ranked[
+        np.arange(len(ranked)), pixels - 1 - np.minimum(brightest.sum(axis=1), pixels - 1)
+    ]
     second = g.grid.radius**2
     m20 = _over(np.where(light >= faintest[:, None], light, 0) @ second, light @ second)
     return np.stack([gini, np.log10(np.maximum(m20, 1e-4))], axis=1)
@@ -344,7 +408,8 @@ def _arm_turns(g: _Galaxies) -> np.ndarray:
     two = g.waves[:, ARMS.index(2)]
     between = two[:, :-1] * two[:, 1:].conj()
     return np.concatenate(
-        [_over(part, np.abs(between)) for part in (np.abs(np.imag(between)), np.real(between))], axis=1
+        [_over(part, np.abs(between)) for part in (np.abs(np.imag(between)), np.real(between))],
+        axis=1,
     )
 
 
@@ -362,7 +427,9 @@ def _peaks(g: _Galaxies) -> np.ndarray:
     away = np.where(peak & (height >= highest[:, None]), g.grid.radius, 2).min(axis=1)
     centre = np.maximum(g.light @ g.grid.rings[:, 0], _TINY)
     equal = _box(peak.reshape(-1, side, side).astype(np.float32), 1).reshape(peak.shape) * 9
-    share = np.divide(peak, equal, out=np.zeros(peak.shape, np.float32), where=peak)  # equal neighbours are one peak
+    share = np.divide(
+        peak, equal, out=np.zeros(peak.shape, np.float32), where=peak
+    )  # equal neighbours are one peak
     counts = [(share * inside).sum(axis=1), (share * ~inside).sum(axis=1)]
     return np.stack([*counts, np.minimum(highest / centre, 10), away], axis=1).astype(np.float32)
 
@@ -370,7 +437,14 @@ def _peaks(g: _Galaxies) -> np.ndarray:
 _RINGS = range(1, len(RINGS))
 _ZONES = range(1, len(ZONES))
 _BLOCKS: tuple[tuple[list[str], Callable[[_Galaxies], np.ndarray]], ...] = (
-    ([f"annulus {what} {n}" for what in ("brightness", "spread", "redness", "greenness") for n in _RINGS], _annulus),
+    (
+        [
+            f"annulus {what} {n}"
+            for what in ("brightness", "spread", "redness", "greenness")
+            for n in _RINGS
+        ],
+        _annulus,
+    ),
     (["sky", "noise"], _sky),
     (["ellipse ratio", "ellipse size"], _ellipse),
     (["growth r20", "growth r50", "growth r80", "growth concentration", "growth light"], _growths),

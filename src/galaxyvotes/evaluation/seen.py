@@ -1,8 +1,7 @@
 """Which galaxies of a store a run may be judged on, and what volunteers said of them.
 
-A galaxy counts as seen if its pixels, or its id in a catalogue of the same kind of ids, taught or tuned the run: it is
-found however the second store was packed or divided.
-"""
+A galaxy counts as seen if its pixels, or its id in a catalogue of the same kind of ids, taught or
+tuned the run: it is found however the second store was packed or divided."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
@@ -21,20 +20,33 @@ def head_for(run: Run, store: Store) -> Head:
     if head is None:
         answered = " and ".join(repr(head.tree.name) for head in run.heads)
         raise CheckpointError(
-            f"{run.path} answers the tree {answered}, and {store.path} holds votes on {store.tree.name!r}"
-            + next((f": {each.tree.unlike(store.tree)}" for each in run.heads if each.tree.name == store.tree.name), "")
+            f"{run.path} answers the tree {answered}, and {store.path} holds votes on"
+            f" {store.tree.name!r}"
+            + next(
+                (
+                    f": {each.tree.unlike(store.tree)}"
+                    for each in run.heads
+                    if each.tree.name == store.tree.name
+                ),
+                "",
+            )
         )
     store.must_fit(run.pack, str(run.path))
     return head
 
 
-def known_rows(store: Store, rows: Int[np.ndarray, " galaxy"], head: Head) -> Int[np.ndarray, " known"]:
+def known_rows(
+    store: Store, rows: Int[np.ndarray, " galaxy"], head: Head
+) -> Int[np.ndarray, " known"]:
     """Those of these galaxies of which at least one answer of the head is known."""
     return rows[~np.isnan(truth_of(store, rows, head)).all(axis=1)]
 
 
-def truth_of(store: Store, rows: Int[np.ndarray, " galaxy"], head: Head) -> Float32[np.ndarray, "galaxy answer"]:
-    """What volunteers said of these galaxies: joint fractions of the head's answers, NaN where not known."""
+def truth_of(
+    store: Store, rows: Int[np.ndarray, " galaxy"], head: Head
+) -> Float32[np.ndarray, "galaxy answer"]:
+    """What volunteers said of these galaxies: joint fractions of the head's answers, NaN where not
+    known."""
     places = [store.tree.columns.index(column) for column in head.columns]
     return store.fractions[rows][:, places]
 
@@ -42,7 +54,8 @@ def truth_of(store: Store, rows: Int[np.ndarray, " galaxy"], head: Head) -> Floa
 def volunteers_for(
     store: Store, rows: Int[np.ndarray, " galaxy"], head: Head
 ) -> Float[np.ndarray, "galaxy answer"] | None:
-    """Of how many volunteers each of these fractions is (NaN where not known); None if the store holds no votes."""
+    """Of how many volunteers each of these fractions is (NaN where not known); None if the store
+    holds no votes."""
     if store.votes is None:
         return None
     places = [store.tree.columns.index(column) for column in head.columns]
@@ -52,16 +65,19 @@ def volunteers_for(
 def seen_by(run: Run, store: Store, *splits: str) -> Bool[np.ndarray, " galaxy"]:
     """Which galaxies of a store taught or tuned a run, by their pixels or their ids.
 
-    With `splits`, only those that the run has seen as such: the training galaxies taught it, the validation galaxies
-    tuned it.
-    """
+    With `splits`, only those that the run has seen as such: the training galaxies taught it, the
+    validation galaxies tuned it."""
     rows = [row for row in run.seen.to_pylist() if not splits or row["split"] in splits]
     pixels = {row["pixels"] for row in rows}
     ids = {row["id"] for row in rows if row["id_name"] == store.id_name}
-    return np.array([name in ids or each in pixels for name, each in zip(store.ids, store.pixels, strict=True)], bool)
+    return np.array(
+        [name in ids or each in pixels for name, each in zip(store.ids, store.pixels, strict=True)],
+        bool,
+    )
 
 
 def calibrated_on(run: Run, store: Store, number: int) -> Bool[np.ndarray, " galaxy"]:
-    """Which galaxies of a store the calibration of a run's head of that number was measured on, by their pixels."""
+    """Which galaxies of a store the calibration of a run's head of that number was measured on, by
+    their pixels."""
     pixels = run.calibrated(number).pixels
     return np.array([each in pixels for each in store.pixels], bool)

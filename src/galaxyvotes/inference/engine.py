@@ -1,12 +1,13 @@
-"""One network over one slice of images. Validation, reports and whole catalogues all come through here.
+"""One network over one slice of images. Validation, reports and whole catalogues all come through
+here.
 
-Images go through in groups of one fixed size, the last one filled up, so that what a galaxy gets does not depend on
-who stands beside it: not on batch size, slice or order, to the last bit. Between machines that multiply in bfloat16 and
-machines that do not, fractions of a trained network differ by less than 0.01.
+Images go through in groups of one fixed size, the last one filled up, so that what a galaxy gets
+does not depend on who stands beside it: not on batch size, slice or order, to the last bit. Between
+machines that multiply in bfloat16 and machines that do not, fractions of a trained network differ
+by less than 0.01.
 
-Each thread computes and averages images of its own on one core. Several cores that share a group wait for each other
-after every layer.
-"""
+Each thread computes and averages images of its own on one core. Several cores that share a group
+wait for each other after every layer."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -27,7 +28,16 @@ from galaxyvotes.runtime.devices import low_precision, on_a_core_each
 from galaxyvotes.runtime.progress import progress_bar
 from galaxyvotes.store.store import Store
 
-__all__ = ["answers_of", "chunks_of", "look", "predict_store", "say", "store_logits", "store_looks", "store_parts"]
+__all__ = [
+    "answers_of",
+    "chunks_of",
+    "look",
+    "predict_store",
+    "say",
+    "store_logits",
+    "store_looks",
+    "store_parts",
+]
 
 GROUP = 16  # on a CPU the activations of this many stay in its cache; a GPU takes a CHUNK
 CHUNK = 8 * GROUP  # images that one thread takes at a time, at most
@@ -36,13 +46,15 @@ Result = TypeVar("Result")
 
 
 def chunks_of(count: int, workers: int) -> list[slice]:
-    """Which of so many images are looked at together: whole groups, small enough that every thread gets some."""
+    """Which of so many images are looked at together: whole groups, small enough that every thread
+    gets some."""
     step = GROUP * max(1, min(CHUNK // GROUP, count // (2 * GROUP * workers)))
     return [slice(start, start + step) for start in range(0, max(count, 1), step)]
 
 
 class Seen(NamedTuple):
-    """What a network makes of images: its raw output, and the features that its last layer made that from."""
+    """What a network makes of images: its raw output, and the features that its last layer made
+    that from."""
 
     logits: Float32[np.ndarray, "galaxy answer"]
     features: Float32[np.ndarray, "galaxy feature"]
@@ -69,7 +81,8 @@ def look(network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]) -> S
 def _groups(
     images: UInt8[np.ndarray, "galaxy side side 3"], size: int = GROUP
 ) -> Iterator[tuple[slice, UInt8[np.ndarray, "group side side 3"]]]:
-    """Where each group stands among the images, and its images, filled up to a size that is always the same."""
+    """Where each group stands among the images, and its images, filled up to a size that is always
+    the same."""
     for start in range(0, max(len(images), 1), size):
         group = images[start : start + size]
         filled = np.zeros((size, *group.shape[1:]), np.uint8)
@@ -78,14 +91,16 @@ def _groups(
 
 
 class Said(NamedTuple):
-    """What a network says of images, each seen once: joint fractions, and the features that it made them from."""
+    """What a network says of images, each seen once: joint fractions, and the features that it made
+    them from."""
 
     fractions: Float32[np.ndarray, "galaxy answer"]
     features: Float32[np.ndarray, "galaxy feature"]
 
 
 def say(network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]) -> Said:
-    """What a network, of a run or of an ONNX file, says of images that are packed as it wants them."""
+    """What a network, of a run or of an ONNX file, says of images that are packed as it wants
+    them."""
     if isinstance(network.module, OnnxModule):
         said = [
             [each[: place.stop - place.start] for each in network.module.say(filled, network.place)]
@@ -106,12 +121,16 @@ def logits_of(
 def store_logits(
     network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], *, progress: bool = False
 ) -> Float32[np.ndarray, "galaxy answer"]:
-    """The network's raw output for these rows of a store, in their order; the network ends in evaluation mode."""
+    """The network's raw output for these rows of a store, in their order; the network ends in
+    evaluation mode."""
     return store_look(network, store, rows, progress=progress).logits
 
 
-def store_look(network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], *, progress: bool = False) -> Seen:
-    """What the network makes of these rows of a store, in their order; it ends in evaluation mode."""
+def store_look(
+    network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], *, progress: bool = False
+) -> Seen:
+    """What the network makes of these rows of a store, in their order; it ends in evaluation
+    mode."""
     network.module.eval()
     parts = _of_store(lambda part: look(network, store.images(part)), rows, progress=progress)
     return Seen(*(np.concatenate(each) for each in zip(*parts, strict=True)))
@@ -135,12 +154,13 @@ def _of_store(
 def answers_of(
     network: Network, images: UInt8[np.ndarray, "galaxy side side 3"], names: tuple[str, ...]
 ) -> Predictions:
-    """What a network says of images that are packed as it wants them, with bounds and familiarity if it was calibrated.
+    """What a network says of images that are packed as it wants them, with bounds and familiarity
+    if it was calibrated.
 
-    Fractions are the mean over its members and the views (`augment.views`) that its recipe asks for, `spread` is their
-    standard deviation; how familiar an image is, is what the first member sees in the image itself. A network that
-    tells conditional fractions has them from the joint ones, so averaged.
-    """
+    Fractions are the mean over its members and the views (`augment.views`) that its recipe asks
+    for, `spread` is their standard deviation; how familiar an image is, is what the first member
+    sees in the image itself. A network that tells conditional fractions has them from the joint
+    ones, so averaged."""
     said, features = _looks(network, images)
     joint = np.mean(said, axis=0)
     fractions = _told(network, joint)
@@ -150,16 +170,21 @@ def answers_of(
         spread = np.std([np.where(np.isnan(each), fractions, each) for each in each_told], axis=0)
     bounds = None if network.calibration is None else network.calibration.bounds(joint, spread)
     familiarity = None if network.familiar is None else network.familiar.ranks(features)
-    return Predictions(names, network.columns, fractions, bounds=bounds, spread=spread, familiarity=familiarity)
+    return Predictions(
+        names, network.columns, fractions, bounds=bounds, spread=spread, familiarity=familiarity
+    )
 
 
 def _looks(
     network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]
 ) -> tuple[list[Float32[np.ndarray, "galaxy answer"]], Float32[np.ndarray, "galaxy feature"]]:
-    """The joint fractions that each member gives each view of the images, and the first one's features of the first."""
+    """The joint fractions that each member gives each view of the images, and the first one's
+    features of the first."""
     model = network.recipe.model
     seen = [view.numpy() for view in views(torch.from_numpy(images), model.views, model.zooms)]
-    looks = [say(member, np.concatenate(seen)) for member in network.members]  # so that few images fill a group, too
+    looks = [
+        say(member, np.concatenate(seen)) for member in network.members
+    ]  # so that few images fill a group, too
     said = [each for look in looks for each in np.split(look.fractions, len(seen))]
     return said, looks[0].features[: len(images)]
 
@@ -168,13 +193,18 @@ def _looks(
 def store_looks(
     network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], *, progress: bool = False
 ) -> Float32[np.ndarray, "look galaxy answer"]:
-    """The joint fractions that each member gives each view of these rows of a store, in their order."""
+    """The joint fractions that each member gives each view of these rows of a store, in their
+    order."""
     network = network.folded
-    said = _of_store(lambda part: np.stack(_looks(network, store.images(part))[0]), rows, progress=progress)
+    said = _of_store(
+        lambda part: np.stack(_looks(network, store.images(part))[0]), rows, progress=progress
+    )
     return np.concatenate(list(said), axis=1)
 
 
-def _told(network: Network, joint: Float32[np.ndarray, "galaxy answer"]) -> Float32[np.ndarray, "galaxy answer"]:
+def _told(
+    network: Network, joint: Float32[np.ndarray, "galaxy answer"]
+) -> Float32[np.ndarray, "galaxy answer"]:
     """Joint fractions as the kind of fractions that the network tells."""
     return joint if network.tells == "joint" else conditional(joint, network.tree, network.columns)
 
@@ -187,7 +217,8 @@ def predict_store(
     bounds: bool = True,
     progress: bool = False,
 ) -> Predictions:
-    """A network's answers for these rows of a store (all of them), in their order; with bounds if it was calibrated."""
+    """A network's answers for these rows of a store (all of them), in their order; with bounds if
+    it was calibrated."""
     store.must_fit(network.pack, "the network")
     network = network.folded if bounds else replace(network.folded, calibrations=())
     chosen = np.arange(len(store)) if rows is None else rows
@@ -195,13 +226,20 @@ def predict_store(
 
 
 def store_parts(
-    network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], workers: int | None = None, *, progress: bool
+    network: Network,
+    store: Store,
+    rows: Int[np.ndarray, " galaxy"],
+    workers: int | None = None,
+    *,
+    progress: bool,
 ) -> Iterator[Predictions]:
     """A network's answers for these rows of a store, some at a time."""
     names = np.array(store.ids, object)
 
     def answer(part: Int[np.ndarray, " galaxy"]) -> Predictions:
-        return replace(answers_of(network, store.images(part), tuple(names[part])), id_name=store.id_name)
+        return replace(
+            answers_of(network, store.images(part), tuple(names[part])), id_name=store.id_name
+        )
 
     yield from _of_store(answer, rows, workers, progress=progress)
 

@@ -1,11 +1,11 @@
-"""A run as one ONNX file, which answers without galaxyvotes, torch or Python: see `exported` for what is in it.
+"""A run as one ONNX file, which answers without galaxyvotes, torch or Python: see `exported` for
+what is in it.
 
-The file is written beside its place, opened as `predict` opens it, and asked about random images, and real ones where
-they are given. It takes its place only if it answers as the run does.
+The file is written beside its place, opened as `predict` opens it, and asked about random images,
+and real ones where they are given. It takes its place only if it answers as the run does.
 
-It computes in float32, as runs do on most processors; where one multiplies bfloat16 (see `predict`), the run itself may
-differ by up to 0.01, and is compared without that.
-"""
+It computes in float32, as runs do on most processors; where one multiplies bfloat16 (see
+`predict`), the run itself may differ by up to 0.01, and is compared without that."""
 
 import logging
 import warnings
@@ -42,9 +42,9 @@ RANDOM, REAL = 32, 64  # images; two groups, and what takes a network of ours a 
 class Exported:
     """A file that was written, and how far it was off the run at most, on so many images.
 
-    The difference is of fractions, of quantities in units of their deviation (or of how far from their mean they are,
-    if that is more), or of features in units of the largest, whichever is larger.
-    """
+    The difference is of fractions, of quantities in units of their deviation (or of how far from
+    their mean they are, if that is more), or of features in units of the largest, whichever is
+    larger."""
 
     path: Path
     difference: float
@@ -53,7 +53,8 @@ class Exported:
 
 
 class _Graph(nn.Module):
-    """From bytes of images to every head's joint fractions, the mean over members, and the first member's features."""
+    """From bytes of images to every head's joint fractions, the mean over members, and the first
+    member's features."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -61,24 +62,32 @@ class _Graph(nn.Module):
         self.answers = nn.ModuleList(member.module[-1] for member in network.members)
         self.heads = network.all_heads
 
-    def forward(self, images: UInt8[Tensor, "galaxy height width 3"]) -> tuple[Float[Tensor, "galaxy _"], ...]:
+    def forward(
+        self, images: UInt8[Tensor, "galaxy height width 3"]
+    ) -> tuple[Float[Tensor, "galaxy _"], ...]:
         seen = to_input(images)
         features = [encode(seen) for encode in self.encoders]
         outputs = [answer(each) for answer, each in zip(self.answers, features, strict=True)]
         said = (
-            torch.stack([head.objective.fractions(each[:, head.outputs]) for each in outputs]).mean(dim=0)
+            torch.stack([head.objective.fractions(each[:, head.outputs]) for each in outputs]).mean(
+                dim=0
+            )
             for head in self.heads
         )
         return *said, features[0]
 
 
-def export(run: Run | str | Path | None, *, onnx: str | Path, check: str | Path | None = None) -> Exported:
-    """Write a run, or the one that comes with the package, as an ONNX file that has been checked against it.
+def export(
+    run: Run | str | Path | None, *, onnx: str | Path, check: str | Path | None = None
+) -> Exported:
+    """Write a run, or the one that comes with the package, as an ONNX file that has been checked
+    against it.
 
-    `check` is a folder, archive, image or store with real galaxies to compare the two on, besides random images.
+    `check` is a folder, archive, image or store with real galaxies to compare the two on, besides
+    random images.
 
-    CheckpointError if they differ by more than 1e-4: there is no file then, or the one that was there before.
-    """
+    CheckpointError if they differ by more than 1e-4: there is no file then, or the one that was
+    there before."""
     onnx = Path(onnx)
     if onnx.suffix.lower() != ".onnx" or onnx.is_dir():
         raise ConfigError(f"{onnx}: name a file that ends in .onnx")
@@ -94,15 +103,18 @@ def export(run: Run | str | Path | None, *, onnx: str | Path, check: str | Path 
         difference = _difference(read_onnx(partial), network, np.concatenate([random, real]))
         if not difference <= TOLERANCE:  # so written, NaN is refused, too
             raise CheckpointError(
-                f"{run.path} answers otherwise as ONNX, by up to {difference:.2g} (at most {TOLERANCE} is allowed), so"
-                f" {onnx} was not written: its network {network.recipe.model.name} cannot be exported by this version"
-                " of torch"
+                f"{run.path} answers otherwise as ONNX, by up to {difference:.2g} (at most"
+                f" {TOLERANCE} is allowed), so {onnx} was not written: its network"
+                f" {network.recipe.model.name} cannot be exported by this version of torch"
             )
     return Exported(onnx, difference, len(random), len(real))
 
 
-def _difference(exported: Network, network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]) -> float:
-    """How far the two are off each other at most, in answers of any head or in features; see `Exported`."""
+def _difference(
+    exported: Network, network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]
+) -> float:
+    """How far the two are off each other at most, in answers of any head or in features; see
+    `Exported`."""
     network = replace(network, recipe=network.recipe.changed("train.precision=float32"))
     largest = 0.0
     for one, other in zip(exported.all_heads, network.all_heads, strict=True):
@@ -123,7 +135,9 @@ def _model_of(network: Network, run: Run) -> Any:
     """Its graph as ONNX, without the exporter's notes, which name files of this computer."""
     for name in ("onnx", "onnxruntime", "onnxscript"):
         library(name)
-    numbers = sum(each.numel() for member in network.members for each in member.module.state_dict().values())
+    numbers = sum(
+        each.numel() for member in network.members for each in member.module.state_dict().values()
+    )
     if 4 * numbers > 0.99 * LARGEST:
         raise ConfigError(f"{run.path} has more than 2 GiB of weights, which no ONNX file holds")
     side = network.pack.size_px
@@ -143,12 +157,20 @@ def _model_of(network: Network, run: Run) -> Any:
             )
     except torch.onnx.OnnxExporterError as error:
         raise ConfigError(
-            f"{run.path} cannot be exported: torch cannot say its network {network.recipe.model.name} in ONNX"
-            f" ({str(error).splitlines()[0]})"
+            f"{run.path} cannot be exported: torch cannot say its network"
+            f" {network.recipe.model.name} in ONNX ({str(error).splitlines()[0]})"
         ) from None
     model = program.model_proto
     graph = model.graph
-    for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+    for part in (
+        model,
+        graph,
+        *graph.node,
+        *graph.value_info,
+        *graph.input,
+        *graph.output,
+        *graph.initializer,
+    ):
         part.ClearField("metadata_props")
     return model
 
@@ -177,7 +199,9 @@ def _weights_digest(run: Run) -> str:
 def _random_images(side: int) -> UInt8[np.ndarray, "galaxy side side 3"]:
     """Noise of any brightness, half of it with a blob of light."""
     random = np.random.default_rng(0)
-    noise = random.uniform(0, 255, (RANDOM, side, side, 3)) * random.uniform(0, 1, (RANDOM, 1, 1, 1))
+    noise = random.uniform(0, 255, (RANDOM, side, side, 3)) * random.uniform(
+        0, 1, (RANDOM, 1, 1, 1)
+    )
     y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
     widths = random.uniform(0.05, 0.5, (RANDOM // 2, 2, 1, 1))
     blobs = np.exp(-np.square(x / widths[:, 0]) - np.square(y / widths[:, 1]))
@@ -190,7 +214,9 @@ def _real_images(path: Path, network: Network) -> UInt8[np.ndarray, "galaxy side
     if (path / "store.toml").is_file():
         store = Store.open(path)
         if store.pack != network.pack:
-            raise ConfigError(f"{path} is packed otherwise ({store.pack}) than the run wants ({network.pack})")
+            raise ConfigError(
+                f"{path} is packed otherwise ({store.pack}) than the run wants ({network.pack})"
+            )
         return store.images(np.arange(min(len(store), REAL)))
     with Source.open(path) as source:
         squares = (read_square(image, network.pack) for image in source.images)

@@ -1,8 +1,8 @@
 """A run's answers for images in folders, archives or a store, as a table.
 
-Each thread decodes, computes and averages images of its own on one core, from file to answers. Several cores that share
-a group of images wait for each other after every layer, and for the threads that decode beside them.
-"""
+Each thread decodes, computes and averages images of its own on one core, from file to answers.
+Several cores that share a group of images wait for each other after every layer, and for the
+threads that decode beside them."""
 
 import os
 from collections.abc import Sequence
@@ -31,7 +31,8 @@ __all__ = ["Predicted", "predict", "shift_of"]
 
 @dataclass(frozen=True)
 class Predicted:
-    """What became of a prediction job: how many galaxies are in `path`, and which images could not be used.
+    """What became of a prediction job: how many galaxies are in `path`, and which images could not
+    be used.
 
     `shift` says whether the galaxies are like those the run was calibrated on; None if it was not.
     """
@@ -48,7 +49,8 @@ class Predicted:
 
     @property
     def rejected_path(self) -> Path:
-        """Where the images that could not be used are listed with their reasons, if there are any."""
+        """Where the images that could not be used are listed with their reasons, if there are
+        any."""
         return self.path.with_name(self.path.name + ".rejected.csv")
 
 
@@ -66,19 +68,20 @@ def predict(
 ) -> Predicted:
     """Write a run's answers for images in folders, archives or a store: a table, one row a galaxy.
 
-    Without a run, the one that comes with the package answers; one that was exported to an ONNX file answers as its
-    folder would, on the CPU, without bounds and familiarity. `tree` names the tree to answer, if the run answers
-    several. `fractions` are of everybody ("joint") or of those who were asked ("conditional": NaN where nobody would
-    be, without bounds where fewer than a quarter would be). `intervals` asks for the bounds of each answer
-    (CheckpointError if the run was never calibrated for such fractions) or leaves them out; by default they are there
-    if the run was calibrated for them.
+    Without a run, the one that comes with the package answers; one that was exported to an ONNX
+    file answers as its folder would, on the CPU, without bounds and familiarity. `tree` names the
+    tree to answer, if the run answers several. `fractions` are of everybody ("joint") or of those
+    who were asked ("conditional": NaN where nobody would be, without bounds where fewer than a
+    quarter would be). `intervals` asks for the bounds of each answer (CheckpointError if the run
+    was never calibrated for such fractions) or leaves them out; by default they are there if the
+    run was calibrated for them.
 
-    The first column is the id (the file's stem), then one column an answer; of a calibrated run the last is the
-    galaxy's familiarity, and the result has a `warning` if the galaxies are unlike those it was calibrated on. The
-    extension of `out` says CSV or Parquet. Images are cropped as the run's own were. One that cannot be used
-    never stops the others: it is left out and listed with its reason in `<out>.rejected.csv`. Of the number of images,
-    memory holds a list of their names and places (a tenth of a kilobyte each), and neither pixels nor answers.
-    """
+    The first column is the id (the file's stem), then one column an answer; of a calibrated run the
+    last is the galaxy's familiarity, and the result has a `warning` if the galaxies are unlike
+    those it was calibrated on. The extension of `out` says CSV or Parquet. Images are cropped as
+    the run's own were. One that cannot be used never stops the others: it is left out and listed
+    with its reason in `<out>.rejected.csv`. Of the number of images, memory holds a list of their
+    names and places (a tenth of a kilobyte each), and neither pixels nor answers."""
     out = Path(out)
     known_format(out)
     if workers is not None and workers < 1:
@@ -88,21 +91,25 @@ def predict(
     network = network.telling_conditional if fractions == "conditional" else network
     if intervals and isinstance(network.module, OnnxModule):
         raise CheckpointError(
-            f"{origin} is an ONNX file, which has answers but not how far off they may be: predict with the folder of"
-            " its run, or leave out --intervals"
+            f"{origin} is an ONNX file, which has answers but not how far off they may be: predict"
+            " with the folder of its run, or leave out --intervals"
         )
     if intervals and network.calibration is None:
         whose = "" if fractions == "joint" else "conditional fractions of "
         raise CheckpointError(
-            f"{origin} was never calibrated for {whose}the tree {network.tree.name!r}, so nobody knows how far off it"
-            " may be: run galaxyvotes calibrate (again, if it was for joint fractions only), or leave out --intervals"
+            f"{origin} was never calibrated for {whose}the tree {network.tree.name!r}, so nobody"
+            " knows how far off it may be: run galaxyvotes calibrate (again, if it was for joint"
+            " fractions only), or leave out --intervals"
         )
     if intervals is False:
         network = replace(network, calibrations=())
     paths = [Path(images)] if isinstance(images, str | Path) else [Path(path) for path in images]
     if packed := [path for path in paths if (path / "store.toml").is_file()]:
         if len(paths) > 1:
-            raise ConfigError(f"{packed[0]} is a packed store, which is predicted alone: name one store, or images")
+            raise ConfigError(
+                f"{packed[0]} is a packed store, which is predicted alone: name one store, or"
+                " images"
+            )
         return _predict_store(network, Store.open(packed[0]), out, workers, progress=progress)
     galaxies = 0
     shifted: Shift | None = None
@@ -123,11 +130,20 @@ def predict(
             bad = [(name, reason) for name, reason in squares if isinstance(reason, str)]
             if not good:
                 return None, bad
-            return answers_of(network, np.stack([square for _, square in good]), tuple(name for name, _ in good)), bad
+            return (
+                answers_of(
+                    network,
+                    np.stack([square for _, square in good]),
+                    tuple(name for name, _ in good),
+                ),
+                bad,
+            )
 
         bounds, familiarity = network.calibration is not None, network.familiar is not None
         with writing(out, network.columns, bounds=bounds, familiarity=familiarity) as write:
-            for chunk, (answers, bad) in on_a_core_each(answer, chunks_of(len(members), workers), workers):
+            for chunk, (answers, bad) in on_a_core_each(
+                answer, chunks_of(len(members), workers), workers
+            ):
                 rejected += bad
                 shown.advance(task, chunk.stop - chunk.start)
                 if answers is not None:
@@ -137,23 +153,33 @@ def predict(
                     galaxies += len(answers)
             if not galaxies:
                 raise DataError(
-                    f"not one of {len(members):,} images could be used; the first: {': '.join(rejected[0])}"
+                    f"not one of {len(members):,} images could be used; the first:"
+                    f" {': '.join(rejected[0])}"
                 )
     done = Predicted(out, galaxies, tuple(rejected), shifted)
     done.rejected_path.unlink(missing_ok=True)
     if rejected:
         rows = [("id", "reason"), *rejected]
-        write_text(done.rejected_path, "".join(f"{_quoted(name)},{_quoted(reason)}\n" for name, reason in rows))
+        write_text(
+            done.rejected_path,
+            "".join(f"{_quoted(name)},{_quoted(reason)}\n" for name, reason in rows),
+        )
     return done
 
 
-def _predict_store(network: Network, store: Store, out: Path, workers: int | None, *, progress: bool) -> Predicted:
+def _predict_store(
+    network: Network, store: Store, out: Path, workers: int | None, *, progress: bool
+) -> Predicted:
     """Write a network's answers for all galaxies of a store, as they come."""
     store.must_fit(network.pack, "the network")
     shifted: Shift | None = None
     bounds, familiarity = network.calibration is not None, network.familiar is not None
-    with writing(out, network.columns, id_name=store.id_name, bounds=bounds, familiarity=familiarity) as write:
-        for answers in store_parts(network, store, np.arange(len(store)), workers, progress=progress):
+    with writing(
+        out, network.columns, id_name=store.id_name, bounds=bounds, familiarity=familiarity
+    ) as write:
+        for answers in store_parts(
+            network, store, np.arange(len(store)), workers, progress=progress
+        ):
             write(answers)
             part = shift_of(network, answers)
             shifted = part if part is None or shifted is None else shifted + part
@@ -166,7 +192,9 @@ def _opened(run: Run | str | Path | None, device: str) -> tuple[Network, Path]:
     """The network of a run or an ONNX file, and where that is."""
     if isinstance(run, str | Path) and is_onnx(run):
         if device not in ("auto", "cpu"):
-            raise ConfigError(f"--device {device!r}: an ONNX file is computed on the CPU here; leave out --device")
+            raise ConfigError(
+                f"--device {device!r}: an ONNX file is computed on the CPU here; leave out --device"
+            )
         return read_onnx(run), Path(run)
     run = shipped_run() if run is None else run if isinstance(run, Run) else Run.open(run)
     return run.network(choose_device(device)), run.path

@@ -1,13 +1,13 @@
 """Statistics, and their 95 % intervals by the bootstrap.
 
-A *statistic* is a function of one weight a galaxy. With every weight one it is the number itself; with weights that
-count how often each galaxy was drawn in a resample, it is a draw of the bootstrap. So a number and its interval come
-from the same code. All but the area under a ROC curve are functions of weighted sums over galaxies: a thousand
-resamples are one matrix product. Nothing here knows what is measured; `metrics` says so.
+A *statistic* is a function of one weight a galaxy. With every weight one it is the number itself;
+with weights that count how often each galaxy was drawn in a resample, it is a draw of the
+bootstrap. So a number and its interval come from the same code. All but the area under a ROC curve
+are functions of weighted sums over galaxies: a thousand resamples are one matrix product. Nothing
+here knows what is measured; `metrics` says so.
 
-Sources: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13. Areas: Fawcett 2006, Pattern Recognition
-Letters 27, 861, section 7 (the Wilcoxon statistic).
-"""
+Sources: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13. Areas: Fawcett 2006,
+Pattern Recognition Letters 27, 861, section 7 (the Wilcoxon statistic)."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,7 +40,8 @@ Statistic = Callable[[Float[np.ndarray, "resample galaxy"]], Float[np.ndarray, "
 
 @dataclass(frozen=True)
 class Interval:
-    """A statistic and the ends of its 95 % interval: arrays of no axis, or of one value a question or an answer."""
+    """A statistic and the ends of its 95 % interval: arrays of no axis, or of one value a question
+    or an answer."""
 
     value: Float[np.ndarray, "*values"]
     low: Float[np.ndarray, "*values"]
@@ -70,11 +71,12 @@ def intervals(
 ) -> dict[str, Interval]:
     """The 95 % intervals of functions of weights over galaxies, by name.
 
-    Each takes weights (resample, galaxy) and gives (resample) or (resample, value). All see the same resamples; those
-    named in `fewer` only so many of them, the first.
+    Each takes weights (resample, galaxy) and gives (resample) or (resample, value). All see the
+    same resamples; those named in `fewer` only so many of them, the first.
 
-    Galaxies are drawn with replacement, as many as there are; the ends are the 2.5 and 97.5 percentiles over resamples,
-    without those in which the statistic is undefined. The seed and the number of galaxies settle the resamples.
+    Galaxies are drawn with replacement, as many as there are; the ends are the 2.5 and 97.5
+    percentiles over resamples, without those in which the statistic is undefined. The seed and the
+    number of galaxies settle the resamples.
 
     Source: Efron & Tibshirani 1993, section 13.3
     """
@@ -95,7 +97,9 @@ def intervals(
     }
 
 
-def _resampled(galaxies: int, resamples: int, seed: int) -> Iterator[Float[np.ndarray, "resample galaxy"]]:
+def _resampled(
+    galaxies: int, resamples: int, seed: int
+) -> Iterator[Float[np.ndarray, "resample galaxy"]]:
     """How often each galaxy is drawn, a few resamples (16 MB) at a time."""
     drawn = _kept if galaxies * resamples <= KEPT_BYTES else _drawn
     for counts in drawn(galaxies, resamples, seed):
@@ -103,12 +107,17 @@ def _resampled(galaxies: int, resamples: int, seed: int) -> Iterator[Float[np.nd
 
 
 @lru_cache(maxsize=1)
-def _kept(galaxies: int, resamples: int, seed: int) -> tuple[UInt8[np.ndarray, "resample galaxy"], ...]:
-    """All of `_drawn`: a report asks for the same resamples once a predictor and more, and drawing them costs most."""
+def _kept(
+    galaxies: int, resamples: int, seed: int
+) -> tuple[UInt8[np.ndarray, "resample galaxy"], ...]:
+    """All of `_drawn`: a report asks for the same resamples once a predictor and more, and drawing
+    them costs most."""
     return tuple(_drawn(galaxies, resamples, seed))
 
 
-def _drawn(galaxies: int, resamples: int, seed: int) -> Iterator[UInt8[np.ndarray, "resample galaxy"]]:
+def _drawn(
+    galaxies: int, resamples: int, seed: int
+) -> Iterator[UInt8[np.ndarray, "resample galaxy"]]:
     """How often each galaxy is drawn: more than 255 times with a chance below 1/255!."""
     random = np.random.default_rng(seed)
     at_once = max(1, 2_000_000 // galaxies)
@@ -119,8 +128,11 @@ def _drawn(galaxies: int, resamples: int, seed: int) -> Iterator[UInt8[np.ndarra
         yield counts
 
 
-def _interval(value: Float[np.ndarray, "*values"], draws: Float[np.ndarray, " resample *values"]) -> Interval:
-    """The value between the 2.5 and 97.5 percentiles of the defined draws; NaN where none is defined."""
+def _interval(
+    value: Float[np.ndarray, "*values"], draws: Float[np.ndarray, " resample *values"]
+) -> Interval:
+    """The value between the 2.5 and 97.5 percentiles of the defined draws; NaN where none is
+    defined."""
     ends = np.full((2, *value.shape), np.nan)
     for index in np.ndindex(*value.shape):
         defined = draws[:, *index][~np.isnan(draws[:, *index])]
@@ -137,7 +149,9 @@ def value_of(statistic: Statistic, galaxies: int) -> Float[np.ndarray, "*values"
     return np.asarray(statistic(np.ones((1, galaxies)))[0])
 
 
-def ratio(above: Float[np.ndarray, " galaxy *values"], below: Float[np.ndarray, " galaxy *values"]) -> Statistic:
+def ratio(
+    above: Float[np.ndarray, " galaxy *values"], below: Float[np.ndarray, " galaxy *values"]
+) -> Statistic:
     """The weighted sum of the one over galaxies, divided by that of the other."""
     if below.ndim == 1:
         return _once(lambda weights: divide(weights @ above, weights @ below))
@@ -149,10 +163,13 @@ def ratio(above: Float[np.ndarray, " galaxy *values"], below: Float[np.ndarray, 
 
 
 def _once(statistic: Statistic) -> Statistic:
-    """The same; asked again about the same array of weights, as others made of it do, it remembers."""
+    """The same; asked again about the same array of weights, as others made of it do, it
+    remembers."""
     last: list[np.ndarray] = [np.empty(0), np.empty(0)]
 
-    def remembering(weights: Float[np.ndarray, "resample galaxy"]) -> Float[np.ndarray, " resample *values"]:
+    def remembering(
+        weights: Float[np.ndarray, "resample galaxy"],
+    ) -> Float[np.ndarray, " resample *values"]:
         if weights is not last[0]:
             last[:] = weights, statistic(weights)
         return last[1]
@@ -165,7 +182,9 @@ def root(statistic: Statistic) -> Statistic:
     return lambda weights: np.sqrt(statistic(weights))
 
 
-def divide(above: Num[np.ndarray, "*values"], below: Num[np.ndarray, "*values"]) -> Float[np.ndarray, "*values"]:
+def divide(
+    above: Num[np.ndarray, "*values"], below: Num[np.ndarray, "*values"]
+) -> Float[np.ndarray, "*values"]:
     """The quotient; NaN where there is nothing to divide by."""
     return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
 
@@ -184,7 +203,8 @@ def areas(
     positive: Bool[np.ndarray, "galaxy answer"],
     predicted: Float[np.ndarray, "galaxy answer"],
 ) -> Statistic:
-    """Per answer: the weight of pairs whose positive is above their negative (half if equal) over that of all pairs."""
+    """Per answer: the weight of pairs whose positive is above their negative (half if equal) over
+    that of all pairs."""
     answers = [_ranks(*columns) for columns in zip(known.T, positive.T, predicted.T, strict=True)]
     return _once(lambda weights: _areas(answers, weights))
 
@@ -192,10 +212,10 @@ def areas(
 class _Ranks(NamedTuple):
     """Where galaxies stand among the predictions of the positive galaxies of one answer.
 
-    `above` are galaxies of known truth from the lowest of those predictions up; the others are below every positive one
-    and need no ranks. Of them, `place` is 2i + 1 for a galaxy predicted equal to the i-th lowest, 2i for one between it
-    and the one below. `positives` are galaxies, `equal` is their i. `negative` is 1 for each negative galaxy.
-    """
+    `above` are galaxies of known truth from the lowest of those predictions up; the others are
+    below every positive one and need no ranks. Of them, `place` is 2i + 1 for a galaxy predicted
+    equal to the i-th lowest, 2i for one between it and the one below. `positives` are galaxies,
+    `equal` is their i. `negative` is 1 for each negative galaxy."""
 
     above: Int[np.ndarray, " above"]
     place: Int[np.ndarray, " above"]
@@ -205,7 +225,9 @@ class _Ranks(NamedTuple):
 
 
 def _ranks(
-    known: Bool[np.ndarray, " galaxy"], positive: Bool[np.ndarray, " galaxy"], predicted: Float[np.ndarray, " galaxy"]
+    known: Bool[np.ndarray, " galaxy"],
+    positive: Bool[np.ndarray, " galaxy"],
+    predicted: Float[np.ndarray, " galaxy"],
 ) -> _Ranks:
     positives = np.flatnonzero(positive)
     steps, equal = np.unique(predicted[positives], return_inverse=True)
@@ -225,7 +247,8 @@ def _areas(
 
 
 def _pairs(ranks: _Ranks, weights: Float[np.ndarray, " galaxy"]) -> tuple[float, float]:
-    """The weight of pairs in the right order, and of all pairs of a positive and a negative galaxy."""
+    """The weight of pairs in the right order, and of all pairs of a positive and a negative
+    galaxy."""
     positive = np.bincount(ranks.equal, weights[ranks.positives])
     negative = np.bincount(ranks.place, weights[ranks.above], 2 * len(positive) + 1)
     negative[1::2] -= positive

@@ -1,12 +1,13 @@
-"""Whether intervals keep their word, and what no predictor can do better than: pure functions on joint fractions.
+"""Whether intervals keep their word, and what no predictor can do better than: pure functions on
+joint fractions.
 
-Truth and bounds are one row a galaxy, one column an answer. A cell counts if its truth is known and it has an interval;
-whatever is measured over nothing is NaN. As in `metrics`, each number is a statistic (see `intervals`) with every
-weight one. Whether the fractions themselves are calibrated is `metrics.calibration_error`.
+Truth and bounds are one row a galaxy, one column an answer. A cell counts if its truth is known and
+it has an interval; whatever is measured over nothing is NaN. As in `metrics`, each number is a
+statistic (see `intervals`) with every weight one. Whether the fractions themselves are calibrated
+is `metrics.calibration_error`.
 
-Sources: coverage: Angelopoulos & Bates 2023, Foundations and Trends in Machine Learning 16, 494, section 3.
-Interval score: Gneiting & Raftery 2007, JASA 102, 359, equation 43.
-"""
+Sources: coverage: Angelopoulos & Bates 2023, Foundations and Trends in Machine Learning 16, 494,
+section 3. Interval score: Gneiting & Raftery 2007, JASA 102, 359, equation 43."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Num
@@ -37,32 +38,43 @@ def coverage(truth: Fractions, lower: Fractions, upper: Fractions) -> float:
     return float(value_of(_coverage(truth, lower, upper, by_answer=False), len(truth)))
 
 
-def coverage_per_answer(truth: Fractions, lower: Fractions, upper: Fractions) -> Float[np.ndarray, " answer"]:
+def coverage_per_answer(
+    truth: Fractions, lower: Fractions, upper: Fractions
+) -> Float[np.ndarray, " answer"]:
     """The coverage of each answer; a calibration promises it answer by answer."""
     return value_of(_coverage(truth, lower, upper, by_answer=True), len(truth))
 
 
 def width(truth: Fractions, lower: Fractions, upper: Fractions) -> float:
-    """Sharpness: the mean width of the intervals, 0–1; the smaller the better, at the same coverage."""
+    """Sharpness: the mean width of the intervals, 0–1; the smaller the better, at the same
+    coverage."""
     return float(value_of(_width(truth, lower, upper, by_answer=False), len(truth)))
 
 
-def width_per_answer(truth: Fractions, lower: Fractions, upper: Fractions) -> Float[np.ndarray, " answer"]:
+def width_per_answer(
+    truth: Fractions, lower: Fractions, upper: Fractions
+) -> Float[np.ndarray, " answer"]:
     """The mean width of each answer's intervals."""
     return value_of(_width(truth, lower, upper, by_answer=True), len(truth))
 
 
-def interval_score(truth: Fractions, lower: Fractions, upper: Fractions, *, coverage: float) -> float:
-    """Width and misses in one number: mean of (u − l) + 2/α · (how far the truth is outside), α = 1 − coverage.
+def interval_score(
+    truth: Fractions, lower: Fractions, upper: Fractions, *, coverage: float
+) -> float:
+    """Width and misses in one number: mean of (u − l) + 2/α · (how far the truth is outside), α = 1
+    − coverage.
 
-    Proper: it is lowest, on average, for the true quantiles α/2 and 1 − α/2. The smaller the better.
+    Proper: it is lowest, on average, for the true quantiles α/2 and 1 − α/2. The smaller the
+    better.
 
     Source: Gneiting & Raftery 2007, equation 43
     """
     return float(value_of(_interval_score(truth, lower, upper, coverage), len(truth)))
 
 
-def statistics(truth: Fractions, lower: Fractions, upper: Fractions, *, coverage: float) -> dict[str, Statistic]:
+def statistics(
+    truth: Fractions, lower: Fractions, upper: Fractions, *, coverage: float
+) -> dict[str, Statistic]:
     """All of them as functions of weights over galaxies, for `intervals.intervals`."""
     return {
         "coverage": _coverage(truth, lower, upper, by_answer=False),
@@ -77,13 +89,15 @@ def statistics(truth: Fractions, lower: Fractions, upper: Fractions, *, coverage
 
 
 def noise_floor(fractions: Fractions, volunteers: Num[np.ndarray, "galaxy answer"]) -> float:
-    """The RMSE, over all cells, of the perfect predictor: that of the fractions behind the panels against the panels.
+    """The RMSE, over all cells, of the perfect predictor: that of the fractions behind the panels
+    against the panels.
 
-    No predictor is expected to do better. A joint fraction observed as p among n volunteers has the sampling variance
-    θ(1 − θ)/n around the θ behind it, of which p(1 − p)/(n − 1) is an unbiased estimate. It is averaged over galaxies
-    and answers, and the root is taken once. Cells that are not known or have fewer than two volunteers are left out.
-    `volunteers` are those who could have given the answer (see `volunteers_of`), not only those asked. Weighted or
-    debiased fractions come from no plain panel; for them the floor is approximate.
+    No predictor is expected to do better. A joint fraction observed as p among n volunteers has the
+    sampling variance θ(1 − θ)/n around the θ behind it, of which p(1 − p)/(n − 1) is an unbiased
+    estimate. It is averaged over galaxies and answers, and the root is taken once. Cells that are
+    not known or have fewer than two volunteers are left out. `volunteers` are those who could have
+    given the answer (see `volunteers_of`), not only those asked. Weighted or debiased fractions
+    come from no plain panel; for them the floor is approximate.
 
     Source: Cochran 1977, Sampling Techniques, section 3.2
     """
@@ -94,11 +108,14 @@ def noise_floor(fractions: Fractions, volunteers: Num[np.ndarray, "galaxy answer
     return float(value_of(root(ratio(variance.sum(axis=1), cells.sum(axis=1))), len(fractions)))
 
 
-def volunteers_of(votes: Num[np.ndarray, "galaxy answer"], tree: DecisionTree) -> Float[np.ndarray, "galaxy answer"]:
-    """Per cell, of how many volunteers it is a joint fraction: all votes on the question that its branch begins with.
+def volunteers_of(
+    votes: Num[np.ndarray, "galaxy answer"], tree: DecisionTree
+) -> Float[np.ndarray, "galaxy answer"]:
+    """Per cell, of how many volunteers it is a joint fraction: all votes on the question that its
+    branch begins with.
 
-    `votes` are whole counts in the order of the tree's columns, -1 where not known (NaN in the result).
-    """
+    `votes` are whole counts in the order of the tree's columns, -1 where not known (NaN in the
+    result)."""
     counts = votes.astype(np.float64)
     sums = np.stack([counts[:, where].sum(axis=1) for where in tree.slices], axis=1)
     unknown = np.stack([(counts[:, where] < 0).any(axis=1) for where in tree.slices], axis=1)
@@ -106,14 +123,18 @@ def volunteers_of(votes: Num[np.ndarray, "galaxy answer"], tree: DecisionTree) -
     result = np.full(counts.shape, np.nan)
     for index in tree.depth_first:
         parent = tree.parents[index]
-        result[:, tree.slices[index]] = (sums[:, index] if parent is None else result[:, parent])[:, None]
+        result[:, tree.slices[index]] = (sums[:, index] if parent is None else result[:, parent])[
+            :, None
+        ]
     return result
 
 
 # ---- statistics: functions of weights over galaxies
 
 
-def _coverage(truth: Fractions, lower: Fractions, upper: Fractions, *, by_answer: bool) -> Statistic:
+def _coverage(
+    truth: Fractions, lower: Fractions, upper: Fractions, *, by_answer: bool
+) -> Statistic:
     counted = _counted(truth, lower, upper)
     return _mean(counted & (lower <= truth) & (truth <= upper), counted, by_answer=by_answer)
 
@@ -123,12 +144,16 @@ def _width(truth: Fractions, lower: Fractions, upper: Fractions, *, by_answer: b
     return _mean(np.where(counted, upper - lower, 0), counted, by_answer=by_answer)
 
 
-def _interval_score(truth: Fractions, lower: Fractions, upper: Fractions, coverage: float) -> Statistic:
+def _interval_score(
+    truth: Fractions, lower: Fractions, upper: Fractions, coverage: float
+) -> Statistic:
     if not 0 < coverage < 1:
         raise ValueError(f"coverage {coverage} does not lie between 0 and 1")
     counted = _counted(truth, lower, upper)
     outside = np.maximum(lower - truth, 0) + np.maximum(truth - upper, 0)
-    return _mean(np.where(counted, upper - lower + 2 / (1 - coverage) * outside, 0), counted, by_answer=False)
+    return _mean(
+        np.where(counted, upper - lower + 2 / (1 - coverage) * outside, 0), counted, by_answer=False
+    )
 
 
 def _mean(values: Fractions | Counted, counted: Counted, *, by_answer: bool) -> Statistic:
@@ -139,5 +164,7 @@ def _mean(values: Fractions | Counted, counted: Counted, *, by_answer: bool) -> 
 def _counted(truth: Fractions, lower: Fractions, upper: Fractions) -> Counted:
     """Where the truth is known and there is an interval."""
     if not truth.shape == lower.shape == upper.shape:
-        raise ValueError(f"the truth has shape {truth.shape}, the bounds have {lower.shape} and {upper.shape}")
+        raise ValueError(
+            f"the truth has shape {truth.shape}, the bounds have {lower.shape} and {upper.shape}"
+        )
     return ~(np.isnan(truth) | np.isnan(lower) | np.isnan(upper))

@@ -1,8 +1,9 @@
 """What one gets who chooses galaxies by a predicted fraction, and which answer is taken for which.
 
-A *cut* chooses the galaxies whose predicted fraction of an answer is above it. Wanted are those of which more than half
-of all volunteers gave that answer. Purity is the share of the chosen that are wanted, completeness the share of the
-wanted that are chosen: what machine learning calls precision and recall.
+A *cut* chooses the galaxies whose predicted fraction of an answer is above it. Wanted are those of
+which more than half of all volunteers gave that answer. Purity is the share of the chosen that are
+wanted, completeness the share of the wanted that are chosen: what machine learning calls precision
+and recall.
 
 Conventions are those of `metrics`: joint fractions, NaN in the truth is unknown and counts nowhere.
 """
@@ -25,7 +26,8 @@ Fractions = Float[np.ndarray, "galaxy answer"]
 
 
 class Confusion(NamedTuple):
-    """How many galaxies have one answer as the volunteers' most voted (row) and one as the most predicted (column)."""
+    """How many galaxies have one answer as the volunteers' most voted (row) and one as the most
+    predicted (column)."""
 
     columns: tuple[str, ...]
     galaxies: Int[np.ndarray, "voted predicted"]
@@ -38,7 +40,8 @@ def chosen(truth: Fractions, predicted: Fractions, cut: float) -> Int[np.ndarray
 
 
 def statistics(truth: Fractions, predicted: Fractions, cut: float) -> dict[str, Statistic]:
-    """`purity` and `completeness` of each answer at a cut; undefined where none is chosen, or none wanted."""
+    """`purity` and `completeness` of each answer at a cut; undefined where none is chosen, or none
+    wanted."""
     checked(truth, predicted)
     above, wanted = ~np.isnan(truth) & (predicted > cut), truth > THRESHOLD
     both = np.asarray(above & wanted, np.float64)
@@ -49,9 +52,14 @@ def statistics(truth: Fractions, predicted: Fractions, cut: float) -> dict[str, 
 
 
 def confusion(
-    truth: Fractions, predicted: Fractions, tree: DecisionTree, *, columns: Sequence[str] | None = None
+    truth: Fractions,
+    predicted: Fractions,
+    tree: DecisionTree,
+    *,
+    columns: Sequence[str] | None = None,
 ) -> dict[str, Confusion]:
-    """Per question, over the galaxies of which half of the volunteers reached it: see `metrics.question_accuracy`.
+    """Per question, over the galaxies of which half of the volunteers reached it: see
+    `metrics.question_accuracy`.
 
     The share on the diagonal is that accuracy; of a row, it is the accuracy of a class.
     """

@@ -1,16 +1,19 @@
-"""How far predictions are from what the volunteers said: pure functions on arrays of joint fractions.
+"""How far predictions are from what the volunteers said: pure functions on arrays of joint
+fractions.
 
-Truth and predictions are one row a galaxy, one column an answer. NaN in the truth means that the volunteers' fractions
-of that question are not known for that galaxy; such cells count nowhere. A prediction that is NaN or infinite is a
-ValueError: leaving it out would flatter whoever predicted it. Whatever is measured over nothing (no known cell, no
-galaxy that was asked, no positive for a ROC curve) is NaN, and what can be undefined comes with its counts.
+Truth and predictions are one row a galaxy, one column an answer. NaN in the truth means that the
+volunteers' fractions of that question are not known for that galaxy; such cells count nowhere. A
+prediction that is NaN or infinite is a ValueError: leaving it out would flatter whoever predicted
+it. Whatever is measured over nothing (no known cell, no galaxy that was asked, no positive for a
+ROC curve) is NaN, and what can be undefined comes with its counts.
 
-Each number is a statistic (see `intervals`) with every weight one, and `bootstrap` gives it with its interval.
+Each number is a statistic (see `intervals`) with every weight one, and `bootstrap` gives it with
+its interval.
 
-Sources: RMSE over all cells: evaluation page of the Galaxy Challenge (Kaggle, 2014). ROC and AUC: Fawcett 2006, Pattern
-Recognition Letters 27, 861. Reliability: DeGroot & Fienberg 1983, The Statistician 32, 12; expected calibration error:
-Naeini et al. 2015, AAAI, 2901; Guo et al. 2017, ICML, section 2.
-"""
+Sources: RMSE over all cells: evaluation page of the Galaxy Challenge (Kaggle, 2014). ROC and AUC:
+Fawcett 2006, Pattern Recognition Letters 27, 861. Reliability: DeGroot & Fienberg 1983, The
+Statistician 32, 12; expected calibration error: Naeini et al. 2015, AAAI, 2901; Guo et al. 2017,
+ICML, section 2."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -71,21 +74,24 @@ Fractions = Float[np.ndarray, "galaxy answer"]
 
 
 class Accuracy(NamedTuple):
-    """The fraction of galaxies whose most voted answer is predicted (NaN without any), and how many they are."""
+    """The fraction of galaxies whose most voted answer is predicted (NaN without any), and how many
+    they are."""
 
     accuracy: float
     galaxies: int
 
 
 class Gap(NamedTuple):
-    """How far the predicted answers of a question are from adding up: the mean over galaxies, and the largest."""
+    """How far the predicted answers of a question are from adding up: the mean over galaxies, and
+    the largest."""
 
     mean: float
     largest: float
 
 
 class AnswerAuc(NamedTuple):
-    """Per answer: the area under its ROC curve (NaN if undefined), and how many galaxies are positive and negative."""
+    """Per answer: the area under its ROC curve (NaN if undefined), and how many galaxies are
+    positive and negative."""
 
     auc: Float[np.ndarray, " answer"]
     positives: Int[np.ndarray, " answer"]
@@ -94,7 +100,8 @@ class AnswerAuc(NamedTuple):
 
 @dataclass(frozen=True)
 class Roc:
-    """A ROC curve from (0, 0) to (1, 1), thresholds falling from infinity; no points at all if it is undefined."""
+    """A ROC curve from (0, 0) to (1, 1), thresholds falling from infinity; no points at all if it
+    is undefined."""
 
     false_positive_rate: Float[np.ndarray, " point"]
     true_positive_rate: Float[np.ndarray, " point"]
@@ -103,7 +110,8 @@ class Roc:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Per bin of predicted fraction: mean predicted and mean true fraction (NaN if it is empty), number of cells."""
+    """Per bin of predicted fraction: mean predicted and mean true fraction (NaN if it is empty),
+    number of cells."""
 
     mean_predicted: Float[np.ndarray, " bin"]
     mean_truth: Float[np.ndarray, " bin"]
@@ -119,9 +127,11 @@ def mse(truth: Fractions, predicted: Fractions) -> float:
 
 
 def rmse(truth: Fractions, predicted: Fractions) -> float:
-    """Root of the mean squared error over all known cells: the number that the Galaxy Challenge ranked by.
+    """Root of the mean squared error over all known cells: the number that the Galaxy Challenge
+    ranked by.
 
-    The root is taken once, over galaxies and answers together; it is not the mean of the answers' own RMSEs.
+    The root is taken once, over galaxies and answers together; it is not the mean of the answers'
+    own RMSEs.
 
     Source: evaluation page of the Galaxy Challenge (Kaggle, 2014)
     """
@@ -134,7 +144,8 @@ def mae(truth: Fractions, predicted: Fractions) -> float:
 
 
 def rmse_per_answer(truth: Fractions, predicted: Fractions) -> Float[np.ndarray, " answer"]:
-    """Root of the mean squared error of each answer, over the galaxies where it is known; NaN where it never is."""
+    """Root of the mean squared error of each answer, over the galaxies where it is known; NaN where
+    it never is."""
     return value_of(_rmse_per_answer(truth, predicted), len(truth))
 
 
@@ -142,11 +153,12 @@ def rmse_per_answer(truth: Fractions, predicted: Fractions) -> Float[np.ndarray,
 
 
 def argmax_accuracy(truth: Fractions, predicted: Fractions) -> float:
-    """The fraction of galaxies whose largest column of all is predicted as the largest: the paper's definition.
+    """The fraction of galaxies whose largest column of all is predicted as the largest: the paper's
+    definition.
 
-    It compares answers to different questions, so it says little beyond the first question. Galaxies with anything
-    unknown are left out; among equals the first column counts as the largest.
-    """
+    It compares answers to different questions, so it says little beyond the first question.
+    Galaxies with anything unknown are left out; among equals the first column counts as the
+    largest."""
     return float(value_of(_argmax_accuracy(truth, predicted), len(truth)))
 
 
@@ -161,24 +173,32 @@ def question_accuracy(
 ) -> dict[str, Accuracy]:
     """Per question: how often the volunteers' most voted answer is predicted as the most voted.
 
-    Counted are galaxies whose volunteers reached the question (at least `min_asked` of them, by default half, gave one
-    of its answers) and agreed on it (at least `min_confidence` of those gave the same one; 0.8 is what Walmsley et al.
-    call confident). Among equals the first answer counts as the most voted.
+    Counted are galaxies whose volunteers reached the question (at least `min_asked` of them, by
+    default half, gave one of its answers) and agreed on it (at least `min_confidence` of those gave
+    the same one; 0.8 is what Walmsley et al. call confident). Among equals the first answer counts
+    as the most voted.
 
-    `columns` names the answers that the arrays hold, if not all of the tree's; questions not held whole are left out.
+    `columns` names the answers that the arrays hold, if not all of the tree's; questions not held
+    whole are left out.
 
     Source: Walmsley et al. 2022, MNRAS 509, 3966
     """
-    names, hits, counted = _question_hits(truth, predicted, tree, columns, min_asked, min_confidence)
+    names, hits, counted = _question_hits(
+        truth, predicted, tree, columns, min_asked, min_confidence
+    )
     accuracy, galaxies = value_of(ratio(hits, counted), len(truth)), counted.sum(axis=0)
-    return {name: Accuracy(float(a), int(n)) for name, a, n in zip(names, accuracy, galaxies, strict=True)}
+    return {
+        name: Accuracy(float(a), int(n))
+        for name, a, n in zip(names, accuracy, galaxies, strict=True)
+    }
 
 
 # ---- telling galaxies apart
 
 
 def roc(positive: Bool[np.ndarray, " galaxy"], predicted: Float[np.ndarray, " galaxy"]) -> Roc:
-    """The ROC curve of telling positive galaxies by a predicted fraction; no points without positives or negatives.
+    """The ROC curve of telling positive galaxies by a predicted fraction; no points without
+    positives or negatives.
 
     Points on a straight line between others are left out.
 
@@ -192,7 +212,8 @@ def roc(positive: Bool[np.ndarray, " galaxy"], predicted: Float[np.ndarray, " ga
 
 
 def auc(positive: Bool[np.ndarray, " galaxy"], predicted: Float[np.ndarray, " galaxy"]) -> float:
-    """Area under the ROC curve: the chance that a positive galaxy is predicted higher than a negative one.
+    """Area under the ROC curve: the chance that a positive galaxy is predicted higher than a
+    negative one.
 
     Equal predictions count half: a constant has 0.5. NaN without positives or without negatives.
 
@@ -203,8 +224,11 @@ def auc(positive: Bool[np.ndarray, " galaxy"], predicted: Float[np.ndarray, " ga
     return float(value_of(alone, len(positive))[0])
 
 
-def auc_per_answer(truth: Fractions, predicted: Fractions, *, threshold: float = THRESHOLD) -> AnswerAuc:
-    """The AUC of each answer, where positive are galaxies of a fraction above the threshold: the paper's Table I."""
+def auc_per_answer(
+    truth: Fractions, predicted: Fractions, *, threshold: float = THRESHOLD
+) -> AnswerAuc:
+    """The AUC of each answer, where positive are galaxies of a fraction above the threshold: the
+    paper's Table I."""
     aucs = value_of(_auc_per_answer(truth, predicted, threshold), len(truth))
     return AnswerAuc(aucs, *sides(truth, threshold))
 
@@ -220,39 +244,46 @@ def sides(
 
 
 def reliability(truth: Fractions, predicted: Fractions, *, bins: int = BINS) -> Reliability:
-    """Whether cells predicted near a fraction have that fraction: means over equal bins of predicted fraction in 0–1.
+    """Whether cells predicted near a fraction have that fraction: means over equal bins of
+    predicted fraction in 0–1.
 
-    All known cells together. A bin holds its lower edge, the last one also 1; predictions outside 0–1 count in the
-    outermost bins.
-    """
+    All known cells together. A bin holds its lower edge, the last one also 1; predictions outside
+    0–1 count in the outermost bins."""
     checked(truth, predicted)
     known = ~np.isnan(truth)
     place = _bin(predicted[known], bins)
     counts = np.bincount(place, minlength=bins)
-    sums = [np.bincount(place, weights=cells[known], minlength=bins) for cells in (predicted, truth)]
+    sums = [
+        np.bincount(place, weights=cells[known], minlength=bins) for cells in (predicted, truth)
+    ]
     return Reliability(divide(sums[0], counts), divide(sums[1], counts), counts)
 
 
 def calibration_error(truth: Fractions, predicted: Fractions, *, bins: int = BINS) -> float:
-    """Expected calibration error: |mean predicted − mean true fraction| of `reliability`, averaged over its cells.
+    """Expected calibration error: |mean predicted − mean true fraction| of `reliability`, averaged
+    over its cells.
 
-    Source: Guo et al. 2017, equation 3, with the fraction itself in the place of confidence and of accuracy
-    """
+    Source: Guo et al. 2017, equation 3, with the fraction itself in the place of confidence and of
+    accuracy"""
     return float(value_of(_calibration_error(truth, predicted, bins), len(truth)))
 
 
-def consistency(predicted: Fractions, tree: DecisionTree, *, columns: Sequence[str] | None = None) -> dict[str, Gap]:
+def consistency(
+    predicted: Fractions, tree: DecisionTree, *, columns: Sequence[str] | None = None
+) -> dict[str, Gap]:
     """Per question: |sum of its predicted answers − predicted fraction of those asked it|.
 
-    Zero where predictions keep to the tree: everybody who is asked a question gives one answer. NaN without galaxies.
-    `columns` as in `question_accuracy`; a question is also left out if the answer that leads to it is not held.
-    """
+    Zero where predictions keep to the tree: everybody who is asked a question gives one answer. NaN
+    without galaxies. `columns` as in `question_accuracy`; a question is also left out if the answer
+    that leads to it is not held."""
     gaps: dict[str, Gap] = {}
     for name, answers, asked_of in whole_questions(predicted, tree, columns):
         if asked_of != -1:
             asked = 1.0 if asked_of is None else predicted[:, asked_of].astype(np.float64)
             gap = np.abs(predicted[:, answers].sum(axis=1, dtype=np.float64) - asked)
-            gaps[name] = Gap(float(gap.mean()), float(gap.max())) if len(gap) else Gap(np.nan, np.nan)
+            gaps[name] = (
+                Gap(float(gap.mean()), float(gap.max())) if len(gap) else Gap(np.nan, np.nan)
+            )
     return gaps
 
 
@@ -260,15 +291,22 @@ def consistency(predicted: Fractions, tree: DecisionTree, *, columns: Sequence[s
 
 
 def statistics(
-    truth: Fractions, predicted: Fractions, tree: DecisionTree, *, columns: Sequence[str] | None = None
+    truth: Fractions,
+    predicted: Fractions,
+    tree: DecisionTree,
+    *,
+    columns: Sequence[str] | None = None,
 ) -> dict[str, Statistic]:
-    """The statistics of `bootstrap` (all but the mean AUCs), each as a function of weights over galaxies.
+    """The statistics of `bootstrap` (all but the mean AUCs), each as a function of weights over
+    galaxies.
 
     Values stand in the order of `question_accuracy` and of the columns.
     """
     squared = _error(truth, predicted, 2)
     reached = ratio(*_question_hits(truth, predicted, tree, columns, MIN_ASKED, 0.0)[1:])
-    confident = ratio(*_question_hits(truth, predicted, tree, columns, MIN_ASKED, MIN_CONFIDENCE)[1:])
+    confident = ratio(
+        *_question_hits(truth, predicted, tree, columns, MIN_ASKED, MIN_CONFIDENCE)[1:]
+    )
     return {
         "mse": squared,
         "rmse": root(squared),
@@ -296,14 +334,15 @@ def bootstrap(
 ) -> dict[str, Interval]:
     """Every statistic with its 95 % interval, by name.
 
-    Single numbers: `mse`, `rmse`, `mae`, `argmax_accuracy`, `calibration_error`. One a question: `question_accuracy`,
-    `confident_accuracy` (the same from 0.8). One an answer: `rmse_per_answer`, `auc_per_answer`. Means over what is
-    defined: `mean_question_accuracy`, `mean_confident_accuracy`, `mean_auc`, and `mean_auc_of_frequent` over the
-    answers with ten positives or more, as with fewer an AUC says little.
+    Single numbers: `mse`, `rmse`, `mae`, `argmax_accuracy`, `calibration_error`. One a question:
+    `question_accuracy`, `confident_accuracy` (the same from 0.8). One an answer: `rmse_per_answer`,
+    `auc_per_answer`. Means over what is defined: `mean_question_accuracy`,
+    `mean_confident_accuracy`, `mean_auc`, and `mean_auc_of_frequent` over the answers with ten
+    positives or more, as with fewer an AUC says little.
 
-    Resamples are those of `intervals`, the same whoever predicted. Ranking costs most, so the AUCs have fewer. What an
-    interval does not hold is the luck of training: the same recipe with another seed is another predictor.
-    """
+    Resamples are those of `intervals`, the same whoever predicted. Ranking costs most, so the AUCs
+    have fewer. What an interval does not hold is the luck of training: the same recipe with another
+    seed is another predictor."""
     positives, negatives = sides(truth)
     frequent = (positives >= FEW_POSITIVES) & (negatives > 0)
     sums = statistics(truth, predicted, tree, columns=columns)
@@ -355,16 +394,24 @@ def _auc_per_answer(truth: Fractions, predicted: Fractions, threshold: float) ->
 # ---- cells, questions, bins
 
 
-def checked(truth: Num[np.ndarray, "..."] | Bool[np.ndarray, "..."], predicted: Float[np.ndarray, "..."]) -> None:
-    """Refuse predictions of another shape, or that are no numbers: leaving these out would flatter."""
+def checked(
+    truth: Num[np.ndarray, "..."] | Bool[np.ndarray, "..."], predicted: Float[np.ndarray, "..."]
+) -> None:
+    """Refuse predictions of another shape, or that are no numbers: leaving these out would
+    flatter."""
     if truth.shape != predicted.shape:
-        raise ValueError(f"the truth has shape {truth.shape}, the predictions have {predicted.shape}")
+        raise ValueError(
+            f"the truth has shape {truth.shape}, the predictions have {predicted.shape}"
+        )
     if not np.isfinite(predicted).all():
-        raise ValueError(f"{np.count_nonzero(~np.isfinite(predicted))} predictions are NaN or infinite")
+        raise ValueError(
+            f"{np.count_nonzero(~np.isfinite(predicted))} predictions are NaN or infinite"
+        )
 
 
 def _errors(truth: Fractions, predicted: Fractions, power: int) -> tuple[Fractions, Fractions]:
-    """|predicted − truth| to a power, zero where unknown; and 1 for each known cell, 0 for the others."""
+    """|predicted − truth| to a power, zero where unknown; and 1 for each known cell, 0 for the
+    others."""
     checked(truth, predicted)
     known = ~np.isnan(truth)
     errors = np.where(known, np.abs(predicted.astype(np.float64) - truth), 0.0)
@@ -379,7 +426,8 @@ def _question_hits(
     min_asked: float,
     min_confidence: float,
 ) -> tuple[list[str], Float[np.ndarray, "galaxy question"], Float[np.ndarray, "galaxy question"]]:
-    """Questions; 1 where a counted galaxy's most voted answer is predicted; 1 where a galaxy is counted."""
+    """Questions; 1 where a counted galaxy's most voted answer is predicted; 1 where a galaxy is
+    counted."""
     checked(truth, predicted)
     questions = list(whole_questions(truth, tree, columns))
     hits, counted = (np.zeros((len(truth), len(questions))) for _ in range(2))
@@ -394,21 +442,30 @@ def _question_hits(
 def reached(
     voted: Float[np.ndarray, "galaxy answer"], min_asked: float, min_confidence: float = 0.0
 ) -> Bool[np.ndarray, " galaxy"]:
-    """Whether so many volunteers gave one of a question's answers, and so many of these the same one."""
+    """Whether so many volunteers gave one of a question's answers, and so many of these the same
+    one."""
     asked, most = voted.sum(axis=1), voted.max(axis=1)  # NaN, and so not reached, where unknown
-    return (asked > 0) & (asked >= min_asked - _ROUNDING) & (most >= min_confidence * asked - _ROUNDING)
+    return (
+        (asked > 0)
+        & (asked >= min_asked - _ROUNDING)
+        & (most >= min_confidence * asked - _ROUNDING)
+    )
 
 
 def whole_questions(
     fractions: Fractions, tree: DecisionTree, columns: Sequence[str] | None
 ) -> Iterator[tuple[str, list[int], int | None]]:
-    """Each question whose answers are all held: its name, their places, and that of the answer it is asked of.
+    """Each question whose answers are all held: its name, their places, and that of the answer it
+    is asked of.
 
     The last is None if everybody is asked, -1 if that answer is not held.
     """
     held = list(tree.columns if columns is None else columns)
     if fractions.shape[1] != len(held):
-        raise ValueError(f"{fractions.shape[1]} columns of fractions for {len(held)} answers of tree {tree.name!r}")
+        raise ValueError(
+            f"{fractions.shape[1]} columns of fractions for {len(held)} answers of tree"
+            f" {tree.name!r}"
+        )
     places = {column: place for place, column in enumerate(held)}
     for question, _ in tree:
         if all(answer.column in places for answer in question.answers):

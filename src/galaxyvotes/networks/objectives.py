@@ -4,22 +4,24 @@ Fractions of each answer by itself, a sigmoid:
 - `bce` (the paper): a galaxy costs the binary cross-entropy, mean over its known answers
 - `mse`: … the squared error, mean over its known answers
 
-Fractions that keep the laws of the tree, and so need all of its answers: a softmax within each question, multiplied
-down the tree:
+Fractions that keep the laws of the tree, and so need all of its answers: a softmax within each
+question, multiplied down the tree:
 - `mse_tree`: … the squared error, mean over its known answers
-- `cross_entropy`: … the cross-entropy of each question, weighted by the fraction of volunteers who were asked it
-- `dirichlet_multinomial`: … the surprise at its votes, in nats, sum over questions. The softmax is the mean of a
-  Dirichlet here. It learns from whole votes, so ten of them pull harder than one; the others learn from fractions.
+- `cross_entropy`: … the cross-entropy of each question, weighted by the fraction of volunteers who
+  were asked it
+- `dirichlet_multinomial`: … the surprise at its votes, in nats, sum over questions. The softmax is
+  the mean of a Dirichlet here. It learns from whole votes, so ten of them pull harder than one; the
+  others learn from fractions.
 
 What is not known costs nothing.
 
-Quantities (see `tree`) have one objective, whatever the fractions beside them have: the network gives them
-standardised, (value − centre) / scale, and a galaxy costs the squared error of that, mean over its known quantities.
-So a T type and a colour pull alike, an output that knows nothing is the mean, and half precision rounds what is small,
-not what is far from zero.
+Quantities (see `tree`) have one objective, whatever the fractions beside them have: the network
+gives them standardised, (value − centre) / scale, and a galaxy costs the squared error of that,
+mean over its known quantities. So a T type and a colour pull alike, an output that knows nothing is
+the mean, and half precision rounds what is small, not what is far from zero.
 
-Source of `dirichlet_multinomial`: Walmsley et al. 2022, MNRAS 509, 3966, section 5.1, equations 6 and 7.
-"""
+Source of `dirichlet_multinomial`: Walmsley et al. 2022, MNRAS 509, 3966, section 5.1, equations 6
+and 7."""
 
 import difflib
 from collections.abc import Sequence
@@ -40,7 +42,8 @@ OBJECTIVES = ("bce", "mse", "mse_tree", "cross_entropy", "dirichlet_multinomial"
 
 
 class Standard(NamedTuple):
-    """The centre and the scale of a quantity: mean and standard deviation over the galaxies that teach."""
+    """The centre and the scale of a quantity: mean and standard deviation over the galaxies that
+    teach."""
 
     centre: float
     scale: float
@@ -48,7 +51,8 @@ class Standard(NamedTuple):
 
 @dataclass(frozen=True)
 class Objective:
-    """One of `OBJECTIVES` for these answers of a tree; or squared error, with a standard each, for its quantities."""
+    """One of `OBJECTIVES` for these answers of a tree; or squared error, with a standard each, for
+    its quantities."""
 
     name: str
     tree: DecisionTree
@@ -63,8 +67,8 @@ class Objective:
             raise ConfigError(f"train.objective is {self.name!r}; {hint}")
         if self.kind not in ("bce", "mse", "quantity") and tuple(self.columns) != self.tree.columns:
             raise ConfigError(
-                f"objective {self.name} needs all {len(self.tree.columns)} answers of tree {self.tree.name!r},"
-                f" not {len(self.columns)}; use bce or mse for a part of them"
+                f"objective {self.name} needs all {len(self.tree.columns)} answers of tree"
+                f" {self.tree.name!r}, not {len(self.columns)}; use bce or mse for a part of them"
             )
 
     @property
@@ -74,7 +78,8 @@ class Objective:
 
     @property
     def adds_up(self) -> bool:
-        """Whether the fractions of a question are a softmax of its logits, times the fraction that was asked it."""
+        """Whether the fractions of a question are a softmax of its logits, times the fraction that
+        was asked it."""
         return self.kind in ("mse_tree", "cross_entropy")
 
     @property
@@ -91,7 +96,9 @@ class Objective:
             case "bce" | "mse":
                 return logits.sigmoid()
             case "dirichlet_multinomial":
-                return tree_fractions(self.tree, concentrations(logits).log())  # softmax of logs: α / sum of α
+                return tree_fractions(
+                    self.tree, concentrations(logits).log()
+                )  # softmax of logs: α / sum of α
             case _:
                 return tree_fractions(self.tree, logits)
 
@@ -102,12 +109,13 @@ class Objective:
     ) -> Float[Tensor, " galaxy"]:
         """The cost of each galaxy, 0 where nothing is known.
 
-        `truth` is what `wants_votes` says: whole votes, -1 where not known, or joint fractions, NaN where not known.
-        TypeError for the other one, which would train without complaint.
-        """
+        `truth` is what `wants_votes` says: whole votes, -1 where not known, or joint fractions, NaN
+        where not known. TypeError for the other one, which would train without complaint."""
         if truth.is_floating_point() == self.wants_votes:
             wanted = "votes: whole counts, -1" if self.wants_votes else "joint fractions, NaN"
-            raise TypeError(f"objective {self.name} wants {wanted} where not known; it was given {truth.dtype}")
+            raise TypeError(
+                f"objective {self.name} wants {wanted} where not known; it was given {truth.dtype}"
+            )
         if self.wants_votes:
             return vote_nll(self.tree, concentrations(logits), truth).sum(dim=1)
         known = ~truth.isnan()
@@ -125,20 +133,28 @@ class Objective:
         return (cost * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
 
 
-def tree_fractions(tree: DecisionTree, logits: Float[Tensor, "galaxy answer"]) -> Float[Tensor, "galaxy answer"]:
-    """Joint fractions: a softmax within each question, times the joint fraction of the answer it is asked of."""
+def tree_fractions(
+    tree: DecisionTree, logits: Float[Tensor, "galaxy answer"]
+) -> Float[Tensor, "galaxy answer"]:
+    """Joint fractions: a softmax within each question, times the joint fraction of the answer it is
+    asked of."""
     joint = list(logits.unbind(dim=1))
     for index in tree.depth_first:
         where, parent = tree.slices[index], tree.parents[index]
         conditional = logits[:, where].softmax(dim=1)
-        joint[where] = (conditional if parent is None else conditional * joint[parent][:, None]).unbind(dim=1)
+        joint[where] = (
+            conditional if parent is None else conditional * joint[parent][:, None]
+        ).unbind(dim=1)
     return torch.stack(joint, dim=1)
 
 
 def tree_cross_entropy(
-    tree: DecisionTree, logits: Float[Tensor, "galaxy answer"], fractions: Float[Tensor, "galaxy answer"]
+    tree: DecisionTree,
+    logits: Float[Tensor, "galaxy answer"],
+    fractions: Float[Tensor, "galaxy answer"],
 ) -> Float[Tensor, " galaxy"]:
-    """Cross-entropy in nats, sum over questions; joint fractions weight each by the fraction that was asked it."""
+    """Cross-entropy in nats, sum over questions; joint fractions weight each by the fraction that
+    was asked it."""
     logs = torch.cat([logits[:, where].log_softmax(dim=1) for where in tree.slices], dim=1)
     return -(fractions * logs).sum(dim=1)
 
@@ -146,22 +162,26 @@ def tree_cross_entropy(
 def concentrations(logits: Float[Tensor, "galaxy answer"]) -> Float[Tensor, "galaxy answer"]:
     """Dirichlet concentrations, 1–101.
 
-    Below 1 a Dirichlet is bimodal, above about 100 surer than any galaxy deserves; so of two answers
-    neither has a conditional fraction below 1/102.
+    Below 1 a Dirichlet is bimodal, above about 100 surer than any galaxy deserves; so of two
+    answers neither has a conditional fraction below 1/102.
 
-    Source: Walmsley et al. 2022, section 5.1, which says "between 1 and 100 (using softmax activation)"; this is what
-    the authors' published code does (zoobot, `custom_top_dirichlet`).
+    Source: Walmsley et al. 2022, section 5.1, which says "between 1 and 100 (using softmax
+    activation)"; this is what the authors' published code does (zoobot, `custom_top_dirichlet`).
     """
     return 1 + 100 * logits.sigmoid()
 
 
 def vote_nll(
-    tree: DecisionTree, concentrations: Float[Tensor, "galaxy answer"], votes: Int[Tensor, "galaxy answer"]
+    tree: DecisionTree,
+    concentrations: Float[Tensor, "galaxy answer"],
+    votes: Int[Tensor, "galaxy answer"],
 ) -> Float[Tensor, "galaxy question"]:
-    """Surprise at each question's votes under a Dirichlet-multinomial, in nats: -log of their probability.
+    """Surprise at each question's votes under a Dirichlet-multinomial, in nats: -log of their
+    probability.
 
-    Probabilities of all ways in which as many volunteers could have voted add up to 1: the multinomial coefficient,
-    which pulls nowhere, is included. A question nobody was asked (0 votes, or -1: not known) costs exactly nothing.
+    Probabilities of all ways in which as many volunteers could have voted add up to 1: the
+    multinomial coefficient, which pulls nowhere, is included. A question nobody was asked (0 votes,
+    or -1: not known) costs exactly nothing.
 
     Source: Walmsley et al. 2022, equation 6, its integral done.
     """
@@ -169,14 +189,20 @@ def vote_nll(
     asked = per_question(tree, counts)
     together = log_rising(per_question(tree, concentrations), asked)
     nll = together - per_question(tree, log_rising(concentrations, counts))
-    return torch.where(asked > 0, nll, 0.0)  # sums that cancel on paper need not cancel to the last bit
+    return torch.where(
+        asked > 0, nll, 0.0
+    )  # sums that cancel on paper need not cancel to the last bit
 
 
-def log_rising(start: Float[Tensor, "*shape"], count: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+def log_rising(
+    start: Float[Tensor, "*shape"], count: Float[Tensor, "*shape"]
+) -> Float[Tensor, "*shape"]:
     """log of start · (start + 1) · … with `count` factors, over count!."""
     return (start + count).lgamma() - start.lgamma() - (count + 1).lgamma()
 
 
-def per_question(tree: DecisionTree, values: Float[Tensor, "galaxy answer"]) -> Float[Tensor, "galaxy question"]:
+def per_question(
+    tree: DecisionTree, values: Float[Tensor, "galaxy answer"]
+) -> Float[Tensor, "galaxy question"]:
     """The sum over each question's answers."""
     return torch.stack([values[:, where].sum(dim=1) for where in tree.slices], dim=1)

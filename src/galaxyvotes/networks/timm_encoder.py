@@ -2,15 +2,15 @@
 
     pixels 0–1 → normalise → encoder → dropout → dense, one per answer
 
-`model.name` "timm:NAME" is an encoder as timm names it (`timm.list_models()`), without its classifier. The first layer
-takes away the mean and divides by the deviation that its weights were taught with; from scratch, those that timm names
-for it.
+`model.name` "timm:NAME" is an encoder as timm names it (`timm.list_models()`), without its
+classifier. The first layer takes away the mean and divides by the deviation that its weights were
+taught with; from scratch, those that timm names for it.
 
-Weights come in the layout of the Hugging Face hub, which Zoobot's encoders share: config.json, whose `architecture` is
-timm's name and whose `pretrained_cfg` holds mean and deviation, and model.safetensors. Nothing else is read: .bin, .pt,
-.pth and .ckpt are pickles, which can run any code when they are opened. They are read once, when a run is created, and
-stand in its `start.safetensors` from then on.
-"""
+Weights come in the layout of the Hugging Face hub, which Zoobot's encoders share: config.json,
+whose `architecture` is timm's name and whose `pretrained_cfg` holds mean and deviation, and
+model.safetensors. Nothing else is read: .bin, .pt, .pth and .ckpt are pickles, which can run any
+code when they are opened. They are read once, when a run is created, and stand in its
+`start.safetensors` from then on."""
 
 import difflib
 import json
@@ -30,7 +30,14 @@ __all__ = ["Normalise", "TimmNetwork", "load_pretrained"]
 
 WEIGHTS = "model.safetensors"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
-REFUSALS = (AssertionError, RuntimeError, ValueError, TypeError, IndexError, ZeroDivisionError)  # what timm raises
+REFUSALS = (
+    AssertionError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    IndexError,
+    ZeroDivisionError,
+)  # what timm raises
 
 
 class Normalise(nn.Module):
@@ -45,7 +52,9 @@ class Normalise(nn.Module):
         self.register_buffer("mean", _three(mean))
         self.register_buffer("std", _three(std))
 
-    def forward(self, image: Float[Tensor, "galaxy 3 height width"]) -> Float[Tensor, "galaxy 3 height width"]:
+    def forward(
+        self, image: Float[Tensor, "galaxy 3 height width"]
+    ) -> Float[Tensor, "galaxy 3 height width"]:
         """The same pixels, as the encoder was taught to see them."""
         return (image - self.mean) / self.std
 
@@ -54,7 +63,8 @@ class TimmNetwork(nn.Sequential):
     """An encoder of timm's between a first and a last layer of ours; see the head of this file."""
 
     def __init__(self, answers: int, *, size_px: int, settings: ModelSettings) -> None:
-        """Draw new weights; a name that timm does not know or a size that its encoder refuses is a ConfigError."""
+        """Draw new weights; a name that timm does not know or a size that its encoder refuses is a
+        ConfigError."""
         encoder, features = _encoder(settings.name.removeprefix("timm:"), size_px)
         for module in encoder.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -68,19 +78,24 @@ class TimmNetwork(nn.Sequential):
 
 
 def load_pretrained(network: nn.Sequential, settings: ModelSettings) -> None:
-    """Put the weights that `model.pretrained` names into the encoder, their mean and deviation into the first layer."""
+    """Put the weights that `model.pretrained` names into the encoder, their mean and deviation into
+    the first layer."""
     if not isinstance(network, TimmNetwork):
         raise ConfigError(
-            f"model.pretrained is {settings.pretrained!r}, but {settings.name} has no published weights:"
-            " name an encoder, e.g. model.name=timm:convnext_nano"
+            f"model.pretrained is {settings.pretrained!r}, but {settings.name} has no published"
+            " weights: name an encoder, e.g. model.name=timm:convnext_nano"
         )
     encoder: Any = network.encoder
     config_file, weights = _files(settings.pretrained, encoder)
     config = _config(config_file)
-    wanted, found = encoder.pretrained_cfg["architecture"], str(config.get("architecture", "none")).partition(".")[0]
+    wanted, found = (
+        encoder.pretrained_cfg["architecture"],
+        str(config.get("architecture", "none")).partition(".")[0],
+    )
     if found != wanted:
         raise CheckpointError(
-            f"{config_file} is of the encoder {found}, not {wanted}: set model.name=timm:{found} or give other weights"
+            f"{config_file} is of the encoder {found}, not {wanted}: set model.name=timm:{found} or"
+            " give other weights"
         )
     taught = config.get("pretrained_cfg", config)  # older files hold one level only
     _fill(encoder, _tensors(weights), weights)
@@ -88,7 +103,9 @@ def load_pretrained(network: nn.Sequential, settings: ModelSettings) -> None:
         network.normalise.mean.copy_(_three(taught.get("mean", network.normalise.mean)))
         network.normalise.std.copy_(_three(taught.get("std", network.normalise.std)))
     except (TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise CheckpointError(f"{config_file}: mean and std must be three numbers each, std above 0: {error}") from None
+        raise CheckpointError(
+            f"{config_file}: mean and std must be three numbers each, std above 0: {error}"
+        ) from None
     if not bool((network.normalise.std > 0).all()):
         raise CheckpointError(f"{config_file}: std must be above 0, it is {taught['std']}")
 
@@ -117,11 +134,14 @@ def _encoder(name: str, size_px: int) -> tuple[Any, int]:
     except REFUSALS as error:
         side = published.input_size[-1] if published is not None else 224
         raise ConfigError(
-            f"images of {size_px} px do not fit model timm:{name}: {str(error) or type(error).__name__};"
-            f" pack them with another --size: it was made for {side}"
+            f"images of {size_px} px do not fit model timm:{name}:"
+            f" {str(error) or type(error).__name__}; pack them with another --size: it was made for"
+            f" {side}"
         ) from None
     if features.dim() != 2:
-        raise ConfigError(f"model timm:{name} gives no single list of features for an image: choose another")
+        raise ConfigError(
+            f"model timm:{name} gives no single list of features for an image: choose another"
+        )
     return encoder.train(), features.shape[1]
 
 
@@ -132,7 +152,9 @@ def _refuse_unknown(name: str, timm: Any) -> None:
     known = published if "." in name else cast("list[str]", timm.list_models())
     close = difflib.get_close_matches(name, known, n=3)
     hint = f"did you mean {', '.join(close)}? " if close else ""
-    raise ConfigError(f"model.name is 'timm:{name}', which timm does not know; {hint}timm.list_models() lists all")
+    raise ConfigError(
+        f"model.name is 'timm:{name}', which timm does not know; {hint}timm.list_models() lists all"
+    )
 
 
 def _files(source: str, encoder: Any) -> tuple[Path, Path]:
@@ -142,7 +164,8 @@ def _files(source: str, encoder: Any) -> tuple[Path, Path]:
         repository = str(published.get("hf_hub_id") or "")
         if not repository:
             raise CheckpointError(
-                f"timm names no weights on the hub for {published['architecture']}: set model.pretrained to a folder"
+                f"timm names no weights on the hub for {published['architecture']}: set"
+                " model.pretrained to a folder"
             )
     elif source.startswith(("hf-hub:", "hf_hub:")):
         repository = source[len("hf-hub:") :]
@@ -154,8 +177,8 @@ def _files(source: str, encoder: Any) -> tuple[Path, Path]:
 def _local(path: Path) -> tuple[Path, Path]:
     if not path.exists():
         raise CheckpointError(
-            f"model.pretrained is {str(path)!r}, which does not exist: give hub, hf-hub:OWNER/REPOSITORY or a folder"
-            f" that holds config.json and {WEIGHTS}"
+            f"model.pretrained is {str(path)!r}, which does not exist: give hub,"
+            f" hf-hub:OWNER/REPOSITORY or a folder that holds config.json and {WEIGHTS}"
         )
     folder, weights = (path, path / WEIGHTS) if path.is_dir() else (path.parent, path)
     if weights.suffix in PICKLES or (
@@ -163,15 +186,18 @@ def _local(path: Path) -> tuple[Path, Path]:
     ):
         raise _pickled(str(path))
     if not (folder / "config.json").is_file() or not weights.is_file():
-        raise CheckpointError(f"{folder} does not hold both config.json and {weights.name}: download the whole folder")
+        raise CheckpointError(
+            f"{folder} does not hold both config.json and {weights.name}: download the whole folder"
+        )
     return folder / "config.json", weights
 
 
 def _pickled(where: str) -> CheckpointError:
     return CheckpointError(
-        f"{where} holds its weights as a pickle only, which can run any code when it is opened and is never read here:"
-        f" take weights that come as {WEIGHTS}, or write it from the pickle with timm.models.save_for_hf(model, folder,"
-        " safe_serialization=True) on a computer where you trust it"
+        f"{where} holds its weights as a pickle only, which can run any code when it is opened and"
+        f" is never read here: take weights that come as {WEIGHTS}, or write it from the pickle"
+        " with timm.models.save_for_hf(model, folder, safe_serialization=True) on a computer where"
+        " you trust it"
     )
 
 
@@ -184,11 +210,14 @@ def _fetched(repository: str, name: str) -> Path:
     except errors.RemoteEntryNotFoundError:
         if name == WEIGHTS:
             raise _pickled(f"hf-hub:{repository}") from None
-        raise CheckpointError(f"hf-hub:{repository} holds no {name}: it is not in timm's layout") from None
+        raise CheckpointError(
+            f"hf-hub:{repository} holds no {name}: it is not in timm's layout"
+        ) from None
     except (OSError, ValueError, errors.EntryNotFoundError) as error:
         raise CheckpointError(
-            f"hf-hub:{repository} cannot be reached ({type(error).__name__}): check its name, or download it on a"
-            f" computer with a network (hf download {owner} --local-dir FOLDER) and set model.pretrained=FOLDER"
+            f"hf-hub:{repository} cannot be reached ({type(error).__name__}): check its name, or"
+            f" download it on a computer with a network (hf download {owner} --local-dir FOLDER)"
+            " and set model.pretrained=FOLDER"
         ) from None
 
 
@@ -198,7 +227,9 @@ def _config(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}; download it again") from None
     if not isinstance(config, dict):
-        raise CheckpointError(f"{path} does not describe an encoder: expected an object with its architecture")
+        raise CheckpointError(
+            f"{path} does not describe an encoder: expected an object with its architecture"
+        )
     return cast("dict[str, Any]", config)
 
 
@@ -212,7 +243,8 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _fill(encoder: Any, tensors: dict[str, Tensor], origin: Path) -> None:
-    """Every tensor of the encoder from the file; what the file has beside them (a classifier) is left out."""
+    """Every tensor of the encoder from the file; what the file has beside them (a classifier) is
+    left out."""
     convert = getattr(import_module(type(encoder).__module__), "checkpoint_filter_fn", None)
     try:
         # timm's own: names of older files, position embeddings for another size of image.
@@ -221,7 +253,8 @@ def _fill(encoder: Any, tensors: dict[str, Tensor], origin: Path) -> None:
         raise CheckpointError(f"{origin} does not fit the encoder: {error!r}") from None
     own: dict[str, Tensor] = encoder.state_dict()
     wrong = [
-        f"{name} is {tuple(tensors[name].shape) if name in tensors else 'missing'}, expected {tuple(tensor.shape)}"
+        f"{name} is {tuple(tensors[name].shape) if name in tensors else 'missing'}, expected"
+        f" {tuple(tensor.shape)}"
         for name, tensor in own.items()
         if name not in tensors or tensors[name].shape != tensor.shape
     ]

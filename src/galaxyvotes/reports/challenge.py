@@ -1,4 +1,5 @@
-"""The 2014 challenge: predictions in the form of a submission, and where an error would stand on the leaderboard."""
+"""The 2014 challenge: predictions in the form of a submission, and where an error would stand on
+the leaderboard."""
 
 import tomllib
 import zipfile
@@ -25,16 +26,17 @@ __all__ = ["leaderboard", "leaderboard_place", "submit"]
 def submit(predictions: Predictions, sample: str | Path, out: str | Path) -> None:
     """Write predictions in the form of a sample submission (a CSV, or a zip that holds one).
 
-    Every id of the sample must be there, no other, and none twice; so must every column. Rows come in the sample's
-    order, lines end as in the challenge's own files, and numbers are plain decimals with up to nine places. A name
-    that ends in .zip packs the CSV.
-    """
+    Every id of the sample must be there, no other, and none twice; so must every column. Rows come
+    in the sample's order, lines end as in the challenge's own files, and numbers are plain decimals
+    with up to nine places. A name that ends in .zip packs the CSV."""
     out = Path(out)
     if out.suffix.lower() not in (".csv", ".zip"):
         raise ConfigError(f"{out}: a submission ends in .csv or .zip")
     with Source.open(sample) as source:
         if len(source.tables) != 1:
-            raise DataError(f"{sample} holds {len(source.tables)} tables; a sample submission is one CSV")
+            raise DataError(
+                f"{sample} holds {len(source.tables)} tables; a sample submission is one CSV"
+            )
         table = Table(source.tables[0].name, source.tables[0].read())
     header = table.header()
     wanted = table.texts(header[0])
@@ -47,7 +49,8 @@ def submit(predictions: Predictions, sample: str | Path, out: str | Path) -> Non
     if outside.any():
         row, column = np.argwhere(outside)[0].tolist()
         raise DataError(
-            f"galaxy {wanted[row]}: {header[1:][column]} is {values[row, column]:g}; a submission's numbers lie in 0–1"
+            f"galaxy {wanted[row]}: {header[1:][column]} is {values[row, column]:g}; a submission's"
+            " numbers lie in 0–1"
         )
     lines = [",".join(header)]
     lines += [_line(name, row) for name, row in zip(wanted, values.tolist(), strict=True)]
@@ -63,9 +66,15 @@ def submit(predictions: Predictions, sample: str | Path, out: str | Path) -> Non
 def _check(predictions: Predictions, header: list[str], wanted: list[str], sample: str) -> None:
     missing_columns = [column for column in header[1:] if column not in predictions.columns]
     if missing_columns:
-        raise DataError(f"the predictions have no {_examples(missing_columns, 'column')}, which {sample} asks for")
+        raise DataError(
+            f"the predictions have no {_examples(missing_columns, 'column')}, which {sample}"
+            " asks for"
+        )
     if twice := [name for name, count in Counter(wanted).items() if count > 1]:
-        raise DataError(f"{sample} asks twice for {_examples(twice, 'galaxy', 'galaxies')}; it is no sample submission")
+        raise DataError(
+            f"{sample} asks twice for {_examples(twice, 'galaxy', 'galaxies')}; it is no sample"
+            " submission"
+        )
     known, given = set(wanted), set(predictions.ids)
     problems: list[str] = []
     if duplicated := [name for name, count in Counter(predictions.ids).items() if count > 1]:
@@ -79,19 +88,23 @@ def _check(predictions: Predictions, header: list[str], wanted: list[str], sampl
 
 
 def _refuse_conditional(columns: list[str], values: Float[np.ndarray, "galaxy answer"]) -> None:
-    """A submission holds joint fractions; those of the asked add up to 1 even where hardly anybody was asked."""
+    """A submission holds joint fractions; those of the asked add up to 1 even where hardly anybody
+    was asked."""
     challenge = DecisionTree.load("kaggle")
     if sorted(columns) != sorted(challenge.columns):
         return
     place = {column: number for number, column in enumerate(columns)}
     asked = [question for question in challenge.questions if question.asked_of is not None]
     parents = values[:, [place[str(question.asked_of)] for question in asked]]
-    sums = np.stack([values[:, [place[a.column] for a in question.answers]].sum(axis=1) for question in asked], axis=1)
+    sums = np.stack(
+        [values[:, [place[a.column] for a in question.answers]].sum(axis=1) for question in asked],
+        axis=1,
+    )
     few = parents < 0.9
     if few.any() and (np.isnan(sums[few]) | (np.abs(sums[few] - 1) < 0.01)).mean() > 0.9:
         raise DataError(
-            "the predictions are fractions of those who were asked, and a submission wants those of everybody: predict"
-            " again with --fractions joint"
+            "the predictions are fractions of those who were asked, and a submission wants those of"
+            " everybody: predict again with --fractions joint"
         )
 
 
@@ -109,14 +122,17 @@ def _examples(names: list[str], one: str, many: str | None = None) -> str:
 @cache
 def leaderboard() -> dict[str, Any]:
     """What `leaderboard.toml` says."""
-    return tomllib.loads((resources.files("galaxyvotes.reports") / "leaderboard.toml").read_text("utf-8"))
+    return tomllib.loads(
+        (resources.files("galaxyvotes.reports") / "leaderboard.toml").read_text("utf-8")
+    )
 
 
 def leaderboard_place(rmse: float) -> dict[str, Any]:
-    """Between which known places of the 2014 leaderboard an RMSE would stand, in numbers and as a sentence.
+    """Between which known places of the 2014 leaderboard an RMSE would stand, in numbers and as a
+    sentence.
 
-    `better` is the nearest known place at or above it, `worse` the nearest below; None beyond the ends.
-    """
+    `better` is the nearest known place at or above it, `worse` the nearest below; None beyond the
+    ends."""
     board = leaderboard()
     places, teams, benchmark = board["place"], board["teams"], board["benchmark"]
     better = next((place for place in reversed(places) if place["rmse"] <= rmse), None)
@@ -132,7 +148,8 @@ def leaderboard_place(rmse: float) -> dict[str, Any]:
     else:
         side = "ahead of" if rmse < benchmark["rmse"] else "level with or behind"
         where = (
-            f"after {named(better)}, the last one known, and {side} the {benchmark['name']} ({benchmark['rmse']:.5f})"
+            f"after {named(better)}, the last one known, and {side} the {benchmark['name']}"
+            f" ({benchmark['rmse']:.5f})"
         )
     keep = ("rank", "rmse")
     return {
@@ -142,8 +159,9 @@ def leaderboard_place(rmse: float) -> dict[str, Any]:
         "teams": teams,
         "sentence": f"An RMSE of {rmse:.4f} would stand {where} among {teams} teams.",
         "caveat": (
-            f"Only a rough comparison: the leaderboard was computed on the challenge's own {board['galaxies']:,} test "
-            "galaxies, whose votes are not public, and those teams had 61,578 galaxies to learn from."
+            "Only a rough comparison: the leaderboard was computed on the challenge's own"
+            f" {board['galaxies']:,} test galaxies, whose votes are not public, and those teams had"
+            " 61,578 galaxies to learn from."
         ),
         "title": board["title"],
     }

@@ -1,9 +1,8 @@
 """The paper's figures: its two diagrams (see `diagrams`), and curves from numbers.
 
-Every function returns a `matplotlib.figure.Figure` and touches no global state (no pyplot), so figures may be drawn in
-any thread. `save` writes one; equal input gives equal bytes. Text stays text in SVG: to be searched, copied, read
-aloud, and recoloured by the page that shows it.
-"""
+Every function returns a `matplotlib.figure.Figure` and touches no global state (no pyplot), so
+figures may be drawn in any thread. `save` writes one; equal input gives equal bytes. Text stays
+text in SVG: to be searched, copied, read aloud, and recoloured by the page that shows it."""
 
 import io
 import math
@@ -21,7 +20,16 @@ from matplotlib.ticker import MaxNLocator
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.metrics import scores
 from galaxyvotes.predictions import Bounds
-from galaxyvotes.reports.diagrams import ACCENT, INK, MUTED, PAPER, RULE, architecture, flowchart, text_width
+from galaxyvotes.reports.diagrams import (
+    ACCENT,
+    INK,
+    MUTED,
+    PAPER,
+    RULE,
+    architecture,
+    flowchart,
+    text_width,
+)
 from galaxyvotes.runtime.files import replacing
 from galaxyvotes.tree import Answer, DecisionTree
 
@@ -51,7 +59,10 @@ def save(figure: Figure, path: str | Path) -> None:
     path = Path(path)
     name = path.suffix.lower().removeprefix(".")
     if name not in FORMATS:
-        raise ConfigError(f"{path}: unknown figure format {path.suffix!r}; name a file that ends in .svg, .png or .pdf")
+        raise ConfigError(
+            f"{path}: unknown figure format {path.suffix!r}; name a file that ends in .svg, .png or"
+            " .pdf"
+        )
     with replacing(path) as partial:
         partial.write_bytes(_drawn(figure, name))
 
@@ -63,7 +74,9 @@ def to_svg(figure: Figure) -> str:
 
 def _drawn(figure: Figure, name: str) -> bytes:
     file = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "galaxyvotes", "svg.fonttype": "none", "pdf.fonttype": 42}):
+    with mpl.rc_context(
+        {"svg.hashsalt": "galaxyvotes", "svg.fonttype": "none", "pdf.fonttype": 42}
+    ):
         figure.savefig(file, format=name, dpi=160, metadata=_METADATA[name])
     return file.getvalue()
 
@@ -71,8 +84,11 @@ def _drawn(figure: Figure, name: str) -> bytes:
 # ---- figures 4 to 7, and what training looked like
 
 
-def roc_plot(truth: Float[np.ndarray, " galaxy"], predicted: Float[np.ndarray, " galaxy"], *, title: str) -> Figure:
-    """The ROC curve of one answer, positive where its true fraction is above 0.5: the paper's figures 4 to 7."""
+def roc_plot(
+    truth: Float[np.ndarray, " galaxy"], predicted: Float[np.ndarray, " galaxy"], *, title: str
+) -> Figure:
+    """The ROC curve of one answer, positive where its true fraction is above 0.5: the paper's
+    figures 4 to 7."""
     figure = Figure(figsize=(4.4, 4.4), layout="constrained", facecolor=PAPER)
     axes = figure.add_subplot()
     _roc_panel(axes, truth, predicted, title, size=10.0)
@@ -88,14 +104,21 @@ def roc_plots(
     *,
     columns: Sequence[str] | None = None,
 ) -> Figure:
-    """Small multiples: a ROC curve for each answer. `columns` names the answers that the arrays hold, if not all."""
+    """Small multiples: a ROC curve for each answer. `columns` names the answers that the arrays
+    hold, if not all."""
     several = len(tree.questions) > 1
-    titles = {a.column: _panel_title(q.name if several else "", a) for q, _ in tree for a in q.answers}
+    titles = {
+        a.column: _panel_title(q.name if several else "", a) for q, _ in tree for a in q.answers
+    }
     names = tree.columns if columns is None else columns
     across = min(6, len(names))
     down = math.ceil(len(names) / across)
     figure = Figure(figsize=(0.6 + 1.75 * across, 0.75 + 1.95 * down), facecolor=PAPER)
-    grid = {"left": 0.5 / (0.6 + 1.75 * across), "right": 0.99, "top": 1 - 0.5 / (0.75 + 1.95 * down)}
+    grid = {
+        "left": 0.5 / (0.6 + 1.75 * across),
+        "right": 0.99,
+        "top": 1 - 0.5 / (0.75 + 1.95 * down),
+    }
     grid |= {"bottom": 0.45 / (0.75 + 1.95 * down), "wspace": 0.16, "hspace": 0.42}
     figure.subplots_adjust(**grid)
     for i, name in enumerate(names):
@@ -117,7 +140,8 @@ def _panel_title(question: str, answer: Answer) -> str:
 def reliability_plot(
     truth: Float[np.ndarray, "galaxy answer"], predicted: Float[np.ndarray, "galaxy answer"]
 ) -> Figure:
-    """Mean true fraction against mean predicted fraction in ten bins; below, how many fractions are in each."""
+    """Mean true fraction against mean predicted fraction in ten bins; below, how many fractions are
+    in each."""
     curve = scores.reliability(truth, predicted)
     filled = curve.counts > 0
     figure = Figure(figsize=(4.4, 5.2), facecolor=PAPER)
@@ -126,11 +150,19 @@ def reliability_plot(
     _plain(axes)
     _plain(below)
     axes.plot([0, 1], [0, 1], color=MUTED, lw=0.8, ls=(0, (4, 3)))
-    axes.plot(curve.mean_predicted[filled], curve.mean_truth[filled], "o-", color=ACCENT, lw=1.6, ms=4.5)
+    axes.plot(
+        curve.mean_predicted[filled], curve.mean_truth[filled], "o-", color=ACCENT, lw=1.6, ms=4.5
+    )
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
     axes.set_ylabel("volunteers' mean fraction", color=INK)
     edges = np.linspace(0, 1, len(curve.counts) + 1)
-    below.bar(edges[:-1], np.maximum(curve.counts, 0.5), width=np.diff(edges) * 0.92, align="edge", color=ACCENT)
+    below.bar(
+        edges[:-1],
+        np.maximum(curve.counts, 0.5),
+        width=np.diff(edges) * 0.92,
+        align="edge",
+        color=ACCENT,
+    )
     below.set_yscale("log")
     below.set_ylim(0.5, max(10.0, float(curve.counts.max(initial=0)) * 2))
     below.set_xlabel("predicted fraction", color=INK)
@@ -145,7 +177,8 @@ def quantity_plots(
     *,
     bounds: Bounds | None = None,
 ) -> Figure:
-    """Predicted against measured, a panel a quantity; on the dashed line they are equal. Bounds are thin bars."""
+    """Predicted against measured, a panel a quantity; on the dashed line they are equal. Bounds are
+    thin bars."""
     across = min(3, len(columns))
     down = math.ceil(len(columns) / across)
     figure = Figure(figsize=(4.4 * across, 4.4 * down), layout="constrained", facecolor=PAPER)
@@ -155,9 +188,18 @@ def quantity_plots(
         known = ~np.isnan(truth[:, place])
         x, y = truth[known, place], predicted[known, place]
         if bounds is not None:
-            axes.vlines(x, bounds.lower[known, place], bounds.upper[known, place], color=MUTED, lw=0.5, alpha=0.4)
+            axes.vlines(
+                x,
+                bounds.lower[known, place],
+                bounds.upper[known, place],
+                color=MUTED,
+                lw=0.5,
+                alpha=0.4,
+            )
         if known.any():
-            axes.axline((float(x.mean()), float(x.mean())), slope=1, color=MUTED, lw=0.8, ls=(0, (4, 3)))
+            axes.axline(
+                (float(x.mean()), float(x.mean())), slope=1, color=MUTED, lw=0.8, ls=(0, (4, 3))
+            )
         axes.plot(x, y, "o", color=ACCENT, ms=3.5, alpha=0.6, mew=0)
         axes.set_xlabel("measured", color=INK)
         axes.set_ylabel("predicted", color=INK)
@@ -166,14 +208,21 @@ def quantity_plots(
 
 
 def familiarity_plot(familiarity: Float[np.ndarray, " galaxy"]) -> Figure:
-    """The share of galaxies up to each familiarity; on the diagonal they are like those of the calibration."""
+    """The share of galaxies up to each familiarity; on the diagonal they are like those of the
+    calibration."""
     figure = Figure(figsize=(4.4, 4.0), facecolor=PAPER)
     figure.subplots_adjust(left=0.13, right=0.97, top=0.98, bottom=0.12)
     axes = figure.add_subplot()
     _plain(axes)
     axes.plot([0, 1], [0, 1], color=MUTED, lw=0.8, ls=(0, (4, 3)))
     values, counts = np.unique(familiarity, return_counts=True)
-    axes.step([0, *values, 1], [0, *np.cumsum(counts) / len(familiarity), 1], where="post", color=ACCENT, lw=1.6)
+    axes.step(
+        [0, *values, 1],
+        [0, *np.cumsum(counts) / len(familiarity), 1],
+        where="post",
+        color=ACCENT,
+        lw=1.6,
+    )
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
     axes.set_xlabel("familiarity", color=INK)
     axes.set_ylabel("galaxies up to it", color=INK)
@@ -181,7 +230,8 @@ def familiarity_plot(familiarity: Float[np.ndarray, " galaxy"]) -> Figure:
 
 
 def history_plot(history: Sequence[Mapping[str, Any]]) -> Figure:
-    """Loss, MSE and accuracy (if any) by epoch, of training and validation galaxies: the rows of scores.jsonl."""
+    """Loss, MSE and accuracy (if any) by epoch, of training and validation galaxies: the rows of
+    scores.jsonl."""
     figure = Figure(figsize=(10.2, 3.1), facecolor=PAPER)
     figure.subplots_adjust(left=0.05, right=0.99, top=0.9, bottom=0.16, wspace=0.2)
     epochs = [row["epoch"] for row in history]
@@ -189,7 +239,11 @@ def history_plot(history: Sequence[Mapping[str, Any]]) -> Figure:
     told = [
         panel
         for panel in panels
-        if any(row.get(key) is not None for row in history for key in (panel[0], f"validation_{panel[0]}"))
+        if any(
+            row.get(key) is not None
+            for row in history
+            for key in (panel[0], f"validation_{panel[0]}")
+        )
     ]
     for i, (name, title) in enumerate(told):
         axes = figure.add_subplot(1, len(told), i + 1)
@@ -200,11 +254,19 @@ def history_plot(history: Sequence[Mapping[str, Any]]) -> Figure:
         ):
             values = [np.nan if row.get(key) is None else row[key] for row in history]
             axes.plot(
-                epochs, values, color=color, ls=dashes, lw=1.6, marker="o" if len(epochs) == 1 else "", label=words
+                epochs,
+                values,
+                color=color,
+                ls=dashes,
+                lw=1.6,
+                marker="o" if len(epochs) == 1 else "",
+                label=words,
             )
         axes.set_title(title, fontsize=10, color=INK, loc="left")
         axes.set_xlabel("epoch", color=INK)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=(1, 2, 5, 10), integer=True, min_n_ticks=1))
+        axes.xaxis.set_major_locator(
+            MaxNLocator(nbins=6, steps=(1, 2, 5, 10), integer=True, min_n_ticks=1)
+        )
         if i == 0:
             axes.legend(frameon=False, fontsize=9, labelcolor=INK)
     return figure
@@ -224,15 +286,37 @@ def _roc_panel(
     _plain(axes, size)
     axes.plot([0, 1], [0, 1], color=MUTED, lw=0.7, ls=(0, (4, 3)))
     if len(curve.thresholds):
-        places = np.unique(np.linspace(0, len(curve.thresholds) - 1, 300).round().astype(int))  # enough to look smooth
-        axes.plot(curve.false_positive_rate[places], curve.true_positive_rate[places], color=ACCENT, lw=1.5)
+        places = np.unique(
+            np.linspace(0, len(curve.thresholds) - 1, 300).round().astype(int)
+        )  # enough to look smooth
+        axes.plot(
+            curve.false_positive_rate[places],
+            curve.true_positive_rate[places],
+            color=ACCENT,
+            lw=1.5,
+        )
         across, up = curve.false_positive_rate, curve.true_positive_rate
         words = f"AUC {np.diff(across) @ (up[1:] + up[:-1]) / 2:.3f}"
     else:
         words = "undefined\n(0 " + ("positives)" if not positive.any() else "negatives)")
-        axes.text(0.5, 0.5, words, ha="center", va="center", fontsize=size, color=MUTED, backgroundcolor=PAPER)
+        axes.text(
+            0.5,
+            0.5,
+            words,
+            ha="center",
+            va="center",
+            fontsize=size,
+            color=MUTED,
+            backgroundcolor=PAPER,
+        )
         words = "AUC undefined"
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+    axes.set(
+        xlim=(-0.02, 1.02),
+        ylim=(-0.02, 1.02),
+        aspect="equal",
+        xticks=(0, 0.5, 1),
+        yticks=(0, 0.5, 1),
+    )
     axes.set_title(f"{title}\n{words}", fontsize=size, color=INK, parse_math=False)
 
 

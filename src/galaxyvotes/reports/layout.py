@@ -1,8 +1,9 @@
-"""Where the boxes of a flowchart stand: in layers, each below every box that leads to it. Numbers only, no drawing.
+"""Where the boxes of a flowchart stand: in layers, each below every box that leads to it. Numbers
+only, no drawing.
 
-An arrow that skips layers gets a lane of its own in each of them, so it never runs through a box. The order within a
-layer follows the mean of the neighbours; positions are the least-squares fit to the arrows' ends that keeps that order
-and the distances, which is isotonic regression.
+An arrow that skips layers gets a lane of its own in each of them, so it never runs through a box.
+The order within a layer follows the mean of the neighbours; positions are the least-squares fit to
+the arrows' ends that keeps that order and the distances, which is isotonic regression.
 
 Source: Sugiyama, Tagawa and Toda 1981, IEEE Trans. SMC 11, 109.
 """
@@ -32,7 +33,8 @@ class Edge:
 
 @dataclass(frozen=True)
 class Layout:
-    """Per box its layer (0 on top) and the x of its middle; per edge the x of its lane in each layer it skips."""
+    """Per box its layer (0 on top) and the x of its middle; per edge the x of its lane in each
+    layer it skips."""
 
     layers: tuple[int, ...]
     x: tuple[float, ...]
@@ -59,13 +61,18 @@ def leads_back(count: int, edges: Sequence[tuple[int, int]]) -> set[tuple[int, i
 
 
 def lay_out(widths: Sequence[float], edges: Sequence[Edge], *, gap: float, lane: float) -> Layout:
-    """Boxes of these widths, `gap` apart, and lanes `lane` wide. No edge may lead back (see `leads_back`)."""
+    """Boxes of these widths, `gap` apart, and lanes `lane` wide. No edge may lead back (see
+    `leads_back`)."""
     layers = _longest_paths(len(widths), edges)
     ends, lanes = _pieces(layers, edges)
     sizes = [*widths, *(lane for row in lanes for _ in row)]
     levels = [
         *layers,
-        *(layers[e.source] + 1 + i for e, row in zip(edges, lanes, strict=True) for i in range(len(row))),
+        *(
+            layers[e.source] + 1 + i
+            for e, row in zip(edges, lanes, strict=True)
+            for i in range(len(row))
+        ),
     ]
     rows: list[list[int]] = [[] for _ in range(max(levels) + 1)]
     for box, level in enumerate(levels):
@@ -74,7 +81,9 @@ def lay_out(widths: Sequence[float], edges: Sequence[Edge], *, gap: float, lane:
     x = _positions(rows, ends, sizes, gap=gap, boxes=len(widths))
     _straighten(x, rows, lanes, sizes, gap=gap)
     return Layout(
-        tuple(layers), tuple(x[: len(widths)].tolist()), tuple(tuple(x[row].tolist()) if row else () for row in lanes)
+        tuple(layers),
+        tuple(x[: len(widths)].tolist()),
+        tuple(tuple(x[row].tolist()) if row else () for row in lanes),
     )
 
 
@@ -88,7 +97,8 @@ def _longest_paths(count: int, edges: Sequence[Edge]) -> list[int]:
 
 
 def _pieces(layers: list[int], edges: Sequence[Edge]) -> tuple[list[Edge], list[list[int]]]:
-    """Every edge cut into pieces of one layer each, through numbered lanes that follow the boxes."""
+    """Every edge cut into pieces of one layer each, through numbered lanes that follow the
+    boxes."""
     pieces: list[Edge] = []
     lanes: list[list[int]] = []
     fresh = len(layers)
@@ -96,13 +106,17 @@ def _pieces(layers: list[int], edges: Sequence[Edge]) -> tuple[list[Edge], list[
         row = list(range(fresh, fresh + layers[edge.target] - layers[edge.source] - 1))
         fresh += len(row)
         stops = [edge.source, *row, edge.target]
-        pieces += [Edge(a, b, 0.0 if i else edge.port) for i, (a, b) in enumerate(itertools.pairwise(stops))]
+        pieces += [
+            Edge(a, b, 0.0 if i else edge.port)
+            for i, (a, b) in enumerate(itertools.pairwise(stops))
+        ]
         lanes.append(row)
     return pieces, lanes
 
 
 def _ordered(rows: list[list[int]], pieces: list[Edge]) -> list[list[int]]:
-    """Each row sorted by the mean of its neighbours, up and down in turn; the order with the fewest crossings."""
+    """Each row sorted by the mean of its neighbours, up and down in turn; the order with the fewest
+    crossings."""
     best, fewest = rows, _crossings(rows, pieces)
     for sweep in range(_SWEEPS):
         down = sweep % 2 == 0
@@ -112,9 +126,13 @@ def _ordered(rows: list[list[int]], pieces: list[Edge]) -> list[list[int]]:
             mean: dict[int, float] = {}
             for box in row:
                 if down:
-                    near = [place[p.source] + math.tanh(p.port) / 2 for p in pieces if p.target == box]
+                    near = [
+                        place[p.source] + math.tanh(p.port) / 2 for p in pieces if p.target == box
+                    ]
                 else:
-                    near = [place[p.target] - math.tanh(p.port) / 2 for p in pieces if p.source == box]
+                    near = [
+                        place[p.target] - math.tanh(p.port) / 2 for p in pieces if p.source == box
+                    ]
                 mean[box] = float(np.mean(near)) if near else place[box]
             row.sort(key=lambda box: mean[box])
         crossings = _crossings(rows, pieces)
@@ -126,12 +144,21 @@ def _ordered(rows: list[list[int]], pieces: list[Edge]) -> list[list[int]]:
 def _crossings(rows: list[list[int]], pieces: list[Edge]) -> int:
     place = {box: i for row in rows for i, box in enumerate(row)}
     level = {box: i for i, row in enumerate(rows) for box in row}
-    ends = [(level[p.source], place[p.source] + math.tanh(p.port) / 2, place[p.target]) for p in pieces]
-    return sum(a[0] == b[0] and (a[1] - b[1]) * (a[2] - b[2]) < 0 for i, a in enumerate(ends) for b in ends[i + 1 :])
+    ends = [
+        (level[p.source], place[p.source] + math.tanh(p.port) / 2, place[p.target]) for p in pieces
+    ]
+    return sum(
+        a[0] == b[0] and (a[1] - b[1]) * (a[2] - b[2]) < 0
+        for i, a in enumerate(ends)
+        for b in ends[i + 1 :]
+    )
 
 
-def _positions(rows: list[list[int]], pieces: list[Edge], sizes: list[float], *, gap: float, boxes: int) -> np.ndarray:
-    """The x of every box and lane: each row in turn moves to its neighbours as far as order and distances allow."""
+def _positions(
+    rows: list[list[int]], pieces: list[Edge], sizes: list[float], *, gap: float, boxes: int
+) -> np.ndarray:
+    """The x of every box and lane: each row in turn moves to its neighbours as far as order and
+    distances allow."""
     x = np.zeros(len(sizes))
     distances: list[np.ndarray] = []
     for row in rows:
@@ -144,13 +171,21 @@ def _positions(rows: list[list[int]], pieces: list[Edge], sizes: list[float], *,
             weights: list[float] = []
             row = rows[level]
             for box in row:
-                pulls = [(x[p.source] + p.port, p.source >= boxes) for p in pieces if p.target == box]
-                pulls += [(x[p.target] - p.port, p.target >= boxes) for p in pieces if p.source == box]
+                pulls = [
+                    (x[p.source] + p.port, p.source >= boxes) for p in pieces if p.target == box
+                ]
+                pulls += [
+                    (x[p.target] - p.port, p.target >= boxes) for p in pieces if p.source == box
+                ]
                 force = [_STRAIGHT if lane and box >= boxes else 1.0 for _, lane in pulls]
-                wanted.append(np.average([at for at, _ in pulls], weights=force) if pulls else x[box])
+                wanted.append(
+                    np.average([at for at, _ in pulls], weights=force) if pulls else x[box]
+                )
                 weights.append(sum(force) or 1.0)
             shift = np.asarray(wanted) - distances[level]
-            x[row] = isotonic_regression(shift, sample_weight=np.asarray(weights)) + distances[level]
+            x[row] = (
+                isotonic_regression(shift, sample_weight=np.asarray(weights)) + distances[level]
+            )
     return x
 
 

@@ -1,8 +1,8 @@
 """The report as one page that needs nothing else: no script, no font, no picture from anywhere.
 
-It shows a document (see `report`) and adds the figures of the same predictions. Figures are inline SVG whose colours
-follow the page's, light or dark; galaxies are JPEG data URIs. Whatever comes from a table or a folder name is escaped.
-"""
+It shows a document (see `report`) and adds the figures of the same predictions. Figures are inline
+SVG whose colours follow the page's, light or dark; galaxies are JPEG data URIs. Whatever comes from
+a table or a folder name is escaped."""
 
 import base64
 import io
@@ -26,7 +26,14 @@ from galaxyvotes.tree import DecisionTree
 
 __all__ = ["render"]
 
-_COLOURS = {INK: "ink", MUTED: "muted", RULE: "rule", FILL: "fill", PAPER: "paper", ACCENT: "accent"}
+_COLOURS = {
+    INK: "ink",
+    MUTED: "muted",
+    RULE: "rule",
+    FILL: "fill",
+    PAPER: "paper",
+    ACCENT: "accent",
+}
 _PICTURE_PX = 192
 HEADLINE = (
     ("rmse", "RMSE", False),
@@ -36,7 +43,12 @@ HEADLINE = (
     ("confident_accuracy", "Accuracy, confident", True),
     ("mean_auc", "Mean AUC", True),
 )
-QUANTITY_HEADLINE = (("rmse", "RMSE"), ("mae", "Mean absolute error"), ("bias", "Bias"), ("r2", "R²"))
+QUANTITY_HEADLINE = (
+    ("rmse", "RMSE"),
+    ("mae", "Mean absolute error"),
+    ("bias", "Bias"),
+    ("r2", "R²"),
+)
 
 
 def render(
@@ -47,10 +59,13 @@ def render(
     *,
     pictures: UInt8[np.ndarray, "shown height width 3"] | None = None,
 ) -> str:
-    """The page's HTML; `pictures` are of the document's best galaxies, then of its worst, then of the strangest."""
+    """The page's HTML; `pictures` are of the document's best galaxies, then of its worst, then of
+    the strangest."""
     rows = document["network"]["answers"]
     drawn = {
-        "roc": inline_svg(figures.roc_plots(truth, network.fractions, tree, columns=network.columns)),
+        "roc": inline_svg(
+            figures.roc_plots(truth, network.fractions, tree, columns=network.columns)
+        ),
         "reliability": inline_svg(figures.reliability_plot(truth, network.fractions)),
         **_always(document, network),
     }
@@ -96,18 +111,25 @@ def _always(document: Mapping[str, Any], network: Predictions) -> dict[str, Mark
     ranks = network.familiarity if document["familiarity"] else None
     return {
         "familiarity": None if ranks is None else inline_svg(figures.familiarity_plot(ranks)),
-        "history": inline_svg(figures.history_plot(document["history"])) if document["history"] else None,
+        "history": (
+            inline_svg(figures.history_plot(document["history"])) if document["history"] else None
+        ),
     }
 
 
 def _beside(
     document: Mapping[str, Any], pictures: UInt8[np.ndarray, "shown height width 3"] | None
 ) -> dict[str, list[tuple[Any, str | None]]]:
-    """The document's groups of galaxies, each galaxy with its picture, which are in the same order, as a data URI."""
+    """The document's groups of galaxies, each galaxy with its picture, which are in the same order,
+    as a data URI."""
     shown = {name: document[name] for name in ("best", "worst")}
     shown["strangest"] = document["familiarity"]["strangest"] if document["familiarity"] else []
-    uris = itertools.repeat(None) if pictures is None else (jpeg_uri(picture) for picture in pictures)
-    return {group: [(galaxy, next(uris)) for galaxy in galaxies] for group, galaxies in shown.items()}
+    uris = (
+        itertools.repeat(None) if pictures is None else (jpeg_uri(picture) for picture in pictures)
+    )
+    return {
+        group: [(galaxy, next(uris)) for galaxy in galaxies] for group, galaxies in shown.items()
+    }
 
 
 def _filled(template: str, **values: Any) -> str:
@@ -115,9 +137,18 @@ def _filled(template: str, **values: Any) -> str:
     home = resources.files("galaxyvotes.reports") / "templates"
     parts = FunctionLoader(lambda name: (home / name).read_text("utf-8"))
     environment = Environment(
-        loader=parts, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=parts,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters |= {"fixed": _fixed, "signed": _signed, "percent": _percent, "short": _short}
+    environment.filters |= {
+        "fixed": _fixed,
+        "signed": _signed,
+        "percent": _percent,
+        "short": _short,
+    }
     style = Markup((home / "report.css").read_text("utf-8"))  # ours, not a user's
     return environment.get_template(template).render(style=style, **values)
 
@@ -136,9 +167,18 @@ def inline_svg(figure: Figure) -> Markup:
     """A figure as part of a page: its colours and font are the page's."""
     text = figures.to_svg(figure)
     text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>\s*|<defs>\s*<style.*?</defs>\s*", "", text, flags=re.DOTALL)
-    text = re.sub(r' xmlns(:xlink)?="[^"]*"| version="1.1"| width="[^"]*pt" height="[^"]*pt"', "", text, count=4)
-    text = re.sub(r' id="[a-z0-9.]+_\d+"', "", text)  # matplotlib's names of groups would stand twice on a page
+    text = re.sub(
+        r"<metadata>.*?</metadata>\s*|<defs>\s*<style.*?</defs>\s*", "", text, flags=re.DOTALL
+    )
+    text = re.sub(
+        r' xmlns(:xlink)?="[^"]*"| version="1.1"| width="[^"]*pt" height="[^"]*pt"',
+        "",
+        text,
+        count=4,
+    )
+    text = re.sub(
+        r' id="[a-z0-9.]+_\d+"', "", text
+    )  # matplotlib's names of groups would stand twice on a page
     text = re.sub(r"font-family: [^;\"]*;? ?", "", text).replace("xlink:href", "href")
     for colour, name in _COLOURS.items():
         text = text.replace(colour, f"var(--{name})")

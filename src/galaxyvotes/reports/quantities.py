@@ -1,9 +1,10 @@
 """Predicted quantities → numbers, and the files that tell them: what `report` is for fractions.
 
-Nothing is pooled over quantities: a T type and a colour have no common unit. Each has, over the galaxies where it is
-known, the RMSE, the mean absolute error, the bias (mean of predicted − measured) and R², the fraction of the variance
-among the judged galaxies that is explained: 1 − Σ (predicted − measured)² / Σ (measured − their mean)². Whoever always
-says that mean has 0, and whoever is worse is below. As in `report`, a measure is `{"value", "low", "high"}`.
+Nothing is pooled over quantities: a T type and a colour have no common unit. Each has, over the
+galaxies where it is known, the RMSE, the mean absolute error, the bias (mean of predicted −
+measured) and R², the fraction of the variance among the judged galaxies that is explained: 1 − Σ
+(predicted − measured)² / Σ (measured − their mean)². Whoever always says that mean has 0, and
+whoever is worse is below. As in `report`, a measure is `{"value", "low", "high"}`.
 
 Source of R²: Draper & Smith 1998, Applied Regression Analysis, section 1.3.
 """
@@ -35,18 +36,26 @@ Values = Float[np.ndarray, "galaxy answer"]
 
 
 def statistics(truth: Values, predicted: Values) -> dict[str, Statistic]:
-    """`MEASURES` of each quantity, as functions of weights over galaxies; what is not known counts nowhere."""
+    """`MEASURES` of each quantity, as functions of weights over galaxies; what is not known counts
+    nowhere."""
     if not np.isfinite(predicted).all():
-        raise ValueError(f"{np.count_nonzero(~np.isfinite(predicted))} predictions are NaN or infinite")
+        raise ValueError(
+            f"{np.count_nonzero(~np.isfinite(predicted))} predictions are NaN or infinite"
+        )
     known = ~np.isnan(truth)
     counts = known.astype(np.float64)
     errors = np.where(known, predicted.astype(np.float64) - truth, 0.0)
-    # Around their mean, so that the variance of values far from zero is no difference of huge numbers.
+    # Around their mean, so that the variance of values far from zero is no difference of huge
+    # numbers.
     centred = np.where(known, truth - _means(truth), 0.0)
 
-    def explained(weights: Float[np.ndarray, "resample galaxy"]) -> Float[np.ndarray, "resample answer"]:
+    def explained(
+        weights: Float[np.ndarray, "resample galaxy"],
+    ) -> Float[np.ndarray, "resample answer"]:
         spread = weights @ centred**2 - divide(np.square(weights @ centred), weights @ counts)
-        return 1 - divide(weights @ errors**2, np.where(spread > 1e-12 * (centred**2).sum(axis=0), spread, 0.0))
+        return 1 - divide(
+            weights @ errors**2, np.where(spread > 1e-12 * (centred**2).sum(axis=0), spread, 0.0)
+        )
 
     return {
         "rmse": root(ratio(errors**2, counts)),
@@ -56,9 +65,14 @@ def statistics(truth: Values, predicted: Values) -> dict[str, Statistic]:
     }
 
 
-def summarise(truth: Values, predicted: Predictions, *, seed: int = 0, resamples: int = 1000) -> list[dict[str, Any]]:
-    """Per quantity its name, how many galaxies it is known of, their mean and deviation, and every measure."""
-    found = intervals(statistics(truth, predicted.fractions), len(truth), resamples=resamples, seed=seed)
+def summarise(
+    truth: Values, predicted: Predictions, *, seed: int = 0, resamples: int = 1000
+) -> list[dict[str, Any]]:
+    """Per quantity its name, how many galaxies it is known of, their mean and deviation, and every
+    measure."""
+    found = intervals(
+        statistics(truth, predicted.fractions), len(truth), resamples=resamples, seed=seed
+    )
     return [
         {
             "quantity": column,
@@ -87,7 +101,8 @@ def write_quantities(
     seed: int = 0,
     resamples: int = 1000,
 ) -> Report:
-    """Write `report.html`, `report.json` and `report.csv` into the folder `out`; the arguments are `write_report`'s.
+    """Write `report.html`, `report.json` and `report.csv` into the folder `out`; the arguments are
+    `write_report`'s.
 
     All predictions have the rows and the columns of `truth`.
     """
@@ -103,7 +118,9 @@ def write_quantities(
         "bootstrap": sampling,
         "network": summarise(truth, network, **sampling),
         "baselines": {name: summarise(truth, each, **sampling) for name, each in baselines.items()},
-        "ahead_of": {name: _ahead(truth, network, each, **sampling) for name, each in baselines.items()},
+        "ahead_of": {
+            name: _ahead(truth, network, each, **sampling) for name, each in baselines.items()
+        },
         "intervals": None,
         "familiarity": None,
         "history": [dict(row) for row in history or ()],
@@ -120,21 +137,29 @@ def write_quantities(
     pictures = images(shown) if images and len(shown) else None
     report = Report(document, out / "report.html", out / "report.json", out / "report.csv")
     page = render_quantities(document, truth, network, pictures=pictures)
-    write_text(report.json, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+    write_text(
+        report.json,
+        json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False, default=str) + "\n",
+    )
     write_text(report.csv, _table(document))
     write_text(report.html, page)
     return report
 
 
-def _ahead(truth: Values, one: Predictions, other: Predictions, *, seed: int, resamples: int) -> list[Measure]:
-    """Per quantity, by how much the RMSE of `other` is above that of `one`, on the same resamples."""
+def _ahead(
+    truth: Values, one: Predictions, other: Predictions, *, seed: int, resamples: int
+) -> list[Measure]:
+    """Per quantity, by how much the RMSE of `other` is above that of `one`, on the same
+    resamples."""
     ours, theirs = (statistics(truth, each.fractions)["rmse"] for each in (one, other))
     difference: Callable[[np.ndarray], np.ndarray] = lambda weights: theirs(weights) - ours(weights)  # noqa: E731
     found = intervals({"rmse": difference}, len(truth), resamples=resamples, seed=seed)["rmse"]
     return [found.measure(place) for place in range(len(one.columns))]
 
 
-def _bounds(truth: Values, network: Predictions, nominal: float, *, seed: int, resamples: int) -> dict[str, Any]:
+def _bounds(
+    truth: Values, network: Predictions, nominal: float, *, seed: int, resamples: int
+) -> dict[str, Any]:
     """How often the network's bounds held, and how wide they are."""
     assert network.bounds is not None
     every = statistics_of_bounds(truth, *network.bounds, coverage=nominal)
@@ -148,7 +173,8 @@ def _bounds(truth: Values, network: Predictions, nominal: float, *, seed: int, r
 
 
 def _summary(document: Mapping[str, Any]) -> str:
-    """The report in a sentence or two for each quantity, that promise no more than the numbers do."""
+    """The report in a sentence or two for each quantity, that promise no more than the numbers
+    do."""
     seen = document["seen_in_training"]
     whom = "galaxies" if seen else "galaxies that it never saw in training"
     sentences: list[str] = []
@@ -156,16 +182,24 @@ def _summary(document: Mapping[str, Any]) -> str:
         if row["rmse"]["value"] is None:
             sentences.append(f"{row['quantity']} is known of none of these galaxies.")
             continue
-        text = f"On {row['galaxies']:,} {whom}, {row['quantity']} has an RMSE of {told(row['rmse'], '.4g')}"
+        text = (
+            f"On {row['galaxies']:,} {whom}, {row['quantity']} has an RMSE of"
+            f" {told(row['rmse'], '.4g')}"
+        )
         sentences.append(f"{text}, and R² is {told(row['r2'], '.4g')}.")
-        others = {name: rows[place]["rmse"]["value"] for name, rows in document["baselines"].items()}
+        others = {
+            name: rows[place]["rmse"]["value"] for name, rows in document["baselines"].items()
+        }
         if others:
             best = min(others, key=lambda name: others[name])
             ahead = verdict(**document["ahead_of"][best][place], form=".4g")
-            sentences.append(f"The best baseline, {best}, has an RMSE of {others[best]:.4g}: {ahead}.")
+            sentences.append(
+                f"The best baseline, {best}, has an RMSE of {others[best]:.4g}: {ahead}."
+            )
     if seen:
         sentences.append(
-            f"{seen:,} of these galaxies taught or tuned it, so this says little about how it does on others."
+            f"{seen:,} of these galaxies taught or tuned it, so this says little about how it does"
+            " on others."
         )
     return " ".join(sentences)
 
@@ -173,14 +207,21 @@ def _summary(document: Mapping[str, Any]) -> str:
 def _means(values: Values) -> Float[np.ndarray, " answer"]:
     """The mean of each quantity over the galaxies where it is known; 0 where it never is."""
     known = ~np.isnan(values)
-    return np.where(known, values, 0).sum(axis=0, dtype=np.float64) / np.maximum(known.sum(axis=0), 1)
+    return np.where(known, values, 0).sum(axis=0, dtype=np.float64) / np.maximum(
+        known.sum(axis=0), 1
+    )
 
 
-def _best_and_worst(truth: Values, predicted: Values) -> tuple[Int[np.ndarray, " best"], Int[np.ndarray, " worst"]]:
-    """The galaxies with the smallest and largest errors, in units of each quantity's deviation; none among both."""
+def _best_and_worst(
+    truth: Values, predicted: Values
+) -> tuple[Int[np.ndarray, " best"], Int[np.ndarray, " worst"]]:
+    """The galaxies with the smallest and largest errors, in units of each quantity's deviation;
+    none among both."""
     known = ~np.isnan(truth)
     squares = np.where(known, (truth - _means(truth)) ** 2, 0).sum(axis=0)
-    errors = np.where(known, (predicted.astype(np.float64) - truth) ** 2, 0) / np.where(squares > 0, squares, 1)
+    errors = np.where(known, (predicted.astype(np.float64) - truth) ** 2, 0) / np.where(
+        squares > 0, squares, 1
+    )
     order = np.argsort(errors.sum(axis=1) / np.maximum(known.sum(axis=1), 1), kind="stable")
     order = order[known[order].any(axis=1)]
     shown = min(SHOWN, len(order) // 2)
@@ -214,5 +255,7 @@ def _table(document: Mapping[str, Any]) -> str:
     for name, rows in {"network": document["network"], **document["baselines"]}.items():
         for row in rows:
             cells = [value for measure in MEASURES for value in row[measure].values()]
-            writer.writerow([row["quantity"], name, row["galaxies"], row["mean"], row["deviation"], *cells])
+            writer.writerow(
+                [row["quantity"], name, row["galaxies"], row["mean"], row["deviation"], *cells]
+            )
     return file.getvalue()

@@ -1,12 +1,13 @@
-"""Predictions → numbers, and the files that tell them: `report.json`, `report.csv` and the page `report.html`.
+"""Predictions → numbers, and the files that tell them: `report.json`, `report.csv` and the page
+`report.html`.
 
-Everything comes in as arrays, so a report can be made of any predictions of any galaxies. The numbers are one plain
-dictionary (a *document*): it is the JSON file, and the page and the CSV show what stands in it and nothing else.
-Every measure is `{"value", "low", "high"}`, the ends of a 95 % bootstrap interval over galaxies; undefined is null.
+Everything comes in as arrays, so a report can be made of any predictions of any galaxies. The
+numbers are one plain dictionary (a *document*): it is the JSON file, and the page and the CSV show
+what stands in it and nothing else. Every measure is `{"value", "low", "high"}`, the ends of a 95 %
+bootstrap interval over galaxies; undefined is null.
 
-What each measure means is said in `metrics`. Accuracy and confident accuracy as one number are the mean over the
-questions that have galaxies to count.
-"""
+What each measure means is said in `metrics`. Accuracy and confident accuracy as one number are the
+mean over the questions that have galaxies to count."""
 
 import csv
 import io
@@ -41,7 +42,8 @@ Images = Callable[[Int[np.ndarray, " galaxy"]], UInt8[np.ndarray, "galaxy height
 
 
 class Asked(NamedTuple):
-    """Fractions of those who were asked: the volunteers', NaN where too few were, and the network's, with bounds."""
+    """Fractions of those who were asked: the volunteers', NaN where too few were, and the
+    network's, with bounds."""
 
     truth: Float[np.ndarray, "galaxy answer"]
     network: Predictions
@@ -68,22 +70,33 @@ def summarise(
     seed: int = 0,
     resamples: int = 1000,
 ) -> dict[str, Any]:
-    """Every measure of these predictions, ready for JSON; `truth` has the predictions' rows and columns.
+    """Every measure of these predictions, ready for JSON; `truth` has the predictions' rows and
+    columns.
 
-    The mean AUC is over the answers where it is defined, and once more over those with ten positives or more: with
-    fewer, an AUC says little.
-    """
+    The mean AUC is over the answers where it is defined, and once more over those with ten
+    positives or more: with fewer, an AUC says little."""
     guess, columns = predicted.fractions, predicted.columns
     found = scores.bootstrap(
-        truth, guess, tree, columns=columns, resamples=resamples, auc_resamples=min(resamples, 200), seed=seed
+        truth,
+        guess,
+        tree,
+        columns=columns,
+        resamples=resamples,
+        auc_resamples=min(resamples, 200),
+        seed=seed,
     )
     positives, negatives = scores.sides(truth)
     defined = (positives > 0) & (negatives > 0)
     curve = scores.reliability(truth, guess)
 
     def over_questions(name: str, min_confidence: float) -> dict[str, Any]:
-        each = scores.question_accuracy(truth, guess, tree, columns=columns, min_confidence=min_confidence)
-        rows = [{"question": q, "galaxies": n} | found[name].measure(i) for i, (q, (_, n)) in enumerate(each.items())]
+        each = scores.question_accuracy(
+            truth, guess, tree, columns=columns, min_confidence=min_confidence
+        )
+        rows = [
+            {"question": q, "galaxies": n} | found[name].measure(i)
+            for i, (q, (_, n)) in enumerate(each.items())
+        ]
         return found[f"mean_{name}"].measure() | {"questions": rows}
 
     return {
@@ -92,8 +105,10 @@ def summarise(
         "question_accuracy": over_questions("question_accuracy", 0.0),
         "confident_accuracy": over_questions("confident_accuracy", scores.MIN_CONFIDENCE),
         "mean_auc": found["mean_auc"].measure() | {"answers": int(defined.sum())},
-        "mean_auc_of_frequent": found["mean_auc_of_frequent"].measure()
-        | {"answers": int((defined & (positives >= scores.FEW_POSITIVES)).sum())},
+        "mean_auc_of_frequent": (
+            found["mean_auc_of_frequent"].measure()
+            | {"answers": int((defined & (positives >= scores.FEW_POSITIVES)).sum())}
+        ),
         "calibration_error": found["calibration_error"].measure(),
         "reliability": [
             {"mean_predicted": number(p), "mean_truth": number(t), "fractions": int(n)}
@@ -128,9 +143,11 @@ def compare(
 ) -> Measure:
     """By how much the RMSE of `other` is above that of `predicted`, with its interval.
 
-    Both are judged on the same resamples, so the interval is that of the difference, narrower than the two apart.
-    """
-    squares = [np.where(np.isnan(truth), 0.0, (one.fractions - truth) ** 2) for one in (predicted, other)]
+    Both are judged on the same resamples, so the interval is that of the difference, narrower than
+    the two apart."""
+    squares = [
+        np.where(np.isnan(truth), 0.0, (one.fractions - truth) ** 2) for one in (predicted, other)
+    ]
     sums = np.stack([np.asarray(square.sum(axis=1), np.float64) for square in squares], axis=1)
     known = (~np.isnan(truth)).sum(axis=1, dtype=np.float64)
 
@@ -139,7 +156,9 @@ def compare(
         roots = np.sqrt(weights @ sums / np.where(cells > 0, cells, np.nan)[:, None])
         return roots[:, 1] - roots[:, 0]
 
-    return intervals({"rmse": difference}, len(truth), resamples=resamples, seed=seed)["rmse"].measure()
+    return intervals({"rmse": difference}, len(truth), resamples=resamples, seed=seed)[
+        "rmse"
+    ].measure()
 
 
 # ---- the document and the files
@@ -168,15 +187,15 @@ def write_report(
 ) -> Report:
     """Write `report.html`, `report.json` and `report.csv` into the folder `out`, each in one step.
 
-    `truth` has the network's rows and columns; a baseline may have more columns, in any order. `images` gives the
-    galaxies at these places of `truth` as pictures. `provenance` is shown as it is, in its order. `history` is the rows
-    of `scores.jsonl`. `contaminated` is a summary (see `summarise`) of the same measures on galaxies of which some
-    were trained on, and under "seen" how many. `leaderboard` is for galaxies of the challenge: it says nothing about
-    others, and is left out for any tree but the challenge's, or for a part of its answers. `nominal_coverage` is what
-    the network's bounds promise, if it has any, and those of the fractions `asked`; `noise_floor` the RMSE that the
-    volunteers' number allows, if known; `shift` whether these galaxies are like those of the calibration, if the
-    network knows how familiar they are.
-    """
+    `truth` has the network's rows and columns; a baseline may have more columns, in any order.
+    `images` gives the galaxies at these places of `truth` as pictures. `provenance` is shown as it
+    is, in its order. `history` is the rows of `scores.jsonl`. `contaminated` is a summary (see
+    `summarise`) of the same measures on galaxies of which some were trained on, and under "seen"
+    how many. `leaderboard` is for galaxies of the challenge: it says nothing about others, and is
+    left out for any tree but the challenge's, or for a part of its answers. `nominal_coverage` is
+    what the network's bounds promise, if it has any, and those of the fractions `asked`;
+    `noise_floor` the RMSE that the volunteers' number allows, if known; `shift` whether these
+    galaxies are like those of the calibration, if the network knows how familiar they are."""
     out = Path(out)
     if not len(network):
         raise DataError("no galaxy to judge by: a report needs galaxies with known fractions")
@@ -189,8 +208,13 @@ def write_report(
         "seen_in_training": seen_in_training,
         "bootstrap": {"seed": seed, "resamples": resamples, "auc_resamples": min(resamples, 200)},
         "network": summarise(truth, network, tree, seed=seed, resamples=resamples),
-        "baselines": {n: summarise(truth, b, tree, seed=seed, resamples=resamples) for n, b in aligned.items()},
-        "ahead_of": {n: compare(truth, network, b, seed=seed, resamples=resamples) for n, b in aligned.items()},
+        "baselines": {
+            n: summarise(truth, b, tree, seed=seed, resamples=resamples) for n, b in aligned.items()
+        },
+        "ahead_of": {
+            n: compare(truth, network, b, seed=seed, resamples=resamples)
+            for n, b in aligned.items()
+        },
         "choosing": _choosing(truth, network, tree, seed=seed, resamples=resamples),
         "intervals": None,
         "conditional_intervals": None,
@@ -202,11 +226,20 @@ def write_report(
         "provenance": dict(provenance),
     }
     if network.bounds is not None and nominal_coverage is not None:
-        document["intervals"] = _intervals(truth, network, nominal_coverage, seed=seed, resamples=resamples)
+        document["intervals"] = _intervals(
+            truth, network, nominal_coverage, seed=seed, resamples=resamples
+        )
     if asked is not None and nominal_coverage is not None:
-        document["conditional_intervals"] = _intervals(*asked, nominal_coverage, seed=seed, resamples=resamples)
+        document["conditional_intervals"] = _intervals(
+            *asked, nominal_coverage, seed=seed, resamples=resamples
+        )
     rmse = document["network"]["rmse"]["value"]
-    if leaderboard and rmse is not None and tree.name == known_places()["tree"] and network.columns == tree.columns:
+    if (
+        leaderboard
+        and rmse is not None
+        and tree.name == known_places()["tree"]
+        and network.columns == tree.columns
+    ):
         document["leaderboard"] = leaderboard_place(rmse)
     document["summary"] = _summary(document)
     best, worst = _best_and_worst(truth, network.fractions)
@@ -214,16 +247,26 @@ def write_report(
     document["best"] = [_galaxy(row, truth, network, tree) for row in best.tolist()]
     document["worst"] = [_galaxy(row, truth, network, tree) for row in worst.tolist()]
     shown = np.concatenate([best, worst, strangest])
-    page = render(document, truth, network, tree, pictures=images(shown) if images and len(shown) else None)
+    page = render(
+        document, truth, network, tree, pictures=images(shown) if images and len(shown) else None
+    )
     report = Report(document, out / "report.html", out / "report.json", out / "report.csv")
-    write_text(report.json, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+    write_text(
+        report.json,
+        json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False, default=str) + "\n",
+    )
     write_text(report.csv, _table(document, tree))
     write_text(report.html, page)
     return report
 
 
 def _choosing(
-    truth: Float[np.ndarray, "galaxy answer"], network: Predictions, tree: DecisionTree, *, seed: int, resamples: int
+    truth: Float[np.ndarray, "galaxy answer"],
+    network: Predictions,
+    tree: DecisionTree,
+    *,
+    seed: int,
+    resamples: int,
 ) -> dict[str, Any]:
     """What cuts on the network's fractions choose, and which answer it takes for which."""
     guess, columns = network.fractions, network.columns
@@ -242,7 +285,10 @@ def _choosing(
                     {
                         "cut": cut,
                         "chosen": int(counts[cut][i]),
-                        **{name: found[f"{name} at {cut}"].measure(i) for name in ("purity", "completeness")},
+                        **{
+                            name: found[f"{name} at {cut}"].measure(i)
+                            for name in ("purity", "completeness")
+                        },
                     }
                     for cut in cuts.CUTS
                 ],
@@ -257,7 +303,12 @@ def _choosing(
 
 
 def _intervals(
-    truth: Float[np.ndarray, "galaxy answer"], network: Predictions, nominal: float, *, seed: int, resamples: int
+    truth: Float[np.ndarray, "galaxy answer"],
+    network: Predictions,
+    nominal: float,
+    *,
+    seed: int,
+    resamples: int,
 ) -> dict[str, Any]:
     """How often the network's bounds held, and how wide they are."""
     assert network.bounds is not None
@@ -277,9 +328,11 @@ def _intervals(
     }
 
 
-def familiarity(network: Predictions, shift: Shift | None) -> tuple[dict[str, Any] | None, Int[np.ndarray, " shown"]]:
-    """How the galaxies' familiarity is distributed, beside that of galaxies like those of the calibration, and the
-    places of the strangest; nothing of a network that does not know."""
+def familiarity(
+    network: Predictions, shift: Shift | None
+) -> tuple[dict[str, Any] | None, Int[np.ndarray, " shown"]]:
+    """How the galaxies' familiarity is distributed, beside that of galaxies like those of the
+    calibration, and the places of the strangest; nothing of a network that does not know."""
     ranks = network.familiarity
     if ranks is None or shift is None:
         return None, np.empty(0, np.int64)
@@ -291,10 +344,17 @@ def familiarity(network: Predictions, shift: Shift | None) -> tuple[dict[str, An
         "shifted": shift.found,
         "sentence": str(shift),
         "up_to": [
-            {"familiarity": level, "galaxies": found, "share": found / len(ranks), "expected": expected}
+            {
+                "familiarity": level,
+                "galaxies": found,
+                "share": found / len(ranks),
+                "expected": expected,
+            }
             for level, found, expected in up_to(ranks, shift.references)
         ],
-        "strangest": [{"id": network.ids[place], "familiarity": float(ranks[place])} for place in places],
+        "strangest": [
+            {"id": network.ids[place], "familiarity": float(ranks[place])} for place in places
+        ],
     }
     return told, strangest
 
@@ -303,7 +363,11 @@ def _aligned(baseline: Predictions, network: Predictions, name: str) -> Predicti
     """A baseline with the network's columns only."""
     missing = set(network.columns) - set(baseline.columns)
     if missing or baseline.ids != network.ids:
-        what = f"has no column {sorted(missing)[0]!r}" if missing else "is about other galaxies than the network"
+        what = (
+            f"has no column {sorted(missing)[0]!r}"
+            if missing
+            else "is about other galaxies than the network"
+        )
         raise ValueError(f"baseline {name!r} {what}")
     places = [baseline.columns.index(column) for column in network.columns]
     return replace(baseline, columns=network.columns, fractions=baseline.fractions[:, places])
@@ -311,29 +375,55 @@ def _aligned(baseline: Predictions, network: Predictions, name: str) -> Predicti
 
 def _summary(document: Mapping[str, Any]) -> str:
     """The report in a sentence or two, that promise no more than the numbers do."""
-    network, seen, galaxies = document["network"], document["seen_in_training"], document["galaxies"]
+    network, seen, galaxies = (
+        document["network"],
+        document["seen_in_training"],
+        document["galaxies"],
+    )
     rmse = network["rmse"]
-    whom = f"{galaxies:,} galaxies that it never saw in training" if not seen else f"{galaxies:,} galaxies"
-    text = f"On {whom}, the network's {len(network['answers'])} vote fractions have an RMSE of {told(rmse)}."
-    scored = {n: b["rmse"]["value"] for n, b in document["baselines"].items() if b["rmse"]["value"] is not None}
+    whom = (
+        f"{galaxies:,} galaxies that it never saw in training"
+        if not seen
+        else f"{galaxies:,} galaxies"
+    )
+    text = (
+        f"On {whom}, the network's {len(network['answers'])} vote fractions have an RMSE of"
+        f" {told(rmse)}."
+    )
+    scored = {
+        n: b["rmse"]["value"]
+        for n, b in document["baselines"].items()
+        if b["rmse"]["value"] is not None
+    }
     if scored:
         best = min(scored, key=lambda name: scored[name])
         ahead = verdict(**document["ahead_of"][best])
         text += f" The best baseline, {best}, has {scored[best]:.4f}: {ahead}."
     if seen:
-        text += f" {seen:,} of these galaxies taught or tuned it, so this says little about how it does on others."
+        text += (
+            f" {seen:,} of these galaxies taught or tuned it, so this says little about how it does"
+            " on others."
+        )
     return text
 
 
 def verdict(value: float, low: float, high: float, form: str = ".4f") -> str:
-    """Who is better, in words; with no clear difference the sign says by how much the baseline's RMSE is above."""
+    """Who is better, in words; with no clear difference the sign says by how much the baseline's
+    RMSE is above."""
     if low > 0:
-        return f"the network is better by {value:{form}} (95\N{NO-BREAK SPACE}% interval {low:{form}} to {high:{form}})"
+        return (
+            f"the network is better by {value:{form}} (95\N{NO-BREAK SPACE}% interval {low:{form}}"
+            f" to {high:{form}})"
+        )
     if high < 0:
         return (
-            f"the network is worse by {-value:{form}} (95\N{NO-BREAK SPACE}% interval {-high:{form}} to {-low:{form}})"
+            f"the network is worse by {-value:{form}} (95\N{NO-BREAK SPACE}% interval"
+            f" {-high:{form}} to {-low:{form}})"
         )
-    return f"no clear difference ({value:+{form}}, 95\N{NO-BREAK SPACE}% interval {low:+{form}} to {high:+{form}})"
+    return (
+        f"no clear difference ({value:+{form}}, 95\N{NO-BREAK SPACE}% interval {low:+{form}} to"
+        f" {high:+{form}})"
+    )
 
 
 def told(measure: Measure, form: str = ".4f") -> str:
@@ -341,13 +431,16 @@ def told(measure: Measure, form: str = ".4f") -> str:
     if measure["value"] is None:
         return "undefined"
     low, high = measure["low"], measure["high"]
-    return f"{measure['value']:{form}} (95\N{NO-BREAK SPACE}% interval {low:{form}} to {high:{form}})"
+    return (
+        f"{measure['value']:{form}} (95\N{NO-BREAK SPACE}% interval {low:{form}} to {high:{form}})"
+    )
 
 
 def _best_and_worst(
     truth: Float[np.ndarray, "galaxy answer"], predicted: Float[np.ndarray, "galaxy answer"]
 ) -> tuple[Int[np.ndarray, " best"], Int[np.ndarray, " worst"]]:
-    """The galaxies with the smallest and largest RMSE over their known answers; none is among both."""
+    """The galaxies with the smallest and largest RMSE over their known answers; none is among
+    both."""
     known = ~np.isnan(truth)
     counts = known.sum(axis=1)
     squares = np.where(known, (predicted - truth) ** 2, 0.0).sum(axis=1)
@@ -357,19 +450,33 @@ def _best_and_worst(
     return order[:shown], order[::-1][:shown]
 
 
-def _galaxy(row: int, truth: np.ndarray, network: Predictions, tree: DecisionTree) -> dict[str, Any]:
-    """One galaxy: of the questions that half of the volunteers reached, or half in the network's view, the worst."""
+def _galaxy(
+    row: int, truth: np.ndarray, network: Predictions, tree: DecisionTree
+) -> dict[str, Any]:
+    """One galaxy: of the questions that half of the volunteers reached, or half in the network's
+    view, the worst."""
     places = {column: i for i, column in enumerate(network.columns)}
     said: np.ndarray = truth[row].astype(float)
     guess: np.ndarray = network.fractions[row].astype(float)
     missed: dict[str, float] = {}
     shown: list[dict[str, Any]] = []
     for question, _ in tree:
-        answers = [(answer.text, places[answer.column]) for answer in question.answers if answer.column in places]
+        answers = [
+            (answer.text, places[answer.column])
+            for answer in question.answers
+            if answer.column in places
+        ]
         at = [place for _, place in answers]
-        if not at or np.isnan(said[at]).any() or max(said[at].sum(), guess[at].sum()) < scores.MIN_ASKED:
+        if (
+            not at
+            or np.isnan(said[at]).any()
+            or max(said[at].sum(), guess[at].sum()) < scores.MIN_ASKED
+        ):
             continue
-        bars = [{"text": text, "volunteers": float(said[i]), "network": float(guess[i])} for text, i in answers]
+        bars = [
+            {"text": text, "volunteers": float(said[i]), "network": float(guess[i])}
+            for text, i in answers
+        ]
         missed[question.name] = float(((said[at] - guess[at]) ** 2).sum())
         shown.append({"question": question.name, "text": question.text, "answers": bars})
     worst = sorted(missed, key=lambda name: -missed[name])[:QUESTIONS_SHOWN]
@@ -388,11 +495,20 @@ def _table(document: Mapping[str, Any], tree: DecisionTree) -> str:
     writer = csv.writer(file, lineterminator="\n")
     head = ["question", "answer", "text", "mean_fraction", "rmse", "rmse_low", "rmse_high"]
     head += ["auc", "auc_low", "auc_high", "positives", "negatives"]
-    head += [f"{name}_at_{cut}" for cut in cuts.CUTS for name in ("chosen", "purity", "completeness")]
+    head += [
+        f"{name}_at_{cut}" for cut in cuts.CUTS for name in ("chosen", "purity", "completeness")
+    ]
     writer.writerow([*head, *(f"rmse_{name.replace(' ', '_')}" for name in names)])
     for i, row in enumerate(document["network"]["answers"]):
         question, text = texts[row["answer"]]
-        cells = [question, row["answer"], text, row["mean_fraction"], *row["rmse"].values(), *row["auc"].values()]
+        cells = [
+            question,
+            row["answer"],
+            text,
+            row["mean_fraction"],
+            *row["rmse"].values(),
+            *row["auc"].values(),
+        ]
         others = [document["baselines"][name]["answers"][i]["rmse"]["value"] for name in names]
         cells += [row["positives"], row["negatives"]]
         for cut in document["choosing"]["answers"][i]["cuts"]:

@@ -4,10 +4,9 @@
                                     calibration-2.toml … of others
     familiar-1-DIGEST.safetensors   what galaxies like those look like to it, and the digests of those measured
 
-A calibration counts whole or not at all: calibration.toml is written last and names the digest of what is familiar, and
-what it does not name does not count. Files that name none, as older runs have them, go with familiar.safetensors. It
-names the weights, too, that it was measured with.
-"""
+A calibration counts whole or not at all: calibration.toml is written last and names the digest of
+what is familiar, and what it does not name does not count. Files that name none, as older runs have
+them, go with familiar.safetensors. It names the weights, too, that it was measured with."""
 
 import tomllib
 from collections.abc import Sequence
@@ -33,13 +32,14 @@ _MEASURED_ON = "calibrated"
 
 
 class Calibrated(NamedTuple):
-    """What calibrating found of one head: how far off its answers may be, of both kinds, and what is familiar to it.
+    """What calibrating found of one head: how far off its answers may be, of both kinds, and what
+    is familiar to it.
 
-    Nothing is there if it was never calibrated, and no calibration of conditional fractions if an older galaxyvotes did
-    it or the head lacks answers that lead to others. For quantities, `joint` is the calibration of their values, and
-    there is no other. `pixels` are the digests of the galaxies that it was measured on. `certainty` is there for a head
-    of one question, which answers with it, and the calibrations are of these answers.
-    """
+    Nothing is there if it was never calibrated, and no calibration of conditional fractions if an
+    older galaxyvotes did it or the head lacks answers that lead to others. For quantities, `joint`
+    is the calibration of their values, and there is no other. `pixels` are the digests of the
+    galaxies that it was measured on. `certainty` is there for a head of one question, which answers
+    with it, and the calibrations are of these answers."""
 
     joint: Calibration | None = None
     conditional: Calibration | None = None
@@ -49,7 +49,8 @@ class Calibrated(NamedTuple):
 
 
 def read_calibrated(folder: Path, weights: Sequence[Path], number: int) -> Calibrated:
-    """What calibrating found of the head of that number of the run in a folder, whose weights are in these files."""
+    """What calibrating found of the head of that number of the run in a folder, whose weights are
+    in these files."""
     path = folder / numbered("calibration.toml", number)
     if not path.is_file():
         return Calibrated()
@@ -61,20 +62,30 @@ def read_calibrated(folder: Path, weights: Sequence[Path], number: int) -> Calib
         table.pop(name, None) for name in ("familiar", "conditional", "weights", "certainty")
     )
     if measured is not None and measured != [file_digest(each) for each in weights]:
-        raise CheckpointError(f"{path} was measured with other weights than those of {folder}; {_AGAIN}")
-    file = folder / (numbered("familiar.safetensors", number) if named is None else _familiar_file(number, named))
+        raise CheckpointError(
+            f"{path} was measured with other weights than those of {folder}; {_AGAIN}"
+        )
+    file = folder / (
+        numbered("familiar.safetensors", number) if named is None else _familiar_file(number, named)
+    )
     familiar, pixels = None, frozenset[bytes]()
     if named is not None or file.is_file():
         tensors = read_tensors(file, mend=_AGAIN)[0]
         familiar = Familiar.from_tensors(tensors, str(file))
-        pixels = frozenset(each.tobytes() for each in tensors.get(_MEASURED_ON, torch.empty(0)).numpy())
+        pixels = frozenset(
+            each.tobytes() for each in tensors.get(_MEASURED_ON, torch.empty(0)).numpy()
+        )
     joint = Calibration.from_table(table, str(path))
     return Calibrated(
         joint,
         None if asked is None else Calibration.from_table(asked, f"{path}, [conditional],"),
         familiar,
         pixels,
-        None if sure is None else Certainty.from_table(sure, len(joint.columns), f"{path}, [certainty],"),
+        (
+            None
+            if sure is None
+            else Certainty.from_table(sure, len(joint.columns), f"{path}, [certainty],")
+        ),
     )
 
 
@@ -86,19 +97,27 @@ def write_calibrated(found: Calibrated, folder: Path, weights: Sequence[Path], n
     tensors = found.familiar.to_tensors() | {_MEASURED_ON: torch.from_numpy(digests.copy())}
     digest = tensor_digest(tensors, "{}")
     write_tensors(folder / _familiar_file(number, digest), tensors, {})
-    table = {"familiar": digest, "weights": [file_digest(each) for each in weights], **found.joint.to_table()}
+    table = {
+        "familiar": digest,
+        "weights": [file_digest(each) for each in weights],
+        **found.joint.to_table(),
+    }
     table |= {} if found.conditional is None else {"conditional": found.conditional.to_table()}
     table |= {} if found.certainty is None else {"certainty": found.certainty.to_table()}
     text = tomlkit.dumps(table)
     checked = f"# {xxhash.xxh3_128(text.encode()).hexdigest()}\n{text}"
     write_text(folder / numbered("calibration.toml", number), checked)
-    for path in (*folder.glob(_familiar_file(number, "*")), folder / numbered("familiar.safetensors", number)):
+    for path in (
+        *folder.glob(_familiar_file(number, "*")),
+        folder / numbered("familiar.safetensors", number),
+    ):
         if path.name != _familiar_file(number, digest):
             path.unlink(missing_ok=True)
 
 
 def numbered(name: str, number: int) -> str:
-    """The name of the file of the first head or network; of the others, with their number before its extension."""
+    """The name of the file of the first head or network; of the others, with their number before
+    its extension."""
     return name if number == 1 else f"-{number}.".join(name.split("."))
 
 

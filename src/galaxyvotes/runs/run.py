@@ -12,8 +12,8 @@
     familiar-1-DIGEST.safetensors   what the galaxies of that calibration look like to it; familiar-2-DIGEST …
     state.safetensors      while training: network, optimiser and position, all of them or none
 
-Every tensor file carries a digest of its tensors and of its own header, so a flipped byte is found. Nothing is pickled.
-"""
+Every tensor file carries a digest of its tensors and of its own header, so a flipped byte is found.
+Nothing is pickled."""
 
 import json
 import shutil
@@ -49,7 +49,8 @@ __all__ = ["Head", "Network", "Run", "shipped_run"]
 
 @dataclass(frozen=True)
 class Head:
-    """The answers of one tree that a network gives, one output each; a network of several trees has several heads.
+    """The answers of one tree that a network gives, one output each; a network of several trees has
+    several heads.
 
     Quantities have a standard each, measured on the galaxies that teach; fractions have none.
     """
@@ -61,9 +62,11 @@ class Head:
 
 @dataclass(frozen=True)
 class Network:
-    """A network with what is needed to use one of its heads, and which square of an image it wants to see.
+    """A network with what is needed to use one of its heads, and which square of an image it wants
+    to see.
 
-    `others` are networks of the same shape, if it was joined from several: together they answer with their mean.
+    `others` are networks of the same shape, if it was joined from several: together they answer
+    with their mean.
 
     `tells` says which kind of fractions its answers are, and the calibrations are of that kind.
     """
@@ -118,11 +121,14 @@ class Network:
     @property
     def members(self) -> tuple["Network", ...]:
         """The networks whose mean answers, itself first; only itself unless it was joined."""
-        return tuple(replace(self, module=module, others=()) for module in (self.module, *self.others))
+        return tuple(
+            replace(self, module=module, others=()) for module in (self.module, *self.others)
+        )
 
     @property
     def folded(self) -> "Network":
-        """The same network for looking at galaxies only: in evaluation mode, quicker if it has batch norms to fold."""
+        """The same network for looking at galaxies only: in evaluation mode, quicker if it has
+        batch norms to fold."""
         return replace(self, module=folded(self.module), others=tuple(map(folded, self.others)))
 
     @property
@@ -132,12 +138,16 @@ class Network:
 
     @property
     def telling_conditional(self) -> "Network":
-        """The same network, whose answers are fractions of those who were asked; ConfigError if it cannot know them."""
-        askers(self.tree, self.columns, "conditional")  # refuses a head that lacks answers which lead to others
+        """The same network, whose answers are fractions of those who were asked; ConfigError if it
+        cannot know them."""
+        askers(
+            self.tree, self.columns, "conditional"
+        )  # refuses a head that lacks answers which lead to others
         return replace(self, tells="conditional", calibrations=self.conditionals)
 
     def answering(self, tree: str | None) -> "Network":
-        """The same network, used for the tree of that name; for its first one if there is no name."""
+        """The same network, used for the tree of that name; for its first one if there is no
+        name."""
         names = [head.tree.name for head in self.heads]
         if tree is not None and tree not in names:
             raise ConfigError(f"this network answers the tree {' and '.join(names)}, not {tree!r}")
@@ -147,14 +157,17 @@ class Network:
     def build(recipe: Recipe, heads: Sequence[Head], pack: PackSettings) -> "Network":
         """An untrained network, drawn from the recipe's seed."""
         torch.manual_seed(recipe.train.seed)
-        module = build(recipe.model, answers=sum(len(head.columns) for head in heads), size_px=pack.size_px)
+        module = build(
+            recipe.model, answers=sum(len(head.columns) for head in heads), size_px=pack.size_px
+        )
         network = Network(module, tuple(heads), pack, recipe)
         _ = [each.objective for each in network.all_heads]  # refuses an objective that does not fit
         return network
 
     @staticmethod
     def beginning(recipe: Recipe, heads: Sequence[Head], pack: PackSettings) -> "Network":
-        """The network that a new run of this recipe begins with: untrained, or with pretrained weights."""
+        """The network that a new run of this recipe begins with: untrained, or with pretrained
+        weights."""
         network = Network.build(recipe, heads, pack)
         if recipe.model.pretrained:
             load_pretrained(network.module, recipe.model)
@@ -183,7 +196,9 @@ class Run:
         """
         path = Path(path)
         if path.exists():
-            raise ConfigError(f"{path} exists already: continue it with --resume, or name another folder")
+            raise ConfigError(
+                f"{path} exists already: continue it with --resume, or name another folder"
+            )
         trees = [numbered("tree.toml", number) for number in range(1, len(heads) + 1)]
         with new_folder(path) as folder:
             write_text(folder / "config.toml", recipe.to_toml())
@@ -192,11 +207,17 @@ class Run:
             with replacing(folder / "seen.parquet") as partial:
                 pq.write_table(seen, partial)
             if start is not None:
-                write_tensors(folder / "start.safetensors", dict(start.module.state_dict()), {"start": facts["start"]})
+                write_tensors(
+                    folder / "start.safetensors",
+                    dict(start.module.state_dict()),
+                    {"start": facts["start"]},
+                )
             for number, source in enumerate(weights, 1):
                 with replacing(folder / numbered("weights.safetensors", number)) as partial:
                     shutil.copyfile(source, partial)
-            digests = {name: file_digest(folder / name) for name in ("config.toml", *trees, "seen.parquet")}
+            digests = {
+                name: file_digest(folder / name) for name in ("config.toml", *trees, "seen.parquet")
+            }
             columns = [head.columns for head in heads]
             facts = {"format": FORMAT, **facts, "columns": columns, "digests": digests}
             if any(head.standards for head in heads):
@@ -218,15 +239,21 @@ class Run:
             raise CheckpointError(f"{path / 'run.json'} is damaged: {error!r}") from None
         if found > FORMAT:
             raise CheckpointError(
-                f"{path} was written by a newer galaxyvotes (format {found}; this one reads {FORMAT}):"
-                " upgrade galaxyvotes"
+                f"{path} was written by a newer galaxyvotes (format {found}; this one reads"
+                f" {FORMAT}): upgrade galaxyvotes"
             )
         lacking = [name for name in ("pack", "stores", "columns") if name not in facts]
-        if lacking or facts.get("digest", _digest_of(facts)) != _digest_of(facts):  # older runs have no digest
-            raise CheckpointError(f"{path / 'run.json'} is damaged or has changed since the run began; restore it")
+        if lacking or facts.get("digest", _digest_of(facts)) != _digest_of(
+            facts
+        ):  # older runs have no digest
+            raise CheckpointError(
+                f"{path / 'run.json'} is damaged or has changed since the run began; restore it"
+            )
         for name, digest in digests.items():
             if not (path / name).is_file() or file_digest(path / name) != digest:
-                raise CheckpointError(f"{path / name} is missing or has changed since the run began; restore it")
+                raise CheckpointError(
+                    f"{path / name} is missing or has changed since the run began; restore it"
+                )
         return Run(path)
 
     @cached_property
@@ -242,14 +269,18 @@ class Run:
     @cached_property
     def recipe(self) -> Recipe:
         """The resolved recipe."""
-        return Recipe.from_toml((self.path / "config.toml").read_text("utf-8"), str(self.path / "config.toml"))
+        return Recipe.from_toml(
+            (self.path / "config.toml").read_text("utf-8"), str(self.path / "config.toml")
+        )
 
     @cached_property
     def heads(self) -> tuple[Head, ...]:
         """The trees it was trained on, each with the answers that its network gives."""
         heads: list[Head] = []
         standards = self.facts.get("standards", [[]] * len(self.facts["columns"]))
-        for number, (columns, each) in enumerate(zip(self.facts["columns"], standards, strict=True), 1):
+        for number, (columns, each) in enumerate(
+            zip(self.facts["columns"], standards, strict=True), 1
+        ):
             path = self.path / numbered("tree.toml", number)
             tree = DecisionTree.from_toml(path.read_text("utf-8"), str(path))
             heads.append(Head(tree, tuple(columns), tuple(Standard(*pair) for pair in each)))
@@ -262,28 +293,37 @@ class Run:
 
     @property
     def passed_on(self) -> pa.Table:
-        """What a run that begins with this one has seen by it: galaxies that chose the epoch have taught that run."""
+        """What a run that begins with this one has seen by it: galaxies that chose the epoch have
+        taught that run."""
         if not self.recipe.train.chooses:
             return self.seen
         place = self.seen.column_names.index("split")
-        return self.seen.set_column(place, "split", pa.array(["train"] * len(self.seen), pa.string()))
+        return self.seen.set_column(
+            place, "split", pa.array(["train"] * len(self.seen), pa.string())
+        )
 
     @property
     def caveat(self) -> str | None:
-        """What to know of its validation figures: that the run it began with had learned from these galaxies."""
+        """What to know of its validation figures: that the run it began with had learned from these
+        galaxies."""
         known, galaxies = self.facts.get("known_before", (0, 0))
         if not known:
             return None
         return (
-            f"{known:,} of its {galaxies:,} validation galaxies had taught {self.facts['start']} before: its validation"
-            " figures flatter, and neither calibrate nor evaluate takes such galaxies"
+            f"{known:,} of its {galaxies:,} validation galaxies had taught {self.facts['start']}"
+            " before: its validation figures flatter, and neither calibrate nor evaluate takes"
+            " such galaxies"
         )
 
     @property
     def history(self) -> list[dict[str, Any]]:
         """One row an epoch: loss, MSE and accuracy on training and validation galaxies."""
         path = self.path / "metrics.jsonl"
-        return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.is_file() else []
+        return (
+            [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+            if path.is_file()
+            else []
+        )
 
     @property
     def finished(self) -> bool:
@@ -298,14 +338,17 @@ class Run:
     @property
     def weights(self) -> tuple[Path, ...]:
         """Where the weights of its networks are."""
-        return tuple(self.path / numbered("weights.safetensors", n) for n in range(1, len(self.members) + 1))
+        return tuple(
+            self.path / numbered("weights.safetensors", n) for n in range(1, len(self.members) + 1)
+        )
 
     def alone(self) -> "Run":
-        """This run, to learn from or to go on with; CheckpointError if it was joined from several."""
+        """This run, to learn from or to go on with; CheckpointError if it was joined from
+        several."""
         if "members" in self.facts:
             raise CheckpointError(
-                f"{self.path} was joined from {', '.join(self.members)} and cannot learn as one network:"
-                " name one of these runs, and join what comes of them"
+                f"{self.path} was joined from {', '.join(self.members)} and cannot learn as one"
+                " network: name one of these runs, and join what comes of them"
             )
         return self
 
@@ -314,14 +357,21 @@ class Run:
         return Network.build(self.recipe, self.heads, self.pack)
 
     def network(
-        self, device: str | torch.device = "cpu", *, tree: str | None = None, as_trained: bool = False
+        self,
+        device: str | torch.device = "cpu",
+        *,
+        tree: str | None = None,
+        as_trained: bool = False,
     ) -> Network:
-        """The trained network or networks, in evaluation mode, to answer the tree of that name or the first one.
+        """The trained network or networks, in evaluation mode, to answer the tree of that name or
+        the first one.
 
-        As sure of its answers as calibrating found that it should be; or, if it is wanted `as_trained`, as it is.
-        """
+        As sure of its answers as calibrating found that it should be; or, if it is wanted
+        `as_trained`, as it is."""
         if not self.finished:
-            raise CheckpointError(f"{self.path} has no weights yet: finish it with galaxyvotes train --resume")
+            raise CheckpointError(
+                f"{self.path} has no weights yet: finish it with galaxyvotes train --resume"
+            )
         numbers = range(1, len(self.heads) + 1)
         found = [self.calibrated(number) for number in numbers]
         network = self.untrained()
@@ -350,7 +400,9 @@ class Run:
 
 
 def _digest_of(facts: dict[str, Any]) -> str:
-    text = json.dumps({key: value for key, value in facts.items() if key != "digest"}, sort_keys=True)
+    text = json.dumps(
+        {key: value for key, value in facts.items() if key != "digest"}, sort_keys=True
+    )
     return xxhash.xxh3_128(text.encode()).hexdigest()
 
 

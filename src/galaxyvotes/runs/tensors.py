@@ -1,4 +1,5 @@
-"""Tensors in a file, with a note and a digest of both: written whole or not at all, read only if nothing has changed.
+"""Tensors in a file, with a note and a digest of both: written whole or not at all, read only if
+nothing has changed.
 
 Files are safetensors: nothing is pickled, so reading one runs no code.
 """
@@ -31,7 +32,9 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, An
         save_file(tensors, partial, metadata={"galaxyvotes": json.dumps(header)})
 
 
-def read_tensors(path: Path, *, mend: str = "restore it or train again") -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_tensors(
+    path: Path, *, mend: str = "restore it or train again"
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and their note; damage is a CheckpointError that says how to `mend` it."""
     try:
         opened: Any = safe_open(path, framework="pt")
@@ -44,7 +47,8 @@ def read_tensors(path: Path, *, mend: str = "restore it or train again") -> tupl
         raise CheckpointError(f"{path} cannot be read: {error!r}; {mend}") from None
     if found > FORMAT:
         raise CheckpointError(
-            f"{path} was written by a newer galaxyvotes (format {found}; this one reads {FORMAT}): upgrade galaxyvotes"
+            f"{path} was written by a newer galaxyvotes (format {found}; this one reads {FORMAT}):"
+            " upgrade galaxyvotes"
         )
     if tensor_digest(tensors, note) != digest:
         raise CheckpointError(f"{path} is damaged: its digest does not fit; {mend}")

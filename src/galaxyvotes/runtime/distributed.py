@@ -2,13 +2,13 @@
 
     torchrun --nproc-per-node=2 -m galaxyvotes train STORE RUN
 
-The network is learned by all of them as by one, but for rounding. Each learns from its share of every batch, and all
-take the same step: gradients are added up, batch norm has mean and variance of the whole batch, and what is random is
-drawn for the whole batch by everybody, who then takes their share of it. The first process alone writes.
+The network is learned by all of them as by one, but for rounding. Each learns from its share of
+every batch, and all take the same step: gradients are added up, batch norm has mean and variance of
+the whole batch, and what is random is drawn for the whole batch by everybody, who then takes their
+share of it. The first process alone writes.
 
-torchrun says in the environment who is who. Without it a process is alone, and nothing here calls torch.distributed.
-The processes of several computers need a folder they all see.
-"""
+torchrun says in the environment who is who. Without it a process is alone, and nothing here calls
+torch.distributed. The processes of several computers need a folder they all see."""
 
 import atexit
 import os
@@ -31,9 +31,22 @@ from torch.overrides import TorchFunctionMode
 from galaxyvotes.errors import ConfigError, DataError
 
 __all__ = [
-    "Share", "add_gradients", "added", "among_several", "anyone", "as_one_batch", "count", "first", "first_found",
-    "gathered", "meet", "rank", "share_of", "stop_signal", "total",
-]  # fmt: skip
+    "Share",
+    "add_gradients",
+    "added",
+    "among_several",
+    "anyone",
+    "as_one_batch",
+    "count",
+    "first",
+    "first_found",
+    "gathered",
+    "meet",
+    "rank",
+    "share_of",
+    "stop_signal",
+    "total",
+]
 
 
 class Share(NamedTuple):
@@ -54,20 +67,22 @@ def rank() -> int:
 
 
 def share_of(galaxies: int) -> Share:
-    """This process's share of so many galaxies; empty for some if there are fewer than processes."""
+    """This process's share of so many galaxies; empty for some if there are fewer than
+    processes."""
     start, stop = (galaxies * place // count() for place in (rank(), rank() + 1))
     return Share(slice(start, stop), galaxies)
 
 
 def among_several(arguments: Sequence[str]) -> None:
-    """Refuse a command that runs in one process; of one that runs in several, only the first process prints."""
+    """Refuse a command that runs in one process; of one that runs in several, only the first
+    process prints."""
     if count() == 1:
         return
     command = next(iter(arguments), "")
     if command not in ("train", "finetune"):
         raise ConfigError(
-            f"galaxyvotes {command} runs in one process, and here are {count()}: start it without torchrun; train and"
-            " finetune run in several"
+            f"galaxyvotes {command} runs in one process, and here are {count()}: start it without"
+            " torchrun; train and finetune run in several"
         )
     if rank():
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
@@ -76,8 +91,8 @@ def among_several(arguments: Sequence[str]) -> None:
 def meet(device: torch.device) -> torch.device:
     """The device of this process, a GPU for each on a computer, once all processes have met.
 
-    They part when they end: to meet again at the same address, one could come before another has left.
-    """
+    They part when they end: to meet again at the same address, one could come before another has
+    left."""
     if count() == 1:
         return device
     own = _own(device)
@@ -88,7 +103,8 @@ def meet(device: torch.device) -> torch.device:
 
 
 def _part() -> None:
-    """Leave the others once they have come as far; left to the interpreter's end, torch's threads may abort that."""
+    """Leave the others once they have come as far; left to the interpreter's end, torch's threads
+    may abort that."""
     with suppress(RuntimeError):  # one that has failed comes no more
         met = distributed.all_reduce(torch.zeros(1), async_op=True)
         assert met is not None
@@ -98,19 +114,27 @@ def _part() -> None:
 
 def _own(device: torch.device) -> torch.device:
     if not distributed.is_available():
-        raise ConfigError(f"WORLD_SIZE is {count()}, but this torch knows no other processes: train in one")
-    missing = [name for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
+        raise ConfigError(
+            f"WORLD_SIZE is {count()}, but this torch knows no other processes: train in one"
+        )
+    missing = [
+        name
+        for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+        if name not in os.environ
+    ]
     if missing:
         raise ConfigError(
-            f"WORLD_SIZE is {count()}, but {', '.join(missing)} is not set: start with torchrun, or unset WORLD_SIZE"
+            f"WORLD_SIZE is {count()}, but {', '.join(missing)} is not set: start with torchrun, or"
+            " unset WORLD_SIZE"
         )
     if device.type == "cpu":
         return device
     local = int(os.environ["LOCAL_RANK"])
     if str(device) != "cuda" or local >= torch.cuda.device_count():
         raise ConfigError(
-            f"{count()} processes on --device {device}: each takes a GPU of its own, and this one would take number"
-            f" {local} of {torch.cuda.device_count()}: start fewer, or name cuda without a number, or cpu"
+            f"{count()} processes on --device {device}: each takes a GPU of its own, and this one"
+            f" would take number {local} of {torch.cuda.device_count()}: start fewer, or name cuda"
+            " without a number, or cpu"
         )
     torch.cuda.set_device(local)
     return torch.device("cuda", local)
@@ -125,7 +149,8 @@ def total(*values: float) -> tuple[float, ...]:
 
 
 def added(sums: Tensor) -> Tensor:
-    """The sum of each number over all processes, on the device where it stands; nobody waits for it yet."""
+    """The sum of each number over all processes, on the device where it stands; nobody waits for it
+    yet."""
     return sums if count() == 1 else _added(sums)
 
 
@@ -140,7 +165,8 @@ def first_found(truth: bool) -> bool:
 
 
 def first(action: Callable[[], object]) -> None:
-    """Let the first process do something, for which the others wait; an error there is an error everywhere."""
+    """Let the first process do something, for which the others wait; an error there is an error
+    everywhere."""
     if count() == 1:
         action()
         return
@@ -158,7 +184,8 @@ def first(action: Callable[[], object]) -> None:
 
 
 def gathered(
-    find: Callable[[Int[np.ndarray, " part"]], Float32[np.ndarray, "part answer"]], rows: Int[np.ndarray, " galaxy"]
+    find: Callable[[Int[np.ndarray, " part"]], Float32[np.ndarray, "part answer"]],
+    rows: Int[np.ndarray, " galaxy"],
 ) -> Float32[np.ndarray, "galaxy answer"]:
     """What `find` gives for rows, each process having found its share."""
     if count() == 1:
@@ -184,18 +211,21 @@ def add_gradients(module: nn.Module) -> None:
 def as_one_batch(
     module: nn.Module, images: Float[Tensor, "galaxy 3 side side"], share: Share
 ) -> Float[Tensor, "galaxy output"]:
-    """What a network makes of a share, with batch norm and dropout as they would be with the whole batch."""
+    """What a network makes of a share, with batch norm and dropout as they would be with the whole
+    batch."""
     if count() == 1:
         return module(images)
     with _OneBatch(share):
         if len(images):
             return module(images)
-        # Kernels crash without a galaxy; a black one, which counts for nothing, keeps step with the other processes.
+        # Kernels crash without a galaxy; a black one, which counts for nothing, keeps step with the
+        # other processes.
         return module(images.new_zeros(1, *images.shape[1:]))[:0]
 
 
 class _OneBatch(TorchFunctionMode):
-    """Stands between any network, of ours or of timm's, and the two functions in which galaxies of a batch meet."""
+    """Stands between any network, of ours or of timm's, and the two functions in which galaxies of
+    a batch meet."""
 
     def __init__(self, share: Share) -> None:
         super().__init__()
@@ -210,8 +240,11 @@ class _OneBatch(TorchFunctionMode):
             return args[0] * self._dropped(args[0], given["p"])
         return func(*args, **given)
 
-    def _dropped(self, features: Float[Tensor, " galaxy *rest"], p: float) -> Float[Tensor, " galaxy *rest"]:
-        """This share of the mask that one process would draw: in the order in which its memory would lie."""
+    def _dropped(
+        self, features: Float[Tensor, " galaxy *rest"], p: float
+    ) -> Float[Tensor, " galaxy *rest"]:
+        """This share of the mask that one process would draw: in the order in which its memory
+        would lie."""
         shape, rest = (self.share.of, *features.shape[1:]), features.shape[1:].numel()
         ones = torch.empty_strided(
             shape, (rest, *features.stride()[1:]), dtype=features.dtype, device=features.device
@@ -231,7 +264,8 @@ def _batch_norm(
     training: bool,
     counts: bool,
 ) -> Float[Tensor, "galaxy channel *rest"]:
-    """Batch norm by mean and variance of the galaxies of all processes, which also enter the running ones."""
+    """Batch norm by mean and variance of the galaxies of all processes, which also enter the
+    running ones."""
     assert training
     channels, device = image.shape[1], image.device
     nought, one = torch.zeros(channels, device=device), torch.ones(channels, device=device)
@@ -239,7 +273,9 @@ def _batch_norm(
     # float32 beside bfloat16 images makes statistics float32.
     mean, var = torch.batch_norm_update_stats(image.detach(), nought.clone(), one.clone(), 0.0)
     mean, var = mean.double(), var.double()  # so that the squares may cancel
-    sums = _added(torch.cat([mean * values, (var + mean.square()) * values, mean.new_full((1,), values)]))
+    sums = _added(
+        torch.cat([mean * values, (var + mean.square()) * values, mean.new_full((1,), values)])
+    )
     everywhere = sums[-1]
     mean, square = sums[:-1].div(everywhere).chunk(2)
     var = (square - mean.square()).clamp(min=0)
@@ -247,7 +283,9 @@ def _batch_norm(
         running_mean.lerp_(mean.to(running_mean.dtype), momentum)
         running_var.lerp_((var * everywhere / (everywhere - 1)).to(running_var.dtype), momentum)
     weight, bias = one if weight is None else weight, nought if bias is None else bias
-    return _Normalised.apply(image, weight, bias, mean.float(), var.float(), everywhere.float(), eps, counts)
+    return _Normalised.apply(
+        image, weight, bias, mean.float(), var.float(), everywhere.float(), eps, counts
+    )
 
 
 class _Normalised(torch.autograd.Function):
@@ -261,7 +299,8 @@ class _Normalised(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        """The gradient with mean and variance held, less what it does through them: (ȳ + x̂ · mean of x̂ȳ) · w / σ."""
+        """The gradient with mean and variance held, less what it does through them: (ȳ + x̂ · mean
+        of x̂ȳ) · w / σ."""
         image, weight, mean, var, values = ctx.saved_tensors
         held, for_weight, for_bias = torch.ops.aten.native_batch_norm_backward(
             gradients[0], image, weight, mean, var, None, None, False, ctx.eps, [True, True, True]
@@ -273,7 +312,9 @@ class _Normalised(torch.autograd.Function):
         slope = -weight * rate.square() * through_var
         start = -weight * rate * through_mean - slope * mean
         shape = (-1, *[1] * (image.dim() - 2))
-        whole = torch.addcmul(start.view(shape), image, slope.view(shape)).add_(held).to(image.dtype)
+        whole = (
+            torch.addcmul(start.view(shape), image, slope.view(shape)).add_(held).to(image.dtype)
+        )
         return whole, for_weight, for_bias, None, None, None, None, None
 
 

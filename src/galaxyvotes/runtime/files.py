@@ -14,7 +14,8 @@ __all__ = ["new_folder", "read_text", "replacing", "write_text"]
 
 @contextmanager
 def replacing(path: Path) -> Generator[Path]:
-    """A path to write to; on success the file there takes the place of `path` in one step, on failure it is removed."""
+    """A path to write to; on success the file there takes the place of `path` in one step, on
+    failure it is removed."""
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,7 +34,8 @@ def replacing(path: Path) -> Generator[Path]:
 
 @contextmanager
 def new_folder(out: Path) -> Generator[Path]:
-    """A folder to fill, which takes the place of `out` in one step; nothing is left of it on failure."""
+    """A folder to fill, which takes the place of `out` in one step; nothing is left of it on
+    failure."""
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise ConfigError(f"{out} exists and is not an empty folder; name a new one")
     building = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.partial")
@@ -44,7 +46,9 @@ def new_folder(out: Path) -> Generator[Path]:
             out.rmdir()
         building.rename(out)
     except OSError as error:
-        raise DataError(f"cannot write {out}: {error.strerror or error}; nothing of it is left") from error
+        raise DataError(
+            f"cannot write {out}: {error.strerror or error}; nothing of it is left"
+        ) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
 

@@ -15,8 +15,15 @@ T = TypeVar("T")
 def bar(*, show: bool = True) -> Progress:
     """A bar on standard error: what, how far, how long still."""
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, disable=not (show and console.is_terminal), transient=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(
+        *columns, console=console, disable=not (show and console.is_terminal), transient=True
+    )
 
 
 def progress_bar(items: Sequence[T], what: str, *, show: bool = True) -> Iterator[T]:

@@ -1,4 +1,5 @@
-"""Names and ids, of which there may be millions, in a fifth of the memory that as many objects take."""
+"""Names and ids, of which there may be millions, in a fifth of the memory that as many objects
+take."""
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,11 +11,14 @@ from jaxtyping import Int
 
 __all__ = ["AT_ONCE", "Texts", "hashes_of", "shared_hashes", "twins"]
 
-AT_ONCE = 2**16  # names that are taken or listed together: numpy and Python need several times as much for them
+AT_ONCE = (
+    2**16
+)  # names that are taken or listed together: numpy and Python need several times as much for them
 
 
 class Texts(Sequence[str]):
-    """Texts in one piece of memory, up to 4 GB together; equal to any sequence of the same texts."""
+    """Texts in one piece of memory, up to 4 GB together; equal to any sequence of the same
+    texts."""
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         """Take them one by one."""
@@ -45,14 +49,20 @@ class Texts(Sequence[str]):
 
     def take(self, places: Int[np.ndarray, " taken"]) -> "Texts":
         """Those at these places, in their order."""
-        taken, ends, held = Texts(), np.frombuffer(self._ends, np.uint32), np.frombuffer(self._bytes, np.uint8)
+        taken, ends, held = (
+            Texts(),
+            np.frombuffer(self._ends, np.uint32),
+            np.frombuffer(self._bytes, np.uint8),
+        )
         for start in range(0, len(places), AT_ONCE):
             some = places[start : start + AT_ONCE]
             begins = ends[some].astype(np.int64)
             lengths = ends[some + 1] - begins
             after = np.cumsum(lengths)
             taken._ends.extend((after + len(taken._bytes)).tolist())
-            taken._bytes += held[np.arange(lengths.sum()) + np.repeat(begins - after + lengths, lengths)].tobytes()
+            taken._bytes += held[
+                np.arange(lengths.sum()) + np.repeat(begins - after + lengths, lengths)
+            ].tobytes()
         return taken
 
     def __iter__(self) -> Iterator[str]:
@@ -68,12 +78,14 @@ class Texts(Sequence[str]):
 
 
 def hashes_of(texts: Sequence[str]) -> Int[np.ndarray, " text"]:
-    """Python's hash of each, which in this process is the same for equal texts and hardly ever for others."""
+    """Python's hash of each, which in this process is the same for equal texts and hardly ever for
+    others."""
     return np.fromiter(map(hash, texts), np.int64, len(texts))
 
 
 def shared_hashes(texts: Sequence[str]) -> Int[np.ndarray, " place"]:
-    """The places, in rising order, of the texts whose hash another has, too: only these can have an equal one."""
+    """The places, in rising order, of the texts whose hash another has, too: only these can have an
+    equal one."""
     hashes = hashes_of(texts)
     order = np.argsort(hashes)
     hashes = hashes[order]
@@ -82,7 +94,8 @@ def shared_hashes(texts: Sequence[str]) -> Int[np.ndarray, " place"]:
 
 
 def twins(texts: Sequence[str]) -> tuple[int, int] | None:
-    """Where the first text that has an equal one before it stands, behind the place of that one; None if all differ."""
+    """Where the first text that has an equal one before it stands, behind the place of that one;
+    None if all differ."""
     places: dict[str, int] = {}
     for place in map(int, shared_hashes(texts)):
         earlier = places.setdefault(texts[place], place)

@@ -1,14 +1,15 @@
-"""A small Galaxy Zoo drawn from a seed: galaxies whose truth is known, their pictures, and volunteers' votes on them.
+"""A small Galaxy Zoo drawn from a seed: galaxies whose truth is known, their pictures, and
+volunteers' votes on them.
 
-Each galaxy takes three steps: `draw` its truth from continuous distributions, `paint` its picture, and let volunteers
-vote on what the picture shows (volunteers.py). Galaxy number i comes from the seeds (seed, i) alone, so it is the same
-whatever the number of galaxies or processes.
+Each galaxy takes three steps: `draw` its truth from continuous distributions, `paint` its picture,
+and let volunteers vote on what the picture shows (volunteers.py). Galaxy number i comes from the
+seeds (seed, i) alone, so it is the same whatever the number of galaxies or processes.
 
-Smooth light (bulges, discs, bars, ellipticals), stars and the blur of the atmosphere are GalSim's (Rowe et al. 2015,
-Astronomy and Computing 10, 121). Structure is painted on top: logarithmic spiral arms, knots, rings, tidal tails, arcs,
-dust. Pictures are stretched as the survey's are (Lupton et al. 2004, PASP 116, 133). All lengths are in pixels, and a
-galaxy fits the central 128 of them, as in the challenge's images.
-"""
+Smooth light (bulges, discs, bars, ellipticals), stars and the blur of the atmosphere are GalSim's
+(Rowe et al. 2015, Astronomy and Computing 10, 121). Structure is painted on top: logarithmic spiral
+arms, knots, rings, tidal tails, arcs, dust. Pictures are stretched as the survey's are (Lupton et
+al. 2004, PASP 116, 133). All lengths are in pixels, and a galaxy fits the central 128 of them, as
+in the challenge's images."""
 
 import csv
 import math
@@ -35,10 +36,20 @@ from galaxyvotes.tree import DecisionTree
 __all__ = ["draw", "paint", "simulate"]
 
 _FIRST_ID = 100001
-_KINDS = {"elliptical": 0.27, "disc": 0.635, "irregular": 0.03, "merger": 0.03, "star": 0.015, "artifact": 0.02}
+_KINDS = {
+    "elliptical": 0.27,
+    "disc": 0.635,
+    "irregular": 0.03,
+    "merger": 0.03,
+    "star": 0.015,
+    "artifact": 0.02,
+}
 _ODDITIES = {"ring": 0.34, "arc": 0.14, "disturbed": 0.20, "other": 0.16, "dust": 0.16}
 _ARMS = {1: 0.07, 2: 0.50, 3: 0.15, 4: 0.12, 5: 0.08, 6: 0.08}
-_SOFTENING, _WHITE = 0.1, 16.0  # light where the stretch turns from linear to logarithmic, and where it ends
+_SOFTENING, _WHITE = (
+    0.1,
+    16.0,
+)  # light where the stretch turns from linear to logarithmic, and where it ends
 _THICKNESS = 0.11  # of a disc seen edge-on
 _SKY_NOISE = 0.05  # one unit of light is the mean inside the half-light radius of a usual galaxy
 _YOUNG, _OLD = np.array([0.80, 0.93, 1.27]), np.array([1.42, 1.02, 0.56])  # stars, in R, G, B
@@ -58,18 +69,25 @@ def simulate(
     processes: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """A folder with `images/<id>.jpg` and `votes.csv`, which holds a row of fractions, votes and truth per galaxy.
+    """A folder with `images/<id>.jpg` and `votes.csv`, which holds a row of fractions, votes and
+    truth per galaxy.
 
-    About `volunteers` people look at each galaxy (Poisson distributed, at least one). Same seed, same bytes, whatever
-    the number of processes; by default there are as many as the machine has cores and the work is worth, and a script
-    that calls this keeps its own work under `if __name__ == "__main__":`. `progress` is called with the number of
-    galaxies done and of all. The folder appears whole at the end; one that holds anything is refused.
-    """
-    for name, value, least in (("galaxies", galaxies, 1), ("size_px", size_px, 32), ("volunteers", volunteers, 1)):
+    About `volunteers` people look at each galaxy (Poisson distributed, at least one). Same seed,
+    same bytes, whatever the number of processes; by default there are as many as the machine has
+    cores and the work is worth, and a script that calls this keeps its own work under `if __name__
+    == "__main__":`. `progress` is called with the number of galaxies done and of all. The folder
+    appears whole at the end; one that holds anything is refused."""
+    for name, value, least in (
+        ("galaxies", galaxies, 1),
+        ("size_px", size_px, 32),
+        ("volunteers", volunteers, 1),
+    ):
         if value < least:
             raise ConfigError(f"simulate: {name} is {value}; it must be {least} or more")
     if seed < 0 or (processes is not None and processes < 1):
-        raise ConfigError(f"simulate: seed is {seed}, processes {processes}; a seed is ≥ 0, processes are ≥ 1")
+        raise ConfigError(
+            f"simulate: seed is {seed}, processes {processes}; a seed is ≥ 0, processes are ≥ 1"
+        )
     _galsim()
     out = Path(out).absolute()
     tree = DecisionTree.load("kaggle")
@@ -80,7 +98,9 @@ def simulate(
         with (folder / "votes.csv").open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file, lineterminator="\n")
             votes_columns = [f"{column}_votes" for column in tree.columns]
-            table.writerow(["SimulationID", *tree.columns, *votes_columns, *(f"true_{name}" for name in truth)])
+            table.writerow(
+                ["SimulationID", *tree.columns, *votes_columns, *(f"true_{name}" for name in truth)]
+            )
             for index, (jpeg, row) in enumerate(made):
                 (folder / "images" / f"{_FIRST_ID + index}.jpg").write_bytes(jpeg)
                 table.writerow([_FIRST_ID + index, *row])
@@ -89,13 +109,17 @@ def simulate(
     return out
 
 
-def _make(index: int, *, tree: DecisionTree, seed: int, size_px: int, volunteers: int) -> tuple[bytes, list[Any]]:
+def _make(
+    index: int, *, tree: DecisionTree, seed: int, size_px: int, volunteers: int
+) -> tuple[bytes, list[Any]]:
     """One galaxy: its JPEG and its row of the table, without the id."""
     rng = np.random.default_rng([seed, index])
     galaxy = draw(rng)
     people = max(int(rng.poisson(volunteers)), 1)
     votes = count(ballots(Sight.of(galaxy), tree, people, rng), tree)
-    jpeg = simplejpeg.encode_jpeg(paint(galaxy, rng, size_px=size_px), quality=95, colorsubsampling="444")
+    jpeg = simplejpeg.encode_jpeg(
+        paint(galaxy, rng, size_px=size_px), quality=95, colorsubsampling="444"
+    )
     truth = [_cell(value) for value in vars(galaxy).values()]
     return jpeg, [*(f"{share:.6f}" for share in votes / people), *votes.tolist(), *truth]
 
@@ -117,7 +141,8 @@ def _in_order(
         yield from pool.map(make, range(galaxies), chunksize=16)
 
 
-# --- truth -----------------------------------------------------------------------------------------------------------
+# --- truth
+# ----------------------------------------------------------------------
 
 
 def draw(rng: np.random.Generator) -> Galaxy:
@@ -141,7 +166,9 @@ def draw(rng: np.random.Generator) -> Galaxy:
         truth |= {"redness": rng.uniform(0.2, 1.0), "merger": rng.uniform(0.3, 1.0)}
         truth |= {"radius_px": rng.uniform(13.0, 21.0), "axis_ratio": rng.uniform(0.45, 0.9)}
     elif kind in ("star", "artifact"):
-        truth |= {"artifact": rng.uniform(0.25, 1.0)} | ({"axis_ratio": 1.0} if kind == "star" else {})
+        truth |= {"artifact": rng.uniform(0.25, 1.0)} | (
+            {"axis_ratio": 1.0} if kind == "star" else {}
+        )
     if kind in ("elliptical", "disc") and rng.random() < 0.22:
         oddity = _choose(_ODDITIES, rng)
         if oddity != "ring" or kind == "disc":
@@ -151,13 +178,18 @@ def draw(rng: np.random.Generator) -> Galaxy:
 
 def _disc(rng: np.random.Generator) -> dict[str, Any]:
     """The truth of a disc: seen from any side, with or without bulge, bar and arms."""
-    inclination = math.degrees(math.acos(rng.uniform(0.0, 1.0) ** 0.75))  # dust hides some of those seen edge-on
+    inclination = math.degrees(
+        math.acos(rng.uniform(0.0, 1.0) ** 0.75)
+    )  # dust hides some of those seen edge-on
     arms = _choose(_ARMS, rng) if rng.random() < 0.78 else 0
     strength = rng.uniform(0.15, 1.0) if arms else 0.0
     return {
         "type": "edge-on" if inclination > 78.0 else "spiral" if arms else "lenticular",
         "radius_px": 20.0 * math.exp(rng.normal(0.0, 0.25)),
-        "axis_ratio": math.hypot(math.cos(math.radians(inclination)), _THICKNESS) / math.hypot(1.0, _THICKNESS),
+        "axis_ratio": (
+            math.hypot(math.cos(math.radians(inclination)), _THICKNESS)
+            / math.hypot(1.0, _THICKNESS)
+        ),
         "inclination_deg": inclination,
         "redness": 0.75 - 0.55 * strength + rng.normal(0.0, 0.22),
         "bulge": rng.beta(1.1, 3.0),
@@ -175,12 +207,14 @@ def _choose(shares: dict[Any, float], rng: np.random.Generator) -> Any:
     return list(shares)[int(np.searchsorted(edges, float(rng.random() * edges[-1])))]
 
 
-# --- picture ---------------------------------------------------------------------------------------------------------
+# --- picture
+# ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Pixels:
-    """Where each pixel lies: on the sky, along and across the galaxy, and in the plane of its disc (`r`, `azimuth`)."""
+    """Where each pixel lies: on the sky, along and across the galaxy, and in the plane of its disc
+    (`r`, `azimuth`)."""
 
     x: Image
     y: Image
@@ -192,14 +226,20 @@ class _Pixels:
     @staticmethod
     def of(galaxy: Galaxy, size_px: int) -> "_Pixels":
         y, x = np.indices((size_px, size_px)) - (size_px - 1) / 2
-        cos, sin = math.cos(math.radians(galaxy.angle_deg)), math.sin(math.radians(galaxy.angle_deg))
+        cos, sin = (
+            math.cos(math.radians(galaxy.angle_deg)),
+            math.sin(math.radians(galaxy.angle_deg)),
+        )
         along, across = x * cos + y * sin, y * cos - x * sin
         depth = across / galaxy.axis_ratio
         return _Pixels(x, y, along, across, np.hypot(along, depth) + 0.1, np.arctan2(depth, along))
 
 
-def paint(galaxy: Galaxy, rng: np.random.Generator, *, size_px: int = 160) -> UInt8[np.ndarray, "height width 3"]:
-    """The picture of a galaxy in its sky, as an RGB image; `rng` draws knots, neighbours and noise."""
+def paint(
+    galaxy: Galaxy, rng: np.random.Generator, *, size_px: int = 160
+) -> UInt8[np.ndarray, "height width 3"]:
+    """The picture of a galaxy in its sky, as an RGB image; `rng` draws knots, neighbours and
+    noise."""
     galsim = _galsim()
     fast = galsim.GSParams(folding_threshold=5e-2, maxk_threshold=1e-2, kvalue_accuracy=1e-4)
     psf = galsim.Moffat(beta=3.5, fwhm=galaxy.psf_fwhm_px, gsparams=fast)
@@ -211,7 +251,11 @@ def paint(galaxy: Galaxy, rng: np.random.Generator, *, size_px: int = 160) -> UI
         blur = np.fft.rfft2(np.fft.ifftshift(expose(psf, use_true_center=False)))
         layers = np.fft.rfft2(_structure(galaxy, pixels, rng))
         gain, old, young, cloud = np.fft.irfft2(layers * blur, s=(size_px, size_px))
-        light += _tinted(old, galaxy.redness) + _tinted(young, galaxy.redness - 0.7) + _GAS[:, None, None] * cloud
+        light += (
+            _tinted(old, galaxy.redness)
+            + _tinted(young, galaxy.redness - 0.7)
+            + _GAS[:, None, None] * cloud
+        )
         for profile, redness, patterned in _smooth_light(galaxy, galsim):
             layer = expose(galsim.Convolve(profile, psf, gsparams=fast))
             light += _tinted(layer * (1.0 + patterned * np.minimum(gain, 0.0)), redness)
@@ -224,7 +268,9 @@ def paint(galaxy: Galaxy, rng: np.random.Generator, *, size_px: int = 160) -> UI
             if rng.random() < 0.4:
                 small = galsim.Exponential(half_light_radius=rng.uniform(1.5, 5.0))
                 turn = rng.uniform(0.0, 180.0) * galsim.degrees
-                neighbour = galsim.Convolve(small.shear(q=rng.uniform(0.3, 1.0), beta=turn), psf, gsparams=fast)
+                neighbour = galsim.Convolve(
+                    small.shear(q=rng.uniform(0.3, 1.0), beta=turn), psf, gsparams=fast
+                )
             lit = neighbour.withFlux(20.0 * math.exp(rng.normal(0.0, 1.4))).shift(*place)
             light += _tinted(expose(lit), rng.uniform(-0.2, 1.3))
     if galaxy.artifact:
@@ -236,18 +282,26 @@ def paint(galaxy: Galaxy, rng: np.random.Generator, *, size_px: int = 160) -> UI
 def _exposed(profile: Any, *, size_px: int, use_true_center: bool = True) -> Image:
     """A blurred GalSim profile on pixels; the blur stands for air, telescope and pixel together."""
     image = profile.drawImage(
-        nx=size_px, ny=size_px, scale=1.0, method="no_pixel", dtype=np.float64, use_true_center=use_true_center
+        nx=size_px,
+        ny=size_px,
+        scale=1.0,
+        method="no_pixel",
+        dtype=np.float64,
+        use_true_center=use_true_center,
     )
     return image.array
 
 
 def _smooth_light(galaxy: Galaxy, galsim: Any) -> list[tuple[Any, float, float]]:
-    """GalSim's part of the galaxy: profiles, the redness of each, and how far the spiral pattern applies to it."""
+    """GalSim's part of the galaxy: profiles, the redness of each, and how far the spiral pattern
+    applies to it."""
     degrees, r, redness = galsim.degrees, galaxy.radius_px, galaxy.redness
     turn = galaxy.angle_deg * degrees
 
     def sersic(index: float, half_light: float, axis_ratio: float) -> Any:
-        return galsim.Sersic(index, half_light_radius=half_light * math.sqrt(axis_ratio)).shear(q=axis_ratio, beta=turn)
+        return galsim.Sersic(index, half_light_radius=half_light * math.sqrt(axis_ratio)).shear(
+            q=axis_ratio, beta=turn
+        )
 
     flux = 2.0 * math.pi * r**2 * galaxy.axis_ratio
     if galaxy.type == "irregular":
@@ -255,17 +309,30 @@ def _smooth_light(galaxy: Galaxy, galsim: Any) -> list[tuple[Any, float, float]]
     if galaxy.type == "merger":
         flux, way = 1.6 * r**2, math.radians(galaxy.angle_deg + 50.0)
         apart = r * (2.6 - 1.2 * galaxy.merger)
-        other = sersic(2.5, 0.5 * r, 0.8).withFlux(flux).shift(apart * math.cos(way), apart * math.sin(way))
-        return [(sersic(2.0, 0.7 * r, galaxy.axis_ratio).withFlux(2.0 * flux), redness, 1.0), (other, redness, 0.0)]
+        other = (
+            sersic(2.5, 0.5 * r, 0.8)
+            .withFlux(flux)
+            .shift(apart * math.cos(way), apart * math.sin(way))
+        )
+        return [
+            (sersic(2.0, 0.7 * r, galaxy.axis_ratio).withFlux(2.0 * flux), redness, 1.0),
+            (other, redness, 0.0),
+        ]
     if not galaxy.is_disc:
         return [(sersic(3.5, r, galaxy.axis_ratio).withFlux(flux), redness, 0.0)]
     flux = _disc_flux(galaxy)
     share = 0.4 * galaxy.bar * (1.0 - galaxy.bulge)
     tilt = galaxy.inclination_deg * degrees
-    disc = galsim.InclinedExponential(tilt, half_light_radius=r, scale_h_over_r=_THICKNESS).rotate(turn)
-    bar = galsim.Sersic(0.5, half_light_radius=0.5 * r).shear(q=0.24, beta=galaxy.bar_angle_deg * degrees)
+    disc = galsim.InclinedExponential(tilt, half_light_radius=r, scale_h_over_r=_THICKNESS).rotate(
+        turn
+    )
+    bar = galsim.Sersic(0.5, half_light_radius=0.5 * r).shear(
+        q=0.24, beta=galaxy.bar_angle_deg * degrees
+    )
     bar = bar.transform(1.0, 0.0, 0.0, galaxy.axis_ratio).rotate(turn)
-    bulge = sersic(1.0 + 2.5 * galaxy.bulge, _bulge_radius(galaxy), math.hypot(0.6, 0.8 * galaxy.axis_ratio))
+    bulge = sersic(
+        1.0 + 2.5 * galaxy.bulge, _bulge_radius(galaxy), math.hypot(0.6, 0.8 * galaxy.axis_ratio)
+    )
     return [
         (disc.withFlux(flux * (1.0 - galaxy.bulge - share)), redness, 1.0),
         (bar.withFlux(flux * share), 0.75, 0.0),
@@ -274,7 +341,9 @@ def _smooth_light(galaxy: Galaxy, galsim: Any) -> list[tuple[Any, float, float]]
 
 
 def _disc_flux(galaxy: Galaxy) -> float:
-    return 2.0 * math.pi * galaxy.radius_px**2 * math.sqrt(galaxy.axis_ratio)  # the root: half transparent
+    return (
+        2.0 * math.pi * galaxy.radius_px**2 * math.sqrt(galaxy.axis_ratio)
+    )  # the root: half transparent
 
 
 def _bulge_radius(galaxy: Galaxy) -> float:
@@ -286,14 +355,21 @@ def _box(galaxy: Galaxy) -> float:
     return galaxy.boxiness if galaxy.type == "edge-on" else 0.0
 
 
-def _structure(galaxy: Galaxy, at: _Pixels, rng: np.random.Generator) -> Float[np.ndarray, "4 height width"]:
-    """Light no smooth profile has, before blur: the disc's relative gain; old stars, young stars, a cloud of gas."""
+def _structure(
+    galaxy: Galaxy, at: _Pixels, rng: np.random.Generator
+) -> Float[np.ndarray, "4 height width"]:
+    """Light no smooth profile has, before blur: the disc's relative gain; old stars, young stars, a
+    cloud of gas."""
     reach = at.r / galaxy.radius_px
     knots = _smooth_noise(rng, reach.shape, 1.6)
     gain, old, young, cloud = np.zeros((4, *reach.shape))
     if galaxy.arms:
-        winding = np.log(reach / 0.6) / math.tan(math.radians(galaxy.pitch_deg)) + math.radians(galaxy.bar_angle_deg)
-        ridge = np.exp((1.8 + 3.0 / galaxy.arms) * (np.cos(galaxy.arms * (at.azimuth - winding)) - 1.0))
+        winding = np.log(reach / 0.6) / math.tan(math.radians(galaxy.pitch_deg)) + math.radians(
+            galaxy.bar_angle_deg
+        )
+        ridge = np.exp(
+            (1.8 + 3.0 / galaxy.arms) * (np.cos(galaxy.arms * (at.azimuth - winding)) - 1.0)
+        )
         fade = np.clip((reach - 0.3) / 0.4, 0.0, 1.0) * ramp(galaxy.face_on, 0.05, 0.3)
         gain += galaxy.arm_strength * fade * (2.8 * ridge * np.exp(0.35 * knots) - 0.65)
     if galaxy.irregular:
@@ -309,10 +385,18 @@ def _structure(galaxy: Galaxy, at: _Pixels, rng: np.random.Generator) -> Float[n
     if galaxy.arc:
         where = np.arctan2(at.y, at.x) - rng.uniform(0.0, 2.0 * math.pi)
         span = np.exp(3.0 * (np.cos(where) - 1.0)) + 0.5 * np.exp(9.0 * (-np.cos(where) - 1.0))
-        young += 0.9 * galaxy.arc * span * np.exp(-(((np.hypot(at.x, at.y) - 2.0 * galaxy.radius_px) / 1.8) ** 2))
+        young += (
+            0.9
+            * galaxy.arc
+            * span
+            * np.exp(-(((np.hypot(at.x, at.y) - 2.0 * galaxy.radius_px) / 1.8) ** 2))
+        )
     if galaxy.other:
         way = rng.uniform(0.0, 2.0 * math.pi)
-        away = np.hypot(at.x - 2.0 * galaxy.radius_px * math.cos(way), at.y - 2.0 * galaxy.radius_px * math.sin(way))
+        away = np.hypot(
+            at.x - 2.0 * galaxy.radius_px * math.cos(way),
+            at.y - 2.0 * galaxy.radius_px * math.sin(way),
+        )
         cloud += 0.6 * galaxy.other * np.exp(0.6 * knots - (away / (0.45 * galaxy.radius_px)) ** 2)
     if box := _box(galaxy):
         size = 1.3 * _bulge_radius(galaxy)
@@ -329,15 +413,19 @@ def _tail(reach: Image, azimuth: Image) -> Image:
 
 
 def _dust(galaxy: Galaxy, at: _Pixels) -> Light:
-    """The share of light that a lane of dust along the galaxy lets through, in red, green and blue."""
+    """The share of light that a lane of dust along the galaxy lets through, in red, green and
+    blue."""
     width = math.hypot(0.10 * galaxy.radius_px, 0.35 * galaxy.psf_fwhm_px)
     offset = 0.12 * galaxy.radius_px * galaxy.axis_ratio
-    lane = np.exp(-(((at.across - offset) / width) ** 2) - (at.along / (2.0 * galaxy.radius_px)) ** 2)
+    lane = np.exp(
+        -(((at.across - offset) / width) ** 2) - (at.along / (2.0 * galaxy.radius_px)) ** 2
+    )
     return np.exp(-2.2 * galaxy.dust * np.array([0.7, 1.0, 1.4])[:, None, None] * lane)
 
 
 def _artifact(galaxy: Galaxy, at: _Pixels, point: Image, rng: np.random.Generator) -> Light:
-    """Light that is no galaxy's: a star with spikes and halo, or a trail across a sky that is not dark."""
+    """Light that is no galaxy's: a star with spikes and halo, or a trail across a sky that is not
+    dark."""
     strength, colour = galaxy.artifact, rng.uniform(-0.3, 1.3)
     if galaxy.type == "star":
         cross = np.exp(-((at.along / 1.2) ** 2)) + np.exp(-((at.across / 1.2) ** 2))
@@ -355,7 +443,9 @@ def _tinted(light: Image, redness: float) -> Light:
     return colour[:, None, None] * light
 
 
-def _smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], sigma_px: float) -> Float[np.ndarray, "..."]:
+def _smooth_noise(
+    rng: np.random.Generator, shape: tuple[int, ...], sigma_px: float
+) -> Float[np.ndarray, "..."]:
     """Gaussian noise of unit variance, correlated over `sigma_px` along the last two axes."""
     squared = np.fft.fftfreq(shape[-2])[:, None] ** 2 + np.fft.rfftfreq(shape[-1]) ** 2
     kernel = np.exp(-2.0 * (math.pi * sigma_px) ** 2 * squared)
@@ -364,7 +454,8 @@ def _smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], sigma_px: fl
 
 
 def _developed(light: Light) -> UInt8[np.ndarray, "height width 3"]:
-    """The picture: an asinh stretch of the intensity that keeps colours, also where it saturates."""
+    """The picture: an asinh stretch of the intensity that keeps colours, also where it
+    saturates."""
     intensity = np.maximum(light.mean(0), 1e-6)
     stretched = np.arcsinh(intensity / _SOFTENING) / math.asinh(_WHITE / _SOFTENING)
     colours = np.maximum(light, 0.0) * (stretched / intensity)

@@ -1,13 +1,14 @@
-"""Where images and tables are, and their bytes: a folder, a zip, the challenge's zip of zips, or single files.
+"""Where images and tables are, and their bytes: a folder, a zip, the challenge's zip of zips, or
+single files.
 
-`Source.open(*paths)` lists everything once; every `Member` then reads its own bytes, in any number of threads and
-without waiting for the others. Nothing is unpacked to disk and memory stays flat, because a file is a range of bytes
-of an archive that stays open. Reading in the order of the list is fastest (see `zips`, where a zip in a zip is read).
+`Source.open(*paths)` lists everything once; every `Member` then reads its own bytes, in any number
+of threads and without waiting for the others. Nothing is unpacked to disk and memory stays flat,
+because a file is a range of bytes of an archive that stays open. Reading in the order of the list
+is fastest (see `zips`, where a zip in a zip is read).
 
-An archive is hostile until checked: what could fool or exhaust the reader refuses the whole archive when it is listed,
-what spoils one file is raised when that file is read. `zips` says what that is for zips; here are the limits of a
-file's size, and a zip in a zip in a zip is refused.
-"""
+An archive is hostile until checked: what could fool or exhaust the reader refuses the whole archive
+when it is listed, what spoils one file is raised when that file is read. `zips` says what that is
+for zips; here are the limits of a file's size, and a zip in a zip in a zip is refused."""
 
 import os
 import re
@@ -29,7 +30,9 @@ from galaxyvotes.sources.zips import Window, Zip
 
 __all__ = ["IMAGE_SUFFIXES", "NOT_READ", "TABLE_SUFFIXES", "Member", "Members", "Source"]
 
-NOT_READ = frozenset({".avif", ".fit", ".fits", ".fz", ".gif", ".heic", ".jp2", ".jxl"})  # listed as rejected
+NOT_READ = frozenset(
+    {".avif", ".fit", ".fits", ".fz", ".gif", ".heic", ".jp2", ".jxl"}
+)  # listed as rejected
 IMAGE_SUFFIXES = NOT_READ | {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 TABLE_SUFFIXES = frozenset({".csv", ".parquet"})
 
@@ -57,7 +60,8 @@ class Member:
 
     @property
     def name(self) -> str:
-        """Where it is, for people: the path from the source on, through the zips; always printable."""
+        """Where it is, for people: the path from the source on, through the zips; always
+        printable."""
         place = self._place.name
         return _printable(f"{place}/{self.entry}" if place else self.entry)
 
@@ -113,7 +117,8 @@ class Members(Sequence[Member]):
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """The images and tables under some paths; a context manager, because archives stay open for their members."""
+    """The images and tables under some paths; a context manager, because archives stay open for
+    their members."""
 
     images: Members
     tables: tuple[Member, ...]
@@ -123,9 +128,9 @@ class Source:
     def open(*paths: str | Path) -> "Source":
         """List folders (and the zips in them), zips, zips of zips, image files and tables.
 
-        Folders come in alphabetical order, zips in the order of their bytes. Hidden files, `__MACOSX` and whatever
-        is no image, table or zip are passed over, and so are symbolic links to folders or out of the folder.
-        """
+        Folders come in alphabetical order, zips in the order of their bytes. Hidden files,
+        `__MACOSX` and whatever is no image, table or zip are passed over, and so are symbolic links
+        to folders or out of the folder."""
         with ExitStack() as stack:
             listing = _Listing(stack)
             for path in map(Path, paths):
@@ -134,7 +139,8 @@ class Source:
             return Source(images, tuple(listing.tables), stack.pop_all())
 
     def close(self) -> None:
-        """Close the archives. No member can be read any more, and no thread may be reading one now."""
+        """Close the archives. No member can be read any more, and no thread may be reading one
+        now."""
         self._open_files.close()
 
     def __enter__(self) -> "Source":
@@ -161,7 +167,8 @@ class _Listing:
                 raise DataError("there is no such file or folder")
             if not path.is_dir() and path.suffix.lower() not in _MAX_BYTES:
                 raise DataError(
-                    f"is no folder and no file that is read ({', '.join(sorted(_MAX_BYTES.keys() - NOT_READ))})"
+                    "is no folder and no file that is read"
+                    f" ({', '.join(sorted(_MAX_BYTES.keys() - NOT_READ))})"
                 )
             names = Texts(_walk(path, path.resolve()) if path.is_dir() else [path.name])
         self._add(_Folder("", names, path if path.is_dir() else path.parent))
@@ -182,7 +189,9 @@ class _Listing:
                 inner = Member(place, row).name
                 with _naming(inner):
                     if zips == 2:
-                        raise DataError("is a zip in a zip in a zip; unpack the outermost one first")
+                        raise DataError(
+                            "is a zip in a zip in a zip; unpack the outermost one first"
+                        )
                     archive = self._open(place, row)
                 self._add(_Packed(inner, archive), zips=zips + 1)
 
@@ -222,7 +231,8 @@ class _Packed(NamedTuple):
 
 
 def _split(path: str) -> tuple[str, str]:
-    """A file's name without folders and last suffix, and that suffix in lower case; `posixpath` takes twice as long."""
+    """A file's name without folders and last suffix, and that suffix in lower case; `posixpath`
+    takes twice as long."""
     name = path[path.rfind("/") + 1 :]
     stem, dot, suffix = name.rpartition(".")
     return (stem, f".{suffix.lower()}") if stem.strip(".") and dot else (name, "")
@@ -245,7 +255,9 @@ def _walk(folder: Path, root: Path, prefix: str = "") -> Iterator[str]:
         for entry in found:
             if entry.is_dir(follow_symlinks=False):
                 folders.add(entry.name)
-            elif not entry.is_file() or (entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root)):
+            elif not entry.is_file() or (
+                entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root)
+            ):
                 continue
             names.append(entry.name)
     for name in sorted(names):

@@ -1,11 +1,12 @@
 """Images and a table, in whatever layout a campaign published them, become one list of galaxies.
 
-Nothing right of here knows about Kaggle, Galaxy Zoo or file layouts. What belongs together is found from the data:
+Nothing right of here knows about Kaggle, Galaxy Zoo or file layouts. What belongs together is found
+from the data:
 
-- The table of votes is the one whose header fits a known tree (`votes.find_layout`); if several do, one must be named.
+- The table of votes is the one whose header fits a known tree (`votes.find_layout`); if several do,
+  one must be named.
 - Its id column is the one whose values name the images (`naming.name_images`).
-- Without any table, a folder of `<answer>/<image>` sub-folders is a table of classes.
-"""
+- Without any table, a folder of `<answer>/<image>` sub-folders is a table of classes."""
 
 import hashlib
 import re
@@ -32,17 +33,21 @@ __all__ = ["Catalog", "ids_of", "open_catalog"]
 
 # The challenge ships example submissions beside its solutions; they are nobody's votes.
 EXAMPLE_SUBMISSIONS = re.compile(r"benchmark|sample_?submission", re.IGNORECASE)
-# Folders that divide images, as the challenge's `images_test_rev1` does; what is in them is not an answer.
-NO_ANSWERS = re.compile(r"(?:images?_)?(?:train(?:ing)?|valid(?:ation)?|test)(?:_|$)", re.IGNORECASE)
+# Folders that divide images, as the challenge's `images_test_rev1` does; what is in them is not an
+# answer.
+NO_ANSWERS = re.compile(
+    r"(?:images?_)?(?:train(?:ing)?|valid(?:ation)?|test)(?:_|$)", re.IGNORECASE
+)
 MOST_CLASSES = 100
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """One row a galaxy: id, where its image is, votes if there are any, and the table's other columns untouched.
+    """One row a galaxy: id, where its image is, votes if there are any, and the table's other
+    columns untouched.
 
-    Rows stand in the order in which their images were found, whatever the table's order: they are read fastest so.
-    """
+    Rows stand in the order in which their images were found, whatever the table's order: they are
+    read fastest so."""
 
     ids: Texts
     images: Members
@@ -86,13 +91,15 @@ def open_catalog(
 ) -> Generator[Catalog]:
     """The catalog of some folders, archives and tables, open for reading while the context lasts.
 
-    `table` names the table of votes where several fit; `tree` the decision tree (a name or a file); `votes` the kind
-    of columns where a table has several (`weighted`, `debiased`, `votes` …); `classes` a column of class names, which
-    becomes a tree of one question; `quantity` columns of numbers, which become a tree of quantities; `id_column` the
-    column that names the images. With `unlabelled`, images without votes are kept, too.
-    """
+    `table` names the table of votes where several fit; `tree` the decision tree (a name or a file);
+    `votes` the kind of columns where a table has several (`weighted`, `debiased`, `votes` …);
+    `classes` a column of class names, which becomes a tree of one question; `quantity` columns of
+    numbers, which become a tree of quantities; `id_column` the column that names the images. With
+    `unlabelled`, images without votes are kept, too."""
     if quantity and not (tree is None and votes is None and classes is None):
-        raise ConfigError(f"quantity {quantity[0]!r} is a tree of its own: leave out tree, votes and classes")
+        raise ConfigError(
+            f"quantity {quantity[0]!r} is a tree of its own: leave out tree, votes and classes"
+        )
     asked = DecisionTree.load(tree) if isinstance(tree, str | Path) else tree
     asked = DecisionTree.of_numbers(quantity) if quantity else asked
     with ExitStack() as stack:
@@ -109,7 +116,8 @@ def open_catalog(
 
 @dataclass(frozen=True)
 class _Rows:
-    """Galaxies with an image, in the order of their table: which of the images and which row of the table is theirs."""
+    """Galaxies with an image, in the order of their table: which of the images and which row of the
+    table is theirs."""
 
     images: Int[np.ndarray, " galaxy"]
     rows: Int[np.ndarray, " galaxy"]
@@ -148,11 +156,19 @@ def _rows(
 
 
 def _vote_table(
-    tables: list[Table], name: str | None, tree: DecisionTree | None, kind: str | None, classes: str | None
+    tables: list[Table],
+    name: str | None,
+    tree: DecisionTree | None,
+    kind: str | None,
+    classes: str | None,
 ) -> tuple[Table, VoteLayout] | None:
     """The one table that holds votes, and how to read it; None if there is none."""
     if name is not None:
-        wanted = [each for each in tables if each.name == name or PurePosixPath(each.name).name == Path(name).name]
+        wanted = [
+            each
+            for each in tables
+            if each.name == name or PurePosixPath(each.name).name == Path(name).name
+        ]
         if not wanted:
             raise ConfigError(f"no table {name!r} among the sources; there are {_listed(tables)}")
         tables = wanted
@@ -161,52 +177,86 @@ def _vote_table(
         header = table.header()
         if classes is not None and classes in header:
             names = {each for each in table.text(classes).unique().to_pylist() if each}
-            fitting.append((table, _class_layout(names, classes, tree, f"{table.name}: the column {classes!r}")))
+            fitting.append(
+                (
+                    table,
+                    _class_layout(names, classes, tree, f"{table.name}: the column {classes!r}"),
+                )
+            )
         elif classes is None and (layout := find_layout(header, tree=tree, kind=kind)) is not None:
             fitting.append((table, layout))
     if len(fitting) > 1:
-        raise ConfigError(f"several tables hold votes: name one with --table: {_listed([t for t, _ in fitting])}")
+        raise ConfigError(
+            f"several tables hold votes: name one with --table: {_listed([t for t, _ in fitting])}"
+        )
     of_quantities = tree is not None and tree.of_quantities
-    if not fitting and (name is not None or classes is not None or kind is not None or of_quantities):
+    if not fitting and (
+        name is not None or classes is not None or kind is not None or of_quantities
+    ):
         raise DataError(_no_votes(tables, tree, classes=classes, kind=kind))
     return fitting[0] if fitting else None
 
 
 def _no_votes(
-    tables: list[Table], tree: DecisionTree | None, *, classes: str | None = None, kind: str | None = None
+    tables: list[Table],
+    tree: DecisionTree | None,
+    *,
+    classes: str | None = None,
+    kind: str | None = None,
 ) -> str:
     if not tables:
         return (
-            "no table of votes among the sources: add a CSV or Parquet file, or pass --unlabelled to pack without votes"
+            "no table of votes among the sources: add a CSV or Parquet file, or pass --unlabelled"
+            " to pack without votes"
         )
     if classes is not None:
-        return f"no table has the column {classes!r}: {tables[0].name} has {', '.join(tables[0].header()[:12])} …"
+        return (
+            f"no table has the column {classes!r}: {tables[0].name} has"
+            f" {', '.join(tables[0].header()[:12])} …"
+        )
     if tree is not None and tree.of_quantities and not kind:
         names = [tree.tables[0].of(column) for column in tree.columns]
         nearest = min(tables, key=lambda table: len({*names} - {*table.header()}))
         missing = [name for name in names if name not in nearest.header()]
-        return f"no table has the column {missing[0]!r}: {nearest.name} has {', '.join(nearest.header()[:12])} …"
+        return (
+            f"no table has the column {missing[0]!r}: {nearest.name} has"
+            f" {', '.join(nearest.header()[:12])} …"
+        )
     asked = f" of kind {kind!r}" if kind else ""
-    told = "; ".join(f"{table.name}: {closest_layout(table.header(), tree)}" for table in tables[:3])
+    told = "; ".join(
+        f"{table.name}: {closest_layout(table.header(), tree)}" for table in tables[:3]
+    )
     return (
-        f"no table holds votes{asked} that a known tree describes ({told}). Pass --classes COLUMN for a column of class"
-        " names, --quantity COLUMN for one of numbers, --tree FILE for another tree, or --unlabelled to pack without"
-        " votes; for <answer>/<image> folders leave the tables out"
+        f"no table holds votes{asked} that a known tree describes ({told}). Pass --classes COLUMN"
+        " for a column of class names, --quantity COLUMN for one of numbers, --tree FILE for"
+        " another tree, or --unlabelled to pack without votes; for <answer>/<image> folders leave"
+        " the tables out"
     )
 
 
-def _class_layout(classes: set[str], column: str, tree: DecisionTree | None, where: str) -> VoteLayout:
+def _class_layout(
+    classes: set[str], column: str, tree: DecisionTree | None, where: str
+) -> VoteLayout:
     """How to read a column of classes: with the tree asked for, else one made of them."""
     if tree is not None and len(tree.questions) > 1:
-        raise ConfigError(f"{where} names one answer each; the tree {tree.name!r} has {len(tree.questions)} questions")
+        raise ConfigError(
+            f"{where} names one answer each; the tree {tree.name!r} has {len(tree.questions)}"
+            " questions"
+        )
     if tree is None and not 2 <= len(classes) <= MOST_CLASSES:
-        raise DataError(f"{where} has {len(classes)} different values; classes are 2 to {MOST_CLASSES}")
+        raise DataError(
+            f"{where} has {len(classes)} different values; classes are 2 to {MOST_CLASSES}"
+        )
     return VoteLayout(
-        tree or DecisionTree.of_classes(sorted(classes), column), VoteColumns("class", column, "class"), None
+        tree or DecisionTree.of_classes(sorted(classes), column),
+        VoteColumns("class", column, "class"),
+        None,
     )
 
 
-def _from_table(table: Table, layout: VoteLayout, tables: list[Table], images: Images, id_column: str | None) -> _Rows:
+def _from_table(
+    table: Table, layout: VoteLayout, tables: list[Table], images: Images, id_column: str | None
+) -> _Rows:
     data = table.read()
     if layout.main.holds == "class":  # as it is written: a class may be called 01, or True
         name = layout.main.columns
@@ -215,17 +265,22 @@ def _from_table(table: Table, layout: VoteLayout, tables: list[Table], images: I
     id_name, keys = name_images(table, images, columns=columns, others=tables, wanted=id_column)
     places = images.place_of_each(keys)
     # An empty key is nobody's; what stands before the others tells images from keys.
-    named = (f"-{row}" if not key else f"={key}" if place < 0 else str(place)
-             for row, (key, place) in enumerate(zip(keys, places, strict=True)))  # fmt: skip
+    named = (
+        f"-{row}" if not key else f"={key}" if place < 0 else str(place)
+        for row, (key, place) in enumerate(zip(keys, places, strict=True))
+    )
     if found := twins(Texts(named)):
         earlier, row = found
         raise DataError(
-            f"{table.at(row)}: {id_name} {keys[row]} stands already in {table.at(earlier)}; leave one of them out"
+            f"{table.at(row)}: {id_name} {keys[row]} stands already in {table.at(earlier)}; leave"
+            " one of them out"
         )
     votes = read_votes(data, layout, at=table.at)
     rows = np.flatnonzero(places >= 0)
     stems = images.ids.take(places[rows])
-    own = [name for name in data.column_names if name not in layout.column_names and name != id_name]
+    own = [
+        name for name in data.column_names if name not in layout.column_names and name != id_name
+    ]
     return _Rows(
         images=places[rows],
         rows=rows,
@@ -240,7 +295,8 @@ def _from_table(table: Table, layout: VoteLayout, tables: list[Table], images: I
 
 
 def _from_folders(images: Members, tree: DecisionTree | None) -> _Rows | None:
-    """Galaxies whose class is the name of their folder; None if they do not lie in two or more folders."""
+    """Galaxies whose class is the name of their folder; None if they do not lie in two or more
+    folders."""
     folders = Texts(PurePosixPath(image.entry).parent.name for image in images)
     names = set(folders)
     if len(names) < 2 or any(not name or NO_ANSWERS.match(name) for name in names):
@@ -249,12 +305,19 @@ def _from_folders(images: Members, tree: DecisionTree | None) -> _Rows | None:
     votes = read_votes(pa.table({"class": folders}), layout, at=lambda row: images[row].name)
     all_of_them, votes_from = np.arange(len(images)), "the names of the folders"
     return _Rows(
-        all_of_them, all_of_them, ids_of(images), pa.table({}), tree=layout.tree, votes=votes, votes_from=votes_from
+        all_of_them,
+        all_of_them,
+        ids_of(images),
+        pa.table({}),
+        tree=layout.tree,
+        votes=votes,
+        votes_from=votes_from,
     )
 
 
 def ids_of(images: Members) -> Texts:
-    """File stems; whole paths of images that share one, and of those that will be rejected; always printable."""
+    """File stems; whole paths of images that share one, and of those that will be rejected; always
+    printable."""
     ids = Texts(image.name if image.suffix in NOT_READ else image.id for image in images)
     shared = shared_hashes(ids)
     counts = Counter(ids.take(shared))
@@ -265,7 +328,9 @@ def ids_of(images: Members) -> Texts:
     if found := twins(ids):
         name = ids[found[0]]
         count = sum(each == name for each in ids)
-        raise DataError(f"{count} images are called {name}: give one folder that holds them all, or rename them")
+        raise DataError(
+            f"{count} images are called {name}: give one folder that holds them all, or rename them"
+        )
     return ids
 
 
@@ -273,14 +338,20 @@ def _listed(tables: list[Table]) -> str:
     return ", ".join(table.name for table in tables) or "none"
 
 
-def _assemble(found: _Rows, images: Members, sources: tuple[str, ...], *, keep_all: bool) -> Catalog:
+def _assemble(
+    found: _Rows, images: Members, sources: tuple[str, ...], *, keep_all: bool
+) -> Catalog:
     ids, places, rows, votes = found.ids, found.images, found.rows, found.votes
     keep = np.ones(len(rows), bool)
     if votes is not None:
         keep[np.isnan(votes.fractions[rows]).all(axis=1)] = False
         if not keep.any():
-            what = "a known value" if found.tree is not None and found.tree.of_quantities else "votes"
-            raise DataError(f"{found.votes_from}: not one of {len(rows):,} galaxies with an image has {what}")
+            what = (
+                "a known value" if found.tree is not None and found.tree.of_quantities else "votes"
+            )
+            raise DataError(
+                f"{found.votes_from}: not one of {len(rows):,} galaxies with an image has {what}"
+            )
         keep[:] |= keep_all
     left_out = sorted(ids.take(np.flatnonzero(~keep)))
     without_row = np.delete(np.arange(len(images)), places)

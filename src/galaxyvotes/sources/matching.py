@@ -1,8 +1,8 @@
 """Which image each row of a table means.
 
-No campaign names its id column alike, so it is found from the data: it is the column whose values name the most
-images, by path or by file stem. If no column does, a second table that shares a column with the first may translate
-(Galaxy Zoo 2 keeps `objid → asset_id` in a file of its own).
+No campaign names its id column alike, so it is found from the data: it is the column whose values
+name the most images, by path or by file stem. If no column does, a second table that shares a
+column with the first may translate (Galaxy Zoo 2 keeps `objid → asset_id` in a file of its own).
 """
 
 from bisect import bisect_left
@@ -21,12 +21,17 @@ __all__ = ["Images", "name_images"]
 
 
 class Images:
-    """The images, found by what a table may call them: their path in their folder or archive, or their stem."""
+    """The images, found by what a table may call them: their path in their folder or archive, or
+    their stem."""
 
     def __init__(self, members: Members) -> None:
         """Index them: a sorted list of hashes, as there may be millions."""
         self.members, self.ids = members, Texts(image.id for image in members)
-        keys = (key for name, image in zip(self.ids, members, strict=True) for key in (name, image.entry))
+        keys = (
+            key
+            for name, image in zip(self.ids, members, strict=True)
+            for key in (name, image.entry)
+        )
         hashes = np.fromiter(map(hash, keys), np.int64, 2 * len(members))
         order = np.argsort(hashes)
         self._hashes, self._places = hashes[order], (order // 2).astype(np.int32)
@@ -41,7 +46,8 @@ class Images:
         return bool(self.places(key))
 
     def key(self, text: str) -> str:
-        """A table's word for an image, as the image is called here: its path, or without folders and suffix."""
+        """A table's word for an image, as the image is called here: its path, or without folders
+        and suffix."""
         path = text.strip().replace("\\", "/").removeprefix("./")
         name = path.rsplit("/", 1)[-1]
         stem, dot, suffix = name.rpartition(".")  # ids may hold dots
@@ -51,7 +57,9 @@ class Images:
     def places(self, key: str) -> list[int]:
         """Which images are called so."""
         wanted, found = hash(key), set[int]()
-        hashes = self._hashes.data  # a view of plain numbers, which bisecting compares five times as fast
+        hashes = (
+            self._hashes.data
+        )  # a view of plain numbers, which bisecting compares five times as fast
         for at in range(bisect_left(hashes, wanted), len(hashes)):
             if hashes[at] != wanted:
                 break
@@ -68,13 +76,20 @@ class Images:
         places = np.full(len(keys), -1)
         places[found] = self._places[first[found]]
         # Most keys are the only one of their hash, and an image's id.
-        clear = (self._places[after[found] - 1] == places[found]) & (after[found] - first[found] <= 2)
-        for row, key, name, likely in zip(found, keys.take(found), self.ids.take(places[found]), clear, strict=True):
+        clear = (self._places[after[found] - 1] == places[found]) & (
+            after[found] - first[found] <= 2
+        )
+        for row, key, name, likely in zip(
+            found, keys.take(found), self.ids.take(places[found]), clear, strict=True
+        ):
             if not (likely and key == name):
                 called = self.places(key)
                 if len(called) > 1:
                     names = " and ".join(self.members[place].name for place in called[:2])
-                    raise DataError(f"{key} is the name of {len(called)} images ({names}): leave one of them out")
+                    raise DataError(
+                        f"{key} is the name of {len(called)} images ({names}): leave one of"
+                        " them out"
+                    )
                 places[row] = called[0] if called else -1
         return places
 
@@ -85,8 +100,8 @@ class _Naming:
 
     So many keys are `different`, and so many of these are an image's: `hits`.
 
-    `own` is the column of our table, `column` the one whose words the keys are: another table's, if it translates.
-    """
+    `own` is the column of our table, `column` the one whose words the keys are: another table's, if
+    it translates."""
 
     own: str
     column: str
@@ -96,7 +111,9 @@ class _Naming:
     hits: int
 
     @staticmethod
-    def of(own: str, column: str, keys: Texts, index: Int[np.ndarray, " row"], images: Images) -> "_Naming":
+    def of(
+        own: str, column: str, keys: Texts, index: Int[np.ndarray, " row"], images: Images
+    ) -> "_Naming":
         """Count."""
         hashes = np.unique(hashes_of(keys))
         return _Naming(own, column, keys, index, len(hashes), images.count(hashes))
@@ -112,37 +129,57 @@ class _Naming:
 
 
 def name_images(
-    table: Table, images: Images, *, columns: Sequence[str], others: Sequence[Table] = (), wanted: str | None = None
+    table: Table,
+    images: Images,
+    *,
+    columns: Sequence[str],
+    others: Sequence[Table] = (),
+    wanted: str | None = None,
 ) -> tuple[str, Texts]:
-    """The column that names the images and every row's key: one of `columns`, or of another table that translates.
+    """The column that names the images and every row's key: one of `columns`, or of another table
+    that translates.
 
-    Where images have short numbers for names, other columns hit some by chance, and a wrong choice would give every
-    galaxy another one's votes. So the column with most hits is taken, but if another that could be ids has at least
-    half as many, and not for the same images, a ConfigError asks for the one that is `wanted`. DataError if none hits.
-    Other tables are only looked at if no column of this one that could be ids names half of its rows or the images.
-    """
+    Where images have short numbers for names, other columns hit some by chance, and a wrong choice
+    would give every galaxy another one's votes. So the column with most hits is taken, but if
+    another that could be ids has at least half as many, and not for the same images, a ConfigError
+    asks for the one that is `wanted`. DataError if none hits. Other tables are only looked at if no
+    column of this one that could be ids names half of its rows or the images."""
     own = list(_namings(table, columns, images))
     translated: list[_Naming] = []
-    if not any(each.could_be_ids and 2 * each.hits >= min(len(images.members), len(each.index)) for each in own):
-        translated = [each for other in others if other.name != table.name for each in _translated(own, other, images)]
+    if not any(
+        each.could_be_ids and 2 * each.hits >= min(len(images.members), len(each.index))
+        for each in own
+    ):
+        translated = [
+            each
+            for other in others
+            if other.name != table.name
+            for each in _translated(own, other, images)
+        ]
     namings = [each for each in [*own, *translated] if wanted in (None, each.own, each.column)]
     if wanted is not None and not namings:
-        raise ConfigError(f"{table.name} has no column {wanted!r} beside its votes; it has {', '.join(columns[:12])}")
+        raise ConfigError(
+            f"{table.name} has no column {wanted!r} beside its votes; it has"
+            f" {', '.join(columns[:12])}"
+        )
     best = max(namings, key=lambda each: each.hits, default=None)
     if best is None or not best.hits:
-        examples = "; ".join(f"{each.column}: {next(filter(None, each.keys), '')}" for each in own[:4])
+        examples = "; ".join(
+            f"{each.column}: {next(filter(None, each.keys), '')}" for each in own[:4]
+        )
         called = ", ".join(images.ids[:3])
         raise DataError(
-            f"no column of {table.name} names an image: images are called {called} …, while the table has {examples}."
-            " Pass --id-column, or the folder or archive that holds these galaxies"
+            f"no column of {table.name} names an image: images are called {called} …, while the"
+            f" table has {examples}. Pass --id-column, or the folder or archive that holds these"
+            " galaxies"
         )
     for other in [each for each in namings if each is not best] if wanted is None else []:
         near = other.could_be_ids and 2 * other.hits >= best.hits
         pairs = zip(other.rows, best.rows, strict=True)
         if near and any(images.places(one) != images.places(another) for one, another in pairs):
             raise ConfigError(
-                f"{table.name}: {best.column!r} and {other.column!r} both name images, but not the same ones:"
-                " choose with --id-column"
+                f"{table.name}: {best.column!r} and {other.column!r} both name images, but not the"
+                " same ones: choose with --id-column"
             )
     return best.column, best.rows
 
@@ -155,7 +192,8 @@ def _namings(table: Table, columns: Sequence[str], images: Images) -> Iterator[_
 
 
 def _translated(own: Sequence[_Naming], other: Table, images: Images) -> Iterator[_Naming]:
-    """Our columns in the words of another table's columns that name images, where a third is the same as ours."""
+    """Our columns in the words of another table's columns that name images, where a third is the
+    same as ours."""
     columns = [each for each in _namings(other, other.header(), images) if each.could_be_ids]
     for target in [each for each in columns if each.hits]:
         for source in [each for each in columns if each is not target]:
@@ -166,5 +204,7 @@ def _translated(own: Sequence[_Naming], other: Table, images: Images) -> Iterato
                     words[key] = word
             for naming in [each for each in own if each.could_be_ids]:
                 if any(words.get(key, "") in images for key in naming.keys):
-                    keys = Texts(words.get(key, "" if key in images else key) for key in naming.keys)
+                    keys = Texts(
+                        words.get(key, "" if key in images else key) for key in naming.keys
+                    )
                     yield _Naming.of(naming.own, target.column, keys, naming.index, images)

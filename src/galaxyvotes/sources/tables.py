@@ -17,7 +17,12 @@ from galaxyvotes.errors import DataError
 __all__ = ["Table"]
 
 _TOGETHER = 32  # columns read as text at a time: surveys have hundreds, and text takes memory
-_BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error)  # what readers raise at bytes that are no table
+_BROKEN = (
+    pa.ArrowException,
+    OSError,
+    UnicodeDecodeError,
+    csv.Error,
+)  # what readers raise at bytes that are no table
 
 
 @dataclass(frozen=True)
@@ -52,13 +57,19 @@ class Table:
             raise DataError(f"{self.name}: not a table: {error}") from None
         if not any(names):
             raise DataError(f"{self.name} is empty: expected a header and one row a galaxy")
-        if any("\udc80" <= letter <= "\udcff" for letter in "".join(names)):  # bytes that are no text
-            raise DataError(f"{self.name}: the header is not UTF-8 text; save the table as CSV in UTF-8")
+        if any(
+            "\udc80" <= letter <= "\udcff" for letter in "".join(names)
+        ):  # bytes that are no text
+            raise DataError(
+                f"{self.name}: the header is not UTF-8 text; save the table as CSV in UTF-8"
+            )
         if len(names) == 1 and (other := next((mark for mark in ";\t" if mark in names[0]), None)):
             raise DataError(f"{self.name}: columns are separated by {other!r}; expected a comma")
         for name, count in Counter(names).items():
             if count > 1:
-                raise DataError(f"{self.name}: the column {name!r} is there {count} times; names must differ")
+                raise DataError(
+                    f"{self.name}: the column {name!r} is there {count} times; names must differ"
+                )
         return names
 
     def read(self) -> pa.Table:
@@ -99,7 +110,9 @@ class Table:
                     problem = self._no_rows
                 elif broken := [each for each in cells if each[1] != len(header)]:
                     line, count = broken[0]
-                    problem = f"{self.name} line {line} has {count} cells and the header {len(header)}"
+                    problem = (
+                        f"{self.name} line {line} has {count} cells and the header {len(header)}"
+                    )
             raise DataError(problem) from None
 
     @property
@@ -107,8 +120,13 @@ class Table:
         return f"{self.name} is empty: it has a header but no rows"
 
     def _lines(self) -> Iterator[tuple[int, list[str]]]:
-        """Each row of a CSV, the header first, with the number of the line it begins at; blank lines are no rows."""
-        reader = csv.reader(io.TextIOWrapper(io.BytesIO(self.data), "utf-8-sig", errors="surrogateescape", newline=""))
+        """Each row of a CSV, the header first, with the number of the line it begins at; blank
+        lines are no rows."""
+        reader = csv.reader(
+            io.TextIOWrapper(
+                io.BytesIO(self.data), "utf-8-sig", errors="surrogateescape", newline=""
+            )
+        )
         line = 1
         for cells in reader:
             if cells:
@@ -119,7 +137,10 @@ class Table:
 def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_floating(column.type):  # whole numbers with gaps, as pandas writes them
         numbers = column.to_pylist()
-        texts = ["" if v is None or v != v else str(int(v)) if v.is_integer() else repr(v) for v in numbers]
+        texts = [
+            "" if v is None or v != v else str(int(v)) if v.is_integer() else repr(v)
+            for v in numbers
+        ]
         return pa.chunked_array([pa.array(texts, pa.string())])
     try:
         return column.cast(pa.string()).fill_null("")

@@ -1,12 +1,12 @@
 """What volunteers said, from the columns of a table: checked once here, trusted afterwards.
 
-Whatever a campaign publishes (joint fractions, conditional fractions, whole counts, a class) becomes joint fractions,
-and the counts beside them where there are any. A question that nobody was asked, or whose answer is not known, is NaN
-as a whole; a row without a single value is a galaxy without votes.
+Whatever a campaign publishes (joint fractions, conditional fractions, whole counts, a class)
+becomes joint fractions, and the counts beside them where there are any. A question that nobody was
+asked, or whose answer is not known, is NaN as a whole; a row without a single value is a galaxy
+without votes.
 
-Quantities (see `tree`) come the same way, as the numbers they are: where this package says fractions of a tree of
-quantities, it means those numbers.
-"""
+Quantities (see `tree`) come the same way, as the numbers they are: where this package says
+fractions of a tree of quantities, it means those numbers."""
 
 import difflib
 from collections.abc import Callable, Sequence
@@ -23,12 +23,18 @@ from galaxyvotes.tree import DecisionTree, VoteColumns, shipped
 __all__ = ["VoteLayout", "Votes", "find_layout", "read_votes"]
 
 SUM_TOLERANCE = 0.01  # published fractions are rounded to two or three decimals
-NOT_KNOWN = (99.0, 999.0, 9999.0, 99999.0)  # what catalogues write, with either sign, where nothing was measured
+NOT_KNOWN = (
+    99.0,
+    999.0,
+    9999.0,
+    99999.0,
+)  # what catalogues write, with either sign, where nothing was measured
 
 
 @dataclass(frozen=True)
 class VoteLayout:
-    """Which columns of a table are votes: the tree, the columns read as fractions, the columns read as counts."""
+    """Which columns of a table are votes: the tree, the columns read as fractions, the columns read
+    as counts."""
 
     tree: DecisionTree
     main: VoteColumns
@@ -43,7 +49,8 @@ class VoteLayout:
 
 @dataclass(frozen=True)
 class Votes:
-    """Joint fractions (NaN: not known) and, where the table has them, whole counts (-1: not known)."""
+    """Joint fractions (NaN: not known) and, where the table has them, whole counts (-1: not
+    known)."""
 
     fractions: Float32[np.ndarray, "galaxy answer"]
     counts: Int32[np.ndarray, "galaxy answer"] | None
@@ -52,21 +59,31 @@ class Votes:
 def find_layout(
     columns: Sequence[str], *, tree: DecisionTree | None = None, kind: str | None = None
 ) -> VoteLayout | None:
-    """The tree and the kind of columns that a table's header fits, or None; `tree` and `kind` narrow the search.
+    """The tree and the kind of columns that a table's header fits, or None; `tree` and `kind`
+    narrow the search.
 
     A header that fits several campaigns is a ConfigError that names them.
     """
     header = set(columns)
     found: list[VoteLayout] = []
     for candidate in _candidates(tree):
-        fitting = [table for table in candidate.tables if {table.of(answer) for answer in candidate.columns} <= header]
+        fitting = [
+            table
+            for table in candidate.tables
+            if {table.of(answer) for answer in candidate.columns} <= header
+        ]
         wanted = [table for table in fitting if kind in (None, table.name)]
         if not wanted:
             continue
         main = wanted[0]
-        others = [table for table in fitting if table.holds == "votes" and table.columns != main.columns]
-        found.append(VoteLayout(candidate, main, others[0] if others and main.holds != "votes" else None))
-    # Many tables have a column called "class" that is not the volunteers'; a whole campaign's columns say more.
+        others = [
+            table for table in fitting if table.holds == "votes" and table.columns != main.columns
+        ]
+        found.append(
+            VoteLayout(candidate, main, others[0] if others and main.holds != "votes" else None)
+        )
+    # Many tables have a column called "class" that is not the volunteers'; a whole campaign's
+    # columns say more.
     campaigns = [layout for layout in found if len(layout.tree.questions) > 1]
     if len(campaigns) > 1:
         names = " and ".join(repr(layout.tree.name) for layout in campaigns)
@@ -75,7 +92,8 @@ def find_layout(
 
 
 def closest_layout(columns: Sequence[str], tree: DecisionTree | None = None) -> str:
-    """A sentence that says which known columns a header comes nearest to, and which others there are, for an error."""
+    """A sentence that says which known columns a header comes nearest to, and which others there
+    are, for an error."""
     header = set(columns)
     best: tuple[float, str, str] = (0.0, "", "")
     candidates = _candidates(tree)
@@ -85,8 +103,16 @@ def closest_layout(columns: Sequence[str], tree: DecisionTree | None = None) -> 
             missing = sorted(names - header)
             share = 1 - len(missing) / len(names)
             if share > best[0]:
-                what = f"{len(missing)} of {len(names)} are missing, e.g. {missing[0]}" if missing else "all are there"
-                best = share, f"nearest is tree {candidate.name!r}, columns {table.name!r}: {what}", candidate.name
+                what = (
+                    f"{len(missing)} of {len(names)} are missing, e.g. {missing[0]}"
+                    if missing
+                    else "all are there"
+                )
+                best = (
+                    share,
+                    f"nearest is tree {candidate.name!r}, columns {table.name!r}: {what}",
+                    candidate.name,
+                )
     others = [each.name for each in candidates if each.name != best[2]]
     if not best[2]:
         return f"no column of the tree {' or '.join(others)} is there"
@@ -134,7 +160,14 @@ class _Reader:
 
     def fractions(self, columns: VoteColumns) -> Float32[np.ndarray, "galaxy answer"]:
         values = self._numbers(columns)
-        is_votes = next((t.name for t in self.tree.tables if t.holds == "votes" and t.columns == columns.columns), None)
+        is_votes = next(
+            (
+                t.name
+                for t in self.tree.tables
+                if t.holds == "votes" and t.columns == columns.columns
+            ),
+            None,
+        )
         expected = "fractions lie in 0–1. Correct it, or leave all votes of this row empty."
         remedy = f" If these are whole counts, pass --votes {is_votes}." if is_votes else ""
         self._refuse(values > 1 + 1e-6, values, columns, expected + remedy)
@@ -145,7 +178,8 @@ class _Reader:
             block, parent = values[:, where], self.tree.parents[index]
             partly = np.isnan(block).any(axis=1) & ~unlabelled
             if columns.holds == "conditional":
-                # Empty as a whole: nobody was asked. Debiasing one by one also loses single answers.
+                # Empty as a whole: nobody was asked. Debiasing one by one also loses single
+                # answers.
                 partly &= ~np.isnan(block).all(axis=1)
             if columns.normalise:
                 values[partly, where] = np.nan
@@ -174,16 +208,23 @@ class _Reader:
                 row = int(off.argmax())
                 names = ", ".join(columns.of(answer) for answer in self.tree.columns[where])
                 raise DataError(
-                    f"{self.at(row)}: the answers of {question.name} ({names}) add up to {total[row]:.4g};"
-                    f" expected {expected[row]:.4g}{like}. Correct the row, or leave all its votes empty"
+                    f"{self.at(row)}: the answers of {question.name} ({names}) add up to"
+                    f" {total[row]:.4g}; expected {expected[row]:.4g}{like}. Correct the row, or"
+                    " leave all its votes empty"
                 )
         values = values.clip(0, 1)
-        return (self.tree.joint(values) if columns.holds == "conditional" else values).astype(np.float32)
+        return (self.tree.joint(values) if columns.holds == "conditional" else values).astype(
+            np.float32
+        )
 
     def counts(self, columns: VoteColumns) -> Int32[np.ndarray, "galaxy answer"]:
         values = self._numbers(columns)
-        self._refuse((values < 0) | (values != np.floor(values)) & ~np.isnan(values), values, columns,
-                     "votes are whole counts, 0 or more.")  # fmt: skip
+        self._refuse(
+            (values < 0) | (values != np.floor(values)) & ~np.isnan(values),
+            values,
+            columns,
+            "votes are whole counts, 0 or more.",
+        )
         self._refuse(values > 1e6, values, columns, "no galaxy has a million votes.")
         for _, where in self.tree:
             unknown = np.isnan(values[:, where])
@@ -192,21 +233,35 @@ class _Reader:
                 row = int(partly.argmax())
                 column = columns.of(self.tree.columns[where][int(unknown[row].argmax())])
                 raise DataError(
-                    f"{self.at(row)}: {column} is empty while other answers of its question have votes;"
-                    " expected a whole count, 0 if nobody gave it"
+                    f"{self.at(row)}: {column} is empty while other answers of its question have"
+                    " votes; expected a whole count, 0 if nobody gave it"
                 )
         return np.where(np.isnan(values), -1, values).astype(np.int32)
 
     def quantities(self, columns: VoteColumns) -> Float32[np.ndarray, "galaxy answer"]:
         values = self._numbers(columns)
-        self._refuse(np.abs(values) > np.finfo(np.float32).max, values, columns,
-                     "a quantity is a finite number. Correct it, or leave it empty if it is not known.")  # fmt: skip
-        self._refuse(_stand_ins(values), values, columns,
-                     "far from all others. If it stands for not known, leave it empty.")  # fmt: skip
+        self._refuse(
+            np.abs(values) > np.finfo(np.float32).max,
+            values,
+            columns,
+            "a quantity is a finite number. Correct it, or leave it empty if it is not known.",
+        )
+        self._refuse(
+            _stand_ins(values),
+            values,
+            columns,
+            "far from all others. If it stands for not known, leave it empty.",
+        )
         return values.astype(np.float32)
 
     def classes(self, columns: VoteColumns) -> Float32[np.ndarray, "galaxy answer"]:
-        found = self.table.column(columns.columns).cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
+        found = (
+            self.table.column(columns.columns)
+            .cast(pa.string())
+            .fill_null("")
+            .combine_chunks()
+            .dictionary_encode()
+        )
         which, names = found.indices.to_numpy(), cast("list[str]", found.dictionary.to_pylist())
         place = {answer: i for i, answer in enumerate(self.tree.columns)}
         fractions = np.zeros((len(which), len(place)), np.float32)
@@ -218,7 +273,10 @@ class _Reader:
                 row = int(rows.argmax())
                 close = difflib.get_close_matches(name, place, n=1)
                 known = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(place)}."
-                other = f" If these classes are not the tree's, pass --classes {columns.columns} without --tree"
+                other = (
+                    f" If these classes are not the tree's, pass --classes {columns.columns}"
+                    " without --tree"
+                )
                 raise DataError(f"{self.at(row)}: {columns.columns} is {name!r}; {known}{other}")
             else:
                 fractions[rows, place[name]] = 1
@@ -232,25 +290,34 @@ class _Reader:
             if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
                 arrays.append(column.cast(pa.float64(), safe=False).to_numpy())
             else:
-                arrays.append([self._number(row, name, value) for row, value in enumerate(column.to_pylist())])
+                arrays.append(
+                    [self._number(row, name, value) for row, value in enumerate(column.to_pylist())]
+                )
         return np.stack(arrays, axis=1).astype(np.float64)
 
     def _number(self, row: int, column: str, value: object) -> float:
         try:
             return float("nan" if value in (None, "") else str(value))
         except ValueError:
-            raise DataError(f"{self.at(row)}: {column} is {str(value)!r}; expected a number") from None
+            raise DataError(
+                f"{self.at(row)}: {column} is {str(value)!r}; expected a number"
+            ) from None
 
-    def _refuse(self, bad: np.ndarray, values: np.ndarray, columns: VoteColumns, expected: str) -> None:
+    def _refuse(
+        self, bad: np.ndarray, values: np.ndarray, columns: VoteColumns, expected: str
+    ) -> None:
         if bad.any():
             row, answer = map(int, np.argwhere(bad)[0])
             column = columns.of(self.tree.columns[answer])
             more = f" ({int(bad.sum()) - 1} more like it)" if bad.sum() > 1 else ""
-            raise DataError(f"{self.at(row)}: {column} is {values[row, answer]:g}; {expected}{more}")
+            raise DataError(
+                f"{self.at(row)}: {column} is {values[row, answer]:g}; {expected}{more}"
+            )
 
 
 def _stand_ins(values: Float[np.ndarray, "galaxy answer"]) -> Bool[np.ndarray, "galaxy answer"]:
-    """Where a column has one of `NOT_KNOWN`, farther from all its other numbers than those are from each other."""
+    """Where a column has one of `NOT_KNOWN`, farther from all its other numbers than those are from
+    each other."""
     found = np.zeros(values.shape, bool)
     for place, column in enumerate(values.T):
         for number in (*NOT_KNOWN, *(-number for number in NOT_KNOWN)):

@@ -1,20 +1,22 @@
-"""The files in a zip, and in a zip inside a zip: their bytes, read in any order by any number of threads.
+"""The files in a zip, and in a zip inside a zip: their bytes, read in any order by any number of
+threads.
 
 A zip is a window of bytes of a file that stays open, read at an offset:
 
 - a zip: the file itself
 - a zip stored inside a zip: a range of the outer file
-- a zip deflated inside a zip: a deflate stream can only be read forwards, so opening inflates it once and keeps the
-  state of the decompressor at up to 256 places (some 60 kB each) to start again from. Reading in the order of offsets
-  goes straight on from the last read; any other order costs up to 1/256 of the stream (at least 1 MiB) a file.
+- a zip deflated inside a zip: a deflate stream can only be read forwards, so opening inflates it
+  once and keeps the state of the decompressor at up to 256 places (some 60 kB each) to start again
+  from. Reading in the order of offsets goes straight on from the last read; any other order costs
+  up to 1/256 of the stream (at least 1 MiB) a file.
 
-A zip is hostile until checked. What could fool or exhaust the reader refuses the whole zip when it is listed: a name
-that leads outside, two entries of one name, entries that share bytes (Fifield 2019, "A better zip bomb"), a size beyond
-the limits. What spoils one file is raised when that file is read: encryption, an unknown packing, a symbolic link, a
-local header that contradicts the directory, a wrong size or checksum. Python's zipfile checks few of these and reads
-through one lock, so the format is read here.
-Source: PKWARE, .ZIP File Format Specification (APPNOTE.TXT), sections 4.3 to 4.5.
-"""
+A zip is hostile until checked. What could fool or exhaust the reader refuses the whole zip when it
+is listed: a name that leads outside, two entries of one name, entries that share bytes (Fifield
+2019, "A better zip bomb"), a size beyond the limits. What spoils one file is raised when that file
+is read: encryption, an unknown packing, a symbolic link, a local header that contradicts the
+directory, a wrong size or checksum. Python's zipfile checks few of these and reads through one
+lock, so the format is read here. Source: PKWARE, .ZIP File Format Specification (APPNOTE.TXT),
+sections 4.3 to 4.5."""
 
 import os
 import re
@@ -48,9 +50,17 @@ _END = struct.Struct("<4s4H2IH")
 _END64 = struct.Struct("<4sQ2H2I4Q")
 _LOCATOR_BYTES = 20
 _LINE = np.dtype(  # what is kept of an entry, beside its name
-    [("offset", "<u8"), ("packed", "<u8"), ("size", "<u8"), ("checksum", "<u4"), ("name_bytes", "<u2"),
-     ("method", "<u2"), ("flags", "<u2"), ("link", "?")]
-)  # fmt: skip
+    [
+        ("offset", "<u8"),
+        ("packed", "<u8"),
+        ("size", "<u8"),
+        ("checksum", "<u4"),
+        ("name_bytes", "<u2"),
+        ("method", "<u2"),
+        ("flags", "<u2"),
+        ("link", "?"),
+    ]
+)
 _FAR = 2**62  # beyond the end of any file, and twice as much is still a number of 64 bits
 
 
@@ -70,11 +80,12 @@ class Line(NamedTuple):
 
 
 class Zip:
-    """A zip somewhere in an open file, checked as a whole; errors do not say which, as the caller knows.
+    """A zip somewhere in an open file, checked as a whole; errors do not say which, as the caller
+    knows.
 
-    Its entries stand in the order of their bytes; they are numbered so, and `names` are theirs. `limit` says how many
-    bytes are read of a file of a name; 0 passes it over. A zip stored in this one may be of any size.
-    """
+    Its entries stand in the order of their bytes; they are numbered so, and `names` are theirs.
+    `limit` says how many bytes are read of a file of a name; 0 passes it over. A zip stored in this
+    one may be of any size."""
 
     def __init__(self, content: "Window | _Inflated", limit: Callable[[str], int]) -> None:
         """Read and check its directory."""
@@ -88,14 +99,19 @@ class Zip:
         for name in names:
             if _UNSAFE.search(name):
                 raise DataError(
-                    f"refused: entry {name!r} leads outside, or has a backslash or control byte in its name"
+                    f"refused: entry {name!r} leads outside, or has a backslash or control byte in"
+                    " its name"
                 )
         if found := twins(names):
             raise DataError(f"refused: two entries are named {names[found[0]]!r}")
         ends = np.append(lines["offset"][1:], np.uint64(self._directory_at))
-        reached = lines["offset"] + np.minimum(lines["packed"], _FAR) + lines["name_bytes"] + _LOCAL.size
+        reached = (
+            lines["offset"] + np.minimum(lines["packed"], _FAR) + lines["name_bytes"] + _LOCAL.size
+        )
         for row in map(int, np.flatnonzero(reached > ends)):
-            raise DataError(f"refused: entry {names[row]!r} overlaps what follows it: a zip bomb, or damaged")
+            raise DataError(
+                f"refused: entry {names[row]!r} overlaps what follows it: a zip bomb, or damaged"
+            )
         most = np.fromiter(map(self._limit, names), np.uint64, len(names))
         large = np.maximum(lines["size"], lines["packed"]) > most
         bombs = lines["size"] > np.maximum(_MIB, _MAX_RATIO * lines["packed"])
@@ -103,13 +119,20 @@ class Zip:
             name, line = names[row], self._line(row)
             if large[row] and not (name.lower().endswith(".zip") and line.method == 0):
                 size = max(line.size, line.packed)
-                raise DataError(f"refused: entry {name!r} has {size:,} bytes; at most {most[row]:,} are read")
+                raise DataError(
+                    f"refused: entry {name!r} has {size:,} bytes; at most {most[row]:,} are read"
+                )
             if bombs[row]:
-                raise DataError(f"refused: entry {name!r} unpacks to over {_MAX_RATIO:,} times its size: a zip bomb")
+                raise DataError(
+                    f"refused: entry {name!r} unpacks to over {_MAX_RATIO:,} times its size: a zip"
+                    " bomb"
+                )
 
     def _line(self, row: int) -> Line:
         following = self._lines["offset"][row + 1 : row + 2].tolist()
-        return Line._make((*self._lines[row].item(), self.names[row], *(following or [self._directory_at])))
+        return Line._make(
+            (*self._lines[row].item(), self.names[row], *(following or [self._directory_at]))
+        )
 
     def read(self, row: int) -> bytes:
         """The file of an entry, unpacked and checked."""
@@ -145,9 +168,13 @@ class Zip:
         name = _decode(record[_LOCAL.size : _LOCAL.size + name_bytes], line.flags)
         start = _LOCAL.size + name_bytes + extra_bytes
         if name != line.name:
-            raise DataError(f"is called {name!r} by its local header: the zip is damaged or made to deceive")
+            raise DataError(
+                f"is called {name!r} by its local header: the zip is damaged or made to deceive"
+            )
         if line.offset + start + line.packed > line.end:
-            raise DataError("has bytes that belong to the next entry: the zip is damaged or made to deceive")
+            raise DataError(
+                "has bytes that belong to the next entry: the zip is damaged or made to deceive"
+            )
         return record, start
 
 
@@ -166,7 +193,9 @@ class Window(NamedTuple):
         while len(data) < count:  # once, but for more than 2 GiB
             more = os.pread(self.file.fileno(), count - len(data), at + len(data))
             if not more:
-                raise DataError(f"the file ends at byte {at + len(data):,}, in the middle of an entry")
+                raise DataError(
+                    f"the file ends at byte {at + len(data):,}, in the middle of an entry"
+                )
             data = data + more if data else more
         return data
 
@@ -194,7 +223,9 @@ class _Cursor:
                 self._fed += len(waiting)
             piece = self._inflater.decompress(waiting, count)
             if not piece and (self._inflater.eof or not waiting):
-                raise DataError("unpacks to fewer bytes than it declares: it is damaged or cut short")
+                raise DataError(
+                    "unpacks to fewer bytes than it declares: it is damaged or cut short"
+                )
             pieces.append(piece)
             count -= len(piece)
             self.position += len(piece)
@@ -222,7 +253,11 @@ class _Inflated:
         position = attrgetter("position")
         with self._lock:  # held to choose a cursor only: several threads inflate at once
             start = self._starts[bisect_right(self._starts, offset, key=position) - 1]
-            cursor = max((idle for idle in self._idle if idle.position <= offset), key=position, default=start)
+            cursor = max(
+                (idle for idle in self._idle if idle.position <= offset),
+                key=position,
+                default=start,
+            )
             if cursor.position > start.position:
                 self._idle.remove(cursor)
             else:
@@ -248,19 +283,29 @@ def _find_problem(line: Line) -> str | None:
 
 
 def _read_directory(archive: Window | _Inflated) -> tuple[Texts, np.ndarray, int]:
-    """The names and numbers (`_LINE`) of a zip's entries in the order of their bytes; where its directory begins."""
+    """The names and numbers (`_LINE`) of a zip's entries in the order of their bytes; where its
+    directory begins."""
     tail_at = max(0, archive.size - 65_535 - _END.size - _LOCATOR_BYTES - _END64.size)
     tail = archive.read(tail_at, archive.size - tail_at)
     end = tail.rfind(b"PK\5\6")
-    while end >= 0 and int.from_bytes(tail[end + 20 : end + 22], "little") != len(tail) - end - _END.size:
+    while (
+        end >= 0
+        and int.from_bytes(tail[end + 20 : end + 22], "little") != len(tail) - end - _END.size
+    ):
         end = tail.rfind(b"PK\5\6", 0, end)  # that one stood in the comment
     if end < 0:
         if archive.read(0, min(4, archive.size)) == b"PK\3\4":
-            raise DataError("is a zip that is cut short, or has other bytes after its end; fetch it again")
+            raise DataError(
+                "is a zip that is cut short, or has other bytes after its end; fetch it again"
+            )
         raise DataError("is not a zip")
     *_, here, count, size, at, _ = _END.unpack_from(tail, end)
     end64 = end - _LOCATOR_BYTES - _END64.size
-    if end64 >= 0 and tail.startswith(b"PK\6\6", end64) and tail.startswith(b"PK\6\7", end - _LOCATOR_BYTES):
+    if (
+        end64 >= 0
+        and tail.startswith(b"PK\6\6", end64)
+        and tail.startswith(b"PK\6\7", end - _LOCATOR_BYTES)
+    ):
         *_, here, count, size, at = _END64.unpack_from(tail, end64)
         end = end64
     directory_at = tail_at + end - size
@@ -270,14 +315,19 @@ def _read_directory(archive: Window | _Inflated) -> tuple[Texts, np.ndarray, int
     if prefix < 0:
         raise DataError("is a zip with a damaged directory; fetch it again")
     if size > _MAX_DIRECTORY_BYTES:
-        raise DataError(f"refused: its directory has {size:,} bytes; at most {_MAX_DIRECTORY_BYTES:,} are read")
+        raise DataError(
+            f"refused: its directory has {size:,} bytes; at most {_MAX_DIRECTORY_BYTES:,} are read"
+        )
     names = Texts()
     entries = _parse_directory(archive, directory_at, directory_at + size, prefix, names)
     lines = np.fromiter(islice(entries, _MAX_ENTRIES + 1), _LINE)
     if len(lines) > _MAX_ENTRIES:
         raise DataError(f"refused: it has more than {_MAX_ENTRIES:,} entries")
     if len(lines) % 65_536 != count % 65_536:  # old programs count modulo 65,536
-        raise DataError(f"is a damaged zip: it lists {len(lines):,} entries instead of {count:,}; fetch it again")
+        raise DataError(
+            f"is a damaged zip: it lists {len(lines):,} entries instead of {count:,}; fetch it"
+            " again"
+        )
     order = np.argsort(lines["offset"], kind="stable")
     if (order[1:] < order[:-1]).any():
         names, lines = Texts(names[place] for place in map(int, order)), lines[order]
@@ -287,10 +337,13 @@ def _read_directory(archive: Window | _Inflated) -> tuple[Texts, np.ndarray, int
 def _parse_directory(
     archive: Window | _Inflated, begin: int, end: int, prefix: int, names: Texts
 ) -> Iterator[tuple[int, ...]]:
-    """The numbers of a directory's entries, as far as they can be read; their names are put into `names`."""
+    """The numbers of a directory's entries, as far as they can be read; their names are put into
+    `names`."""
     directory, at = b"", 0
     while True:
-        if len(directory) - at < _CENTRAL.size + 3 * 65_535 and begin < end:  # a part only: it may be half a gigabyte
+        if (
+            len(directory) - at < _CENTRAL.size + 3 * 65_535 and begin < end
+        ):  # a part only: it may be half a gigabyte
             part = archive.read(begin, min(_MIB, end - begin))
             directory, at, begin = directory[at:] + part, 0, begin + len(part)
         if not directory.startswith(b"PK\1\2", at) or at + _CENTRAL.size > len(directory):
@@ -301,14 +354,26 @@ def _parse_directory(
         name_end = at + _CENTRAL.size + name_bytes
         names.append(_decode(directory[name_end - name_bytes : name_end], flags))
         if 0xFFFFFFFF in (size, packed, offset):
-            size, packed, offset = _read_zip64(directory[name_end : name_end + extra_bytes], size, packed, offset)
+            size, packed, offset = _read_zip64(
+                directory[name_end : name_end + extra_bytes], size, packed, offset
+            )
         offset = min(prefix + offset, _FAR)
-        yield offset, packed, size, checksum, name_bytes, method, flags, stat.S_ISLNK(attributes >> 16)
+        yield (
+            offset,
+            packed,
+            size,
+            checksum,
+            name_bytes,
+            method,
+            flags,
+            stat.S_ISLNK(attributes >> 16),
+        )
         at = name_end + extra_bytes + comment_bytes
 
 
 def _read_zip64(extra: bytes, *values: int) -> Iterator[int]:
-    """The values, those that did not fit into 32 bits taken from the extra field with that purpose."""
+    """The values, those that did not fit into 32 bits taken from the extra field with that
+    purpose."""
     at = 0
     while at + 4 <= len(extra):
         kind, length = struct.unpack_from("<2H", extra, at)

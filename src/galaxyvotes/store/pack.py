@@ -1,10 +1,9 @@
 """A catalog becomes a store: every image read, decoded, cropped and written once, in parallel.
 
-Packing writes beside its goal, in `<out>.partial`, and renames the folder when everything is there. Its journal has one
-line for every few dozen images, with their digests: after a crash, a kill or a full disk the same command checks what
-is there against the journal and goes on behind it. An image that cannot be used is recorded with its reason and never
-stops the others.
-"""
+Packing writes beside its goal, in `<out>.partial`, and renames the folder when everything is there.
+Its journal has one line for every few dozen images, with their digests: after a crash, a kill or a
+full disk the same command checks what is there against the journal and goes on behind it. An image
+that cannot be used is recorded with its reason and never stops the others."""
 
 import errno
 import io
@@ -39,7 +38,15 @@ from galaxyvotes.sources.archives import Member
 from galaxyvotes.sources.catalog import Catalog, open_catalog
 from galaxyvotes.sources.images import to_square
 from galaxyvotes.store.splits import assign_splits
-from galaxyvotes.store.store import FORMAT, OWN_COLUMNS, Store, file_digest, image_digest, manifest_digest, value_column
+from galaxyvotes.store.store import (
+    FORMAT,
+    OWN_COLUMNS,
+    Store,
+    file_digest,
+    image_digest,
+    manifest_digest,
+    value_column,
+)
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["pack", "read_square"]
@@ -67,14 +74,15 @@ def pack(
     workers: int | None = None,
     progress: bool = True,
 ) -> Store:
-    """Pack images and what volunteers said about them into the folder `out`; see `open_catalog` for the sources.
+    """Pack images and what volunteers said about them into the folder `out`; see `open_catalog` for
+    the sources.
 
-    `quantity` names columns of numbers, to be predicted instead of votes: a T type, a colour. `scaled` has JPEGs that
-    are made much smaller decoded at a smaller scale (`images`), which the store's manifest then says.
+    `quantity` names columns of numbers, to be predicted instead of votes: a T type, a colour.
+    `scaled` has JPEGs that are made much smaller decoded at a smaller scale (`images`), which the
+    store's manifest then says.
 
-    Raises DataError if a table or an archive is not what it should be, if there is no space left (what is packed
-    stays, and the same call goes on), or if not one image could be used.
-    """
+    Raises DataError if a table or an archive is not what it should be, if there is no space left
+    (what is packed stays, and the same call goes on), or if not one image could be used."""
     settings, splits, out = settings or PackSettings(), splits or SplitSettings(), Path(out)
     if workers is not None and workers < 1:
         raise ConfigError(f"workers is {workers}; the smallest is 1")
@@ -99,10 +107,15 @@ def pack(
             packing.finish()
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            reason = "no space left" if full else f"{partial} cannot be written ({error.strerror or error})"
+            reason = (
+                "no space left"
+                if full
+                else f"{partial} cannot be written ({error.strerror or error})"
+            )
             raise DataError(
-                f"{reason} while packing {out}: {len(packing.kept):,} of {len(catalog):,} images are packed in"
-                f" {partial}; {'free some space' if full else 'mend that'} and run the same command again"
+                f"{reason} while packing {out}: {len(packing.kept):,} of {len(catalog):,} images"
+                f" are packed in {partial}; {'free some space' if full else 'mend that'} and run"
+                " the same command again"
             ) from error
         partial.rename(out)
         for name in ("plan.json", "journal.jsonl"):
@@ -128,7 +141,8 @@ def read_square(
 
 @dataclass(frozen=True)
 class _Chunk:
-    """What became of a few images: those kept with their rows and digests, those rejected with their reasons."""
+    """What became of a few images: those kept with their rows and digests, those rejected with
+    their reasons."""
 
     images: UInt8[np.ndarray, "galaxy side side 3"]
     kept: list[int]
@@ -156,7 +170,8 @@ class _Packing:
 
     @property
     def how(self) -> dict[str, Any]:
-        """What the pixels of a store depend on beside the images; nothing is said of what was not asked for."""
+        """What the pixels of a store depend on beside the images; nothing is said of what was not
+        asked for."""
         return asdict(self.settings) | ({"scaled": True} if self.scaled else {})
 
     @property
@@ -166,12 +181,14 @@ class _Packing:
     def begin(self) -> None:
         """Make the folder, or take up what an earlier attempt with the same plan left in it."""
         plan = json.dumps({"format": FORMAT, "catalog": self.catalog.digest(), **self.how})
-        plan_file, journal, images = (self.folder / name for name in ("plan.json", "journal.jsonl", "images.npy"))
+        plan_file, journal, images = (
+            self.folder / name for name in ("plan.json", "journal.jsonl", "images.npy")
+        )
         if plan_file.is_file():
             if plan_file.read_text("utf-8", "replace") != plan:
                 raise ConfigError(
-                    f"{self.folder} holds the beginning of another packing (other images, table or size): remove it, or"
-                    " name another folder"
+                    f"{self.folder} holds the beginning of another packing (other images, table or"
+                    " size): remove it, or name another folder"
                 )
             self._take_up(journal, images)
         else:
@@ -185,8 +202,9 @@ class _Packing:
             if not self.done:
                 shutil.rmtree(self.folder)  # so that another size can be tried
             raise DataError(
-                f"packing {len(self.catalog):,} images needs {needed / 1e6:,.1f} MB more and {self.folder.parent} has"
-                f" {free / 1e6:,.1f} MB free: free some space, or pack a smaller --size"
+                f"packing {len(self.catalog):,} images needs {needed / 1e6:,.1f} MB more and"
+                f" {self.folder.parent} has {free / 1e6:,.1f} MB free: free some space, or pack a"
+                " smaller --size"
             )
 
     @property
@@ -206,8 +224,12 @@ class _Packing:
                     rows = sorted([*entry["kept"], *(row for row, _ in rejected)])
                 except (ValueError, KeyError, TypeError):  # cut short or damaged
                     break
-                as_expected = line.endswith(b"\n") and rows == list(range(self.done, self.done + len(rows)))
-                found = [xxhash.xxh3_128(file.read(self.image_bytes)).digest() for _ in entry["kept"]]
+                as_expected = line.endswith(b"\n") and rows == list(
+                    range(self.done, self.done + len(rows))
+                )
+                found = [
+                    xxhash.xxh3_128(file.read(self.image_bytes)).digest() for _ in entry["kept"]
+                ]
                 if not as_expected or found != digests:
                     break
                 self.kept.extend(entry["kept"])
@@ -232,10 +254,16 @@ class _Packing:
             flushed = flusher.submit(lambda: None)
             for _, chunk in in_order(self._chunk, chunks, workers):
                 pixels.write(chunk.images.data)
-                if flushed.done():  # the disk works while images are decoded, and has little left at the end
+                if (
+                    flushed.done()
+                ):  # the disk works while images are decoded, and has little left at the end
                     flushed.result()
                     flushed = flusher.submit(os.fsync, pixels.fileno())
-                entry = {"kept": chunk.kept, "digests": [d.hex() for d in chunk.digests], "rejected": chunk.rejected}
+                entry = {
+                    "kept": chunk.kept,
+                    "digests": [d.hex() for d in chunk.digests],
+                    "rejected": chunk.rejected,
+                }
                 journal.write(json.dumps(entry) + "\n")
                 journal.flush()
                 self.kept.extend(chunk.kept)
@@ -246,7 +274,8 @@ class _Packing:
             os.fsync(pixels.fileno())
 
     def _chunk(self, rows: range) -> "_Chunk":
-        # All of an image's work is done here, so that the one thread that writes never holds up the others.
+        # All of an image's work is done here, so that the one thread that writes never holds up the
+        # others.
         side = self.settings.size_px
         chunk = _Chunk(np.empty((len(rows), side, side, 3), np.uint8), [], [], [])
         for row in rows:
@@ -268,33 +297,49 @@ class _Packing:
         catalog, folder = self.catalog, self.folder
         if not self.kept:
             shutil.rmtree(folder)  # so that other options can be tried
-            reason = f"; the first: {catalog.images[0].name}: {self.rejected[0][1]}" if self.rejected else ""
+            reason = (
+                f"; the first: {catalog.images[0].name}: {self.rejected[0][1]}"
+                if self.rejected
+                else ""
+            )
             raise DataError(f"not one of {len(catalog):,} images could be packed{reason}")
         header = io.BytesIO()
         shape = (len(self.kept), self.settings.size_px, self.settings.size_px, 3)
-        np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        np.lib.format.write_array_header_1_0(
+            header, {"descr": "|u1", "fortran_order": False, "shape": shape}
+        )
         assert header.tell() == HEADER_BYTES
         with (folder / "images.npy").open("r+b") as file:
             file.write(header.getvalue())
             os.fsync(file.fileno())
         digests = Texts(self._digest(place).hex() for place in range(len(self.kept)))
-        splits = assign_splits(catalog.ids.take(np.array(self.kept, np.int64)), digests, self.splits)
+        splits = assign_splits(
+            catalog.ids.take(np.array(self.kept, np.int64)), digests, self.splits
+        )
         parts = [slice(start, start + TOGETHER) for start in range(0, len(self.kept), TOGETHER)]
         tables = (self._table(part, splits[part]) for part in parts)
         first = next(tables)
         with pq.ParquetWriter(folder / "galaxies.parquet", first.schema) as writer:
             for table in chain([first], tables):
                 writer.write_table(table)
-        rejected = [(catalog.images[row].name, catalog.ids[row], reason) for row, reason in self.rejected]
+        rejected = [
+            (catalog.images[row].name, catalog.ids[row], reason) for row, reason in self.rejected
+        ]
         rejected += [("", each, "the row has no image") for each in catalog.rows_without_image]
         rejected += [("", each, "the row has no votes") for each in catalog.rows_without_votes]
-        rejected += [(each, "", "no row of the table names the image") for each in catalog.images_without_row]
+        rejected += [
+            (each, "", "no row of the table names the image") for each in catalog.images_without_row
+        ]
         columns = [list(column) for column in zip(*rejected, strict=True)] or [[], [], []]
         pacsv.write_csv(
-            pa.table({name: pa.array(values, pa.string()) for name, values in
-                      zip(("image", "id", "reason"), columns, strict=True)}),
+            pa.table(
+                {
+                    name: pa.array(values, pa.string())
+                    for name, values in zip(("image", "id", "reason"), columns, strict=True)
+                }
+            ),
             folder / "rejected.csv",
-        )  # fmt: skip
+        )
         small = ["galaxies.parquet", "rejected.csv"]
         if catalog.tree is not None:
             write_text(folder / "tree.toml", catalog.tree.to_toml())
@@ -308,8 +353,12 @@ class _Packing:
             "sources": list(catalog.sources),
             "votes": catalog.votes_from,
             "split_settings": asdict(self.splits),
-            "splits": {name: int((splits == name).sum()) for name in ("train", "validation", "test")},
-            "duplicates": len(self.kept) - len(np.unique(np.frombuffer(self.digests, f"S{DIGEST_BYTES}"))),
+            "splits": {
+                name: int((splits == name).sum()) for name in ("train", "validation", "test")
+            },
+            "duplicates": (
+                len(self.kept) - len(np.unique(np.frombuffer(self.digests, f"S{DIGEST_BYTES}")))
+            ),
             "rejected_images": len(self.rejected),
             "rows_without_image": len(catalog.rows_without_image),
             "rows_without_votes": len(catalog.rows_without_votes),

@@ -7,9 +7,8 @@
     tree.toml        the decision tree of the votes (absent if there are none)
     rejected.csv     every image and row that could not be used, with its reason
 
-Each image is checked against its digest whenever it is read, so a flipped byte is found at the galaxy it hits. The
-same digest tells which galaxies are pixel-identical.
-"""
+Each image is checked against its digest whenever it is read, so a flipped byte is found at the
+galaxy it hits. The same digest tells which galaxies are pixel-identical."""
 
 import tomllib
 from collections.abc import Iterator
@@ -38,7 +37,8 @@ OWN_COLUMNS = ("split", "source", "pixels")
 
 @dataclass(frozen=True)
 class Batch:
-    """Some galaxies of a store: where they stand in it, their images, and their joint fractions (NaN: not known)."""
+    """Some galaxies of a store: where they stand in it, their images, and their joint fractions
+    (NaN: not known)."""
 
     rows: Int[np.ndarray, " galaxy"]
     images: UInt8[np.ndarray, "galaxy side side 3"]
@@ -68,17 +68,24 @@ class Store:
             manifest = tomllib.loads((path / "store.toml").read_text("utf-8"))
             found = int(manifest["format"])
         except (OSError, KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path / 'store.toml'} is damaged: {error!r}; pack the store again") from None
+            raise DataError(
+                f"{path / 'store.toml'} is damaged: {error!r}; pack the store again"
+            ) from None
         if found > FORMAT:
             raise DataError(
-                f"{path} was packed by a newer galaxyvotes (format {found}; this one reads {FORMAT}):"
-                " upgrade galaxyvotes, or pack it again with this one"
+                f"{path} was packed by a newer galaxyvotes (format {found}; this one reads"
+                f" {FORMAT}): upgrade galaxyvotes, or pack it again with this one"
             )
         if manifest_digest(manifest) != manifest.get("digest"):
-            raise DataError(f"{path / 'store.toml'} is damaged: its digest does not fit; pack the store again")
+            raise DataError(
+                f"{path / 'store.toml'} is damaged: its digest does not fit; pack the store again"
+            )
         for name, digest in manifest["digests"].items():
             if not (path / name).is_file() or file_digest(path / name) != digest:
-                raise DataError(f"{path / name} is missing or damaged: its digest does not fit; pack the store again")
+                raise DataError(
+                    f"{path / name} is missing or damaged: its digest does not fit; pack the store"
+                    " again"
+                )
         store = Store(path, manifest)
         _ = store._pixels  # refuses a damaged header
         return store
@@ -98,12 +105,13 @@ class Store:
         return PackSettings(self.manifest["crop_px"], self.manifest["size_px"])
 
     def must_fit(self, pack: PackSettings, whose: str, *, otherwise: str = "") -> None:
-        """CheckpointError if the images are not packed so, as `whose` network wants; `otherwise` is another way out."""
+        """CheckpointError if the images are not packed so, as `whose` network wants; `otherwise` is
+        another way out."""
         if self.pack != pack:
             raise CheckpointError(
-                f"{whose} wants images cropped to {pack.crop_px} px and brought to {pack.size_px} px; {self.path} holds"
-                f" {self.pack.crop_px} and {self.pack.size_px}: pack it again with --crop {pack.crop_px} --size"
-                f" {pack.size_px}{otherwise}"
+                f"{whose} wants images cropped to {pack.crop_px} px and brought to {pack.size_px}"
+                f" px; {self.path} holds {self.pack.crop_px} and {self.pack.size_px}: pack it again"
+                f" with --crop {pack.crop_px} --size {pack.size_px}{otherwise}"
             )
 
     @property
@@ -121,7 +129,9 @@ class Store:
         """The tree of the votes; a store without votes has none and raises DataError."""
         if not (self.path / "tree.toml").is_file():
             raise DataError(f"{self.path} holds no votes: pack it with a table of votes (--table)")
-        return DecisionTree.from_toml((self.path / "tree.toml").read_text("utf-8"), str(self.path / "tree.toml"))
+        return DecisionTree.from_toml(
+            (self.path / "tree.toml").read_text("utf-8"), str(self.path / "tree.toml")
+        )
 
     @cached_property
     def table(self) -> pa.Table:
@@ -145,17 +155,23 @@ class Store:
 
     @cached_property
     def fractions(self) -> Float32[np.ndarray, "galaxy answer"]:
-        """Joint fractions, or the values of quantities, in the order of the tree's columns; NaN where not known."""
+        """Joint fractions, or the values of quantities, in the order of the tree's columns; NaN
+        where not known."""
         names = [value_column(self.tree, answer) for answer in self.tree.columns]
-        return np.stack([self.table.column(name).to_numpy().astype(np.float32) for name in names], axis=1)
+        return np.stack(
+            [self.table.column(name).to_numpy().astype(np.float32) for name in names], axis=1
+        )
 
     @cached_property
     def votes(self) -> Int32[np.ndarray, "galaxy answer"] | None:
-        """Whole counts in the order of the tree's columns, -1 where not known; None if the campaign gave none."""
+        """Whole counts in the order of the tree's columns, -1 where not known; None if the campaign
+        gave none."""
         names = [f"votes:{answer}" for answer in self.tree.columns]
         if names[0] not in self.table.column_names:
             return None
-        return np.stack([self.table.column(name).to_numpy().astype(np.int32) for name in names], axis=1)
+        return np.stack(
+            [self.table.column(name).to_numpy().astype(np.int32) for name in names], axis=1
+        )
 
     @property
     def summary(self) -> str:
@@ -167,11 +183,20 @@ class Store:
         if of_quantities:
             for name, values in zip(self.tree.columns, self.fractions.T, strict=True):
                 known = values[~np.isnan(values)]
-                told = f", {known.min():g} to {known.max():g}, mean {known.mean():.4g}" if len(known) else ""
+                told = (
+                    f", {known.min():g} to {known.max():g}, mean {known.mean():.4g}"
+                    if len(known)
+                    else ""
+                )
                 lines.append(f"{name}: {len(known):,} known{told}")
         elif facts["votes"]:
-            lines.append(f"votes: {facts['votes']} (tree {self.tree.name}, {len(self.tree.columns)} answers)")
-        without, left_out = "known value" if of_quantities else "votes", "were left out (--unlabelled keeps them)"
+            lines.append(
+                f"votes: {facts['votes']} (tree {self.tree.name}, {len(self.tree.columns)} answers)"
+            )
+        without, left_out = (
+            ("known value" if of_quantities else "votes"),
+            "were left out (--unlabelled keeps them)",
+        )
         for count, what in (
             (facts["duplicates"], "have the same pixels as another galaxy and share its split"),
             (facts["rejected_images"], f"images could not be used: {rejected}"),
@@ -194,12 +219,14 @@ class Store:
         for image, row in zip(images, rows.tolist(), strict=True):
             if image_digest(image) != self.pixels[row]:
                 raise DataError(
-                    f"{self.path / 'images.npy'}: the pixels of galaxy {self.ids[row]} (row {row}) are damaged;"
-                    " pack the store again"
+                    f"{self.path / 'images.npy'}: the pixels of galaxy {self.ids[row]} (row {row})"
+                    " are damaged; pack the store again"
                 )
         return images
 
-    def batches(self, rows: Int[np.ndarray, " galaxy"], batch_size: int, *, start: int = 0) -> Iterator[Batch]:
+    def batches(
+        self, rows: Int[np.ndarray, " galaxy"], batch_size: int, *, start: int = 0
+    ) -> Iterator[Batch]:
         """Batches of these rows in this order, from batch number `start` on."""
         for first in range(start * batch_size, len(rows), batch_size):
             part = rows[first : first + batch_size]
@@ -211,11 +238,13 @@ class Store:
         try:
             pixels = np.load(path, mmap_mode="r", allow_pickle=False)
         except Exception as error:  # NumPy's parser raises nearly anything at a damaged header
-            raise DataError(f"{path} is missing or damaged: {error}; pack the store again") from None
+            raise DataError(
+                f"{path} is missing or damaged: {error}; pack the store again"
+            ) from None
         if (pixels.shape, pixels.dtype) != (expected, np.uint8):
             raise DataError(
-                f"{path} is damaged: it holds {pixels.dtype} {pixels.shape}; expected uint8 {expected}."
-                " Pack the store again"
+                f"{path} is damaged: it holds {pixels.dtype} {pixels.shape}; expected uint8"
+                f" {expected}. Pack the store again"
             )
         return pixels
 
@@ -241,4 +270,6 @@ def file_digest(path: Path) -> str:
 
 def manifest_digest(manifest: dict[str, Any]) -> str:
     """The digest of a manifest's content, its own digest left out."""
-    return xxhash.xxh3_128(tomlkit.dumps({k: v for k, v in manifest.items() if k != "digest"}).encode()).hexdigest()
+    return xxhash.xxh3_128(
+        tomlkit.dumps({k: v for k, v in manifest.items() if k != "digest"}).encode()
+    ).hexdigest()

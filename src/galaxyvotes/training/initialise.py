@@ -1,4 +1,5 @@
-"""A run as it is before the first step: its folder, what it will have seen, and the network that it begins with."""
+"""A run as it is before the first step: its folder, what it will have seen, and the network that it
+begins with."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -19,13 +20,23 @@ __all__ = ["create_run"]
 
 
 def create_run(
-    mixture: Mixture, out: Path, recipe: Recipe, *, begun: tuple[Network, pa.Table] | None = None, start: str = ""
+    mixture: Mixture,
+    out: Path,
+    recipe: Recipe,
+    *,
+    begun: tuple[Network, pa.Table] | None = None,
+    start: str = "",
 ) -> Run:
-    """A new run folder; it begins as its recipe says, or with the network called `start` and what that has seen."""
+    """A new run folder; it begins as its recipe says, or with the network called `start` and what
+    that has seen."""
     if distributed.first_found(out.exists()):
-        raise ConfigError(f"{out} exists already: continue it with --resume, or name another folder")
+        raise ConfigError(
+            f"{out} exists already: continue it with --resume, or name another folder"
+        )
     pack = mixture.stores[0].pack
-    network = begun[0] if begun else Network.beginning(recipe, mixture.heads, pack)  # fails before there is a folder
+    network = (
+        begun[0] if begun else Network.beginning(recipe, mixture.heads, pack)
+    )  # fails before there is a folder
     start = start or recipe.model.pretrained
     _ = mixture.quotas
     _refuse_a_galaxy_alone(network, mixture)
@@ -42,28 +53,42 @@ def create_run(
                 "train": len(train_),
                 "validation": len(validation),
             }
-            for store, train_, validation in zip(mixture.stores, mixture.train, mixture.validation, strict=True)
+            for store, train_, validation in zip(
+                mixture.stores, mixture.train, mixture.validation, strict=True
+            )
         ],
         "left_out": mixture.left_out,
         **({"start": start} if start else {}),
     }
     if begun:
         validation, taught = (
-            [(row["pixels"], (row["id_name"], row["id"])) for row in table.to_pylist() if row["split"] == split]
+            [
+                (row["pixels"], (row["id_name"], row["id"]))
+                for row in table.to_pylist()
+                if row["split"] == split
+            ]
             for table, split in ((mixture.seen(), "validation"), (begun[1], "train"))
         )
         known = {key for keys in taught for key in keys}
-        facts["known_before"] = (sum(not known.isdisjoint(keys) for keys in validation), len(validation))
+        facts["known_before"] = (
+            sum(not known.isdisjoint(keys) for keys in validation),
+            len(validation),
+        )
     seen = pa.concat_tables([mixture.seen(), *(begun[1:] if begun else ())])
-    distributed.first(lambda: Run.create(out, recipe, mixture.heads, seen, facts, network if start else None))
+    distributed.first(
+        lambda: Run.create(out, recipe, mixture.heads, seen, facts, network if start else None)
+    )
     return Run(out)
 
 
 def _refuse_a_galaxy_alone(network: Network, mixture: Mixture) -> None:
-    """Batch norms of others' encoders stop at a map of one pixel of one galaxy, at the end of an epoch."""
+    """Batch norms of others' encoders stop at a map of one pixel of one galaxy, at the end of an
+    epoch."""
     alone = mixture.galaxies(mixture.steps - 1) == 1 and isinstance(network.module, TimmNetwork)
     if alone and any(isinstance(module, nn.BatchNorm2d) for module in network.module.modules()):
         raise ConfigError(
-            f"of {len(mixture.train[0])} training galaxies in batches of {mixture.settings.batch_size} the last would"
-            f" be alone, and {network.recipe.model.name} has batch norms, which want two: set another train.batch_size"
+            f"of {len(mixture.train[0])} training galaxies in batches of"
+            f" {mixture.settings.batch_size} the last would be alone, and"
+            f" {network.recipe.model.name} has batch norms, which want two: set another"
+            " train.batch_size"
         )

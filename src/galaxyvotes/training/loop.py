@@ -1,16 +1,17 @@
 """The loop: stores and a recipe become a run.
 
-Everything random is drawn from the recipe's seed and the position (epoch, step), never from what came before: the
-order of the galaxies from the epoch, augmentation and dropout from the step. So the state that `--resume` needs is
-network, optimiser, averaged network and position; and a run that was stopped (Ctrl-C, SIGTERM) or killed at any moment
-ends, resumed, bit for bit where it would have ended on the same machine with the same number of threads and processes.
-With another number of them it ends there but for rounding; see `processes`.
+Everything random is drawn from the recipe's seed and the position (epoch, step), never from what
+came before: the order of the galaxies from the epoch, augmentation and dropout from the step. So
+the state that `--resume` needs is network, optimiser, averaged network and position; and a run that
+was stopped (Ctrl-C, SIGTERM) or killed at any moment ends, resumed, bit for bit where it would have
+ended on the same machine with the same number of threads and processes. With another number of them
+it ends there but for rounding; see `processes`.
 
-Metrics of an epoch are the paper's: loss, MSE and accuracy (argmax over all answers), on the training galaxies as they
-were met during the epoch and on the validation galaxies after it. With several stores, the loss is that of all heads
-together, and MSE and accuracy are those of the first store's head; on validation galaxies, those of each other head
-stand beside them under its tree's name. Quantities have no accuracy.
-"""
+Metrics of an epoch are the paper's: loss, MSE and accuracy (argmax over all answers), on the
+training galaxies as they were met during the epoch and on the validation galaxies after it. With
+several stores, the loss is that of all heads together, and MSE and accuracy are those of the first
+store's head; on validation galaxies, those of each other head stand beside them under its tree's
+name. Quantities have no accuracy."""
 
 import json
 import math
@@ -58,30 +59,35 @@ def train(
     device: str = "auto",
     progress: bool = True,
 ) -> Run:
-    """Train a network on the training split of one or several stores and leave it in the folder `out`.
+    """Train a network on the training split of one or several stores and leave it in the folder
+    `out`.
 
-    Several stores share one encoder and have a head for each of their trees; see `galaxyvotes.training.batches`. The recipe is
-    `paper` unless another is given, and `settings` are changes to it such as `train.epochs=10`. With `resume`, a run
-    that was stopped goes on from its last state with the recipe it began with, and another one is refused; a finished
-    run is returned as it is. KeyboardInterrupt after a stop.
+    Several stores share one encoder and have a head for each of their trees; see
+    `galaxyvotes.training.batches`. The recipe is `paper` unless another is given, and `settings`
+    are changes to it such as `train.epochs=10`. With `resume`, a run that was stopped goes on from
+    its last state with the recipe it began with, and another one is refused; a finished run is
+    returned as it is. KeyboardInterrupt after a stop.
 
-    Started by torchrun, the processes learn one network together; see `galaxyvotes.runtime.distributed`.
-    """
+    Started by torchrun, the processes learn one network together; see
+    `galaxyvotes.runtime.distributed`."""
     opened = open_stores(stores)
     own = distributed.meet(choose_device(device))
     if resume and distributed.first_found(Path(out).exists()):
         if settings:
-            raise ConfigError("a resumed run keeps its recipe: leave out --set, or start another run")
+            raise ConfigError(
+                "a resumed run keeps its recipe: leave out --set, or start another run"
+            )
         run = Run.open(out).alone()
         if recipe is not None and Recipe.load(recipe).name != run.recipe.name:
             raise ConfigError(
-                f"{out} goes on with the recipe it began with, {run.recipe.name}: leave out the recipe, or name another"
-                " run"
+                f"{out} goes on with the recipe it began with, {run.recipe.name}: leave out the"
+                " recipe, or name another run"
             )
         if [each["digest"] for each in run.facts["stores"]] != [store.digest for store in opened]:
             before = ", ".join(each["path"] for each in run.facts["stores"])
             raise CheckpointError(
-                f"{run.path} was trained on another store ({before}), not {', '.join(str(s.path) for s in opened)}"
+                f"{run.path} was trained on another store ({before}), not"
+                f" {', '.join(str(s.path) for s in opened)}"
             )
         mixture = Mixture.of(opened, run.recipe)
     else:
@@ -114,23 +120,31 @@ class _Position:
 
 
 class _Training:
-    """One run in progress. Its state is what `_save` writes: network, optimiser, averages, best network, position."""
+    """One run in progress. Its state is what `_save` writes: network, optimiser, averages, best
+    network, position."""
 
     def __init__(self, run: Run, mixture: Mixture, device: torch.device) -> None:
         self.run, self.mixture, self.device = run, mixture, device
         self.settings = settings = run.recipe.train
         self.network = run.untrained()
         if "start" in run.facts:
-            load_state(self.network.module, read_tensors(run.path / "start.safetensors")[0], run.path)
+            load_state(
+                self.network.module, read_tensors(run.path / "start.safetensors")[0], run.path
+            )
         self.module = self.network.module.to(device)
         self.encoder = encoder(self.module)
         self.optimiser = optimiser_of(self.module, settings)
-        self.averaged = replace(self.network, module=deepcopy(self.module)) if settings.average else self.network
+        self.averaged = (
+            replace(self.network, module=deepcopy(self.module))
+            if settings.average
+            else self.network
+        )
         self.position = _Position()
         self.best: dict[str, Tensor] = {}
         self.low_precision = low_precision(settings.precision, device)
         self.held = mixture.held(device)
-        # What each step adds to the position, read when it is wanted: a GPU that is asked at each step stands idle.
+        # What each step adds to the position, read when it is wanted: a GPU that is asked at each
+        # step stands idle.
         self.sums = torch.zeros(
             len(SUMS), dtype=torch.float32 if device.type == "mps" else torch.float64, device=device
         )
@@ -146,9 +160,13 @@ class _Training:
         with distributed.stop_signal() as stop, bar(show=progress) as shown:
             task = shown.add_task("training", total=self.settings.epochs * steps)
             while self.position.epoch < self.settings.epochs and not self._given_up:
-                shown.update(task, description=f"epoch {self.position.epoch + 1}/{self.settings.epochs}")
+                shown.update(
+                    task, description=f"epoch {self.position.epoch + 1}/{self.settings.epochs}"
+                )
                 began = time.monotonic()
-                for images, said in self.mixture.batches(self.position.epoch, self.position.step, self.held):
+                for images, said in self.mixture.batches(
+                    self.position.epoch, self.position.step, self.held
+                ):
                     self._step(images, said)
                     if self.device.type == "cpu" or self.position.step % 100 == 0:
                         self._add_up()
@@ -161,7 +179,8 @@ class _Training:
                         self._save()
                         if stopping:
                             raise KeyboardInterrupt(
-                                f"stopped in epoch {self.position.epoch + 1} of {self.run.path}; go on with --resume"
+                                f"stopped in epoch {self.position.epoch + 1} of {self.run.path}; go"
+                                " on with --resume"
                             )
                 self._add_up()
                 self.position.seconds += time.monotonic() - began
@@ -179,7 +198,11 @@ class _Training:
     @property
     def _given_up(self) -> bool:
         losses = [row["validation_loss"] for row in self.position.history]
-        return 0 < self.settings.patience <= len(losses) - 1 - losses.index(min(losses)) if losses else False
+        return (
+            0 < self.settings.patience <= len(losses) - 1 - losses.index(min(losses))
+            if losses
+            else False
+        )
 
     def _step(self, images: UInt8[Tensor, "galaxy side side 3"], said: Answers) -> None:
         at, settings = self.position, self.settings
@@ -199,8 +222,12 @@ class _Training:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.low_precision):
             logits = distributed.as_one_batch(self.module, seen, share)
         logits = logits.float()
-        costs = torch.stack([_costs(head, logits, said) for head in self.network.all_heads]).sum(dim=0)
-        set_rate(self.optimiser, learning_rate(settings, at.epoch + (at.step + 0.5) / self.mixture.steps))
+        costs = torch.stack([_costs(head, logits, said) for head in self.network.all_heads]).sum(
+            dim=0
+        )
+        set_rate(
+            self.optimiser, learning_rate(settings, at.epoch + (at.step + 0.5) / self.mixture.steps)
+        )
         self.optimiser.zero_grad(set_to_none=True)
         (costs.sum() / share.of).backward()
         distributed.add_gradients(self.module)
@@ -213,9 +240,16 @@ class _Training:
         wanted = wanted[:, self.network.outputs]
         known = ~wanted.isnan()
         squared = (predicted - wanted.nan_to_num()).square() * known
-        whole = known.all(dim=1) & (not self.network.tree.of_quantities)  # the largest of them says nothing
+        whole = known.all(dim=1) & (
+            not self.network.tree.of_quantities
+        )  # the largest of them says nothing
         right = (predicted.argmax(dim=1) == wanted.nan_to_num().argmax(dim=1)) & whole
-        sums = torch.stack([each.sum().to(self.sums.dtype) for each in (costs.detach(), squared, known, right, whole)])
+        sums = torch.stack(
+            [
+                each.sum().to(self.sums.dtype)
+                for each in (costs.detach(), squared, known, right, whole)
+            ]
+        )
         self.sums += distributed.added(sums)
         at.met += share.of
 
@@ -228,7 +262,8 @@ class _Training:
 
     @torch.no_grad()
     def _average(self) -> None:
-        """Let the averaged network follow; quickly at first, so that it soon forgets how the network began."""
+        """Let the averaged network follow; quickly at first, so that it soon forgets how the
+        network began."""
         if not self.settings.average:
             return
         done = self.position.epoch * self.mixture.steps + self.position.step
@@ -250,7 +285,10 @@ class _Training:
             **self._validate(),
             "seconds": round(at.seconds, 3),
         }
-        row = {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
+        row = {
+            key: None if isinstance(value, float) and math.isnan(value) else value
+            for key, value in row.items()
+        }
         history = [*at.history, row]
         best = at.best_loss
         if self.settings.keep == "best" and row["validation_loss"] < best:
@@ -270,7 +308,9 @@ class _Training:
         for head in self.averaged.all_heads:
             logits: list[Float32[np.ndarray, "galaxy answer"]] = []
             parts: list[Answers] = []
-            for place, (store, rows) in enumerate(zip(self.mixture.stores, self.mixture.validation, strict=True)):
+            for place, (store, rows) in enumerate(
+                zip(self.mixture.stores, self.mixture.validation, strict=True)
+            ):
                 if self.mixture.heads.index(self.mixture.head_of(store)) == head.place:
                     find = partial(store_logits, head, store)
                     logits.append(distributed.gathered(find, rows))
@@ -285,15 +325,17 @@ class _Training:
             name = "validation_{}" if head.place == 0 else f"{head.tree.name}_validation_{{}}"
             row |= {
                 name.format("mse"): mse(truth, predicted),
-                name.format("accuracy"): math.nan if head.tree.of_quantities else argmax_accuracy(truth, predicted),
+                name.format("accuracy"): (
+                    math.nan if head.tree.of_quantities else argmax_accuracy(truth, predicted)
+                ),
             }
         return row
 
     def _refuse_divergence(self, finite: bool) -> None:
         if not finite:
             raise DataError(
-                f"the network's output is no number any more in epoch {self.position.epoch + 1}: lower"
-                f" train.learning_rate ({self.settings.learning_rate:g})"
+                f"the network's output is no number any more in epoch {self.position.epoch + 1}:"
+                f" lower train.learning_rate ({self.settings.learning_rate:g})"
             )
 
     def _save(self) -> None:
@@ -301,16 +343,30 @@ class _Training:
         tensors = {f"network.{name}": tensor for name, tensor in self.module.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
         if self.settings.average:
-            tensors |= {f"averaged.{name}": tensor for name, tensor in self.averaged.module.state_dict().items()}
+            tensors |= {
+                f"averaged.{name}": tensor
+                for name, tensor in self.averaged.module.state_dict().items()
+            }
         for name, parameter in self.module.named_parameters():
             state = self.optimiser.state.get(parameter, {})
             tensors |= {f"optimiser.{key}.{name}": value for key, value in state.items()}
-        position = {**asdict(self.position), "threads": torch.get_num_threads(), "processes": distributed.count()}
-        distributed.first(lambda: write_tensors(self.run.path / "state.safetensors", tensors, position))
+        position = {
+            **asdict(self.position),
+            "threads": torch.get_num_threads(),
+            "processes": distributed.count(),
+        }
+        distributed.first(
+            lambda: write_tensors(self.run.path / "state.safetensors", tensors, position)
+        )
 
     def _load(self, path: Path) -> None:
         tensors, position = read_tensors(path)
-        parts: dict[str, dict[str, Tensor]] = {"network": {}, "best": {}, "averaged": {}, "optimiser": {}}
+        parts: dict[str, dict[str, Tensor]] = {
+            "network": {},
+            "best": {},
+            "averaged": {},
+            "optimiser": {},
+        }
         for name, tensor in tensors.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = tensor
@@ -319,9 +375,13 @@ class _Training:
         if self.settings.average:
             load_state(self.averaged.module, parts["averaged"], path)
         for name, parameter in self.module.named_parameters():
-            saved = {key: parts["optimiser"].get(f"{key}.{name}") for key in ("step", "exp_avg", "exp_avg_sq")}
+            saved = {
+                key: parts["optimiser"].get(f"{key}.{name}")
+                for key in ("step", "exp_avg", "exp_avg_sq")
+            }
             self.optimiser.state[parameter] = {
-                # The moments lie in memory as the weights do: the fused step runs over both as they lie.
+                # The moments lie in memory as the weights do: the fused step runs over both as they
+                # lie.
                 key: tensor.clone() if key == "step" else torch.empty_like(parameter).copy_(tensor)
                 for key, tensor in saved.items()
                 if tensor is not None
@@ -332,16 +392,21 @@ class _Training:
             now["threads"] = before["threads"]
         if before != now and distributed.rank() == 0:
             warnings.warn(
-                f"{path.parent} was begun with {_each(before)} and goes on with {_each(now)}: the result will differ"
-                " in the last bits",
+                f"{path.parent} was begun with {_each(before)} and goes on with {_each(now)}: the"
+                " result will differ in the last bits",
                 stacklevel=3,
             )
         self.position = _Position(**position)
-        self.sums.copy_(torch.tensor([getattr(self.position, name) for name in SUMS], dtype=self.sums.dtype))
+        self.sums.copy_(
+            torch.tensor([getattr(self.position, name) for name in SUMS], dtype=self.sums.dtype)
+        )
 
 
-def _costs(head: Network, logits: Float[Tensor, "galaxy output"], said: Answers) -> Float[Tensor, " galaxy"]:
-    """What each galaxy costs a head, from the outputs of the whole network and what volunteers said."""
+def _costs(
+    head: Network, logits: Float[Tensor, "galaxy output"], said: Answers
+) -> Float[Tensor, " galaxy"]:
+    """What each galaxy costs a head, from the outputs of the whole network and what volunteers
+    said."""
     truth = said.votes if head.objective.wants_votes else said.fractions
     assert truth is not None  # a mixture without votes is refused an objective that wants them
     return head.objective.loss(
@@ -354,5 +419,9 @@ def _each(counts: dict[str, int]) -> str:
 
 
 def _told(row: dict[str, Any]) -> str:
-    shown = (f"{key.replace('_', ' ')} {value:.4f}" for key, value in row.items() if isinstance(value, float))
+    shown = (
+        f"{key.replace('_', ' ')} {value:.4f}"
+        for key, value in row.items()
+        if isinstance(value, float)
+    )
     return f"epoch {row['epoch']}: " + ", ".join(shown)

@@ -1,4 +1,5 @@
-"""What moves the weights: Adam, or AdamW where they decay or the encoder learns slower; and its rate at each step."""
+"""What moves the weights: Adam, or AdamW where they decay or the encoder learns slower; and its
+rate at each step."""
 
 import math
 from typing import Any
@@ -15,11 +16,16 @@ _RISES = 0.3  # for how much of training one cycle's rate rises
 
 
 def optimiser_of(module: nn.Sequential, settings: TrainSettings) -> torch.optim.Optimizer:
-    """The optimiser that a recipe asks for, over all weights of a network; one fused step moves them all."""
+    """The optimiser that a recipe asks for, over all weights of a network; one fused step moves
+    them all."""
     if settings.weight_decay or settings.encoder_rate < 1:
         parts = _parameters(module, settings.weight_decay, settings.encoder_rate)
-        return torch.optim.AdamW(parts, settings.learning_rate, eps=settings.adam_epsilon, fused=True)
-    return torch.optim.Adam(module.parameters(), settings.learning_rate, eps=settings.adam_epsilon, fused=True)
+        return torch.optim.AdamW(
+            parts, settings.learning_rate, eps=settings.adam_epsilon, fused=True
+        )
+    return torch.optim.Adam(
+        module.parameters(), settings.learning_rate, eps=settings.adam_epsilon, fused=True
+    )
 
 
 def learning_rate(settings: TrainSettings, epochs: float) -> float:
@@ -27,22 +33,30 @@ def learning_rate(settings: TrainSettings, epochs: float) -> float:
     if settings.schedule == "constant":
         return settings.learning_rate
     done = epochs / settings.epochs
-    if settings.schedule == "one_cycle":  # Smith & Topin 2018, arXiv:1708.07120, section 3, with half cosines
+    if (
+        settings.schedule == "one_cycle"
+    ):  # Smith & Topin 2018, arXiv:1708.07120, section 3, with half cosines
         rises = done < _RISES
         part = done / _RISES if rises else (1 - done) / (1 - _RISES)
         least = 1 / 25 if rises else 1 / 250_000
-        return settings.learning_rate * (least + (1 - least) * (0.5 - 0.5 * math.cos(math.pi * part)))
+        return settings.learning_rate * (
+            least + (1 - least) * (0.5 - 0.5 * math.cos(math.pi * part))
+        )
     return settings.learning_rate * min(done / 0.05, 0.5 + 0.5 * math.cos(math.pi * done))
 
 
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Let the optimiser's next step have a rate, of which each part of the network takes its share."""
+    """Let the optimiser's next step have a rate, of which each part of the network takes its
+    share."""
     for group in optimiser.param_groups:
         group["lr"] = rate * group.get("share", 1.0)
 
 
-def _parameters(module: nn.Sequential, weight_decay: float, encoder_rate: float) -> list[dict[str, Any]]:
-    """Matrices decay, biases and the scales of batch norms do not; the encoder learns at its share of the rate."""
+def _parameters(
+    module: nn.Sequential, weight_decay: float, encoder_rate: float
+) -> list[dict[str, Any]]:
+    """Matrices decay, biases and the scales of batch norms do not; the encoder learns at its share
+    of the rate."""
     return [
         {
             "params": [each for each in part.parameters() if (each.dim() > 1) == matrices],
