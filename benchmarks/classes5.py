@@ -45,18 +45,18 @@ def main() -> None:
         run = gv.train(store, out, recipe="paper", settings=settings, resume=resume)
         gv.evaluate(run, store, seed=seed)
         rows = store.rows("test")
-        truth = store.fractions[rows].argmax(axis=1)
-        guess = gv.predict_store(run.network(), store, rows).fractions.argmax(axis=1)
-        accuracies.setdefault("overall", []).append(float((guess == truth).mean()))
+        labels = store.values[rows].argmax(axis=1)
+        guess = gv.predict_store(run.network(), store, rows).values.argmax(axis=1)
+        accuracies.setdefault("overall", []).append(float((guess == labels).mean()))
         for place, name in enumerate(store.tree.columns):
-            accuracies.setdefault(name, []).append(float((guess == truth)[truth == place].mean()))
-    train = store.fractions[store.rows("train")].argmax(axis=1)
+            accuracies.setdefault(name, []).append(float((guess == labels)[labels == place].mean()))
+    train = store.values[store.rows("train")].argmax(axis=1)
     common = np.bincount(train).argmax()
-    counts = {name: int((truth == place).sum()) for place, name in enumerate(store.tree.columns)}
-    print(f"most common class of the training galaxies, always: {(truth == common).mean():.4f}")
+    counts = {name: int((labels == place).sum()) for place, name in enumerate(store.tree.columns)}
+    print(f"most common class of the training galaxies, always: {(labels == common).mean():.4f}")
     for name, values in accuracies.items():
         print(
-            f"{name:28}{np.mean(values):.4f}   ({counts.get(name, len(truth)):,} test galaxies,"
+            f"{name:28}{np.mean(values):.4f}   ({counts.get(name, len(labels)):,} test galaxies,"
             f" {len(values)} seeds)"
         )
     figures = {
@@ -65,7 +65,7 @@ def main() -> None:
         "splits": store.manifest["splits"],
         "counts": counts,
     }
-    figures["always_most_common"] = float((truth == common).mean())
+    figures["always_most_common"] = float((labels == common).mean())
     figures["accuracy"] = {name: spread(values) for name, values in accuracies.items()}
     figures["history"] = json.loads(json.dumps(run.history))
     write(given.json, figures)

@@ -61,16 +61,16 @@ def judged(run: gv.Run, store: gv.Store, out: Path) -> dict:
     }
     rows = store.rows("test")
     predicted = gv.predict_store(run.network(tree=store.tree.name), store, rows)
-    truth = store.fractions[rows]
+    labels = store.values[rows]
     numbers["galaxies"] = len(rows)
     numbers["mean_vote_rmse"] = float(
-        np.sqrt(np.nanmean((mean_vote(store, rows).fractions - truth) ** 2))
+        np.sqrt(np.nanmean((mean_vote(store, rows).values - labels) ** 2))
     )
     if predicted.bounds is not None:
-        covered = coverage_per_answer(truth, *predicted.bounds)
+        covered = coverage_per_answer(labels, *predicted.bounds)
         numbers["coverage"] = float(np.nanmean(covered))
         numbers["coverage_lowest"] = float(np.nanmin(covered))
-        numbers["width"] = float(width(truth, *predicted.bounds))
+        numbers["width"] = float(width(labels, *predicted.bounds))
     if asked := document["conditional_intervals"]:
         held = [
             each["coverage"]["value"]
@@ -82,23 +82,23 @@ def judged(run: gv.Run, store: gv.Store, out: Path) -> dict:
             "conditional_coverage_lowest": min(held),
         }
     if len(store.tree.questions) == 1:
-        right = predicted.fractions.argmax(axis=1) == truth.argmax(axis=1)
+        right = predicted.values.argmax(axis=1) == labels.argmax(axis=1)
         as_trained = gv.predict_store(
             run.network(tree=store.tree.name, as_trained=True), store, rows
         )
         for name, answers in (("", predicted), ("_as_trained", as_trained)):
             numbers[f"cross_entropy{name}"] = float(
-                -np.log(answers.fractions[truth == 1].clip(1e-9)).mean()
+                -np.log(answers.values[labels == 1].clip(1e-9)).mean()
             )
-            of_class = answers.fractions.argmax(axis=1) == truth.argmax(axis=1)
+            of_class = answers.values.argmax(axis=1) == labels.argmax(axis=1)
             numbers[f"accuracy{name}"] = float(of_class.mean())
             numbers[f"cigars{name}"] = float(
-                of_class[truth[:, store.tree.columns.index(CIGAR)] == 1].mean()
+                of_class[labels[:, store.tree.columns.index(CIGAR)] == 1].mean()
             )
         numbers["accuracy_per_class"] = {
             name: {
-                "accuracy": float(right[truth.argmax(axis=1) == place].mean()),
-                "galaxies": int((truth.argmax(axis=1) == place).sum()),
+                "accuracy": float(right[labels.argmax(axis=1) == place].mean()),
+                "galaxies": int((labels.argmax(axis=1) == place).sum()),
             }
             for place, name in enumerate(store.tree.columns)
         }

@@ -30,8 +30,8 @@ from sklearn.preprocessing import StandardScaler
 
 import galaxyvotes as gv
 from catalogues import LARGER, PACK, Catalogue, without_judged
-from galaxyvotes.confidence.temperature import Certainty
-from galaxyvotes.inference.engine import look, store_looks
+from galaxyvotes.confidence.temperature import TemperatureScaling
+from galaxyvotes.inference.engine import look, predict_views
 from galaxyvotes.metrics.scores import bootstrap
 from galaxyvotes.networks.augment import views
 from galaxyvotes.store.splits import assign_splits
@@ -53,9 +53,9 @@ def features(network: gv.Network, store: gv.Store) -> np.ndarray:
     )
 
 
-def of_others(seen: np.ndarray, truth: np.ndarray, folds: np.ndarray) -> np.ndarray:
+def of_others(seen: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
     """The fractions of each fold, learned from the others."""
-    found = np.zeros_like(truth)
+    found = np.zeros_like(labels)
     grid = {
         name: [v / seen.shape[1] if "gamma" in name else v for v in values]
         for name, values in TRIED.items()
@@ -67,28 +67,28 @@ def of_others(seen: np.ndarray, truth: np.ndarray, folds: np.ndarray) -> np.ndar
             scoring="neg_mean_squared_error",
         )
         centred = TransformedTargetRegressor(ridge, transformer=StandardScaler(with_std=False))
-        found[folds == fold] = centred.fit(seen[folds != fold], truth[folds != fold]).predict(
+        found[folds == fold] = centred.fit(seen[folds != fold], labels[folds != fold]).predict(
             seen[folds == fold]
         )
     return found.clip(0, 1)
 
 
-def classes(said: np.ndarray, truth: np.ndarray, cigar: int) -> dict[str, float]:
+def classes(said: np.ndarray, labels: np.ndarray, cigar: int) -> dict[str, float]:
     """How often the class is right, how surprising it was, and how many cigars were found."""
-    right = said.argmax(axis=1) == truth.argmax(axis=1)
+    right = said.argmax(axis=1) == labels.argmax(axis=1)
     return {
         "right": float(right.mean()),
-        "cross_entropy": float(-np.log(said[truth == 1].clip(1e-9)).mean()),
-        "cigars": float(right[truth[:, cigar] == 1].mean()),
+        "cross_entropy": float(-np.log(said[labels == 1].clip(1e-9)).mean()),
+        "cigars": float(right[labels[:, cigar] == 1].mean()),
     }
 
 
-def surer(looks: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def surer(looks: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Each fifth of the galaxies told as surely as the others bear out."""
-    fifths = np.random.default_rng(0).permutation(len(truth)) % 5
-    told = np.zeros_like(truth)
+    fifths = np.random.default_rng(0).permutation(len(labels)) % 5
+    told = np.zeros_like(labels)
     for fifth in range(5):
-        sure = Certainty.of(looks[:, fifths != fifth], truth[fifths != fifth])
+        sure = TemperatureScaling.of(looks[:, fifths != fifth], labels[fifths != fifth])
         powers = looks[:, fifths == fifth].clip(1e-6) ** sure.factor * np.exp(sure.shifts)
         told[fifths == fifth] = (powers / powers.sum(axis=2, keepdims=True)).mean(axis=0)
     return told
@@ -108,7 +108,7 @@ def main() -> None:
         for settings, work in ((PACK, given.work), (LARGER, given.work / "larger"))
     }
     judged = stores[PACK.size_px][0].whole
-    truth, digests = judged.fractions, [each.hex() for each in judged.pixels]
+    labels, digests = judged.values, [each.hex() for each in judged.pixels]
     turns = [gv.SplitSettings(0.8, 0.0, 0.2, turn=fold / FOLDS) for fold in range(FOLDS)]
     folds = np.array([assign_splits(judged.ids, digests, turn) == "test" for turn in turns]).argmax(
         axis=0
@@ -116,7 +116,7 @@ def main() -> None:
     tuned = given.work / "larger" / "folds.npy"
     seen: dict[str, np.ndarray] = {}
     looks: dict[str, np.ndarray] = {}
-    figures: dict[str, object] = {"galaxies": len(truth)}
+    figures: dict[str, object] = {"galaxies": len(labels)}
     for argument in given.runs:
         names = argument.split("+")
         for name in [each for each in names if each not in seen]:
@@ -126,11 +126,11 @@ def main() -> None:
             network = run.network(tree=told.tree.name, as_trained=True)
             seen[name] = features(network, catalogue.whole)
             eight = replace(network, recipe=network.recipe.changed("model.views=8"))
-            looks[name] = store_looks(eight, told, told.rows("validation"))
-        wanted, cigar = told.fractions[told.rows("validation")], told.tree.columns.index(CIGAR)
-        answers = of_others(np.concatenate([seen[name] for name in names], axis=1), truth, folds)
+            looks[name] = predict_views(eight, told, told.rows("validation"))
+        wanted, cigar = told.values[told.rows("validation")], told.tree.columns.index(CIGAR)
+        answers = of_others(np.concatenate([seen[name] for name in names], axis=1), labels, folds)
         together = np.concatenate([looks[name] for name in names])
-        error = bootstrap(truth, answers, judged.tree)["rmse"]
+        error = bootstrap(labels, answers, judged.tree)["rmse"]
         figures[argument] = found = {
             "rmse": {end: float(getattr(error, end)) for end in ("value", "low", "high")},
             "classes": classes(together.mean(axis=0), wanted, cigar) | {"galaxies": len(wanted)},
@@ -138,7 +138,7 @@ def main() -> None:
         }
         if tuned.exists():
             mean = (answers + np.load(tuned).mean(axis=0)) / 2
-            found["rmse with the fine-tuned"] = float(np.sqrt(np.square(mean - truth).mean()))
+            found["rmse with the fine-tuned"] = float(np.sqrt(np.square(mean - labels).mean()))
         print(argument, found, flush=True)
     write(given.json, figures)
 

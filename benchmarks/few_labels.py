@@ -30,10 +30,10 @@ class Taught:
     """A store of which only some galaxies teach a baseline."""
 
     def __init__(self, store: gv.Store, few: gv.Store) -> None:
-        self.ids, self.tree, self.fractions, self.images = (
+        self.ids, self.tree, self.values, self.images = (
             store.ids,
             store.tree,
-            store.fractions,
+            store.values,
             store.images,
         )
         taught = {few.ids[row] for row in few.rows("train")}
@@ -58,10 +58,10 @@ def few_of(catalogue: Catalogue, name: str, labels: int, seed: int) -> gv.Store:
 def wrong(store: gv.Store, rows: np.ndarray, fractions: np.ndarray) -> float:
     """The share of galaxies whose class is not the one answered; of several questions, the RMSE of
     their fractions."""
-    truth = store.fractions[rows]
+    labels = store.values[rows]
     if len(store.tree.questions) == 1:
-        return float((truth.argmax(axis=1) != fractions.argmax(axis=1)).mean())
-    return float(np.sqrt(np.nanmean((fractions - truth) ** 2)))
+        return float((labels.argmax(axis=1) != fractions.argmax(axis=1)).mean())
+    return float(np.sqrt(np.nanmean((fractions - labels) ** 2)))
 
 
 def main() -> None:
@@ -118,12 +118,12 @@ def main() -> None:
             )
             for kind, run in (("finetune", tuned), ("from nothing", alone)):
                 found[kind].append(
-                    wrong(store, rows, gv.predict_store(run.network(), store, rows).fractions)
+                    wrong(store, rows, gv.predict_store(run.network(), store, rows).values)
                 )
-            said = np.nanmean(few.fractions[few.rows("train")], axis=0)
+            said = np.nanmean(few.values[few.rows("train")], axis=0)
             found["mean vote"].append(wrong(store, rows, np.repeat(said[None], len(rows), axis=0)))
             found["boosted trees"].append(
-                wrong(store, rows, boosted_trees(Taught(store, few), rows).fractions)
+                wrong(store, rows, boosted_trees(Taught(store, few), rows).values)
             )
             print(
                 task,

@@ -59,16 +59,16 @@ def main() -> None:
                 start=base,
             )
             rows = store.rows("test")
-            fractions = gv.predict_store(run.network(tree=tree.name), store, rows).fractions
+            fractions = gv.predict_store(run.network(tree=tree.name), store, rows).values
             answers[seed, [place_of[store.ids[row]] for row in rows]] = fractions
     assert not np.isnan(answers).any()
-    truth = judged.fractions
+    labels = judged.values
     answered = {f"base {seed}": answers[seed] for seed in range(given.bases)}
     if given.bases > 1:
         answered["mean of the bases"] = answers.mean(axis=0)
     results = {}
     for name, fractions in answered.items():
-        found = bootstrap(truth, fractions, tree)
+        found = bootstrap(labels, fractions, tree)
         results[name] = {
             key: {end: float(getattr(found[key], end)) for end in ("value", "low", "high")}
             for key in ("rmse", "mae", "mean_auc_of_frequent")
@@ -80,14 +80,14 @@ def main() -> None:
     alone = [each["rmse"]["value"] for name, each in results.items() if name.startswith("base")]
     np.save(work / "folds.npy", answers)
     figures = {
-        "galaxies": len(truth),
+        "galaxies": len(labels),
         "stages": given.stages,
         "settings": (*SETTINGS, VIEWS[given.stages]),
         "rmse_of_a_base": spread(alone),
         **results,
     }
-    figures["mean_vote"] = float(np.sqrt(np.mean((truth - truth.mean(axis=0)) ** 2)))
-    figures["answers_with_ten_positives"] = int(((truth > 0.5).sum(axis=0) >= 10).sum())
+    figures["mean_vote"] = float(np.sqrt(np.mean((labels - labels.mean(axis=0)) ** 2)))
+    figures["answers_with_ten_positives"] = int(((labels > 0.5).sum(axis=0) >= 10).sum())
     write(given.json, figures)
 
 

@@ -78,7 +78,7 @@ def keras_side(path: Path, _work: Path, _precision: str) -> dict[str, Callable[[
     for split in ("train", "all"):
         rows = store.rows("train") if split == "train" else np.arange(len(store))
         images[split] = store.images(rows) / np.float32(255)
-        fractions[split] = store.fractions[rows]
+        fractions[split] = store.values[rows]
     network.compile(
         keras.optimizers.Adam(1e-3), loss="binary_crossentropy", metrics=["mse", "accuracy"]
     )
@@ -155,10 +155,10 @@ def difference_from_float32(path: Path, work: Path) -> dict[str, float]:
     network = gv.Run.open(work / "run-0").network("cpu")
     rows = np.arange(min(len(store), 256))
     with torch.inference_mode():
-        plain = network.objective.fractions(
+        plain = network.objective.values(
             network.module(to_input(torch.from_numpy(store.images(rows))))
         ).numpy()
-    difference = gv.predict_store(network, store, rows).fractions - plain
+    difference = gv.predict_store(network, store, rows).values - plain
     return {
         "largest": float(np.abs(difference).max()),
         "root mean square": float(np.sqrt(np.square(difference).mean())),

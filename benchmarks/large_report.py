@@ -45,11 +45,11 @@ def make(galaxies: int, seed: int) -> tuple[np.ndarray, dict[str, Predictions]]:
         where, parent = tree.slices[index], tree.parents[index]
         asked = np.full(galaxies, VOLUNTEERS) if parent is None else votes[:, parent]
         votes[:, where] = random.multinomial(asked, behind[:, where])
-    truth = (votes / VOLUNTEERS).astype(np.float32)
+    labels = (votes / VOLUNTEERS).astype(np.float32)
     ids = tuple(str(100_000 + row) for row in range(galaxies))
 
     def off_by(noise: float) -> Predictions:
-        said = np.clip(tree.joint(behind) + random.normal(0, noise, truth.shape), 0, 1).astype(
+        said = np.clip(tree.joint(behind) + random.normal(0, noise, labels.shape), 0, 1).astype(
             np.float32
         )
         return Predictions(ids, tree.columns, said)
@@ -58,7 +58,7 @@ def make(galaxies: int, seed: int) -> tuple[np.ndarray, dict[str, Predictions]]:
         name: off_by(noise)
         for name, noise in (("network", 0.08), ("a", 0.1), ("b", 0.12), ("c", 0.16), ("d", 0.2))
     }
-    return truth, said
+    return labels, said
 
 
 def main() -> None:
@@ -71,12 +71,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     tree = DecisionTree.load("kaggle")
-    truth, said = make(given.galaxies, given.seed)
+    labels, said = make(given.galaxies, given.seed)
     ranks = np.random.default_rng(given.seed).integers(1, REFERENCES + 2, given.galaxies) / (
         REFERENCES + 1
     )
     network = replace(said.pop("network"), familiarity=ranks)
-    volunteers = np.full(truth.shape, float(VOLUNTEERS))
+    volunteers = np.full(labels.shape, float(VOLUNTEERS))
     calibration = shipped_run().network(choose_device("cpu"), tree="kaggle").calibration
     seconds: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as work:
@@ -84,19 +84,19 @@ def main() -> None:
             for name, baselines in (("network alone", {}), ("beside four baselines", said)):
                 start, started = time.perf_counter(), time.process_time()
                 bounds = calibration.bounds(
-                    network.fractions, np.zeros_like(network.fractions), volunteers=volunteers
+                    network.values, np.zeros_like(network.values), volunteers=volunteers
                 )
                 report = write_report(
                     work,
                     network=replace(network, bounds=bounds),
                     baselines=baselines,
-                    truth=truth,
+                    labels=labels,
                     tree=tree,
                     provenance={},
                     seen_in_training=0,
                     images=lambda places: np.zeros((len(places), 128, 128, 3), np.uint8),
                     nominal_coverage=calibration.coverage,
-                    noise_floor=noise_floor(truth, volunteers),
+                    noise_floor=noise_floor(labels, volunteers),
                     shift=shift(ranks, REFERENCES),
                     seed=given.seed,
                 )

@@ -82,7 +82,7 @@ def main() -> None:
                 )
         runs = [gv.Run.open(folder / f"run-0-{place}") for place in range(3)]
         alone, *others = (
-            gv.predict_store(run.network(), store, store.rows("test")).fractions for run in runs
+            gv.predict_store(run.network(), store, store.rows("test")).values for run in runs
         )
         apart, threads_apart = (float(abs(alone - each).max()) for each in others)
     medians = {kind: statistics.median(values) for kind, values in rates.items()}

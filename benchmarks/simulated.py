@@ -50,7 +50,7 @@ def main() -> None:
     evaluation = gv.evaluate(run, stores[64], out=given.work / "report")
     print(evaluation.table())
     store, rows = stores[128], stores[128].rows("test")
-    truth = store.fractions[rows]
+    labels = store.values[rows]
     network = predict_store(run.network(), stores[64], stores[64].rows("test"))
     trees = boosted_trees(store, rows)
     assert network.ids == trees.ids
@@ -69,8 +69,8 @@ def main() -> None:
                 for name, each in evaluation.document["baselines"].items()
             }
         ),
-        "boosted_trees_128_px": float(np.sqrt(np.mean((trees.fractions - truth) ** 2))),
-        "boosted_trees_128_px_minus_network": compare(truth, network, trees),
+        "boosted_trees_128_px": float(np.sqrt(np.mean((trees.values - labels) ** 2))),
+        "boosted_trees_128_px_minus_network": compare(labels, network, trees),
         "noise_floor": evaluation.document["noise_floor"],
     }
     for name, value in figures.items():

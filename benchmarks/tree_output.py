@@ -32,15 +32,15 @@ OBJECTIVES = ("bce", "mse", "mse_tree", "cross_entropy")
 
 
 def learned(
-    objective: Objective, seen: Tensor, truth: Tensor, held_back: float
+    objective: Objective, seen: Tensor, labels: Tensor, held_back: float
 ) -> tuple[Tensor, Tensor]:
     """The weights and biases of least cost, the squares of the weights counted too."""
-    weights = torch.zeros(truth.shape[1], seen.shape[-1], requires_grad=True)
-    biases = torch.zeros(truth.shape[1], requires_grad=True)
+    weights = torch.zeros(labels.shape[1], seen.shape[-1], requires_grad=True)
+    biases = torch.zeros(labels.shape[1], requires_grad=True)
     fit = torch.optim.LBFGS(
         [weights, biases], max_iter=60, history_size=20, line_search_fn="strong_wolfe"
     )
-    inputs, wanted = seen.flatten(0, 1), truth.repeat(len(seen), 1)
+    inputs, wanted = seen.flatten(0, 1), labels.repeat(len(seen), 1)
     # A mean over columns and a sum over questions are different sizes of cost; in units of the
     # answer that knows nothing, the same number holds weights back as strongly.
     unit = float(objective.loss(torch.zeros_like(wanted), wanted).mean())
@@ -60,7 +60,7 @@ def learned(
 
 def answered(objective: Objective, seen: Tensor, layer: tuple[Tensor, Tensor]) -> np.ndarray:
     return (
-        torch.stack([objective.fractions(side @ layer[0].T + layer[1]) for side in seen])
+        torch.stack([objective.values(side @ layer[0].T + layer[1]) for side in seen])
         .mean(dim=0)
         .numpy()
     )
@@ -81,7 +81,7 @@ def main() -> None:
         [torch.from_numpy(look(network, side.contiguous().numpy()).features) for side in sides]
     )
     seen = (seen - seen.mean(dim=(0, 1))) / (seen.std(dim=(0, 1)) + 1e-3)
-    truth, digests = torch.from_numpy(store.fractions), [each.hex() for each in store.pixels]
+    labels, digests = torch.from_numpy(store.values), [each.hex() for each in store.pixels]
     turns = [gv.SplitSettings(0.8, 0.0, 0.2, turn=fold / FOLDS) for fold in range(FOLDS)]
     folds = np.array([assign_splits(store.ids, digests, turn) == "test" for turn in turns]).argmax(
         axis=0
@@ -90,25 +90,23 @@ def main() -> None:
     for name in OBJECTIVES:
         objective, found = (
             Objective(name, store.tree, store.tree.columns),
-            np.zeros(truth.shape, np.float32),
+            np.zeros(labels.shape, np.float32),
         )
         chosen = []
         for fold in range(FOLDS):
-            judged, choosing = folds == fold, folds == (fold + 1) % FOLDS
+            judged, cuts = folds == fold, folds == (fold + 1) % FOLDS
             first = [
-                learned(objective, seen[:, ~judged & ~choosing], truth[~judged & ~choosing], h)
+                learned(objective, seen[:, ~judged & ~cuts], labels[~judged & ~cuts], h)
                 for h in HELD_BACK
             ]
             tried = [
-                np.square(
-                    answered(objective, seen[:, choosing], layer) - truth[choosing].numpy()
-                ).mean()
+                np.square(answered(objective, seen[:, cuts], layer) - labels[cuts].numpy()).mean()
                 for layer in first
             ]
             chosen.append(HELD_BACK[int(np.argmin(tried))])
-            layer = learned(objective, seen[:, ~judged], truth[~judged], chosen[-1])
+            layer = learned(objective, seen[:, ~judged], labels[~judged], chosen[-1])
             found[judged] = answered(objective, seen[:, judged], layer)
-        errors[name] = np.square(found - truth.numpy()).mean(axis=1)
+        errors[name] = np.square(found - labels.numpy()).mean(axis=1)
         figures[name] = {"rmse": float(np.sqrt(errors[name].mean())), "held back": chosen}
         print(name, figures[name], flush=True)
 
@@ -121,13 +119,13 @@ def main() -> None:
         )
 
     for name, each in intervals(
-        {n: rmse_less(n) for n in OBJECTIVES if n != "mse"}, len(truth)
+        {n: rmse_less(n) for n in OBJECTIVES if n != "mse"}, len(labels)
     ).items():
         figures[name]["minus mse"] = {
             end: float(getattr(each, end)) for end in ("value", "low", "high")
         }
         print(name, "minus mse", figures[name]["minus mse"])
-    write(given.json, {"galaxies": len(truth), **figures})
+    write(given.json, {"galaxies": len(labels), **figures})
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def test_what_is_written_is_read_back_bit_for_bit(tmp_path, suffix, table):
     table.write(path)
     back = Predictions.read(path)
     assert (back.ids, back.columns, back.id_name) == (table.ids, table.columns, table.id_name)
-    np.testing.assert_array_equal(back.fractions, table.fractions)
+    np.testing.assert_array_equal(back.values, table.values)
 
 
 def test_small_parts_share_a_group_of_rows(tmp_path):
@@ -52,7 +52,7 @@ def test_small_parts_share_a_group_of_rows(tmp_path):
     assert pq.ParquetFile(path).num_row_groups == 3
     back = Predictions.read(path)
     assert back.ids == tuple(str(n) for n in range(20_000))
-    np.testing.assert_array_equal(back.fractions, values)
+    np.testing.assert_array_equal(back.values, values)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
@@ -69,7 +69,7 @@ def test_familiarity_stands_last_and_is_never_taken_for_an_answer(tmp_path, suff
         back = Predictions.read(tmp_path / f"p{suffix}")
         assert back.columns == ("a", "b")
         np.testing.assert_array_equal(back.familiarity, familiarity)
-        np.testing.assert_array_equal(back.fractions, values)
+        np.testing.assert_array_equal(back.values, values)
         assert (back.bounds is None) == (bounds is None)
     both = Predictions.together([table, table])
     np.testing.assert_array_equal(both.familiarity, [0.25, 1, 0.25, 1])
@@ -96,7 +96,7 @@ def test_the_first_column_is_the_id_and_the_others_are_named_as_in_the_tree(
 
 def test_double_precision_is_written_as_single(tmp_path):
     Predictions(("1",), ("a",), np.array([[0.1]])).write(tmp_path / "p.parquet")
-    assert Predictions.read(tmp_path / "p.parquet").fractions == np.float32(0.1)
+    assert Predictions.read(tmp_path / "p.parquet").values == np.float32(0.1)
 
 
 @pytest.mark.parametrize("name", ["p.fits", "p.json", "p", "p.csv.gz"])
@@ -124,7 +124,7 @@ def test_a_table_written_in_parts_is_the_table_written_at_once(
             write(Predictions(whole.ids[part], kaggle.columns, values[part]))
     parts = Predictions.read(tmp_path / f"parts{suffix}")
     assert parts.ids == whole.ids
-    np.testing.assert_array_equal(parts.fractions, values)
+    np.testing.assert_array_equal(parts.values, values)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

@@ -36,8 +36,8 @@ def test_any_image_is_answered_without_a_run_with_bounds(tmp_path, make_jpeg, tr
     assert len(said) == 3
     assert said.columns[0].startswith(first)
     assert said.bounds is not None
-    assert (said.bounds.lower <= said.fractions).all()
-    assert (said.fractions <= said.bounds.upper).all()
+    assert (said.bounds.lower <= said.values).all()
+    assert (said.values <= said.bounds.upper).all()
 
 
 def test_its_conditional_fractions_have_bounds_too(tmp_path, make_jpeg):
@@ -49,7 +49,7 @@ def test_its_conditional_fractions_have_bounds_too(tmp_path, make_jpeg):
     said = Predictions.read(done.path)
     assert said.bounds is not None
     first = said.bounds.upper[:, :3]  # everybody is asked whether it is smooth
-    assert (said.fractions[:, :3] <= first).all()
+    assert (said.values[:, :3] <= first).all()
 
 
 def test_it_remembers_which_galaxies_it_has_seen():

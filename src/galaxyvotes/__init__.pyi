@@ -17,7 +17,7 @@ from .inference.export import export as export
 from .inference.predict import predict as predict
 from .predictions import Predictions as Predictions
 from .reports.challenge import submit as submit
-from .runs.calibration import Calibrated as Calibrated
+from .runs.calibration import Calibration as Calibration
 from .runs.ensemble import join as join
 from .runs.run import Network as Network
 from .runs.run import Run as Run

@@ -56,7 +56,7 @@ class Predictions:
 
     ids: tuple[str, ...]
     columns: tuple[str, ...]
-    fractions: Float[np.ndarray, "galaxy answer"]
+    values: Float[np.ndarray, "galaxy answer"]
     id_name: str = "id"
     bounds: Bounds | None = None
     spread: Float[np.ndarray, "galaxy answer"] | None = None
@@ -64,9 +64,9 @@ class Predictions:
 
     def __post_init__(self) -> None:
         """Refuse a table whose sides do not fit."""
-        if self.fractions.shape != (len(self.ids), len(self.columns)):
+        if self.values.shape != (len(self.ids), len(self.columns)):
             raise ValueError(
-                f"{self.fractions.shape} fractions for {len(self.ids)} galaxies ×"
+                f"{self.values.shape} fractions for {len(self.ids)} galaxies ×"
                 f" {len(self.columns)} answers"
             )
 
@@ -80,7 +80,7 @@ class Predictions:
         return Predictions(
             tuple(name for part in parts for name in part.ids),
             first.columns,
-            np.concatenate([part.fractions for part in parts]),
+            np.concatenate([part.values for part in parts]),
             first.id_name,
             (
                 Bounds(*(np.concatenate(ends) for ends in zip(*bounds, strict=True)))
@@ -98,7 +98,7 @@ class Predictions:
     def to_table(self) -> pa.Table:
         """An Arrow table: the id, a column an answer; if there, two an answer for bounds, and one
         for familiarity."""
-        columns = dict(zip(self.columns, self.fractions.T, strict=True))
+        columns = dict(zip(self.columns, self.values.T, strict=True))
         for end, values in zip(BOUNDS, self.bounds or (), strict=False):
             columns |= {
                 name + end: column for name, column in zip(self.columns, values.T, strict=True)

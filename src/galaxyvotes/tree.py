@@ -12,7 +12,7 @@ joint fraction of `asked_of`, and the two hold the same information wherever any
 
 A question may also ask for a *quantity*, a number of any size such as a T type or a colour: it has
 one answer, whose column holds the number. A tree asks for fractions or for quantities, never for
-both; several stores do (see `mixture`).
+both; several stores do (see `batches`).
 
 Source: Willett et al. 2013, MNRAS 435, 2835, section 2 and table 2.
 """
@@ -30,6 +30,7 @@ import tomlkit
 from jaxtyping import Float
 
 from galaxyvotes.errors import ConfigError
+from galaxyvotes.kinds import FRACTIONS, QUANTITIES, Kind
 from galaxyvotes.runtime.files import read_text
 
 __all__ = ["BOUNDS", "FAMILIARITY", "Answer", "DecisionTree", "Question", "VoteColumns"]
@@ -86,8 +87,8 @@ class VoteColumns:
         return self.columns.replace("{answer}", answer)
 
 
-FRACTIONS = (VoteColumns("fraction", "{answer}", "joint"),)
-QUANTITIES = (VoteColumns("quantity", "{answer}", "quantity"),)
+FRACTION_COLUMNS = (VoteColumns("fraction", "{answer}", "joint"),)
+QUANTITY_COLUMNS = (VoteColumns("quantity", "{answer}", "quantity"),)
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class DecisionTree:
     name: str
     title: str
     questions: tuple[Question, ...]
-    tables: tuple[VoteColumns, ...] = FRACTIONS
+    tables: tuple[VoteColumns, ...] = FRACTION_COLUMNS
     source: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -141,10 +142,9 @@ class DecisionTree:
                         " no question"
                     )
         for table in self.tables:
-            if (table.holds == "quantity") != self.of_quantities:
-                what = "quantities" if self.of_quantities else "fractions"
+            if (table.holds == "quantity") != (self.kind is QUANTITIES):
                 raise ConfigError(
-                    f"tree {self.name!r} asks for {what}, and its table {table.name!r} holds"
+                    f"tree {self.name!r} asks for {self.kind.name}, and its table {table.name!r} holds"
                     f" {table.holds!r}"
                 )
             if ("{answer}" in table.columns) == (table.holds == "class"):
@@ -186,6 +186,11 @@ class DecisionTree:
                 f"{where} is a quantity beside questions that are not; make two trees and two"
                 " stores"
             )
+
+    @property
+    def kind(self) -> Kind:
+        """What its answers are: vote fractions, or quantities."""
+        return QUANTITIES if self.questions[0].quantity else FRACTIONS
 
     @property
     def of_quantities(self) -> bool:
@@ -348,7 +353,11 @@ class DecisionTree:
                 )
                 for each in _list(data, "question")
             )
-            usual = QUANTITIES if any(question.quantity for question in questions) else FRACTIONS
+            usual = (
+                QUANTITY_COLUMNS
+                if any(question.quantity for question in questions)
+                else FRACTION_COLUMNS
+            )
             return _made(
                 DecisionTree, "the tree", data, questions=questions, tables=tables or usual
             )
@@ -376,7 +385,7 @@ class DecisionTree:
     def of_classes(classes: Sequence[str], name: str = "class") -> "DecisionTree":
         """A tree of one question, for a plain classification; answers in alphabetical order."""
         answers = tuple(Answer(column, column) for column in sorted(set(classes)))
-        tables = (VoteColumns("class", name, "class"), *FRACTIONS)
+        tables = (VoteColumns("class", name, "class"), *FRACTION_COLUMNS)
         return DecisionTree(
             name, f"Classes of the column {name!r}", (Question(name, name, answers),), tables
         )
@@ -388,7 +397,7 @@ class DecisionTree:
             Question(name, name, (Answer(name, name),), quantity=True) for name in columns
         )
         return DecisionTree(
-            "+".join(columns), f"Numbers: {', '.join(columns)}", questions, QUANTITIES
+            "+".join(columns), f"Numbers: {', '.join(columns)}", questions, QUANTITY_COLUMNS
         )
 
 

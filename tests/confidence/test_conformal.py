@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from galaxyvotes.confidence.conformal import Calibration, calibrate, galaxies_needed
+from galaxyvotes.confidence.conformal import PredictionIntervals, calibrate, galaxies_needed
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.metrics.coverage import coverage, coverage_per_answer, interval_score, width
 from galaxyvotes.tree import Answer, DecisionTree, Question
@@ -38,8 +38,8 @@ def drawn(galaxies: int, seed: int | np.random.Generator = 0):
             [random.dirichlet([1.0, 1.5, 0.2], galaxies), random.dirichlet([0.7, 0.7], galaxies)]
         )
 
-    truth, other = conditional(), conditional()
-    return TREE.joint(truth), TREE.joint(truth + difficulty * (other - truth)), difficulty
+    labels, other = conditional(), conditional()
+    return TREE.joint(labels), TREE.joint(labels + difficulty * (other - labels)), difficulty
 
 
 def panels(
@@ -68,8 +68,8 @@ def test_each_answer_is_covered_as_often_as_was_promised_over_many_calibration_s
     for repetition in range(120):
         calibration_set, test = drawn(40, random), drawn(100, random)
         spread = slice(None, 3 if with_difficulty else 2)
-        truth, predicted, *difficulty = calibration_set[spread]
-        calibration = calibrate(truth, predicted, TREE, *difficulty, coverage=0.8, seed=repetition)
+        labels, predicted, *difficulty = calibration_set[spread]
+        calibration = calibrate(labels, predicted, TREE, *difficulty, coverage=0.8, seed=repetition)
         found.append(
             coverage_per_answer(test[0], *calibration.bounds(*test[1:][: len(difficulty) + 1]))
         )
@@ -86,9 +86,9 @@ def test_conditional_fractions_are_covered_where_the_question_was_reached():
     random = np.random.default_rng(2)
     hits, cells, bounded = np.zeros(5), np.zeros(5), 0
     for repetition in range(100):
-        (truth, predicted, difficulty), test = drawn(60, random), drawn(200, random)
+        (labels, predicted, difficulty), test = drawn(60, random), drawn(200, random)
         calibration = calibrate(
-            truth, predicted, TREE, difficulty, of="conditional", coverage=0.8, seed=repetition
+            labels, predicted, TREE, difficulty, of="conditional", coverage=0.8, seed=repetition
         )
         bounds = calibration.bounds(*test[1:])
         reached = (TREE.asked(test[0]) >= 0.25)[:, [0, 0, 0, 1, 1]]
@@ -108,10 +108,10 @@ def test_the_noise_of_the_calibration_panels_is_in_the_intervals_and_the_fractio
     of_panels, behind_them = [], []
     for repetition in range(60):
         behind, predicted, difficulty = drawn(90, random)
-        truth = panels(behind, 40, random)
-        counted = np.full(truth.shape, 40.0)
+        labels = panels(behind, 40, random)
+        counted = np.full(labels.shape, 40.0)
         calibration = calibrate(
-            truth, predicted, TREE, difficulty, coverage=0.8, volunteers=counted, seed=repetition
+            labels, predicted, TREE, difficulty, coverage=0.8, volunteers=counted, seed=repetition
         )
         behind, predicted, difficulty = drawn(200, random)
         bounds = calibration.bounds(predicted, difficulty)
@@ -140,14 +140,14 @@ def test_galaxies_with_few_volunteers_are_covered_as_well_as_those_with_many_if_
         )
 
     for repetition in range(60):
-        (truth, predicted, volunteers), (said, guess, of_test) = galaxies(150), galaxies(200)
+        (labels, predicted, volunteers), (said, guess, of_test) = galaxies(150), galaxies(200)
         if of == "conditional":
             reached = (TREE.asked(said) >= 0.25)[:, [0, 0, 0, 1, 1]]
             said = np.where(reached, TREE.conditional(said), np.nan)
         for known in (True, False):
             counted = volunteers if known else None
             calibration = calibrate(
-                truth, predicted, TREE, of=of, coverage=0.8, volunteers=counted, seed=repetition
+                labels, predicted, TREE, of=of, coverage=0.8, volunteers=counted, seed=repetition
             )
             lower, upper = calibration.bounds(guess, volunteers=of_test)
             for size in (6, 60):
@@ -166,11 +166,11 @@ def test_galaxies_with_few_volunteers_are_covered_as_well_as_those_with_many_if_
 
 
 def test_a_number_of_volunteers_that_is_not_known_counts_as_typical():
-    truth, predicted, _ = drawn(60)
-    counted = np.full(truth.shape, 20.0)
+    labels, predicted, _ = drawn(60)
+    counted = np.full(labels.shape, 20.0)
     counted[::2] = 60.0
     counted[:, 2] = np.nan
-    calibration = calibrate(truth, predicted, TREE, volunteers=counted)
+    calibration = calibrate(labels, predicted, TREE, volunteers=counted)
     assert all(
         25 < size < 40 for place, size in enumerate(calibration.volunteers) if place != 2
     )  # harmonic: 30
@@ -180,7 +180,7 @@ def test_a_number_of_volunteers_that_is_not_known_counts_as_typical():
     assert (own.upper[::2, 0] <= typical.upper[::2, 0]).all()
     assert (own.upper[1::2, 0] >= typical.upper[1::2, 0]).all()
     np.testing.assert_array_equal(
-        calibration.bounds(predicted, volunteers=np.full(truth.shape, np.nan)), typical
+        calibration.bounds(predicted, volunteers=np.full(labels.shape, np.nan)), typical
     )
 
 
@@ -190,11 +190,11 @@ def test_a_number_of_volunteers_that_is_not_known_counts_as_typical():
 @laws
 @given(sets, st.sampled_from(["joint", "conditional"]))
 def test_intervals_lie_in_0_to_1_contain_the_prediction_and_grow_with_the_coverage(recipe, of):
-    truth, predicted, difficulty = drawn(**recipe)
+    labels, predicted, difficulty = drawn(**recipe)
     fractions = predicted if of == "joint" else TREE.conditional(predicted)
     inner = None
     for level in (0.5, 0.7, 0.8, 0.84):
-        lower, upper = calibrate(truth, predicted, TREE, difficulty, of=of, coverage=level).bounds(
+        lower, upper = calibrate(labels, predicted, TREE, difficulty, of=of, coverage=level).bounds(
             predicted, difficulty
         )
         known = ~np.isnan(lower)
@@ -212,16 +212,16 @@ def test_intervals_lie_in_0_to_1_contain_the_prediction_and_grow_with_the_covera
 @laws
 @given(sets, st.sampled_from([1e-6, 0.1, 37.0, 1e5]))
 def test_the_unit_of_difficulty_does_not_matter(recipe, unit):
-    truth, predicted, difficulty = drawn(**recipe)
-    expected = calibrate(truth, predicted, TREE, difficulty).bounds(predicted, difficulty)
-    found = calibrate(truth, predicted, TREE, difficulty * unit).bounds(
+    labels, predicted, difficulty = drawn(**recipe)
+    expected = calibrate(labels, predicted, TREE, difficulty).bounds(predicted, difficulty)
+    found = calibrate(labels, predicted, TREE, difficulty * unit).bounds(
         predicted, difficulty * unit
     )
     np.testing.assert_allclose(found, expected, atol=1e-7)
 
 
 def test_a_telling_difficulty_makes_intervals_sharper_and_a_silent_one_does_not_harm():
-    truth, predicted, difficulty = drawn(2000)
+    labels, predicted, difficulty = drawn(2000)
     test = drawn(2000, 1)
     scores = {}
     for name, of_set, of_test in (
@@ -229,7 +229,7 @@ def test_a_telling_difficulty_makes_intervals_sharper_and_a_silent_one_does_not_
         ("silent", np.ones_like(difficulty), np.ones_like(difficulty)),
         ("none", None, None),
     ):
-        bounds = calibrate(truth, predicted, TREE, of_set).bounds(test[1], of_test)
+        bounds = calibrate(labels, predicted, TREE, of_set).bounds(test[1], of_test)
         scores[name] = interval_score(test[0], *bounds, coverage=0.9), width(test[0], *bounds)
     assert scores["telling"][0] < 0.95 * scores["none"][0], scores
     assert scores["telling"][1] < scores["none"][1], scores
@@ -237,56 +237,56 @@ def test_a_telling_difficulty_makes_intervals_sharper_and_a_silent_one_does_not_
 
 
 def test_unknown_fractions_are_left_out_answer_by_answer():
-    truth, predicted, _ = drawn(60)
-    truth[5:35, 3:] = np.nan
-    truth[50] = np.nan  # nothing known: as if it were not there
-    whole = calibrate(truth, predicted, TREE)
+    labels, predicted, _ = drawn(60)
+    labels[5:35, 3:] = np.nan
+    labels[50] = np.nan  # nothing known: as if it were not there
+    whole = calibrate(labels, predicted, TREE)
     assert whole.galaxies[:3] == (39, 39, 39)  # 59 less a third
     assert 9 <= whole.galaxies[3] <= 29
     rest = np.arange(60) != 50
-    assert calibrate(truth[rest], predicted[rest], TREE).galaxies == whole.galaxies
+    assert calibrate(labels[rest], predicted[rest], TREE).galaxies == whole.galaxies
 
 
 def test_an_answer_with_too_few_galaxies_gets_the_whole_interval():
-    truth, predicted, _ = drawn(40)
-    truth[6:, 3:] = np.nan
-    calibration = calibrate(truth, predicted, TREE)
+    labels, predicted, _ = drawn(40)
+    labels[6:, 3:] = np.nan
+    calibration = calibrate(labels, predicted, TREE)
     assert calibration.unbounded == ("arms", "none")
     lower, upper = calibration.bounds(predicted)
     np.testing.assert_array_equal(lower[:, 3:], 0)
     np.testing.assert_array_equal(upper[:, 3:], 1)
-    assert width(truth, lower[:, :], upper) < 1
+    assert width(labels, lower[:, :], upper) < 1
 
 
 def test_a_perfect_prediction_has_intervals_without_width():
-    truth, _, _ = drawn(40)
+    labels, _, _ = drawn(40)
     np.testing.assert_allclose(
-        calibrate(truth, truth, TREE).bounds(truth), [truth, truth], atol=1e-12
+        calibrate(labels, labels, TREE).bounds(labels), [labels, labels], atol=1e-12
     )
 
 
 def test_fractions_that_are_all_zero_or_one_are_no_trouble():
-    truth = np.tile([1.0, 0, 0, 0, 0], (30, 1))
-    for predicted in (truth, np.tile([0.9, 0.1, 0, 0.1, 0], (30, 1))):
+    labels = np.tile([1.0, 0, 0, 0, 0], (30, 1))
+    for predicted in (labels, np.tile([0.9, 0.1, 0, 0.1, 0], (30, 1))):
         for of in ("joint", "conditional"):
-            calibration = calibrate(truth, predicted, TREE, np.zeros_like(truth), of=of)
-            assert coverage(truth, *calibration.bounds(predicted, np.zeros_like(truth))) == 1
+            calibration = calibrate(labels, predicted, TREE, np.zeros_like(labels), of=of)
+            assert coverage(labels, *calibration.bounds(predicted, np.zeros_like(labels))) == 1
 
 
 def test_some_answers_of_a_tree_can_be_calibrated_alone():
-    truth, predicted, _ = drawn(60)
+    labels, predicted, _ = drawn(60)
     names, places = ("arms", "smooth"), [3, 0]
-    calibration = calibrate(truth[:, places], predicted[:, places], TREE, columns=names)
+    calibration = calibrate(labels[:, places], predicted[:, places], TREE, columns=names)
     assert calibration.columns == names
     assert calibration.asked_of == ("", "")
-    assert coverage(truth[:, places], *calibration.bounds(predicted[:, places])) > 0.8
+    assert coverage(labels[:, places], *calibration.bounds(predicted[:, places])) > 0.8
     with pytest.raises(ConfigError, match="conditional fraction of arms needs that of disc"):
-        calibrate(truth[:, places], predicted[:, places], TREE, columns=names, of="conditional")
+        calibrate(labels[:, places], predicted[:, places], TREE, columns=names, of="conditional")
 
 
 def test_float32_and_another_order_of_galaxies_in_use_change_nothing():
-    truth, predicted, _ = drawn(60)
-    calibration = calibrate(truth.astype(np.float32), predicted.astype(np.float32), TREE)
+    labels, predicted, _ = drawn(60)
+    calibration = calibrate(labels.astype(np.float32), predicted.astype(np.float32), TREE)
     lower, upper = calibration.bounds(predicted.astype(np.float32))
     order = np.random.default_rng(0).permutation(60)
     np.testing.assert_array_equal(
@@ -306,11 +306,11 @@ def test_float32_and_another_order_of_galaxies_in_use_change_nothing():
     st.sampled_from([None, 40.0, 43.7]),
 )
 def test_a_calibration_survives_toml_to_the_last_bit(recipe, with_difficulty, of, volunteers):
-    truth, predicted, difficulty = drawn(**recipe)
+    labels, predicted, difficulty = drawn(**recipe)
     spread = (difficulty,) if with_difficulty else ()
-    counted = None if volunteers is None else np.full(truth.shape, volunteers)
-    calibration = calibrate(truth, predicted, TREE, *spread, of=of, volunteers=counted)
-    read = Calibration.from_toml(calibration.to_toml())
+    counted = None if volunteers is None else np.full(labels.shape, volunteers)
+    calibration = calibrate(labels, predicted, TREE, *spread, of=of, volunteers=counted)
+    read = PredictionIntervals.from_toml(calibration.to_toml())
     assert read == calibration
     np.testing.assert_array_equal(
         read.bounds(predicted, *spread), calibration.bounds(predicted, *spread)
@@ -336,11 +336,11 @@ def test_a_calibration_survives_toml_to_the_last_bit(recipe, with_difficulty, of
     ],
 )
 def test_a_damaged_file_is_refused_with_its_name_and_the_reason(old, new, said):
-    truth, predicted, _ = drawn(40)
-    text = calibrate(truth, predicted, TREE).to_toml()
+    labels, predicted, _ = drawn(40)
+    text = calibrate(labels, predicted, TREE).to_toml()
     assert old in text
     with pytest.raises(DataError, match=r"run/calibration\.toml is no calibration: .*" + said):
-        Calibration.from_toml(text.replace(old, new), "run/calibration.toml")
+        PredictionIntervals.from_toml(text.replace(old, new), "run/calibration.toml")
 
 
 # ---- errors
@@ -349,29 +349,29 @@ def test_a_damaged_file_is_refused_with_its_name_and_the_reason(old, new, said):
 @pytest.mark.parametrize(("level", "needed"), [(0.5, 1), (0.9, 13), (0.95, 28), (0.99, 148)])
 def test_too_few_galaxies_are_an_error_that_says_how_many_are_needed(level, needed):
     assert galaxies_needed(level) == needed
-    truth, predicted, _ = drawn(needed)
-    assert not calibrate(truth, predicted, TREE, coverage=level).unbounded
+    labels, predicted, _ = drawn(needed)
+    assert not calibrate(labels, predicted, TREE, coverage=level).unbounded
     with pytest.raises(
         DataError, match=f"need {needed} calibration galaxies or more .* here are {needed - 1}"
     ):
-        calibrate(truth[1:], predicted[1:], TREE, coverage=level)
+        calibrate(labels[1:], predicted[1:], TREE, coverage=level)
 
 
 def test_what_cannot_be_calibrated_or_used_is_refused():
-    truth, predicted, difficulty = drawn(40)
+    labels, predicted, difficulty = drawn(40)
     for wrong in ({"coverage": 1.0}, {"min_asked": 0.0}):
         with pytest.raises(ConfigError, match="expected a coverage between 0 and 1"):
-            calibrate(truth, predicted, TREE, **wrong)
+            calibrate(labels, predicted, TREE, **wrong)
     with pytest.raises(ConfigError, match="no answer 'bar'"):
-        calibrate(truth[:, :1], predicted[:, :1], TREE, columns=["bar"])
+        calibrate(labels[:, :1], predicted[:, :1], TREE, columns=["bar"])
     with pytest.raises(ValueError, match="not in 0–1"):
-        calibrate(truth, predicted + 0.5, TREE)
+        calibrate(labels, predicted + 0.5, TREE)
     with pytest.raises(ValueError, match="not in 0–1"):
-        calibrate(truth, np.where(predicted > 0.5, np.nan, predicted), TREE)
+        calibrate(labels, np.where(predicted > 0.5, np.nan, predicted), TREE)
     with pytest.raises(ValueError, match="3 columns of fractions for 5 answers"):
-        calibrate(truth[:, :3], predicted[:, :3], TREE)
+        calibrate(labels[:, :3], predicted[:, :3], TREE)
     with pytest.raises(ValueError, match="difficulty is negative"):
-        calibrate(truth, predicted, TREE, -difficulty)
-    calibration = calibrate(truth, predicted, TREE)
+        calibrate(labels, predicted, TREE, -difficulty)
+    calibration = calibrate(labels, predicted, TREE)
     with pytest.raises(ValueError, match="calibrated without difficulty"):
         calibration.bounds(predicted, difficulty)

@@ -55,7 +55,7 @@ def test_conditional_cells_are_fractions_of_those_asked_where_enough_are():
     joint = np.array([[0.5, 0.2, 0.3], [0.1, 0.05, 0.05], [0.0, 0.0, 0.0]])
     cells = cells_of(joint, [-1, 0, 0], "conditional", 0.25)
     np.testing.assert_allclose(
-        cells.fractions, [[0.5, 0.4, 0.6], [0.1, np.nan, np.nan], [0.0, np.nan, np.nan]]
+        cells.values, [[0.5, 0.4, 0.6], [0.1, np.nan, np.nan], [0.0, np.nan, np.nan]]
     )
     np.testing.assert_allclose(cells.asked, [[1, 0.5, 0.5], [1, 0.1, 0.1], [1, 0, 0]])
 

@@ -9,8 +9,8 @@ from PIL import Image
 from sklearn.covariance import ledoit_wolf
 
 from galaxyvotes import DataError, predict_store
-from galaxyvotes.confidence.familiarity import Familiar, Shift, shift, shrunk_covariance
-from galaxyvotes.inference.engine import answers_of, look
+from galaxyvotes.confidence.familiarity import Familiarity, Shift, shift, shrunk_covariance
+from galaxyvotes.inference.engine import look, predict_images
 
 
 def features(random, galaxies: int, *, width: float = 1.0) -> np.ndarray:
@@ -28,7 +28,7 @@ def test_a_galaxy_like_the_references_is_of_low_familiarity_no_more_often_than_i
     random = np.random.default_rng(0)
     ranks = []
     for _ in range(600):
-        familiar = Familiar.of(features(random, 40), features(random, 39))
+        familiar = Familiarity.of(features(random, 40), features(random, 39))
         ranks.append(familiar.ranks(features(random, 1))[0])
     for level in (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0):
         expected = np.floor(level * 40) / 40
@@ -39,7 +39,7 @@ def test_a_galaxy_like_the_references_is_of_low_familiarity_no_more_often_than_i
 
 def test_known_galaxies_that_taught_the_network_do_not_break_the_promise():
     random = np.random.default_rng(1)
-    familiar = Familiar.of(features(random, 40, width=0.3), features(random, 2000))
+    familiar = Familiarity.of(features(random, 40, width=0.3), features(random, 2000))
     ranks = familiar.ranks(features(random, 2000))
     assert np.mean(ranks <= 0.05) == pytest.approx(0.05, abs=0.02)
     assert np.mean(ranks) == pytest.approx(0.5, abs=0.03)
@@ -56,7 +56,7 @@ def test_the_covariance_is_shrunk_as_much_as_scikit_learn_shrinks_it(galaxies):
 
 def test_a_feature_that_never_varied_counts_when_it_does():
     random = np.random.default_rng(2)
-    familiar = Familiar.of(features(random, 300), features(random, 99))
+    familiar = Familiarity.of(features(random, 300), features(random, 99))
     galaxies = features(random, 20)
     assert np.median(familiar.ranks(galaxies)) > 0.2
     galaxies[:, -1] = 1.0
@@ -65,16 +65,16 @@ def test_a_feature_that_never_varied_counts_when_it_does():
 
 def test_a_feature_that_is_not_a_number_is_as_strange_as_can_be():
     random = np.random.default_rng(3)
-    familiar = Familiar.of(features(random, 50), features(random, 99))
+    familiar = Familiarity.of(features(random, 50), features(random, 99))
     assert familiar.ranks(np.full((1, 21), np.nan, np.float32)) == np.float32(0.01)
 
 
 def test_fewer_galaxies_than_features_and_features_that_are_all_alike_do():
     random = np.random.default_rng(4)
     wide = random.normal(size=(50, 256)).astype(np.float32)
-    familiar = Familiar.of(wide[:30], wide[30:])
+    familiar = Familiarity.of(wide[:30], wide[30:])
     assert (familiar.ranks(wide[30:] * 4) < 0.1).all()
-    alike = Familiar.of(np.ones((30, 5), np.float32), np.ones((20, 5), np.float32))
+    alike = Familiarity.of(np.ones((30, 5), np.float32), np.ones((20, 5), np.float32))
     assert alike.ranks(np.ones((1, 5), np.float32)) == 1
     assert alike.ranks(np.full((1, 5), 2, np.float32)) == np.float32(1 / 21)
 
@@ -84,20 +84,22 @@ def test_nothing_is_familiar_after_no_galaxies():
     with pytest.raises(
         DataError, match="1 known galaxies and 1 references; expected 2 and 1 or more"
     ):
-        Familiar.of(one, one)
+        Familiarity.of(one, one)
     with pytest.raises(DataError, match="and 0 references"):
-        Familiar.of(np.ones((9, 3), np.float32), one[:0])
+        Familiarity.of(np.ones((9, 3), np.float32), one[:0])
 
 
 def test_tensors_give_back_the_same_ranks_and_a_missing_one_is_told():
     random = np.random.default_rng(5)
-    familiar = Familiar.of(features(random, 60), features(random, 60))
+    familiar = Familiarity.of(features(random, 60), features(random, 60))
     tensors = familiar.to_tensors()
     galaxies = features(random, 30)
-    assert np.array_equal(Familiar.from_tensors(tensors).ranks(galaxies), familiar.ranks(galaxies))
+    assert np.array_equal(
+        Familiarity.from_tensors(tensors).ranks(galaxies), familiar.ranks(galaxies)
+    )
     del tensors["whiten"]
     with pytest.raises(DataError, match="x has no 'whiten': run galaxyvotes calibrate again"):
-        Familiar.from_tensors(tensors, "x")
+        Familiarity.from_tensors(tensors, "x")
 
 
 # ---- catalogues
@@ -135,7 +137,7 @@ def test_the_chance_is_that_of_the_beta_binomial_law():
 
 def test_a_shifted_catalogue_is_told_in_a_sentence():
     random = np.random.default_rng(6)
-    familiar = Familiar.of(features(random, 300), features(random, 399))
+    familiar = Familiarity.of(features(random, 300), features(random, 399))
     like = shift(familiar.ranks(features(random, 300)), 399)
     assert not like.found
     assert str(like).endswith("no sign of another kind of images")
@@ -165,7 +167,7 @@ def network(blob_run, blob_store):
         np.concatenate([blob_store.rows(each) for each in ("validation", "test")]),
     ]
     known, references = (look(bare, blob_store.images(each)).features for each in rows)
-    return replace(bare, familiars=(Familiar.of(known, references),))
+    return replace(bare, familiars=(Familiarity.of(known, references),))
 
 
 def _zoomed(images: np.ndarray) -> np.ndarray:
@@ -186,7 +188,7 @@ STRANGE = {
 @pytest.mark.parametrize("kind", STRANGE)
 def test_an_image_unlike_any_galaxy_is_as_strange_as_can_be(network, blob_store, kind):
     images = STRANGE[kind](blob_store.images(blob_store.rows("test")))
-    familiarity = answers_of(network, images, ("",) * len(images)).familiarity
+    familiarity = predict_images(network, images, ("",) * len(images)).familiarity
     assert (familiarity <= 2 / (1 + network.familiar.references)).all()
     assert shift(familiarity, network.familiar.references).found
 
@@ -203,5 +205,5 @@ def test_a_run_that_was_never_calibrated_says_nothing_of_it(blob_run, blob_store
     bare = predict_store(blob_run.network(), blob_store)
     assert bare.familiarity is None
     told = predict_store(network, blob_store)
-    assert np.array_equal(told.fractions, bare.fractions)
+    assert np.array_equal(told.values, bare.values)
     assert told.to_table().column_names == ["id", "long", "round", "familiarity"]

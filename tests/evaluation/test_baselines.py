@@ -41,7 +41,7 @@ class Fake:
     """A store in memory that notes whose images were looked at."""
 
     tree: DecisionTree
-    fractions: np.ndarray
+    values: np.ndarray
     splits: np.ndarray
     pixels: np.ndarray
     seen: set[int] = field(default_factory=set)
@@ -101,32 +101,32 @@ def test_predictions_are_fractions_of_the_rows_asked_for_in_their_order(baseline
     found = baseline(STORE, TEST)
     assert found.ids == tuple(f"g{row}" for row in TEST)
     assert found.columns == TREE.columns
-    assert found.fractions.dtype == np.float32
-    assert ((found.fractions >= 0) & (found.fractions <= 1)).all()
+    assert found.values.dtype == np.float32
+    assert ((found.values >= 0) & (found.values <= 1)).all()
     turned = baseline(STORE, TEST[::-1])
     assert turned.ids == found.ids[::-1]
-    np.testing.assert_array_equal(turned.fractions[::-1], found.fractions)
+    np.testing.assert_array_equal(turned.values[::-1], found.values)
 
 
 @every_baseline
 def test_some_columns_alone_are_predicted_as_among_all(baseline):
     found = baseline(STORE, TEST, columns=("blue", "round"))
     assert found.columns == ("blue", "round")
-    np.testing.assert_array_equal(found.fractions, baseline(STORE, TEST).fractions[:, [3, 0]])
+    np.testing.assert_array_equal(found.values, baseline(STORE, TEST).values[:, [3, 0]])
 
 
 @every_baseline
 def test_no_rows_give_no_predictions(baseline):
-    assert baseline(STORE, TEST[:0]).fractions.shape == (0, 5)
+    assert baseline(STORE, TEST[:0]).values.shape == (0, 5)
 
 
 @every_baseline
 def test_only_the_training_split_is_learned_from(baseline):
     expected = baseline(STORE, TEST[:9])
-    fractions = STORE.fractions.copy()
+    fractions = STORE.values.copy()
     fractions[TEST] = np.random.default_rng(1).random((len(TEST), 5))
-    store = replace(STORE, fractions=fractions, seen=set())
-    np.testing.assert_array_equal(baseline(store, TEST[:9]).fractions, expected.fractions)
+    store = replace(STORE, values=fractions, seen=set())
+    np.testing.assert_array_equal(baseline(store, TEST[:9]).values, expected.values)
     assert store.seen <= {
         *TRAIN.tolist(),
         *TEST[:9].tolist(),
@@ -139,10 +139,10 @@ def test_without_training_galaxies_or_known_votes_the_answers_are_named(baseline
         DataError, match="none of the 0 training galaxies has a known fraction of round, flat"
     ):
         baseline(replace(STORE, splits=np.full(len(STORE.pixels), "test")), TEST)
-    fractions = STORE.fractions.copy()
+    fractions = STORE.values.copy()
     fractions[TRAIN, 2:] = np.nan
     with pytest.raises(DataError, match="known fraction of red, blue, black: pack more"):
-        baseline(replace(STORE, fractions=fractions), TEST)
+        baseline(replace(STORE, values=fractions), TEST)
 
 
 @every_baseline
@@ -155,19 +155,19 @@ def test_an_unknown_answer_is_refused_with_the_answers_there_are(baseline):
 
 
 def test_all_zeros_are_zeros():
-    assert not all_zeros(STORE, TEST).fractions.any()
+    assert not all_zeros(STORE, TEST).values.any()
 
 
 def test_the_mean_vote_is_the_mean_of_the_known_training_votes():
-    found = mean_vote(STORE, TEST).fractions
-    mean = np.nanmean(STORE.fractions[TRAIN].astype(float), axis=0)
+    found = mean_vote(STORE, TEST).values
+    mean = np.nanmean(STORE.values[TRAIN].astype(float), axis=0)
     np.testing.assert_allclose(found, np.tile(mean, (len(TEST), 1)), rtol=1e-6)
 
 
 def test_no_constant_fits_the_training_votes_better_than_the_mean_vote():
-    truth, found = STORE.fractions[TRAIN], mean_vote(STORE, TRAIN).fractions
+    labels, found = STORE.values[TRAIN], mean_vote(STORE, TRAIN).values
     for shift in (-0.01, 0.01):
-        assert rmse(truth, found) < rmse(truth, found + np.float32(shift))
+        assert rmse(labels, found) < rmse(labels, found + np.float32(shift))
 
 
 def test_the_colour_of_the_centre_is_which_channels_reach_the_mean():
@@ -193,7 +193,7 @@ def test_galaxies_of_one_central_colour_share_their_mean_vote_and_others_get_tha
     red, redder, blue, grey = (90, 60, 30), (100, 70, 20), (30, 60, 90), (50, 50, 50)
     votes = [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [0.2, np.nan]]
     store = coloured([red, redder, blue, grey, red, blue, grey, (0, 0, 0)], votes)
-    found = central_pixel(store, store.rows("test")).fractions
+    found = central_pixel(store, store.rows("test")).values
     np.testing.assert_allclose(found[0], [0.75, 0.25])
     np.testing.assert_allclose(found[1], [0.0, 1.0])
     np.testing.assert_allclose(
@@ -205,11 +205,11 @@ def test_galaxies_of_one_central_colour_share_their_mean_vote_and_others_get_tha
 
 
 def test_central_pixel_beats_the_mean_vote_on_colour_and_boosted_trees_beat_both_on_shape_too():
-    truth = STORE.fractions[TEST]
+    labels = STORE.values[TEST]
     shape, colour = slice(0, 2), slice(2, 4)
-    of = {name: baseline(STORE, TEST).fractions for name, baseline in BASELINES.items()}
+    of = {name: baseline(STORE, TEST).values for name, baseline in BASELINES.items()}
     error = {
-        name: (rmse(truth[:, shape], p[:, shape]), rmse(truth[:, colour], p[:, colour]))
+        name: (rmse(labels[:, shape], p[:, shape]), rmse(labels[:, colour], p[:, colour]))
         for name, p in of.items()
     }
     assert error["central pixel"][1] < 0.7 * error["mean vote"][1]
@@ -220,7 +220,7 @@ def test_central_pixel_beats_the_mean_vote_on_colour_and_boosted_trees_beat_both
 
 def test_boosted_trees_repeat_themselves_for_a_seed_and_differ_for_another():
     first, again, other = (
-        boosted_trees(STORE, TEST, columns=["round"], seed=seed).fractions for seed in (1, 1, 2)
+        boosted_trees(STORE, TEST, columns=["round"], seed=seed).values for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
@@ -228,16 +228,16 @@ def test_boosted_trees_repeat_themselves_for_a_seed_and_differ_for_another():
 
 
 def test_boosted_trees_leave_out_galaxies_whose_answer_is_not_known():
-    known = TRAIN[~np.isnan(STORE.fractions[TRAIN, 2])]
+    known = TRAIN[~np.isnan(STORE.values[TRAIN, 2])]
     splits = STORE.splits.copy()
     splits[np.setdiff1d(TRAIN, known)] = "validation"
-    expected = boosted_trees(replace(STORE, splits=splits), TEST, columns=["red"]).fractions
-    np.testing.assert_array_equal(boosted_trees(STORE, TEST, columns=["red"]).fractions, expected)
+    expected = boosted_trees(replace(STORE, splits=splits), TEST, columns=["red"]).values
+    np.testing.assert_array_equal(boosted_trees(STORE, TEST, columns=["red"]).values, expected)
 
 
 def test_boosted_trees_predict_an_answer_that_never_varies_as_it_is():
     np.testing.assert_array_equal(
-        boosted_trees(STORE, TEST, columns=["black"]).fractions, np.float32(0.1)
+        boosted_trees(STORE, TEST, columns=["black"]).values, np.float32(0.1)
     )
 
 
@@ -245,7 +245,7 @@ def test_boosted_trees_of_a_handful_of_galaxies_are_the_mean_vote():
     splits = np.where(np.arange(len(STORE.pixels)) < 10, "train", "test")
     few = replace(STORE, splits=splits)
     found = [
-        baseline(few, TEST[-5:], columns=["round"]).fractions
+        baseline(few, TEST[-5:], columns=["round"]).values
         for baseline in (boosted_trees, mean_vote)
     ]
     np.testing.assert_allclose(*found, rtol=1e-5)
@@ -301,9 +301,9 @@ def test_on_real_galaxies_every_baseline_beats_the_one_before(shared_data):
     store = Fake(DecisionTree.load("kaggle"), fractions, splits, pixels)
     answers = ("Class1.1", "Class1.2", "Class2.1", "Class7.1", "Class7.3")
     test = store.rows("test")
-    truth = fractions[test][:, [store.tree.columns.index(answer) for answer in answers]]
+    labels = fractions[test][:, [store.tree.columns.index(answer) for answer in answers]]
     errors = [
-        rmse(truth, baseline(store, test, columns=answers).fractions)
+        rmse(labels, baseline(store, test, columns=answers).values)
         for baseline in BASELINES.values()
     ]
     assert errors == sorted(errors, reverse=True)

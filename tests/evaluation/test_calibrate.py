@@ -35,12 +35,12 @@ from galaxyvotes import (
 from galaxyvotes.cli.app import main
 from galaxyvotes.confidence.conformal import parts
 from galaxyvotes.confidence.familiarity import shift
-from galaxyvotes.confidence.temperature import Certainty
-from galaxyvotes.evaluation.calibrate import familiar_of
-from galaxyvotes.inference.engine import store_looks
+from galaxyvotes.confidence.temperature import TemperatureScaling
+from galaxyvotes.evaluation.calibrate import familiarity_of
+from galaxyvotes.inference.engine import predict_views
 from galaxyvotes.metrics.coverage import coverage, volunteers_of
 from galaxyvotes.runs import calibration as calibrated_files
-from galaxyvotes.runs.calibration import Calibrated
+from galaxyvotes.runs.calibration import Calibration
 
 SETTINGS = (
     "train.epochs=2",
@@ -79,11 +79,11 @@ def test_a_calibrated_run_bounds_its_answers_and_keeps_doing_so(store, run):
     assert Run.open(run.path).calibrated().joint == found.joint
     rows = store.rows("test")
     after = predict_store(Run.open(run.path).network(), store, rows)
-    assert np.array_equal(after.fractions, before.fractions[rows])
-    assert (after.bounds.lower <= after.fractions).all()
-    assert (after.fractions <= after.bounds.upper).all()
-    truth = store.fractions[rows]
-    inside = (after.bounds.lower - 1e-6 <= truth) & (truth <= after.bounds.upper + 1e-6)
+    assert np.array_equal(after.values, before.values[rows])
+    assert (after.bounds.lower <= after.values).all()
+    assert (after.values <= after.bounds.upper).all()
+    labels = store.values[rows]
+    inside = (after.bounds.lower - 1e-6 <= labels) & (labels <= after.bounds.upper + 1e-6)
     assert 0.8 < inside.mean() < 0.99  # 90 %, of some thirty galaxies
 
 
@@ -136,7 +136,7 @@ def test_galaxies_that_chose_the_epoch_do_not_calibrate(store, tmp_path):
         DataError, match=r"validation galaxies of .* chose the epoch of .*train\.keep=last"
     ):
         calibrate(run, store, progress=False)
-    assert run.calibrated() == Calibrated()
+    assert run.calibrated() == Calibration()
     assert calibrate(run, store, split="test", progress=False).joint.columns == store.tree.columns
 
 
@@ -195,8 +195,8 @@ def test_a_calibrated_run_knows_its_kind_of_galaxies_and_warns_of_another(
 def test_where_training_galaxies_are_few_the_others_are_divided(store, run):
     network, rows = run.network(), np.concatenate([store.rows("validation"), store.rows("test")])
     train = store.rows("train")
-    assert familiar_of(network, store, train, rows, seed=0).references == len(rows) // 2
-    assert familiar_of(network, store, train, train, seed=0).references == len(train) // 2
+    assert familiarity_of(network, store, train, rows, seed=0).references == len(rows) // 2
+    assert familiarity_of(network, store, train, train, seed=0).references == len(train) // 2
 
 
 def test_galaxies_that_calibrated_a_run_do_not_judge_its_intervals(store, run, tmp_path):
@@ -308,7 +308,7 @@ def test_a_calibration_that_was_stopped_half_way_does_not_count_at_all(store, ru
                 calibrate(run, store, progress=False, **settings)
 
     stopped()
-    assert run.calibrated() == Calibrated()
+    assert run.calibrated() == Calibration()
     assert predict_store(run.network(), store, store.rows("test")).familiarity is None
     calibrate(run, store, progress=False)
     before = predict_store(run.network(), store, store.rows("test"))
@@ -364,24 +364,24 @@ def test_conditional_fractions_have_bounds_of_their_own_where_the_question_is_re
     network, rows = run.network(), store.rows("test")
     joint, told = (
         predict_store(network, store, rows),
-        predict_store(network.telling_conditional, store, rows),
+        predict_store(network.as_conditional, store, rows),
     )
-    assert np.allclose(told.fractions, store.tree.conditional(joint.fractions), atol=1e-5)
-    asked = store.tree.asked(joint.fractions)[
+    assert np.allclose(told.values, store.tree.conditional(joint.values), atol=1e-5)
+    asked = store.tree.asked(joint.values)[
         :, [i for i, (q, _) in enumerate(store.tree) for _ in q.answers]
     ]
     assert np.array_equal(np.isnan(told.bounds.lower), asked < 0.25 - 1e-6)
     known = ~np.isnan(told.bounds.lower)
-    assert (told.bounds.lower[known] <= told.fractions[known] + 1e-6).all()
-    assert (told.fractions[known] <= told.bounds.upper[known] + 1e-6).all()
-    reached = store.tree.asked(store.fractions[rows])[
+    assert (told.bounds.lower[known] <= told.values[known] + 1e-6).all()
+    assert (told.values[known] <= told.bounds.upper[known] + 1e-6).all()
+    reached = store.tree.asked(store.values[rows])[
         :, [i for i, (q, _) in enumerate(store.tree) for _ in q.answers]
     ]
-    said = np.where(reached >= 0.25, store.tree.conditional(store.fractions[rows]), np.nan)
+    said = np.where(reached >= 0.25, store.tree.conditional(store.values[rows]), np.nan)
     assert 0.8 < coverage(said, *told.bounds) < 0.99  # 90 %, of some thirty galaxies
     done = predict(store.path, run, tmp_path / "told.csv", fractions="conditional", progress=False)
     read = Predictions.read(done.path)
-    assert np.allclose(read.fractions[rows], told.fractions, atol=1e-6)
+    assert np.allclose(read.values[rows], told.values, atol=1e-6)
     assert np.allclose(read.bounds.upper[rows], told.bounds.upper, atol=1e-6, equal_nan=True)
 
 
@@ -402,7 +402,7 @@ def test_a_run_without_the_answers_that_lead_to_others_is_calibrated_for_joint_f
 def classes(store, tmp_path_factory) -> Store:
     """The same galaxies with one class each."""
     folder = tmp_path_factory.mktemp("classes")
-    smooth = store.fractions[:, 0] > np.median(store.fractions[:, 0])
+    smooth = store.values[:, 0] > np.median(store.values[:, 0])
     rows = [
         f"{name},{'smooth' if each else 'featured'}\n"
         for name, each in zip(store.ids, smooth, strict=True)
@@ -427,17 +427,17 @@ def test_of_classes_answers_become_as_sure_as_a_third_of_the_galaxies_bears_out(
     before = predict_store(run.network(), classes, rows)
     found = calibrate(run, classes, progress=False)
     third = rows[parts(np.ones(len(rows), bool), 0)[0]]
-    looks = store_looks(run.network(as_trained=True), classes, third)
-    assert found.certainty == Certainty.of(looks, classes.fractions[third])
+    looks = predict_views(run.network(as_trained=True), classes, third)
+    assert found.certainty == TemperatureScaling.of(looks, classes.values[third])
     kept = Run.open(run.path).calibrated()
     assert kept._replace(familiar=None) == found._replace(familiar=None)
     after = predict_store(run.network(), classes, rows)
-    truth, fitted = classes.fractions[rows], np.isin(rows, third)
-    likelihoods = [(truth * np.log(each.fractions))[fitted].sum() for each in (before, after)]
+    labels, fitted = classes.values[rows], np.isin(rows, third)
+    likelihoods = [(labels * np.log(each.values))[fitted].sum() for each in (before, after)]
     assert likelihoods[1] > likelihoods[0]
     raw = predict_store(run.network(as_trained=True), classes, rows)
-    assert np.array_equal(raw.fractions, before.fractions)
-    inside = (after.bounds.lower - 1e-6 <= truth) & (truth <= after.bounds.upper + 1e-6)
+    assert np.array_equal(raw.values, before.values)
+    inside = (after.bounds.lower - 1e-6 <= labels) & (labels <= after.bounds.upper + 1e-6)
     assert 0.8 < inside.mean() < 0.99
     with pytest.raises(SystemExit, match="0"):
         main(
@@ -514,10 +514,10 @@ def test_a_store_of_whole_votes_tells_the_calibration_how_many_volunteers_there_
     rows = store.rows("test")
     said = predict_store(run.network(), store, rows)
     own = found.bounds(
-        said.fractions, said.spread, volunteers=volunteers_of(store.votes[rows], store.tree)
+        said.values, said.spread, volunteers=volunteers_of(store.votes[rows], store.tree)
     )
     held = result.document["intervals"]["coverage"]["value"]
-    assert held == pytest.approx(coverage(store.fractions[rows], *own))
+    assert held == pytest.approx(coverage(store.values[rows], *own))
 
 
 def test_too_few_galaxies_are_refused_with_how_many_it_takes(blob_store, tmp_path):
@@ -537,7 +537,7 @@ def test_several_views_are_averaged_and_their_spread_told(store, run):
         fractions_of(one, logits_of(one, np.ascontiguousarray(v)))
         for v in (images, images[:, ::-1])
     ]
-    assert np.allclose(mean.fractions, np.mean(views, axis=0), atol=1e-6)
+    assert np.allclose(mean.values, np.mean(views, axis=0), atol=1e-6)
     assert np.allclose(mean.spread, np.std(views, axis=0), atol=1e-6)
 
 
@@ -567,16 +567,16 @@ def test_the_report_says_how_often_intervals_of_those_who_were_asked_held(
     )
     told = result.document["conditional_intervals"]
     rows = store.rows("test")
-    network = run.network().telling_conditional
+    network = run.network().as_conditional
     said = predict_store(network, store, rows)
-    joint = predict_store(run.network(), store, rows).fractions
+    joint = predict_store(run.network(), store, rows).values
     counted = volunteers_of(store.votes[rows], store.tree)
     lower, upper = network.calibration.bounds(joint, said.spread, volunteers=counted)
-    truth = store.fractions[rows]
+    labels = store.values[rows]
     round_, smooth = (store.tree.columns.index(name) for name in ("Class7.1", "Class1.1"))
-    asked = (truth[:, smooth] >= 0.25) & (joint[:, smooth] >= 0.25)
+    asked = (labels[:, smooth] >= 0.25) & (joint[:, smooth] >= 0.25)
     assert 0 < asked.sum() < len(rows)
-    of_smooth = truth[asked, round_] / truth[asked, smooth]
+    of_smooth = labels[asked, round_] / labels[asked, smooth]
     held = np.mean((lower[asked, round_] <= of_smooth) & (of_smooth <= upper[asked, round_]))
     assert told["answers"][round_]["answer"] == "Class7.1"
     assert told["answers"][round_]["coverage"]["value"] == pytest.approx(held)

@@ -26,8 +26,8 @@ def evaluation(blob_run, blob_store, tmp_path_factory):
 
 def test_the_reports_numbers_are_those_of_the_test_galaxies(evaluation, blob_run, blob_store):
     rows = blob_store.rows("test")
-    predicted = predict_store(blob_run.network(), blob_store, rows).fractions
-    rmse = float(np.sqrt(np.mean((predicted - blob_store.fractions[rows]) ** 2)))
+    predicted = predict_store(blob_run.network(), blob_store, rows).values
+    rmse = float(np.sqrt(np.mean((predicted - blob_store.values[rows]) ** 2)))
     assert evaluation.document["network"]["rmse"]["value"] == pytest.approx(rmse, rel=1e-6)
     assert evaluation.document["galaxies"] == len(rows)
     assert evaluation.document["seen_in_training"] == 0

@@ -109,8 +109,8 @@ def test_the_file_predicts_the_table_that_the_run_predicts(
     place = {name: row for row, name in enumerate(said.ids)}
     assert said.columns == run.columns
     assert set(said.ids) == set(run.ids)
-    assert np.abs(said.fractions[[place[name] for name in run.ids]] - run.fractions).max() < 1e-4
-    assert np.ptp(said.fractions) > 0.5
+    assert np.abs(said.values[[place[name] for name in run.ids]] - run.values).max() < 1e-4
+    assert np.ptp(said.values) > 0.5
 
 
 def test_every_tree_is_answered_as_the_run_answers_it(two_heads, two_heads_file, blob_store):
@@ -125,7 +125,7 @@ def test_every_tree_is_answered_as_the_run_answers_it(two_heads, two_heads_file,
             for each in (ours, exact(theirs))
         )
         assert (ours.tree, said.columns) == (theirs.tree, run.columns)
-        assert np.abs(said.fractions - run.fractions).max() < 1e-4
+        assert np.abs(said.values - run.values).max() < 1e-4
         assert np.abs(said.spread - run.spread).max() < 1e-4
 
 
@@ -138,12 +138,12 @@ def test_a_joined_run_is_exported_as_the_mean_that_it_answers(blob_run, blob_sto
     done = export(joined, onnx=tmp_path / "joined.onnx")
     assert done.difference <= 1e-4
     rows = np.arange(len(blob_store))
-    ours = predict_store(read_onnx(done.path), blob_store, rows).fractions
+    ours = predict_store(read_onnx(done.path), blob_store, rows).values
     network = joined.network()
     network = replace(
         network, recipe=network.recipe.changed("train.precision=float32")
     )  # as ONNX computes
-    assert np.allclose(ours, predict_store(network, blob_store, rows).fractions, atol=1e-4)
+    assert np.allclose(ours, predict_store(network, blob_store, rows).values, atol=1e-4)
 
 
 @pytest.mark.parametrize("galaxies", [1, 3, 33])
@@ -188,10 +188,10 @@ def test_the_metadata_says_what_goes_in_and_what_comes_out(two_heads, two_heads_
 
 def test_what_a_galaxy_gets_from_a_file_does_not_depend_on_its_neighbours(file, blob_store):
     network, images = read_onnx(file), blob_store.images(np.arange(40))
-    whole = say(network, images).fractions
-    assert np.array_equal(whole[17:21], say(network, images[17:21]).fractions)
-    assert np.array_equal(whole[::-1], say(network, images[::-1]).fractions)
-    assert say(network, images[:0]).fractions.shape == (0, 2)
+    whole = say(network, images).values
+    assert np.array_equal(whole[17:21], say(network, images[17:21]).values)
+    assert np.array_equal(whole[::-1], say(network, images[::-1]).values)
+    assert say(network, images[:0]).values.shape == (0, 2)
 
 
 class ExportedOtherwise(nn.Module):

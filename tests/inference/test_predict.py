@@ -19,7 +19,7 @@ from galaxyvotes import (
     predict_store,
     predictions,
 )
-from galaxyvotes.inference.engine import answers_of, fractions_of, logits_of
+from galaxyvotes.inference.engine import fractions_of, logits_of, predict_images
 from galaxyvotes.networks.augment import views
 from galaxyvotes.networks.build import to_input
 from galaxyvotes.runtime.devices import choose_device
@@ -42,10 +42,10 @@ def test_bfloat16_moves_a_fraction_by_less_than_a_hundredth(blob_run, blob_store
     network = blob_run.network()
     exact = predict_store(
         replace(network, recipe=network.recipe.changed("train.precision=float32")), blob_store
-    ).fractions
+    ).values
     fast = predict_store(
         replace(network, recipe=network.recipe.changed("train.precision=bfloat16")), blob_store
-    ).fractions
+    ).values
     assert 0 < np.abs(fast - exact).max() < 0.01
 
 
@@ -54,17 +54,17 @@ def test_views_and_zooms_only_add_to_what_is_averaged_and_a_recipe_without_them_
 ):
     network, images = blob_run.network(), blob_store.images(np.arange(20))
     names = tuple(blob_store.ids[:20])
-    said = answers_of(network, images, names)
-    assert np.array_equal(said.fractions, fractions_of(network, logits_of(network, images)))
+    said = predict_images(network, images, names)
+    assert np.array_equal(said.values, fractions_of(network, logits_of(network, images)))
     assert said.spread is None
     changed = replace(
         network, recipe=network.recipe.changed("model.views=9").changed("model.zooms=1.1")
     )
-    more = answers_of(changed, images, names)
+    more = predict_images(changed, images, names)
     each = [view.contiguous().numpy() for view in views(torch.from_numpy(images), 9, (1.1,))]
     whole = np.stack([fractions_of(network, logits_of(network, view)) for view in each])
     assert len(whole) == 18
-    assert np.allclose(more.fractions, whole.mean(axis=0), atol=1e-6)
+    assert np.allclose(more.values, whole.mean(axis=0), atol=1e-6)
     assert np.allclose(more.spread, whole.std(axis=0), atol=1e-6)
 
 
@@ -74,7 +74,7 @@ def test_files_and_store_give_the_same_answers(blob_run, blob_store, blobs, tmp_
     from_store = predict_store(blob_run.network(), blob_store)
     place = {name: row for row, name in enumerate(from_files.ids)}
     order = [place[name] for name in from_store.ids]
-    assert np.array_equal(from_files.fractions[order], from_store.fractions)
+    assert np.array_equal(from_files.values[order], from_store.values)
 
 
 def test_answers_for_a_store_are_written_as_they_come(blob_run, blob_store, tmp_path, monkeypatch):
@@ -88,7 +88,7 @@ def test_answers_for_a_store_are_written_as_they_come(blob_run, blob_store, tmp_
         whole.ids,
         blob_store.id_name,
     )
-    assert np.array_equal(written.fractions, whole.fractions)
+    assert np.array_equal(written.values, whole.values)
 
 
 def test_the_number_of_threads_changes_nothing(blob_run, blobs, tmp_path):
@@ -103,7 +103,7 @@ def test_answers_from_several_threads_are_those_of_one_to_the_last_bit(
 ):
     network = replace(blob_run.network(), recipe=blob_run.recipe.changed("model.views=8"))
     images = blob_store.images(np.arange(len(blob_store)))
-    plain = answers_of(network, images, blob_store.ids)
+    plain = predict_images(network, images, blob_store.ids)
     torch.set_num_threads(threads)
     try:
         found = predict_store(network, blob_store)
@@ -112,7 +112,7 @@ def test_answers_from_several_threads_are_those_of_one_to_the_last_bit(
         torch.set_num_threads(1)
     assert len(blob_store) > 16 * threads
     assert found.ids == plain.ids
-    assert np.array_equal(found.fractions, plain.fractions)
+    assert np.array_equal(found.values, plain.values)
     assert np.array_equal(found.spread, plain.spread)
 
 
@@ -123,10 +123,10 @@ def test_one_galaxys_views_are_looked_at_together(blob_run, blob_store, monkeypa
         "galaxyvotes.inference.engine.to_input",
         lambda images: (passes.append(len(images)), to_input(images))[1],
     )
-    alone = answers_of(network, blob_store.images(np.array([5])), ("5",))
+    alone = predict_images(network, blob_store.images(np.array([5])), ("5",))
     assert passes == [16]
     assert np.array_equal(
-        alone.fractions, predict_store(network, blob_store, np.arange(20)).fractions[5:6]
+        alone.values, predict_store(network, blob_store, np.arange(20)).values[5:6]
     )
 
 
@@ -155,7 +155,7 @@ def test_csv_and_parquet_hold_the_same_table(blob_run, blobs, tmp_path):
     csv, parquet = Predictions.read(tmp_path / "a.csv"), Predictions.read(tmp_path / "a.parquet")
     assert csv.ids == parquet.ids
     assert csv.columns == parquet.columns == ("long", "round")
-    assert np.array_equal(csv.fractions, parquet.fractions)
+    assert np.array_equal(csv.values, parquet.values)
     assert pq.read_schema(tmp_path / "a.parquet").names == ["id", "long", "round"]
 
 

@@ -21,18 +21,20 @@ from galaxyvotes.metrics.bootstrap import (
 def galaxies(number: int, seed: int = 0):
     """Truth and predictions of five answers, with many ties among the predictions."""
     random = np.random.default_rng(seed)
-    truth = random.random((number, 5))
-    return truth, (truth + random.normal(0, 0.3, truth.shape)).round(1)
+    labels = random.random((number, 5))
+    return labels, (labels + random.normal(0, 0.3, labels.shape)).round(1)
 
 
-def mse(truth: np.ndarray, predicted: np.ndarray):
+def mse(labels: np.ndarray, predicted: np.ndarray):
     """The mean squared error as a statistic."""
-    return ratio(((predicted - truth) ** 2).sum(axis=1), np.full(len(truth), float(truth.shape[1])))
+    return ratio(
+        ((predicted - labels) ** 2).sum(axis=1), np.full(len(labels), float(labels.shape[1]))
+    )
 
 
-def auc(truth: np.ndarray, predicted: np.ndarray):
+def auc(labels: np.ndarray, predicted: np.ndarray):
     """The areas of telling fractions above a half, as a statistic."""
-    return areas(~np.isnan(truth), truth > 0.5, predicted)
+    return areas(~np.isnan(labels), labels > 0.5, predicted)
 
 
 def interval_of(statistic, number: int, **given) -> Interval:
@@ -94,15 +96,15 @@ def test_resamples_do_not_depend_on_how_many_are_drawn_at_a_time(resamples):
 
 
 def test_a_draw_is_scikit_learns_number_for_the_drawn_galaxies():
-    truth, predicted = galaxies(150)
+    labels, predicted = galaxies(150)
     weights = next(_resampled(150, 3, seed=5))
     np.testing.assert_array_equal(weights.sum(axis=1), 150)
     for row, drawn in enumerate(weights.astype(int)):
         rows = np.repeat(np.arange(150), drawn)
-        rmse = np.sqrt(mean_squared_error(truth[rows], predicted[rows]))
-        assert root(mse(truth, predicted))(weights)[row] == pytest.approx(rmse)
-        expected = [roc_auc_score(truth[rows, i] > 0.5, predicted[rows, i]) for i in range(5)]
-        np.testing.assert_allclose(auc(truth, predicted)(weights)[row], expected)
+        rmse = np.sqrt(mean_squared_error(labels[rows], predicted[rows]))
+        assert root(mse(labels, predicted))(weights)[row] == pytest.approx(rmse)
+        expected = [roc_auc_score(labels[rows, i] > 0.5, predicted[rows, i]) for i in range(5)]
+        np.testing.assert_allclose(auc(labels, predicted)(weights)[row], expected)
 
 
 def test_resamples_too_many_to_keep_are_those_that_would_be_kept():
@@ -116,11 +118,11 @@ def test_resamples_too_many_to_keep_are_those_that_would_be_kept():
 def test_a_bootstrap_is_the_plain_one_galaxy_by_galaxy():
     """Drawing galaxies, computing each number anew with scikit-learn, and taking percentiles: equal
     to 1e-12."""
-    truth, predicted = galaxies(60)
-    truth[:7, 1:3] = np.nan
-    known = ~np.isnan(truth)
-    squares = np.where(known, (predicted - truth) ** 2, 0.0)
-    each, aucs = root(ratio(squares, known.astype(float))), auc(truth, predicted)
+    labels, predicted = galaxies(60)
+    labels[:7, 1:3] = np.nan
+    known = ~np.isnan(labels)
+    squares = np.where(known, (predicted - labels) ** 2, 0.0)
+    each, aucs = root(ratio(squares, known.astype(float))), auc(labels, predicted)
     found = intervals(
         {"rmse": each, "mean": lambda weights: each(weights).mean(axis=1), "auc": aucs},
         60,
@@ -134,10 +136,13 @@ def test_a_bootstrap_is_the_plain_one_galaxy_by_galaxy():
         rows = random.integers(60, size=60)
         held = [rows[known[rows, i]] for i in range(5)]
         rmses.append(
-            [mean_squared_error(truth[at, i], predicted[at, i]) ** 0.5 for i, at in enumerate(held)]
+            [
+                mean_squared_error(labels[at, i], predicted[at, i]) ** 0.5
+                for i, at in enumerate(held)
+            ]
         )
         areas_.append(
-            [roc_auc_score(truth[at, i] > 0.5, predicted[at, i]) for i, at in enumerate(held)]
+            [roc_auc_score(labels[at, i] > 0.5, predicted[at, i]) for i, at in enumerate(held)]
         )
     for name, draws in (("rmse", rmses), ("mean", np.mean(rmses, axis=1)), ("auc", areas_[:15])):
         low, high = np.percentile(draws, [2.5, 97.5], axis=0)
@@ -161,9 +166,9 @@ def test_the_same_seed_gives_the_same_intervals_and_another_seed_nearly_so():
 def test_intervals_shrink_as_one_over_the_root_of_the_number_of_galaxies():
     widths = []
     for number in (400, 6400):
-        truth, predicted = galaxies(number)
-        hits = np.where(truth.argmax(axis=1) == predicted.argmax(axis=1), 1.0, 0.0)
-        both = {"mse": mse(truth, predicted), "accuracy": ratio(hits, np.ones(number))}
+        labels, predicted = galaxies(number)
+        hits = np.where(labels.argmax(axis=1) == predicted.argmax(axis=1), 1.0, 0.0)
+        both = {"mse": mse(labels, predicted), "accuracy": ratio(hits, np.ones(number))}
         widths.append(
             [found.high - found.low for found in intervals(both, number, resamples=400).values()]
         )
@@ -175,17 +180,17 @@ def test_ninety_five_in_a_hundred_intervals_hold_the_true_value():
     held = []
     for seed in range(120):
         random = np.random.default_rng(seed)
-        truth = random.random((200, 5))
-        statistic = mse(truth, truth + random.normal(0, noise, truth.shape))
+        labels = random.random((200, 5))
+        statistic = mse(labels, labels + random.normal(0, noise, labels.shape))
         found = interval_of(statistic, 200, resamples=200, seed=seed)
         held.append(found.low <= noise**2 <= found.high)
     assert 0.90 <= np.mean(held) <= 0.99
 
 
 def test_what_is_undefined_has_an_undefined_interval():
-    truth, predicted = galaxies(30)
-    truth[:, 2] = 0.0
-    found = interval_of(auc(truth, predicted), 30, resamples=10)
+    labels, predicted = galaxies(30)
+    labels[:, 2] = 0.0
+    found = interval_of(auc(labels, predicted), 30, resamples=10)
     for part in (found.value, found.low, found.high):
         np.testing.assert_array_equal(np.isnan(part), [False, False, True, False, False])
 

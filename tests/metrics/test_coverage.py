@@ -14,11 +14,11 @@ many = st.builds(dict, galaxies=st.integers(1, 40), seed=st.integers(0, 10_000))
 def drawn(galaxies: int, seed: int = 0):
     """Truth with gaps, and bounds with other gaps."""
     random = np.random.default_rng(seed)
-    truth, lower, upper = random.uniform(0, 1, (3, galaxies, 4))
+    labels, lower, upper = random.uniform(0, 1, (3, galaxies, 4))
     lower, upper = np.minimum(lower, upper), np.maximum(lower, upper)
-    truth[random.random(truth.shape) < 0.2] = np.nan
-    gaps = random.random(truth.shape) < 0.2
-    return truth, np.where(gaps, np.nan, lower), np.where(gaps, np.nan, upper)
+    labels[random.random(labels.shape) < 0.2] = np.nan
+    gaps = random.random(labels.shape) < 0.2
+    return labels, np.where(gaps, np.nan, lower), np.where(gaps, np.nan, upper)
 
 
 def panels(
@@ -39,17 +39,17 @@ def panels(
 
 
 def test_coverage_width_and_score_of_three_cells_are_those_by_hand():
-    truth = np.array([[0.2, 0.5], [0.9, np.nan], [0.3, 0.3]])
+    labels = np.array([[0.2, 0.5], [0.9, np.nan], [0.3, 0.3]])
     lower = np.array([[0.1, 0.5], [0.5, 0.0], [0.5, np.nan]])
     upper = np.array([[0.3, 0.6], [0.8, 1.0], [0.6, np.nan]])
-    assert coverage.coverage(truth, lower, upper) == pytest.approx(
+    assert coverage.coverage(labels, lower, upper) == pytest.approx(
         2 / 4
     )  # the ends of an interval belong to it
-    np.testing.assert_allclose(coverage.coverage_per_answer(truth, lower, upper), [1 / 3, 1])
-    assert coverage.width(truth, lower, upper) == pytest.approx((0.2 + 0.1 + 0.3 + 0.1) / 4)
-    np.testing.assert_allclose(coverage.width_per_answer(truth, lower, upper), [0.2, 0.1])
+    np.testing.assert_allclose(coverage.coverage_per_answer(labels, lower, upper), [1 / 3, 1])
+    assert coverage.width(labels, lower, upper) == pytest.approx((0.2 + 0.1 + 0.3 + 0.1) / 4)
+    np.testing.assert_allclose(coverage.width_per_answer(labels, lower, upper), [0.2, 0.1])
     missed = 2 / 0.2 * (0.1 + 0.2)
-    assert coverage.interval_score(truth, lower, upper, coverage=0.8) == pytest.approx(
+    assert coverage.interval_score(labels, lower, upper, coverage=0.8) == pytest.approx(
         (0.7 + missed) / 4
     )
 
@@ -57,41 +57,41 @@ def test_coverage_width_and_score_of_three_cells_are_those_by_hand():
 @laws
 @given(many)
 def test_wider_intervals_cover_more_and_whole_ones_everything(recipe):
-    truth, lower, upper = drawn(**recipe)
-    known = ~np.isnan(truth + lower)
-    found = [coverage.coverage(truth, lower - more, upper + more) for more in (0.0, 0.1, 1.0)]
+    labels, lower, upper = drawn(**recipe)
+    known = ~np.isnan(labels + lower)
+    found = [coverage.coverage(labels, lower - more, upper + more) for more in (0.0, 0.1, 1.0)]
     if not known.any():
         assert np.isnan(found).all()
         return
     assert found == sorted(found)
     assert found[-1] == 1
-    per_answer = coverage.coverage_per_answer(truth, lower, upper)
+    per_answer = coverage.coverage_per_answer(labels, lower, upper)
     assert found[0] == pytest.approx(np.nansum(per_answer * known.sum(axis=0)) / known.sum())
 
 
 def test_the_interval_score_is_lowest_for_the_true_quantiles():
-    truth = np.random.default_rng(0).uniform(0, 1, (20_000, 1))
+    labels = np.random.default_rng(0).uniform(0, 1, (20_000, 1))
     ends = np.ones((20_000, 1))
     score = {
-        margin: coverage.interval_score(truth, margin * ends, (1 - margin) * ends, coverage=0.8)
+        margin: coverage.interval_score(labels, margin * ends, (1 - margin) * ends, coverage=0.8)
         for margin in (0.0, 0.05, 0.1, 0.15, 0.2)
     }
     assert min(score, key=lambda margin: score[margin]) == 0.1, score
 
 
 def test_each_number_comes_with_its_bootstrap_interval():
-    truth, lower, upper = drawn(40)
-    found = intervals(coverage.statistics(truth, lower, upper, coverage=0.9), 40, resamples=50)
-    assert float(found["coverage"].value) == coverage.coverage(truth, lower, upper)
-    assert float(found["width"].value) == coverage.width(truth, lower, upper)
+    labels, lower, upper = drawn(40)
+    found = intervals(coverage.statistics(labels, lower, upper, coverage=0.9), 40, resamples=50)
+    assert float(found["coverage"].value) == coverage.coverage(labels, lower, upper)
+    assert float(found["width"].value) == coverage.width(labels, lower, upper)
     assert float(found["interval_score"].value) == coverage.interval_score(
-        truth, lower, upper, coverage=0.9
+        labels, lower, upper, coverage=0.9
     )
     np.testing.assert_array_equal(
-        found["coverage_per_answer"].value, coverage.coverage_per_answer(truth, lower, upper)
+        found["coverage_per_answer"].value, coverage.coverage_per_answer(labels, lower, upper)
     )
     np.testing.assert_array_equal(
-        found["width_per_answer"].value, coverage.width_per_answer(truth, lower, upper)
+        found["width_per_answer"].value, coverage.width_per_answer(labels, lower, upper)
     )
     for interval in found.values():
         assert (interval.low <= interval.value).all()
@@ -99,9 +99,9 @@ def test_each_number_comes_with_its_bootstrap_interval():
 
 
 def test_a_coverage_in_percent_is_refused():
-    truth, lower, upper = drawn(10)
+    labels, lower, upper = drawn(10)
     with pytest.raises(ValueError, match="does not lie between 0 and 1"):
-        coverage.interval_score(truth, lower, upper, coverage=90.0)
+        coverage.interval_score(labels, lower, upper, coverage=90.0)
 
 
 # ---- calibration of the fractions themselves
@@ -118,8 +118,8 @@ def test_the_calibration_error_of_predictions_is_their_constant_bias(bias):
 def test_fractions_drawn_around_their_predictions_have_no_calibration_error_in_the_limit():
     random = np.random.default_rng(0)
     predicted = random.uniform(0, 1, (50_000, 4))
-    truth = random.binomial(40, predicted) / 40
-    assert scores.calibration_error(truth, predicted) < 0.001
+    labels = random.binomial(40, predicted) / 40
+    assert scores.calibration_error(labels, predicted) < 0.001
 
 
 # ---- the volunteers' own noise

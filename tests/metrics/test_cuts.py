@@ -35,12 +35,12 @@ def test_with_nothing_chosen_or_wanted_they_are_undefined():
 
 def test_completeness_is_a_point_of_the_roc_curve():
     random = np.random.default_rng(0)
-    truth, guess = random.random((2, 300, 1), np.float32)
-    curve = scores.roc(truth[:, 0] > 0.5, guess[:, 0])
-    complete = value_of(cuts.statistics(truth, guess, 0.6)["completeness"], 300)[0]
+    labels, guess = random.random((2, 300, 1), np.float32)
+    curve = scores.roc(labels[:, 0] > 0.5, guess[:, 0])
+    complete = value_of(cuts.statistics(labels, guess, 0.6)["completeness"], 300)[0]
     at = np.flatnonzero(curve.thresholds > 0.6)[-2:]
     assert curve.true_positive_rate[at[0]] <= complete <= curve.true_positive_rate[at[-1] + 1]
-    assert complete == ((truth > 0.5) & (guess > 0.6)).sum() / (truth > 0.5).sum()
+    assert complete == ((labels > 0.5) & (guess > 0.6)).sum() / (labels > 0.5).sum()
 
 
 def test_a_confusion_counts_who_is_taken_for_whom_and_its_diagonal_is_the_accuracy():
@@ -51,9 +51,11 @@ def test_a_confusion_counts_who_is_taken_for_whom_and_its_diagonal_is_the_accura
     assert found.galaxies.tolist() == [[0, 1], [1, 1]]
     kaggle = DecisionTree.load("kaggle")
     random = np.random.default_rng(1)
-    truth, guess = (kaggle.joint(random.random((2, 200, 37))[i]).astype(np.float32) for i in (0, 1))
-    accuracy = scores.question_accuracy(truth, guess, kaggle)
-    for name, each in cuts.confusion(truth, guess, kaggle).items():
+    labels, guess = (
+        kaggle.joint(random.random((2, 200, 37))[i]).astype(np.float32) for i in (0, 1)
+    )
+    accuracy = scores.question_accuracy(labels, guess, kaggle)
+    for name, each in cuts.confusion(labels, guess, kaggle).items():
         assert each.galaxies.sum() == accuracy[name].galaxies
         assert np.trace(each.galaxies) == pytest.approx(
             np.nan_to_num(accuracy[name].accuracy) * accuracy[name].galaxies

@@ -37,11 +37,11 @@ def galaxies(
     conditional = np.hstack(
         [random.dirichlet([0.5] * 3, number), random.dirichlet([0.5] * 2, number)]
     )
-    truth = TREE.joint(conditional)
-    predicted = np.clip(truth + random.normal(0, noise, truth.shape), 0, 1).round(digits)
+    labels = TREE.joint(conditional)
+    predicted = np.clip(labels + random.normal(0, noise, labels.shape), 0, 1).round(digits)
     for where in TREE.slices:
-        truth[random.random(number) < unknown, where] = np.nan
-    return truth.astype(np.float32), predicted.astype(np.float32)
+        labels[random.random(number) < unknown, where] = np.nan
+    return labels.astype(np.float32), predicted.astype(np.float32)
 
 
 laws = settings(max_examples=40, deadline=None)
@@ -53,12 +53,12 @@ many = st.builds(
 )
 
 
-def everything(truth, predicted):
+def everything(labels, predicted):
     """The value of every statistic, flattened."""
-    ones = np.ones((1, len(truth)))
+    ones = np.ones((1, len(labels)))
     return {
         name: statistic(ones)[0]
-        for name, statistic in scores.statistics(truth, predicted, TREE).items()
+        for name, statistic in scores.statistics(labels, predicted, TREE).items()
     }
 
 
@@ -68,34 +68,34 @@ def everything(truth, predicted):
 @laws
 @given(many, st.integers(0, 1000))
 def test_errors_are_those_of_scikit_learn_with_any_weights(recipe, seed):
-    truth, predicted = galaxies(**recipe)
-    known = ~np.isnan(truth)
+    labels, predicted = galaxies(**recipe)
+    known = ~np.isnan(labels)
     if not known.any():
         return
-    weights = np.random.default_rng(seed).integers(0, 4, len(truth)) + 1.0
-    cells = np.broadcast_to(weights[:, None], truth.shape)[known]
-    found = scores.statistics(truth, predicted, TREE)
+    weights = np.random.default_rng(seed).integers(0, 4, len(labels)) + 1.0
+    cells = np.broadcast_to(weights[:, None], labels.shape)[known]
+    found = scores.statistics(labels, predicted, TREE)
     for name, reference in (("mse", mean_squared_error), ("mae", mean_absolute_error)):
         np.testing.assert_allclose(
             found[name](weights[None]),
-            reference(truth[known], predicted[known], sample_weight=cells),
+            reference(labels[known], predicted[known], sample_weight=cells),
             rtol=1e-5,
         )
-        single = {"mse": scores.mse, "mae": scores.mae}[name](truth, predicted)
-        np.testing.assert_allclose(single, reference(truth[known], predicted[known]), rtol=1e-5)
-    assert scores.rmse(truth, predicted) == pytest.approx(np.sqrt(scores.mse(truth, predicted)))
+        single = {"mse": scores.mse, "mae": scores.mae}[name](labels, predicted)
+        np.testing.assert_allclose(single, reference(labels[known], predicted[known]), rtol=1e-5)
+    assert scores.rmse(labels, predicted) == pytest.approx(np.sqrt(scores.mse(labels, predicted)))
 
 
 @laws
 @given(many, st.integers(0, 1000))
 def test_auc_is_that_of_scikit_learn_with_ties_unknown_truth_and_weights(recipe, seed):
-    truth, predicted = galaxies(**recipe)
-    weights = np.random.default_rng(seed).integers(0, 4, len(truth)).astype(float)
-    found = scores.auc_per_answer(truth, predicted)
-    weighted = scores.statistics(truth, predicted, TREE)["auc_per_answer"](weights[None])[0]
-    for i in range(truth.shape[1]):
-        known = ~np.isnan(truth[:, i])
-        positive, guess = truth[known, i] > 0.5, predicted[known, i]
+    labels, predicted = galaxies(**recipe)
+    weights = np.random.default_rng(seed).integers(0, 4, len(labels)).astype(float)
+    found = scores.auc_per_answer(labels, predicted)
+    weighted = scores.statistics(labels, predicted, TREE)["auc_per_answer"](weights[None])[0]
+    for i in range(labels.shape[1]):
+        known = ~np.isnan(labels[:, i])
+        positive, guess = labels[known, i] > 0.5, predicted[known, i]
         assert (found.positives[i], found.negatives[i]) == (positive.sum(), (~positive).sum())
         drawn = weights[known] > 0
         for value, use, sample_weight in (
@@ -112,8 +112,8 @@ def test_auc_is_that_of_scikit_learn_with_ties_unknown_truth_and_weights(recipe,
 
 
 def test_the_roc_curve_is_that_of_scikit_learn_and_encloses_the_auc():
-    truth, predicted = galaxies(200, unknown=0.0)
-    positive = truth[:, 0] > 0.5
+    labels, predicted = galaxies(200, unknown=0.0)
+    positive = labels[:, 0] > 0.5
     curve = scores.roc(positive, predicted[:, 0])
     for ours, theirs in zip(
         (curve.false_positive_rate, curve.true_positive_rate, curve.thresholds),
@@ -126,9 +126,9 @@ def test_the_roc_curve_is_that_of_scikit_learn_and_encloses_the_auc():
 
 
 def test_argmax_accuracy_is_that_of_scikit_learn():
-    truth, predicted = galaxies(300, unknown=0.0)
-    expected = accuracy_score(truth.argmax(1), predicted.argmax(1))
-    assert scores.argmax_accuracy(truth, predicted) == pytest.approx(expected)
+    labels, predicted = galaxies(300, unknown=0.0)
+    expected = accuracy_score(labels.argmax(1), predicted.argmax(1))
+    assert scores.argmax_accuracy(labels, predicted) == pytest.approx(expected)
 
 
 # ---- laws
@@ -137,9 +137,9 @@ def test_argmax_accuracy_is_that_of_scikit_learn():
 @laws
 @given(many)
 def test_a_perfect_prediction_has_no_error(recipe):
-    truth, _ = galaxies(**recipe)
-    known = ~np.isnan(truth)
-    found = everything(truth, np.nan_to_num(truth))
+    labels, _ = galaxies(**recipe)
+    known = ~np.isnan(labels)
+    found = everything(labels, np.nan_to_num(labels))
     for name in ("mse", "rmse", "mae", "calibration_error"):
         assert found[name] == 0 or not known.any()
     for name in ("argmax_accuracy", "question_accuracy", "confident_accuracy", "auc_per_answer"):
@@ -150,23 +150,23 @@ def test_a_perfect_prediction_has_no_error(recipe):
 @laws
 @given(many, st.randoms())
 def test_the_order_of_galaxies_does_not_matter(recipe, random):
-    truth, predicted = galaxies(**recipe)
-    order = list(range(len(truth)))
+    labels, predicted = galaxies(**recipe)
+    order = list(range(len(labels)))
     random.shuffle(order)
-    shuffled = everything(truth[order], predicted[order])
-    for name, value in everything(truth, predicted).items():
+    shuffled = everything(labels[order], predicted[order])
+    for name, value in everything(labels, predicted).items():
         np.testing.assert_allclose(shuffled[name], value, rtol=1e-9, atol=1e-12)
 
 
 @laws
 @given(many, st.integers(0, 1000))
 def test_whole_weights_are_repeated_galaxies(recipe, seed):
-    truth, predicted = galaxies(**recipe)
-    weights = np.random.default_rng(seed).integers(0, 4, len(truth))
+    labels, predicted = galaxies(**recipe)
+    weights = np.random.default_rng(seed).integers(0, 4, len(labels))
     if not weights.any():
         return
-    repeated = everything(np.repeat(truth, weights, axis=0), np.repeat(predicted, weights, axis=0))
-    for name, statistic in scores.statistics(truth, predicted, TREE).items():
+    repeated = everything(np.repeat(labels, weights, axis=0), np.repeat(predicted, weights, axis=0))
+    for name, statistic in scores.statistics(labels, predicted, TREE).items():
         np.testing.assert_allclose(
             statistic(weights[None].astype(float))[0], repeated[name], rtol=1e-9, atol=1e-12
         )
@@ -175,44 +175,44 @@ def test_whole_weights_are_repeated_galaxies(recipe, seed):
 @laws
 @given(many)
 def test_unknown_cells_count_nowhere(recipe):
-    truth, predicted = galaxies(**recipe)
-    elsewhere = everything(truth, np.where(np.isnan(truth), np.float32(0.37), predicted))
-    for name, value in everything(truth, predicted).items():
+    labels, predicted = galaxies(**recipe)
+    elsewhere = everything(labels, np.where(np.isnan(labels), np.float32(0.37), predicted))
+    for name, value in everything(labels, predicted).items():
         np.testing.assert_array_equal(elsewhere[name], value)
 
 
 @laws
 @given(many)
 def test_auc_does_not_change_under_a_rising_map_and_mirrors_under_a_falling_one(recipe):
-    truth, predicted = galaxies(**recipe)
-    straight = scores.auc_per_answer(truth, predicted).auc
-    np.testing.assert_allclose(scores.auc_per_answer(truth, np.exp(3 * predicted)).auc, straight)
+    labels, predicted = galaxies(**recipe)
+    straight = scores.auc_per_answer(labels, predicted).auc
+    np.testing.assert_allclose(scores.auc_per_answer(labels, np.exp(3 * predicted)).auc, straight)
     np.testing.assert_allclose(
-        scores.auc_per_answer(truth, 1 - predicted.astype(float)).auc, 1 - straight
+        scores.auc_per_answer(labels, 1 - predicted.astype(float)).auc, 1 - straight
     )
 
 
 def test_a_constant_prediction_tells_nothing_apart():
-    truth, predicted = galaxies(50)
+    labels, predicted = galaxies(50)
     np.testing.assert_array_equal(
-        scores.auc_per_answer(truth, np.full_like(predicted, 0.3)).auc, 0.5
+        scores.auc_per_answer(labels, np.full_like(predicted, 0.3)).auc, 0.5
     )
 
 
 def test_the_mean_vote_has_the_spread_of_the_votes_as_its_rmse():
-    truth, _ = galaxies(400, unknown=0.0)
-    mean = np.broadcast_to(truth.mean(axis=0), truth.shape).copy()
-    np.testing.assert_allclose(scores.rmse_per_answer(truth, mean), truth.std(axis=0), rtol=1e-4)
+    labels, _ = galaxies(400, unknown=0.0)
+    mean = np.broadcast_to(labels.mean(axis=0), labels.shape).copy()
+    np.testing.assert_allclose(scores.rmse_per_answer(labels, mean), labels.std(axis=0), rtol=1e-4)
 
 
 # ---- what is undefined, and what is refused
 
 
 def test_nothing_known_is_nan_everywhere():
-    truth = np.full((3, 5), np.nan, np.float32)
-    for name, value in everything(truth, np.zeros_like(truth)).items():
+    labels = np.full((3, 5), np.nan, np.float32)
+    for name, value in everything(labels, np.zeros_like(labels)).items():
         assert np.isnan(value).all(), name
-    assert scores.question_accuracy(truth, np.zeros_like(truth), TREE)["arms"][1] == 0
+    assert scores.question_accuracy(labels, np.zeros_like(labels), TREE)["arms"][1] == 0
 
 
 def test_no_galaxies_at_all_is_nan_and_cannot_be_resampled():
@@ -237,7 +237,7 @@ def test_without_positives_there_is_no_curve_and_no_area():
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
 def test_a_prediction_that_is_no_number_is_refused(wrong):
-    truth, predicted = galaxies(10)
+    labels, predicted = galaxies(10)
     predicted[3, 2] = wrong
     for measure in (
         scores.mse,
@@ -246,18 +246,18 @@ def test_a_prediction_that_is_no_number_is_refused(wrong):
         scores.auc_per_answer,
     ):
         with pytest.raises(ValueError, match="1 predictions are NaN"):
-            measure(truth, predicted)
+            measure(labels, predicted)
 
 
 def test_arrays_of_different_shapes_are_refused():
-    truth, predicted = galaxies(10)
+    labels, predicted = galaxies(10)
     for measure in (scores.mse, scores.question_accuracy):
         with pytest.raises((ValueError, TypeError)):
             measure(
-                truth[:, :1], predicted, *([TREE] if measure is scores.question_accuracy else [])
+                labels[:, :1], predicted, *([TREE] if measure is scores.question_accuracy else [])
             )
     with pytest.raises(ValueError, match="4 columns of fractions for 5 answers"):
-        scores.question_accuracy(truth[:, :4], predicted[:, :4], TREE)
+        scores.question_accuracy(labels[:, :4], predicted[:, :4], TREE)
 
 
 # ---- questions
@@ -303,24 +303,24 @@ def test_a_fraction_rounded_to_float32_still_counts_as_exactly_eight_tenths():
 
 
 def test_a_question_that_nobody_was_asked_counts_no_galaxy():
-    truth = np.array([[1.0, 0.0, 0.0, 0.0, 0.0]])
-    assert scores.question_accuracy(truth, truth, TREE, min_asked=0.0)["arms"].galaxies == 0
+    labels = np.array([[1.0, 0.0, 0.0, 0.0, 0.0]])
+    assert scores.question_accuracy(labels, labels, TREE, min_asked=0.0)["arms"].galaxies == 0
 
 
 def test_with_some_columns_only_questions_held_whole_are_measured():
     columns = ("star", "none", "arms", "smooth")
     places = [TREE.columns.index(column) for column in columns]
-    truth, predicted = galaxies(40)
-    kept = scores.question_accuracy(truth[:, places], predicted[:, places], TREE, columns=columns)
-    assert kept == {"arms": scores.question_accuracy(truth, predicted, TREE)["arms"]}
+    labels, predicted = galaxies(40)
+    kept = scores.question_accuracy(labels[:, places], predicted[:, places], TREE, columns=columns)
+    assert kept == {"arms": scores.question_accuracy(labels, predicted, TREE)["arms"]}
     assert scores.consistency(predicted[:, places], TREE, columns=columns) == {}, (
         "the answer 'disc' is not held"
     )
 
 
 def test_consistency_is_zero_where_predictions_keep_to_the_tree_and_measures_the_gap_elsewhere():
-    truth, _ = galaxies(40, unknown=0.0)
-    assert all(gap.largest < 1e-6 for gap in scores.consistency(truth, TREE).values())
+    labels, _ = galaxies(40, unknown=0.0)
+    assert all(gap.largest < 1e-6 for gap in scores.consistency(labels, TREE).values())
     broken = np.array([[0.5, 0.4, 0.1, 0.3, 0.1], [0.5, 0.6, 0.1, 0.2, 0.1]])
     found = scores.consistency(broken, TREE)
     assert found["shape"] == pytest.approx((0.1, 0.2))
@@ -332,13 +332,13 @@ def test_consistency_is_zero_where_predictions_keep_to_the_tree_and_measures_the
 
 def test_reliability_bins_hold_their_lower_edge_and_the_last_one_holds_one():
     predicted = np.array([[0.0, 0.1, 0.5], [1.0, 1.2, -0.1]])
-    truth = np.array([[0.1, 0.2, np.nan], [0.9, 0.7, 0.0]])
-    found = scores.reliability(truth, predicted)
+    labels = np.array([[0.1, 0.2, np.nan], [0.9, 0.7, 0.0]])
+    found = scores.reliability(labels, predicted)
     np.testing.assert_array_equal(found.counts, [2, 1, 0, 0, 0, 0, 0, 0, 0, 2])
     np.testing.assert_allclose(found.mean_predicted[[0, 1, 9]], [-0.05, 0.1, 1.1])
     np.testing.assert_allclose(found.mean_truth[[0, 1, 9]], [0.05, 0.2, 0.8])
     assert np.isnan(found.mean_truth[2:9]).all()
-    assert scores.calibration_error(truth, predicted) == pytest.approx(
+    assert scores.calibration_error(labels, predicted) == pytest.approx(
         (2 * 0.1 + 0.1 + 2 * 0.3) / 5
     )
 
@@ -346,12 +346,12 @@ def test_reliability_bins_hold_their_lower_edge_and_the_last_one_holds_one():
 @laws
 @given(many, st.integers(1, 20))
 def test_the_calibration_error_is_the_mean_gap_of_the_reliability_curve(recipe, bins):
-    truth, predicted = galaxies(**recipe)
-    curve = scores.reliability(truth, predicted, bins=bins)
+    labels, predicted = galaxies(**recipe)
+    curve = scores.reliability(labels, predicted, bins=bins)
     filled = curve.counts > 0
     gaps = np.abs(curve.mean_predicted - curve.mean_truth)[filled]
     expected = np.average(gaps, weights=curve.counts[filled]) if filled.any() else np.nan
-    found = scores.calibration_error(truth, predicted, bins=bins)
+    found = scores.calibration_error(labels, predicted, bins=bins)
     assert found == pytest.approx(expected, abs=1e-6, nan_ok=True)
 
 
@@ -359,20 +359,20 @@ def test_the_calibration_error_is_the_mean_gap_of_the_reliability_curve(recipe, 
 
 
 def test_the_bootstrap_gives_the_values_of_the_functions_inside_their_intervals():
-    truth, predicted = galaxies(300)
-    found = scores.bootstrap(truth, predicted, TREE, resamples=200, auc_resamples=50)
-    asked = scores.question_accuracy(truth, predicted, TREE)
-    confident = scores.question_accuracy(truth, predicted, TREE, min_confidence=0.8)
-    answers, positives, _ = scores.auc_per_answer(truth, predicted)
+    labels, predicted = galaxies(300)
+    found = scores.bootstrap(labels, predicted, TREE, resamples=200, auc_resamples=50)
+    asked = scores.question_accuracy(labels, predicted, TREE)
+    confident = scores.question_accuracy(labels, predicted, TREE, min_confidence=0.8)
+    answers, positives, _ = scores.auc_per_answer(labels, predicted)
     expected = {
-        "mse": scores.mse(truth, predicted),
-        "rmse": scores.rmse(truth, predicted),
-        "mae": scores.mae(truth, predicted),
-        "argmax_accuracy": scores.argmax_accuracy(truth, predicted),
-        "calibration_error": scores.calibration_error(truth, predicted),
+        "mse": scores.mse(labels, predicted),
+        "rmse": scores.rmse(labels, predicted),
+        "mae": scores.mae(labels, predicted),
+        "argmax_accuracy": scores.argmax_accuracy(labels, predicted),
+        "calibration_error": scores.calibration_error(labels, predicted),
         "question_accuracy": [accuracy for accuracy, _ in asked.values()],
         "confident_accuracy": [accuracy for accuracy, _ in confident.values()],
-        "rmse_per_answer": scores.rmse_per_answer(truth, predicted),
+        "rmse_per_answer": scores.rmse_per_answer(labels, predicted),
         "auc_per_answer": answers,
         "mean_question_accuracy": np.mean([accuracy for accuracy, _ in asked.values()]),
         "mean_confident_accuracy": np.mean([accuracy for accuracy, _ in confident.values()]),
@@ -388,22 +388,22 @@ def test_the_bootstrap_gives_the_values_of_the_functions_inside_their_intervals(
 
 
 def test_the_mean_auc_of_the_frequent_leaves_out_answers_of_few_positives():
-    truth, predicted = galaxies(60, unknown=0.0)
-    truth[:, 2], truth[:9, 2] = 0.0, 1.0
-    answers, positives, _ = scores.auc_per_answer(truth, predicted)
+    labels, predicted = galaxies(60, unknown=0.0)
+    labels[:, 2], labels[:9, 2] = 0.0, 1.0
+    answers, positives, _ = scores.auc_per_answer(labels, predicted)
     assert positives[2] == 9
-    found = scores.bootstrap(truth, predicted, TREE, resamples=10, auc_resamples=10)
+    found = scores.bootstrap(labels, predicted, TREE, resamples=10, auc_resamples=10)
     frequent = positives >= 10
     assert found["mean_auc"].value == pytest.approx(answers.mean())
     assert found["mean_auc_of_frequent"].value == pytest.approx(answers[frequent].mean())
 
 
 def test_a_statistic_of_ones_own_has_an_interval_from_the_same_resamples():
-    truth, predicted = galaxies(100)
-    known = scores.statistics(truth, predicted, TREE)
+    labels, predicted = galaxies(100)
+    known = scores.statistics(labels, predicted, TREE)
     own = {"half": lambda weights: known["rmse_per_answer"](weights)[:, :2] / 2}
     found = intervals(own, 100, resamples=50, seed=4)["half"]
-    whole = scores.bootstrap(truth, predicted, TREE, resamples=50, auc_resamples=1, seed=4)[
+    whole = scores.bootstrap(labels, predicted, TREE, resamples=50, auc_resamples=1, seed=4)[
         "rmse_per_answer"
     ]
     for ours, theirs in (

@@ -41,11 +41,11 @@ def truth_for(objective: Objective, fractions: torch.Tensor) -> torch.Tensor:
 
 
 def loss_and_pull(
-    objective: Objective, logits: torch.Tensor, truth: torch.Tensor
+    objective: Objective, logits: torch.Tensor, labels: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """What each galaxy costs, and the gradient of the sum."""
     logits = logits.clone().requires_grad_()
-    loss = objective.loss(logits, truth)
+    loss = objective.loss(logits, labels)
     loss.sum().backward()
     assert logits.grad is not None
     return loss.detach(), logits.grad
@@ -63,32 +63,32 @@ def nll_of(alpha: list[float], *votes: list[int]) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_fractions_lie_between_zero_and_one(name):
-    fractions = objective_of(name).fractions(torch.randn(50, 37) * 5)
+    fractions = objective_of(name).values(torch.randn(50, 37) * 5)
     assert fractions.min() >= 0
     assert fractions.max() <= 1
 
 
 def test_bce_is_kerass_binary_cross_entropy_of_the_sigmoid():
-    logits, truth = torch.randn(6, 37), random_truth()
+    logits, labels = torch.randn(6, 37), random_truth()
     p = logits.sigmoid().double()
-    by_hand = -(truth * p.log() + (1 - truth) * (1 - p).log()).mean(dim=1)
-    torch.testing.assert_close(objective_of("bce").loss(logits, truth), by_hand.float())
+    by_hand = -(labels * p.log() + (1 - labels) * (1 - p).log()).mean(dim=1)
+    torch.testing.assert_close(objective_of("bce").loss(logits, labels), by_hand.float())
 
 
 def test_mse_tree_is_the_squared_error_of_its_fractions():
-    logits, truth = torch.randn(6, 37), random_truth()
+    logits, labels = torch.randn(6, 37), random_truth()
     objective = objective_of("mse_tree")
     softmax = torch.cat([logits[:, where].softmax(dim=1) for where in KAGGLE.slices], dim=1)
     fractions = torch.from_numpy(KAGGLE.joint(softmax.numpy()))
-    torch.testing.assert_close(objective.fractions(logits), fractions)
+    torch.testing.assert_close(objective.values(logits), fractions)
     torch.testing.assert_close(
-        objective.loss(logits, truth), (fractions - truth).square().mean(dim=1)
+        objective.loss(logits, labels), (fractions - labels).square().mean(dim=1)
     )
 
 
 @pytest.mark.parametrize("name", OF_THE_TREE)
 def test_fractions_keep_the_laws_of_the_tree(name):
-    fractions = objective_of(name).fractions(torch.randn(20, 37) * 3).numpy()
+    fractions = objective_of(name).values(torch.randn(20, 37) * 3).numpy()
     asked = KAGGLE.asked(fractions)
     for index, (_, where) in enumerate(KAGGLE):
         np.testing.assert_allclose(fractions[:, where].sum(axis=1), asked[:, index], atol=1e-6)
@@ -99,7 +99,7 @@ def test_fractions_of_dirichlets_are_their_means_down_the_tree():
     alpha = concentrations(logits)
     means = [Dirichlet(alpha[:, where]).mean for where in KAGGLE.slices]
     by_hand = torch.from_numpy(KAGGLE.joint(torch.cat(means, dim=1).numpy()))
-    torch.testing.assert_close(objective_of("dirichlet_multinomial").fractions(logits), by_hand)
+    torch.testing.assert_close(objective_of("dirichlet_multinomial").values(logits), by_hand)
 
 
 def test_concentrations_lie_between_1_and_101():
@@ -111,14 +111,14 @@ def test_concentrations_lie_between_1_and_101():
 def test_the_truth_itself_costs_least(name):
     fractions = random_truth(1)
     objective = objective_of(name)
-    truth = truth_for(objective, fractions)
+    labels = truth_for(objective, fractions)
     logits = torch.zeros(1, 37, requires_grad=True)
     optimiser = torch.optim.Adam([logits], lr=0.1)
     for _ in range(800):
         optimiser.zero_grad()
-        objective.loss(logits, truth).sum().backward()
+        objective.loss(logits, labels).sum().backward()
         optimiser.step()
-    torch.testing.assert_close(objective.fractions(logits).detach(), fractions, atol=2e-2, rtol=0)
+    torch.testing.assert_close(objective.values(logits).detach(), fractions, atol=2e-2, rtol=0)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
@@ -136,9 +136,9 @@ def test_what_is_not_known_costs_nothing_and_pulls_nowhere(name):
 
 @pytest.mark.parametrize("name", OF_EACH_ANSWER)
 def test_a_single_answer_that_is_not_known_pulls_nowhere(name):
-    truth = random_truth()
-    truth[:, 33] = torch.nan
-    _, pull = loss_and_pull(objective_of(name), torch.randn(6, 37), truth)
+    labels = random_truth()
+    labels[:, 33] = torch.nan
+    _, pull = loss_and_pull(objective_of(name), torch.randn(6, 37), labels)
     assert (pull[:, 33] == 0).all()
 
 
@@ -147,9 +147,9 @@ def test_the_gradient_is_that_of_the_loss(name):
     fractions = random_truth(3)
     fractions[1, KAGGLE.slices[4]] = torch.nan
     objective = objective_of(name)
-    truth = votes_of(fractions, 40) if objective.wants_votes else fractions.double()
+    labels = votes_of(fractions, 40) if objective.wants_votes else fractions.double()
     logits = torch.randn(3, 37, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x: objective.loss(x, truth), logits)
+    assert torch.autograd.gradcheck(lambda x: objective.loss(x, labels), logits)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
@@ -157,12 +157,12 @@ def test_the_gradient_is_that_of_the_loss(name):
 def test_extreme_logits_cost_and_pull_finitely(name, volunteers):
     objective = objective_of(name)
     logits = torch.where(torch.randn(6, 37) > 0, 50.0, -50.0)
-    truth = votes_of(random_truth(), volunteers) if objective.wants_votes else random_truth()
-    loss, pull = loss_and_pull(objective, logits, truth)
+    labels = votes_of(random_truth(), volunteers) if objective.wants_votes else random_truth()
+    loss, pull = loss_and_pull(objective, logits, labels)
     assert loss.isfinite().all()
     assert (loss >= 0).all()
     assert pull.isfinite().all()
-    assert objective.fractions(logits).isfinite().all()
+    assert objective.values(logits).isfinite().all()
 
 
 def test_ten_votes_pull_harder_than_one():

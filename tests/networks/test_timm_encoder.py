@@ -336,8 +336,7 @@ def test_a_run_begins_with_pretrained_weights_and_its_folder_alone_rebuilds_it(
     assert ours.normalise.mean.flatten().tolist() == pytest.approx([0.1, 0.2, 0.3])
     rows = blob_store.rows("test")
     first, again = (
-        predict_store(each.network(), blob_store, rows).fractions
-        for each in (run, Run.open(run.path))
+        predict_store(each.network(), blob_store, rows).values for each in (run, Run.open(run.path))
     )
     assert np.array_equal(first, again)
 
@@ -396,8 +395,8 @@ def test_an_encoder_of_timms_learns_the_blobs(blob_store, tmp_path):
     settings = (*SETTINGS, "train.epochs=20", "train.learning_rate=3e-3")
     run = train(blob_store, tmp_path / "run", recipe="small", settings=settings, progress=False)
     rows = blob_store.rows("test")
-    said = predict_store(run.network(), blob_store, rows).fractions
-    assert (said.argmax(axis=1) == blob_store.fractions[rows].argmax(axis=1)).mean() > 0.9
+    said = predict_store(run.network(), blob_store, rows).values
+    assert (said.argmax(axis=1) == blob_store.values[rows].argmax(axis=1)).mean() > 0.9
 
 
 def test_the_recipe_of_a_run_keeps_where_its_weights_came_from():

@@ -43,7 +43,7 @@ def refusal(
 def changed(predictions: Predictions, ids: list[str]) -> Predictions:
     """Predictions for these ids instead."""
     rows = [IDS.index(name) if name in IDS else 0 for name in ids]
-    return dataclasses.replace(predictions, ids=tuple(ids), fractions=predictions.fractions[rows])
+    return dataclasses.replace(predictions, ids=tuple(ids), values=predictions.values[rows])
 
 
 def test_header_order_numbers_and_line_ends_are_the_challenges(predictions, sample, tmp_path):
@@ -55,12 +55,12 @@ def test_header_order_numbers_and_line_ends_are_the_challenges(predictions, samp
     assert [row[0] for row in rows] == list(IDS)
     assert all(re.fullmatch(r"0|1|0\.\d{0,8}[1-9]", number) for row in rows for number in row[1:])
     np.testing.assert_allclose(
-        np.array([row[1:] for row in rows], float), predictions.fractions, atol=5.1e-10
+        np.array([row[1:] for row in rows], float), predictions.values, atol=5.1e-10
     )
 
 
 def test_the_ends_of_the_scale_and_tiny_numbers_are_written_plainly(predictions, sample, tmp_path):
-    predictions.fractions[0, :6] = 0, 1, 1e-12, -0.0, 0.5, 1e-9
+    predictions.values[0, :6] = 0, 1, 1e-12, -0.0, 0.5, 1e-9
     submit(predictions, sample, tmp_path / "out.csv")
     assert (
         (tmp_path / "out.csv")
@@ -73,7 +73,7 @@ def test_the_ends_of_the_scale_and_tiny_numbers_are_written_plainly(predictions,
 def test_columns_may_stand_in_another_order_and_others_beside_them(predictions, sample, tmp_path):
     submit(predictions, sample, tmp_path / "first.csv")
     more = np.concatenate(
-        [np.full((len(IDS), 1), np.nan, np.float32), predictions.fractions[:, ::-1]], axis=1
+        [np.full((len(IDS), 1), np.nan, np.float32), predictions.values[:, ::-1]], axis=1
     )
     other = Predictions(IDS, ("brightness", *predictions.columns[::-1]), more)
     submit(other, sample, tmp_path / "second.csv")
@@ -114,7 +114,7 @@ def test_one_missing_galaxy_is_enough(predictions, sample, tmp_path):
 
 
 def test_missing_answers_are_told_with_examples(predictions, sample, tmp_path):
-    other = Predictions(IDS, predictions.columns[4:], predictions.fractions[:, 4:])
+    other = Predictions(IDS, predictions.columns[4:], predictions.values[:, 4:])
     assert (
         refusal(other, sample, tmp_path / "out.csv")
         == "the predictions have no 4 columns (Class1.1, Class1.2, Class1.3 …), which sample.csv"
@@ -128,7 +128,7 @@ def test_missing_answers_are_told_with_examples(predictions, sample, tmp_path):
 def test_a_number_outside_zero_to_one_is_told_with_its_galaxy_and_answer(
     predictions, sample, tmp_path, value, shown
 ):
-    predictions.fractions[3, predictions.columns.index("Class5.2")] = value
+    predictions.values[3, predictions.columns.index("Class5.2")] = value
     told = refusal(predictions, sample, tmp_path / "out.csv")
     assert told == f"galaxy 100053: Class5.2 is {shown}; a submission's numbers lie in 0–1"
 
@@ -171,9 +171,9 @@ def test_kaggles_own_benchmark_comes_back_byte_for_byte(shared_data, tmp_path, k
 
 
 def test_fractions_of_those_who_were_asked_are_no_submission(predictions, sample, tmp_path, kaggle):
-    asked = conditional(predictions.fractions.astype(np.float64), kaggle, kaggle.columns)
+    asked = conditional(predictions.values.astype(np.float64), kaggle, kaggle.columns)
     told = refusal(
-        dataclasses.replace(predictions, fractions=asked.astype(np.float32)),
+        dataclasses.replace(predictions, values=asked.astype(np.float32)),
         sample,
         tmp_path / "out.csv",
     )

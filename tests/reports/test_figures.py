@@ -44,8 +44,8 @@ def galaxies(count: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     conditional = np.concatenate(
         [random.dirichlet([0.4] * len(q.answers), count) for q in KAGGLE.questions], axis=1
     )
-    truth = KAGGLE.joint(conditional).astype(np.float32)
-    return truth, np.clip(0.7 * truth + random.uniform(0, 0.2, truth.shape), 0, 1).astype(
+    labels = KAGGLE.joint(conditional).astype(np.float32)
+    return labels, np.clip(0.7 * labels + random.uniform(0, 0.2, labels.shape), 0, 1).astype(
         np.float32
     )
 
@@ -198,10 +198,10 @@ def test_a_long_network_is_drawn_in_rows():
 
 
 def test_every_answer_has_a_roc_panel_with_its_auc_or_says_why_not():
-    truth, predicted = galaxies()
+    labels, predicted = galaxies()
     lens = KAGGLE.columns.index("Class8.2")
-    truth[:, lens] = 0.1
-    figure = figures.roc_plots(truth, predicted, KAGGLE)
+    labels[:, lens] = 0.1
+    figure = figures.roc_plots(labels, predicted, KAGGLE)
     titles = [axes.get_title() for axes in figure.axes]
     assert len(titles) == 37
     assert titles[lens] == "Class8.2 lens or arc\nAUC undefined"
@@ -210,9 +210,9 @@ def test_every_answer_has_a_roc_panel_with_its_auc_or_says_why_not():
 
 
 def test_roc_panels_of_a_part_of_the_answers_are_named_after_them():
-    truth, predicted = galaxies()
+    labels, predicted = galaxies()
     figure = figures.roc_plots(
-        truth[:, 3:5], predicted[:, 3:5], KAGGLE, columns=KAGGLE.columns[3:5]
+        labels[:, 3:5], predicted[:, 3:5], KAGGLE, columns=KAGGLE.columns[3:5]
     )
     assert [axes.get_title().split("\n")[0] for axes in figure.axes] == [
         "Class2.1 edge-on",
@@ -236,8 +236,8 @@ def test_a_roc_plot_of_galaxies_that_are_all_positive_is_undefined():
 
 
 def test_a_reliability_plot_has_a_point_for_every_bin_that_holds_something():
-    truth = np.array([[0.1, 0.9], [0.3, np.nan]])
-    figure = figures.reliability_plot(truth, np.array([[0.05, 0.95], [0.05, 0.5]]))
+    labels = np.array([[0.1, 0.9], [0.3, np.nan]])
+    figure = figures.reliability_plot(labels, np.array([[0.05, 0.95], [0.05, 0.5]]))
     assert np.allclose(figure.axes[0].lines[1].get_xydata(), [[0.05, 0.2], [0.95, 0.9]])
 
 

@@ -36,7 +36,7 @@ from galaxyvotes import (
     train,
 )
 from galaxyvotes.cli.app import main
-from galaxyvotes.confidence.conformal import Calibration
+from galaxyvotes.confidence.conformal import PredictionIntervals
 from galaxyvotes.confidence.conformal import calibrate as fit
 from galaxyvotes.inference.onnx_model import read_onnx, sealed
 from galaxyvotes.metrics.bootstrap import value_of
@@ -118,7 +118,7 @@ def test_a_column_of_numbers_is_packed_as_it_is_and_empty_cells_are_not_known(ta
     rows = list(csv.DictReader((table / "sizes.csv").read_text().splitlines()))
     written = {row["name"]: float(row["ttype"]) for row in rows if row["ttype"]}
     assert set(store.ids) == set(written)  # those without a value were left out
-    assert np.allclose(store.fractions[:, 0], [written[name] for name in store.ids], rtol=1e-6)
+    assert np.allclose(store.values[:, 0], [written[name] for name in store.ids], rtol=1e-6)
     assert store.tree == TTYPE
     assert store.votes is None
     assert {"quantity:ttype", "remark", "metres"} < set(store.table.column_names)
@@ -127,7 +127,7 @@ def test_a_column_of_numbers_is_packed_as_it_is_and_empty_cells_are_not_known(ta
 def test_one_of_several_quantities_may_be_unknown(table, tmp_path):
     both = packed(table, tmp_path / "store", ["ttype", "metres"])
     assert len(both) == 120
-    assert np.isnan(both.fractions).sum(axis=0).tolist() == [12, 0]
+    assert np.isnan(both.values).sum(axis=0).tolist() == [12, 0]
 
 
 @pytest.mark.parametrize(
@@ -238,11 +238,9 @@ def test_whatever_the_objective_of_fractions_a_quantity_costs_its_squared_standa
     values = torch.tensor([[6.0, math.nan], [math.nan, math.nan], [2.0, 0.9]])
     assert objective.loss(torch.zeros(3, 2), values).tolist() == pytest.approx([1, 0, 2], abs=1e-5)
     assert not objective.wants_votes
-    assert objective.fractions(torch.zeros(1, 2)).tolist()[0] == pytest.approx([2, 0.7])
+    assert objective.values(torch.zeros(1, 2)).tolist()[0] == pytest.approx([2, 0.7])
     perfect = torch.tensor([[-1.0, 3.0]])
-    assert float(objective.loss(perfect, objective.fractions(perfect))) == pytest.approx(
-        0, abs=1e-9
-    )
+    assert float(objective.loss(perfect, objective.values(perfect))) == pytest.approx(0, abs=1e-9)
 
 
 def test_a_quantity_that_never_varies_is_nothing_to_learn(table, tmp_path):
@@ -271,11 +269,11 @@ def test_a_network_that_learns_for_seconds_is_far_ahead_of_the_mean_and_the_repo
     assert document["ahead_of"]["mean"][0]["low"] > 0
     assert set(document["baselines"]) == {"mean", "central pixel", "boosted trees"}
     rows = store.rows("test")
-    said, truth = (
-        predict_store(run.network(), store, rows).fractions[:, 0],
-        store.fractions[rows, 0],
+    said, labels = (
+        predict_store(run.network(), store, rows).values[:, 0],
+        store.values[rows, 0],
     )
-    assert row["rmse"]["value"] == pytest.approx(np.sqrt(np.mean((said - truth) ** 2)), rel=1e-5)
+    assert row["rmse"]["value"] == pytest.approx(np.sqrt(np.mean((said - labels) ** 2)), rel=1e-5)
     page = (tmp_path / "report" / "report.html").read_text("utf-8")
     assert "How well the network measures ttype" in page
     for nonsense in ("AUC", "ROC", "ccuracy", "volunteers", "fraction"):
@@ -298,8 +296,8 @@ def test_a_run_opened_again_gives_numbers_in_the_unit_of_the_table(run, store, t
     assert len(read) == 120  # also those whose T type nobody knows
     expected = predict_store(run.network(), store)
     order = [read.ids.index(name) for name in expected.ids]
-    assert np.allclose(read.fractions[order], expected.fractions, atol=1e-5)
-    assert np.ptp(read.fractions) > 5
+    assert np.allclose(read.values[order], expected.values, atol=1e-5)
+    assert np.ptp(read.values) > 5
 
 
 def test_calibrated_bounds_hold_and_are_not_cut_off(store, run, table, tmp_path, capsys):
@@ -308,8 +306,8 @@ def test_calibrated_bounds_hold_and_are_not_cut_off(store, run, table, tmp_path,
     assert "intervals of 90% coverage for 1 answers" in capsys.readouterr().out
     rows = store.rows("test")
     said = predict_store(run.network(), store, rows)
-    truth = store.fractions[rows]
-    assert 0.7 < ((said.bounds.lower <= truth) & (truth <= said.bounds.upper)).mean() <= 1
+    labels = store.values[rows]
+    assert 0.7 < ((said.bounds.lower <= labels) & (labels <= said.bounds.upper)).mean() <= 1
     assert said.bounds.lower.min() < 0
     assert said.bounds.upper.max() > 1
     header = (
@@ -346,7 +344,7 @@ def test_a_frozen_encoder_learns_a_quantity_and_a_second_run_begins_with_it(
     metres = finetune(other, tmp_path / "run", start=run, settings=settings, progress=False)
     rows = other.rows("validation")
     (row,) = summarise(
-        other.fractions[rows], predict_store(metres.network(), other, rows), resamples=2
+        other.values[rows], predict_store(metres.network(), other, rows), resamples=2
     )
     assert row["r2"]["value"] > 0.5
     again = packed(table, tmp_path / "again", splits=SplitSettings(0.2, 0.4, 0.4, "another"))
@@ -360,7 +358,7 @@ def test_a_frozen_encoder_learns_a_quantity_and_a_second_run_begins_with_it(
     second = finetune(again, tmp_path / "second", start=run, settings=still, progress=False)
     assert second.heads[0].standards != run.heads[0].standards
     before, after = (
-        predict_store(each.network(), again, bounds=False).fractions for each in (run, second)
+        predict_store(each.network(), again, bounds=False).values for each in (run, second)
     )
     assert np.allclose(before, after, atol=1e-2)
 
@@ -381,7 +379,7 @@ def test_quantities_and_votes_teach_one_network_together(table, store, blob_stor
     assert together.history[-1]["validation_accuracy"] is not None
     said = predict_store(together.network(tree="ttype"), store)
     assert said.columns == ("ttype",)
-    assert np.isfinite(said.fractions).all()
+    assert np.isfinite(said.values).all()
 
 
 def test_what_makes_no_sense_for_a_quantity_is_refused(run, store, tmp_path):
@@ -434,11 +432,9 @@ def test_an_onnx_file_says_quantities_in_their_unit_and_knows_their_standards(
     expected = Predictions.read(expected.path)
     assert said.columns == ("ttype",)
     assert said.ids == expected.ids
-    assert np.allclose(
-        said.fractions, expected.fractions, atol=0.2
-    )  # where products are in bfloat16
-    assert np.corrcoef(said.fractions[:, 0], expected.fractions[:, 0])[0, 1] > 0.999
-    assert np.ptp(said.fractions) > 5
+    assert np.allclose(said.values, expected.values, atol=0.2)  # where products are in bfloat16
+    assert np.corrcoef(said.values[:, 0], expected.values[:, 0])[0, 1] > 0.999
+    assert np.ptp(said.values) > 5
 
 
 def test_an_onnx_file_far_from_zero_is_compared_in_deviations(run, store, tmp_path):
@@ -449,7 +445,7 @@ def test_an_onnx_file_far_from_zero_is_compared_in_deviations(run, store, tmp_pa
     (tmp_path / "far" / "run.json").write_text(json.dumps(facts))
     done = export(tmp_path / "far", onnx=tmp_path / "far.onnx")
     assert done.difference < 1e-4
-    said = predict_store(read_onnx(done.path), store).fractions
+    said = predict_store(read_onnx(done.path), store).values
     assert np.abs(said - 1e6).max() < 30
 
 
@@ -471,9 +467,9 @@ def test_runs_are_joined_in_the_unit_of_the_table_if_the_same_galaxies_taught_th
     other = train(store, tmp_path / "other", recipe="small", settings=quick, progress=False)
     joined = join([run, other], tmp_path / "joined")
     assert joined.heads == run.heads
-    each = [predict_store(one.network(), store, bounds=False).fractions for one in (run, other)]
+    each = [predict_store(one.network(), store, bounds=False).values for one in (run, other)]
     found = predict_store(Run.open(joined.path).network(), store)
-    assert np.allclose(found.fractions, np.mean(each, axis=0), atol=1e-4)
+    assert np.allclose(found.values, np.mean(each, axis=0), atol=1e-4)
     assert np.allclose(found.spread, np.std(each, axis=0), atol=1e-4)
     divided = packed(table, tmp_path / "divided", splits=SplitSettings(0.4, 0.3, 0.3, "another"))
     third = train(divided, tmp_path / "third", recipe="small", settings=quick, progress=False)
@@ -512,13 +508,13 @@ def test_measures_are_what_scikit_learn_says():
     from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
     random = np.random.default_rng(1)
-    truth = random.normal(1e4, 3, (50, 2))
-    guess = truth + random.normal(1, 2, truth.shape)
-    truth[:7, 1] = np.nan
-    found = {name: value_of(each, 50) for name, each in statistics(truth, guess).items()}
+    labels = random.normal(1e4, 3, (50, 2))
+    guess = labels + random.normal(1, 2, labels.shape)
+    labels[:7, 1] = np.nan
+    found = {name: value_of(each, 50) for name, each in statistics(labels, guess).items()}
     for place in range(2):
-        known = ~np.isnan(truth[:, place])
-        pair = truth[known, place], guess[known, place]
+        known = ~np.isnan(labels[:, place])
+        pair = labels[known, place], guess[known, place]
         assert found["rmse"][place] == pytest.approx(root_mean_squared_error(*pair))
         assert found["mae"][place] == pytest.approx(mean_absolute_error(*pair))
         assert found["r2"][place] == pytest.approx(r2_score(*pair))
@@ -526,9 +522,9 @@ def test_measures_are_what_scikit_learn_says():
 
 
 def test_a_quantity_that_is_known_of_nobody_or_of_one_has_no_r2():
-    truth = np.array([[np.nan, 3.0], [np.nan, np.nan]])
+    labels = np.array([[np.nan, 3.0], [np.nan, np.nan]])
     said = Predictions(("a", "b"), BOTH.columns, np.ones((2, 2)))
-    nobody, one = summarise(truth, said, resamples=10)
+    nobody, one = summarise(labels, said, resamples=10)
     assert (nobody["rmse"]["value"], nobody["mean"], nobody["galaxies"]) == (None, None, 0)
     assert (one["rmse"]["value"], one["r2"]["value"]) == (2.0, None)
 
@@ -537,35 +533,35 @@ def test_a_quantity_that_is_known_of_nobody_or_of_one_has_no_r2():
 @given(st.floats(1e-3, 1e6), st.floats(-1e4, 1e4))
 def test_another_unit_gives_the_same_intervals_in_that_unit(scale, shift):
     random = np.random.default_rng(2)
-    truth = random.normal(0, 3, (60, 1))
-    guess, spread = truth + random.normal(0, 1, truth.shape), random.uniform(0, 1, truth.shape)
-    truth[5] = np.nan
-    plain = fit(truth, guess, TTYPE, spread, of="quantity")
-    other = fit(truth * scale + shift, guess * scale + shift, TTYPE, spread * scale, of="quantity")
+    labels = random.normal(0, 3, (60, 1))
+    guess, spread = labels + random.normal(0, 1, labels.shape), random.uniform(0, 1, labels.shape)
+    labels[5] = np.nan
+    plain = fit(labels, guess, TTYPE, spread, of="quantity")
+    other = fit(labels * scale + shift, guess * scale + shift, TTYPE, spread * scale, of="quantity")
     expected = plain.bounds(guess, spread)
     found = other.bounds(guess * scale + shift, spread * scale)
     widths = (found.upper - found.lower) / scale
     assert np.allclose(widths, expected.upper - expected.lower, rtol=1e-4)
-    assert Calibration.from_toml(other.to_toml()) == other
+    assert PredictionIntervals.from_toml(other.to_toml()) == other
 
 
 def test_nine_intervals_in_ten_hold_and_too_few_galaxies_give_none():
     random = np.random.default_rng(3)
-    truth = random.normal(0, 3, (4000, 2))
-    guess = truth + random.normal(0, 1, truth.shape)
-    few = truth.copy()
+    labels = random.normal(0, 3, (4000, 2))
+    guess = labels + random.normal(0, 1, labels.shape)
+    few = labels.copy()
     few[10:, 1] = np.nan
     found = fit(few[:1000], guess[:1000], BOTH, of="quantity")
     lower, upper = found.bounds(guess[1000:])
-    held = (lower[:, 0] <= truth[1000:, 0]) & (truth[1000:, 0] <= upper[:, 0])
+    held = (lower[:, 0] <= labels[1000:, 0]) & (labels[1000:, 0] <= upper[:, 0])
     assert 0.87 < held.mean() < 0.93
     assert found.unbounded == ("colour",)
     assert np.isnan(lower[:, 1]).all()
     with pytest.raises(ConfigError, match="asks for quantities, which have no joint fractions"):
-        fit(truth, guess, BOTH)
+        fit(labels, guess, BOTH)
     with pytest.raises(ConfigError, match="nobody's vote"):
         found.bounds(guess, volunteers=np.full(guess.shape, 20.0))
     with pytest.raises(ConfigError, match="nobody's vote"):
-        fit(truth, guess, BOTH, of="quantity", volunteers=np.full(guess.shape, 20.0))
+        fit(labels, guess, BOTH, of="quantity", volunteers=np.full(guess.shape, 20.0))
     with pytest.raises(ConfigError, match="asks for fractions, not for quantities"):
-        fit(truth, guess, DecisionTree.of_classes(["a", "b"]), of="quantity")
+        fit(labels, guess, DecisionTree.of_classes(["a", "b"]), of="quantity")

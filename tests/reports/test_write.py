@@ -30,18 +30,18 @@ def votes(count: int = 40, seed: int = 0) -> np.ndarray:
     conditional = np.concatenate(
         [random.dirichlet([0.4] * len(q.answers), count) for q in KAGGLE.questions], axis=1
     )
-    truth = KAGGLE.joint(conditional).astype(np.float32)
-    truth[:, LENS] = 0
-    return truth
+    labels = KAGGLE.joint(conditional).astype(np.float32)
+    labels[:, LENS] = 0
+    return labels
 
 
-def near(truth: np.ndarray, noise: float, ids: tuple[str, ...] | None = None) -> Predictions:
+def near(labels: np.ndarray, noise: float, ids: tuple[str, ...] | None = None) -> Predictions:
     random = np.random.default_rng(7)
-    guess = np.clip(np.nan_to_num(truth) + random.normal(0, noise, truth.shape), 0, 1).astype(
+    guess = np.clip(np.nan_to_num(labels) + random.normal(0, noise, labels.shape), 0, 1).astype(
         np.float32
     )
     return Predictions(
-        ids or tuple(f"galaxy-{i}" for i in range(len(truth))), KAGGLE.columns, guess
+        ids or tuple(f"galaxy-{i}" for i in range(len(labels))), KAGGLE.columns, guess
     )
 
 
@@ -64,16 +64,16 @@ HISTORY = [
 
 
 def part_of(whole: Predictions, columns: int) -> Predictions:
-    return Predictions(whole.ids, whole.columns[:columns], whole.fractions[:, :columns])
+    return Predictions(whole.ids, whole.columns[:columns], whole.values[:, :columns])
 
 
 def report(out: Path, *, columns: int = 5, **changes) -> Report:
     """A report on the first answers of the tree (few make it quick)."""
-    truth = votes()
+    labels = votes()
     given = {
-        "network": part_of(near(truth, 0.1), columns),
-        "baselines": {"mean vote": near(truth, 0.3), "all zeros": near(0 * truth, 0)},
-        "truth": truth[:, :columns],
+        "network": part_of(near(labels, 0.1), columns),
+        "baselines": {"mean vote": near(labels, 0.3), "all zeros": near(0 * labels, 0)},
+        "labels": labels[:, :columns],
         "tree": KAGGLE,
         "provenance": {"run": "runs/one", "split": "train 80, validation 10, test 40"},
         "seen_in_training": 0,
@@ -90,8 +90,8 @@ FAMILIARITY = (
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory) -> Report:
-    truth = votes(seed=5)
-    contaminated = summarise(truth, near(truth, 0.05), KAGGLE, resamples=20) | {"seen": 32}
+    labels = votes(seed=5)
+    contaminated = summarise(labels, near(labels, 0.05), KAGGLE, resamples=20) | {"seen": 32}
     return full(tmp_path_factory.mktemp("report"), contaminated=contaminated)
 
 
@@ -149,17 +149,17 @@ def measures(value):
 
 
 def test_the_numbers_are_those_of_metrics():
-    truth = votes()
-    predicted = near(truth, 0.1)
-    summary = summarise(truth, predicted, KAGGLE, resamples=10)
-    guess = predicted.fractions
-    assert summary["mse"]["value"] == pytest.approx(scores.mse(truth, guess))
-    assert summary["rmse"]["value"] == pytest.approx(scores.rmse(truth, guess))
-    assert summary["mae"]["value"] == pytest.approx(scores.mae(truth, guess))
+    labels = votes()
+    predicted = near(labels, 0.1)
+    summary = summarise(labels, predicted, KAGGLE, resamples=10)
+    guess = predicted.values
+    assert summary["mse"]["value"] == pytest.approx(scores.mse(labels, guess))
+    assert summary["rmse"]["value"] == pytest.approx(scores.rmse(labels, guess))
+    assert summary["mae"]["value"] == pytest.approx(scores.mae(labels, guess))
     assert summary["argmax_accuracy"]["value"] == pytest.approx(
-        scores.argmax_accuracy(truth, guess)
+        scores.argmax_accuracy(labels, guess)
     )
-    reached = scores.question_accuracy(truth, guess, KAGGLE)
+    reached = scores.question_accuracy(labels, guess, KAGGLE)
     assert [q["question"] for q in summary["question_accuracy"]["questions"]] == list(reached)
     for row, (accuracy, count) in zip(
         summary["question_accuracy"]["questions"], reached.values(), strict=True
@@ -169,15 +169,15 @@ def test_the_numbers_are_those_of_metrics():
     known = [accuracy for accuracy, count in reached.values() if count]
     assert summary["question_accuracy"]["value"] == pytest.approx(np.mean(known))
     assert [row["rmse"]["value"] for row in summary["answers"]] == pytest.approx(
-        scores.rmse_per_answer(truth, guess)
+        scores.rmse_per_answer(labels, guess)
     )
 
 
 def test_an_auc_without_positives_is_null_and_the_means_leave_it_out():
-    truth = votes()
-    predicted = near(truth, 0.1)
-    summary = summarise(truth, predicted, KAGGLE, resamples=10)
-    areas, positives, _ = scores.auc_per_answer(truth, predicted.fractions)
+    labels = votes()
+    predicted = near(labels, 0.1)
+    summary = summarise(labels, predicted, KAGGLE, resamples=10)
+    areas, positives, _ = scores.auc_per_answer(labels, predicted.values)
     assert summary["answers"][LENS]["auc"] == {"value": None, "low": None, "high": None}
     assert (summary["answers"][LENS]["positives"], summary["answers"][LENS]["negatives"]) == (0, 40)
     defined = ~np.isnan(areas)
@@ -200,11 +200,14 @@ def test_every_number_has_an_interval(written):
 
 
 def test_a_predictor_is_no_better_than_itself_and_better_than_a_noisier_one():
-    truth = votes()
-    good, bad = near(truth, 0.1), near(truth, 0.3)
-    assert compare(truth, good, good, resamples=5) == {"value": 0.0, "low": 0.0, "high": 0.0}
-    ahead, behind = compare(truth, good, bad, resamples=50), compare(truth, bad, good, resamples=50)
-    rmses = [scores.rmse(truth, one.fractions) for one in (good, bad)]
+    labels = votes()
+    good, bad = near(labels, 0.1), near(labels, 0.3)
+    assert compare(labels, good, good, resamples=5) == {"value": 0.0, "low": 0.0, "high": 0.0}
+    ahead, behind = (
+        compare(labels, good, bad, resamples=50),
+        compare(labels, bad, good, resamples=50),
+    )
+    rmses = [scores.rmse(labels, one.values) for one in (good, bad)]
     assert ahead["value"] == pytest.approx(rmses[1] - rmses[0])
     assert ahead["low"] > 0
     assert [behind[key] for key in ("value", "low", "high")] == pytest.approx(
@@ -213,9 +216,9 @@ def test_a_predictor_is_no_better_than_itself_and_better_than_a_noisier_one():
 
 
 def test_unknown_questions_count_nowhere(tmp_path):
-    truth = votes()[:, :5]
-    truth[:20, KAGGLE.slices[1]] = np.nan
-    document = report(tmp_path, truth=truth).document
+    labels = votes()[:, :5]
+    labels[:20, KAGGLE.slices[1]] = np.nan
+    document = report(tmp_path, labels=labels).document
     row = document["network"]["answers"][3]
     assert row["positives"] + row["negatives"] == 20
     shown = {
@@ -233,8 +236,8 @@ def test_unknown_questions_count_nowhere(tmp_path):
 
 
 def test_galaxies_of_which_nothing_is_known_give_a_report_without_numbers(tmp_path):
-    truth = np.full((40, 5), np.nan, np.float32)
-    written = report(tmp_path, truth=truth, baselines={})
+    labels = np.full((40, 5), np.nan, np.float32)
+    written = report(tmp_path, labels=labels, baselines={})
     assert written.document["network"]["rmse"]["value"] is None
     assert written.document["leaderboard"] is None
     assert written.document["best"] == []
@@ -361,9 +364,9 @@ def test_the_page_can_be_read_without_seeing_it(written):
 
 def test_hostile_names_are_shown_and_never_obeyed(tmp_path):
     evil = "<script>alert('x')</script>"
-    truth = votes()
-    network = part_of(near(truth, 0.1, ids=tuple(f"{evil}{i}" for i in range(40))), 5)
-    baselines = {evil: near(truth, 0.2, ids=network.ids)}
+    labels = votes()
+    network = part_of(near(labels, 0.1, ids=tuple(f"{evil}{i}" for i in range(40))), 5)
+    baselines = {evil: near(labels, 0.2, ids=network.ids)}
     written = report(
         tmp_path,
         network=network,
@@ -384,10 +387,10 @@ def test_hostile_answers_are_shown_and_never_obeyed(tmp_path):
     tree = DecisionTree.of_classes(
         ["</svg><img src=x onerror=y>", 'a" id="b_1'], name="<b>class</b>"
     )
-    truth = np.eye(2, dtype=np.float32)[[0, 1, 0, 1, 1, 0]]
-    network = Predictions(tuple("abcdef"), tree.columns, np.clip(truth, 0.1, 0.8))
+    labels = np.eye(2, dtype=np.float32)[[0, 1, 0, 1, 1, 0]]
+    network = Predictions(tuple("abcdef"), tree.columns, np.clip(labels, 0.1, 0.8))
     written = report(
-        tmp_path, network=network, baselines={}, truth=truth, tree=tree, images=None, history=None
+        tmp_path, network=network, baselines={}, labels=labels, tree=tree, images=None, history=None
     )
     page = Page(written.html.read_text())
     assert "img" not in {tag for tag, _ in page.tags}
@@ -405,8 +408,8 @@ def test_of_a_run_that_learned_from_several_catalogues_it_says_what_the_curves_a
 
 
 def test_the_same_input_gives_the_same_files(tmp_path, written):
-    truth = votes(seed=5)
-    contaminated = summarise(truth, near(truth, 0.05), KAGGLE, resamples=20) | {"seen": 32}
+    labels = votes(seed=5)
+    contaminated = summarise(labels, near(labels, 0.05), KAGGLE, resamples=20) | {"seen": 32}
     again = full(tmp_path, contaminated=contaminated)
     for one, other in (
         (written.html, again.html),
@@ -443,15 +446,15 @@ def test_galaxies_seen_in_training_are_owned_up_to_in_the_first_sentence(tmp_pat
     [(0.05, "the network is better by"), (0.6, "the network is worse by"), (0.2, "no clear")],
 )
 def test_the_summary_says_who_is_better_and_when_nobody_is(tmp_path, noise, words):
-    truth = votes()
-    network = part_of(near(truth, noise), 5)
-    document = report(tmp_path, network=network, baselines={"another": near(truth, 0.2)}).document
+    labels = votes()
+    network = part_of(near(labels, noise), 5)
+    document = report(tmp_path, network=network, baselines={"another": near(labels, 0.2)}).document
     assert words in document["summary"]
 
 
 def test_the_galaxies_shown_are_the_extremes(written):
-    truth, network = votes(), near(votes(), 0.1)
-    errors = np.sqrt(((network.fractions - truth) ** 2).mean(axis=1))
+    labels, network = votes(), near(votes(), 0.1)
+    errors = np.sqrt(((network.values - labels) ** 2).mean(axis=1))
     best, worst = written.document["best"], written.document["worst"]
     assert best[0]["id"] == f"galaxy-{errors.argmin()}"
     assert worst[0]["id"] == f"galaxy-{errors.argmax()}"
@@ -539,4 +542,4 @@ def test_a_baseline_of_other_galaxies_is_a_bug(tmp_path):
 
 def test_a_report_on_no_galaxies_is_refused(tmp_path):
     with pytest.raises(DataError, match="no galaxy to judge by"):
-        report(tmp_path, network=part_of(near(votes(0), 0.1), 5), truth=votes(0)[:, :5])
+        report(tmp_path, network=part_of(near(votes(0), 0.1), 5), labels=votes(0)[:, :5])

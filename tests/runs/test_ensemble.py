@@ -81,7 +81,7 @@ def test_a_joined_run_answers_with_the_mean_over_members_and_views_and_tells_the
         [fractions_of(network, logits_of(network, view)) for network in each for view in views]
     )
     found = predict_store(Run.open(joined.path).network(), store, rows)
-    assert np.allclose(found.fractions, said.mean(axis=0), atol=1e-6)
+    assert np.allclose(found.values, said.mean(axis=0), atol=1e-6)
     assert np.allclose(found.spread, said.std(axis=0), atol=1e-6)
     assert not np.allclose(said[0], said[2], atol=1e-3)
 
@@ -90,15 +90,15 @@ def test_files_and_store_get_the_same_answers_from_a_joined_run(joined, store, b
     done = predict(blobs, joined.path, tmp_path / "out.parquet", progress=False)
     found, expected = Predictions.read(done.path), predict_store(joined.network(), store)
     order = [found.ids.index(name) for name in expected.ids]
-    assert np.array_equal(found.fractions[order], expected.fractions)
+    assert np.array_equal(found.values[order], expected.values)
 
 
 def test_joining_again_counts_every_network_once(joined, members, store, tmp_path):
     again = join([join(members[:2], tmp_path / "two"), members[2]], tmp_path / "again")
     assert again.members == joined.members == ("seed-0", "seed-1", "seed-2")
     assert np.array_equal(
-        predict_store(again.network(), store).fractions,
-        predict_store(joined.network(), store).fractions,
+        predict_store(again.network(), store).values,
+        predict_store(joined.network(), store).values,
     )
 
 
@@ -115,8 +115,8 @@ def test_a_joined_run_is_calibrated_anew_and_then_bounds_its_answers(members, st
         predict_store(joined.network(), store, rows),
         predict_store(copies[0].network(), store, rows),
     )
-    assert (after.bounds.lower <= after.fractions).all()
-    assert (after.fractions <= after.bounds.upper).all()
+    assert (after.bounds.lower <= after.values).all()
+    assert (after.values <= after.bounds.upper).all()
     assert np.array_equal(after.familiarity, first.familiarity)  # what the first member sees
     assert not np.array_equal(after.bounds.lower, first.bounds.lower)
 
@@ -126,7 +126,7 @@ def test_the_report_judges_the_mean_and_names_the_members(joined, store, tmp_pat
         joined, store, out=tmp_path / "report", baselines=False, resamples=20, progress=False
     )
     rows = store.rows("test")
-    off = predict_store(joined.network(), store, rows).fractions - store.fractions[rows]
+    off = predict_store(joined.network(), store, rows).values - store.values[rows]
     assert result.document["network"]["rmse"]["value"] == pytest.approx(
         float(np.sqrt(np.mean(off**2))), rel=1e-6
     )

@@ -14,7 +14,7 @@ from galaxyvotes import ConfigError, Recipe, Run, Store, finetune, train
 from galaxyvotes.cli.app import main
 from galaxyvotes.runs.tensors import read_tensors
 from galaxyvotes.runtime import distributed
-from galaxyvotes.training.batches import Mixture
+from galaxyvotes.training.batches import TrainingBatches
 
 pytestmark = pytest.mark.skipif(
     not torch.distributed.is_available(), reason="this torch knows no other processes"
@@ -234,7 +234,7 @@ def test_what_cannot_work_in_several_processes_is_refused(
     ):
         train(blob_store, tmp_path / "run", progress=False)
     with pytest.raises(ConfigError, match=r"train\.batch_size is 2, and there are 3 processes"):
-        _ = Mixture.of([blob_store], Recipe.load("small", ("train.batch_size=2",))).quotas
+        _ = TrainingBatches.of([blob_store], Recipe.load("small", ("train.batch_size=2",))).quotas
     assert not (tmp_path / "run").exists()
 
 

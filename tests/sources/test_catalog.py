@@ -53,8 +53,8 @@ def test_a_folder_with_images_and_the_challenges_table_needs_no_further_word(
     assert catalog.ids == tuple(str(1000 + n) for n in range(12))
     assert catalog.tree == kaggle
     assert (catalog.id_name, catalog.votes_from) == ("GalaxyID", "solutions.csv: fraction")
-    assert catalog.fractions is not None
-    assert catalog.fractions.shape == (12, 37)
+    assert catalog.values is not None
+    assert catalog.values.shape == (12, 37)
     assert [image.id for image in catalog.images] == list(catalog.ids)
 
 
@@ -72,8 +72,8 @@ def test_images_in_zips_and_the_table_beside_them_or_in_a_zip_are_the_same_catal
         zipped = catalog_of(first, second, source)
         assert sorted(zipped.ids) == sorted(plain.ids)
         order = [zipped.ids.index(name) for name in plain.ids]
-        assert zipped.fractions is not None
-        np.testing.assert_array_equal(zipped.fractions[order], plain.fractions)
+        assert zipped.values is not None
+        np.testing.assert_array_equal(zipped.values[order], plain.values)
 
 
 def test_the_order_of_the_tables_rows_changes_nothing(galaxies_folder):
@@ -98,8 +98,8 @@ def test_images_of_one_stem_in_two_folders_are_told_apart_by_their_paths(make_fo
     files = {"a/1.jpg": 1, "b/1.jpg": 2, "t.csv": "path,class\nb/1.jpg,spiral\n./a/1.jpg,edge-on\n"}
     catalog = catalog_of(make_folder(files), tree="classes5")
     assert catalog.ids == ("a/1.jpg", "b/1.jpg")
-    assert catalog.fractions is not None
-    assert catalog.fractions.argmax(axis=1).tolist() == [3, 4]
+    assert catalog.values is not None
+    assert catalog.values.argmax(axis=1).tolist() == [3, 4]
 
 
 def test_ids_with_dots_and_leading_zeros_are_left_alone(make_folder):
@@ -157,8 +157,8 @@ def test_two_columns_that_name_different_images_are_refused_until_one_is_chosen(
         == "t.csv: 'row' and 'id' both name images, but not the same ones: choose with --id-column"
     )
     chosen = catalog_of(folder, id_column="id")
-    assert chosen.fractions is not None
-    assert chosen.fractions.argmax(axis=1).tolist() == [3, 4, 4]
+    assert chosen.values is not None
+    assert chosen.values.argmax(axis=1).tolist() == [3, 4, 4]
     assert chosen.columns.to_pydict() == {"row": [102, 103, 101]}
 
 
@@ -206,8 +206,8 @@ def test_galaxies_without_votes_are_left_out_and_kept_only_when_asked(make_folde
     everybody = catalog_of(folder, unlabelled=True)
     assert everybody.ids == ("101", "102", "103")
     assert (everybody.rows_without_votes, everybody.images_without_row) == ((), ())
-    assert everybody.fractions is not None
-    assert np.isnan(everybody.fractions).all(axis=1).tolist() == [True, False, True]
+    assert everybody.values is not None
+    assert np.isnan(everybody.values).all(axis=1).tolist() == [True, False, True]
 
 
 def test_images_of_one_stem_that_no_row_names_are_kept_under_their_paths(make_folder):
@@ -225,7 +225,7 @@ def test_names_that_share_a_hash_by_chance_are_told_apart(make_folder, monkeypat
     table = "id,class\n102,a\n101,b\n204,a\n103,a\n"
     catalog = catalog_of(make_folder(IMAGES | {"t.csv": table}), classes="class")
     assert (catalog.ids, catalog.rows_without_image) == (("101", "102", "103"), ("204",))
-    assert catalog.fractions[:, 0].tolist() == [0, 1, 1]
+    assert catalog.values[:, 0].tolist() == [0, 1, 1]
 
 
 def test_an_id_that_stands_twice_in_the_table_is_refused_with_both_lines(make_folder):
@@ -346,9 +346,9 @@ def test_any_column_of_classes_becomes_a_tree_of_one_question(make_folder):
         rows = "".join(f"{101 + n},{value}\n" for n, value in enumerate(values))
         catalog = catalog_of(make_folder({**IMAGES, "t.csv": "id,kind\n" + rows}), classes="kind")
         assert catalog.tree is not None
-        assert catalog.fractions is not None
+        assert catalog.values is not None
         assert catalog.tree.columns == tuple(sorted(set(values)))
-        assert [catalog.tree.columns[place] for place in catalog.fractions.argmax(axis=1)] == values
+        assert [catalog.tree.columns[place] for place in catalog.values.argmax(axis=1)] == values
 
 
 def test_classes_can_be_read_with_a_tree_of_ones_own(make_folder):
@@ -386,9 +386,9 @@ def test_folders_named_for_answers_are_classes(make_folder):
     catalog = catalog_of(folder)
     assert catalog.ids == ("2", "1", "3")
     assert catalog.tree is not None
-    assert catalog.fractions is not None
+    assert catalog.values is not None
     assert catalog.tree.columns == ("long", "round")
-    assert catalog.fractions.tolist() == [[1, 0], [0, 1], [0, 1]]
+    assert catalog.values.tolist() == [[1, 0], [0, 1], [0, 1]]
     assert catalog.votes_from == "the names of the folders"
 
 
@@ -425,7 +425,7 @@ def test_two_zips_are_not_taken_for_two_answers(tmp_path, make_jpeg):
 
 def test_images_without_votes_can_be_had_without_a_table(make_folder):
     catalog = catalog_of(make_folder(IMAGES), unlabelled=True)
-    assert (catalog.ids, catalog.tree, catalog.fractions, catalog.images_without_row) == (
+    assert (catalog.ids, catalog.tree, catalog.values, catalog.images_without_row) == (
         ("101", "102", "103"),
         None,
         None,
@@ -576,14 +576,14 @@ def test_real_layouts_are_read_with_every_galaxy(
         votes,
     )
     if catalog.tree is not None:
-        assert catalog.fractions is not None
+        assert catalog.values is not None
         if (catalog.tree.name, votes.split(": ")[1]) in (
             ("kaggle", "fraction"),
             ("gz2", "weighted"),
         ):
-            asked = catalog.tree.asked(catalog.fractions)
+            asked = catalog.tree.asked(catalog.values)
             for index, (_, where) in enumerate(catalog.tree):
-                total = catalog.fractions[:, where].sum(axis=1)
+                total = catalog.values[:, where].sum(axis=1)
                 known = ~np.isnan(total) & ~np.isnan(asked[:, index])
                 np.testing.assert_allclose(total[known], asked[known, index], atol=0.011)
 
@@ -599,13 +599,13 @@ def test_real_folders_with_several_tables_ask_which_one(shared_data, folder):
 def test_real_counts_are_kept_beside_real_fractions_and_so_are_the_other_columns(shared_data):
     catalog = catalog_of(shared_data / "layouts" / "gz2")
     assert catalog.counts is not None
-    assert catalog.fractions is not None
+    assert catalog.values is not None
     assert (
         catalog.counts[:, :3].sum(axis=1).tolist()
         == catalog.columns["total_classifications"].to_pylist()
     )
     np.testing.assert_allclose(
         catalog.counts[:, :3] / catalog.counts[:, :3].sum(axis=1, keepdims=True),
-        catalog.fractions[:, :3],
+        catalog.values[:, :3],
         atol=0.05,
     )

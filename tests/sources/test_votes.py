@@ -136,14 +136,14 @@ def test_the_nearest_columns_are_named_for_the_error(kaggle):
 
 def test_joint_fractions_are_read_as_they_are(kaggle, fractions):
     votes = read(table_of(list(kaggle.columns), fractions), kaggle)
-    np.testing.assert_array_equal(votes.fractions, fractions.astype(np.float32))
+    np.testing.assert_array_equal(votes.values, fractions.astype(np.float32))
     assert votes.counts is None
 
 
 def test_a_row_without_any_value_is_a_galaxy_without_votes(kaggle, fractions):
     fractions[2] = np.nan
     votes = read(table_of(list(kaggle.columns), fractions), kaggle)
-    assert np.isnan(votes.fractions).all(axis=1).tolist() == [False, False, True, False]
+    assert np.isnan(votes.values).all(axis=1).tolist() == [False, False, True, False]
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_counts_passed_as_fractions_are_refused_with_the_way_out_which_then_work
     assert "If these are whole counts, pass --votes counts." in told
     assert told.endswith("(5 more like it)")
     votes = read(table_of(list(kaggle.columns), counts), kaggle, "counts")
-    np.testing.assert_allclose(votes.fractions[:, :3], [[0.75, 0.25, 0], [0.175, 0.825, 0]])
+    np.testing.assert_allclose(votes.values[:, :3], [[0.75, 0.25, 0], [0.175, 0.825, 0]])
     np.testing.assert_array_equal(votes.counts, counts)
 
 
@@ -266,7 +266,7 @@ def test_numbers_may_be_texts_or_any_kind_of_number(kaggle, kind):
         name: pa.array(column).cast(kind)
         for name, column in zip(kaggle.columns, whole.T, strict=True)
     }
-    np.testing.assert_array_equal(read(pa.table(columns), kaggle).fractions, whole)
+    np.testing.assert_array_equal(read(pa.table(columns), kaggle).values, whole)
 
 
 # Conditional fractions
@@ -276,7 +276,7 @@ def test_conditional_fractions_become_joint_ones(gz2, make_fractions):
     joint = make_fractions(gz2, 20).astype(float)
     names = [f"{answer}_weighted_fraction" for answer in gz2.columns]
     np.testing.assert_allclose(
-        read(table_of(names, gz2.conditional(joint)), gz2).fractions, joint, atol=1e-6
+        read(table_of(names, gz2.conditional(joint)), gz2).values, joint, atol=1e-6
     )
 
 
@@ -287,8 +287,8 @@ def test_a_question_nobody_was_asked_may_be_zeros_or_empty(gz2):
     values[:, 0], values[:, 1:3], values[:, 13:15] = 1, 0, [0, 1]
     values[:, 15:18] = 0.5, 0.5, 0
     votes = read(table_of(names, values), gz2)
-    np.testing.assert_array_equal(votes.fractions[0], votes.fractions[1])
-    assert (votes.fractions[0, gz2.slices[1]] == 0).all()
+    np.testing.assert_array_equal(votes.values[0], votes.values[1])
+    assert (votes.values[0, gz2.slices[1]] == 0).all()
 
 
 def test_a_conditional_question_that_is_partly_empty_or_does_not_add_up_is_refused(gz2):
@@ -311,9 +311,9 @@ def test_fractions_debiased_one_by_one_are_divided_by_their_sum(gz2):
     values = np.zeros((2, 37))
     values[:, :3], values[:, 13:15] = [[0.6, 0.3, 0.3], [0.5, np.nan, 0.1]], [0, 0.9]
     votes = read(table_of(names, values), gz2, "debiased")
-    np.testing.assert_allclose(votes.fractions[0, :3], [0.5, 0.25, 0.25], atol=1e-6)
-    np.testing.assert_allclose(votes.fractions[0, 13:15], [0, 1])
-    assert np.isnan(votes.fractions[1, :3]).all()
+    np.testing.assert_allclose(votes.values[0, :3], [0.5, 0.25, 0.25], atol=1e-6)
+    np.testing.assert_allclose(votes.values[0, 13:15], [0, 1])
+    assert np.isnan(votes.values[1, :3]).all()
 
 
 # Counts
@@ -328,14 +328,14 @@ def test_whole_votes_give_the_fractions_of_those_who_voted(seed):
     votes = read(table_of(list(tree.columns), counts), tree)
     assert votes.counts is not None
     np.testing.assert_array_equal(votes.counts, counts)
-    conditional = tree.conditional(votes.fractions.astype(float))
+    conditional = tree.conditional(votes.values.astype(float))
     for index, (_, where) in enumerate(tree):
         total = counts[:, where].sum(axis=1, keepdims=True)
-        reached = (total[:, 0] > 0) & (tree.asked(votes.fractions)[:, index] > 0)
+        reached = (total[:, 0] > 0) & (tree.asked(votes.values)[:, index] > 0)
         np.testing.assert_allclose(
             conditional[reached, where], (counts[:, where] / total.clip(1))[reached], rtol=1e-5
         )
-    assert np.isnan(votes.fractions[0]).all()  # nobody voted at all
+    assert np.isnan(votes.values[0]).all()  # nobody voted at all
 
 
 @pytest.mark.parametrize(
@@ -366,8 +366,8 @@ def test_a_question_without_counts_is_unknown_as_a_whole():
     votes = read(table_of(list(tree.columns), counts), tree)
     assert votes.counts is not None
     assert (votes.counts[0, where] == -1).all()
-    assert np.isnan(votes.fractions[0, where]).all()
-    assert not np.isnan(votes.fractions[1]).any()
+    assert np.isnan(votes.values[0, where]).all()
+    assert not np.isnan(votes.values[1]).any()
 
 
 def test_counts_beside_fractions_are_kept(kaggle, fractions):
@@ -375,7 +375,7 @@ def test_counts_beside_fractions_are_kept(kaggle, fractions):
     names = [*kaggle.columns, *(f"{answer}_votes" for answer in kaggle.columns)]
     votes = read(table_of(names, np.concatenate([fractions, counts], axis=1)), kaggle)
     np.testing.assert_array_equal(votes.counts, counts)
-    np.testing.assert_allclose(votes.fractions, fractions, rtol=1e-6)
+    np.testing.assert_allclose(votes.values, fractions, rtol=1e-6)
 
 
 # Classes
@@ -384,8 +384,8 @@ def test_counts_beside_fractions_are_kept(kaggle, fractions):
 def test_a_class_is_everybodys_answer_and_an_empty_one_is_unknown():
     tree = DecisionTree.load("classes5")
     votes = read(pa.table({"class": ["spiral", "", None, "edge-on"]}), tree)
-    np.testing.assert_array_equal(votes.fractions[[0, 3]], np.eye(5)[[4, 3]])
-    assert np.isnan(votes.fractions[[1, 2]]).all()
+    np.testing.assert_array_equal(votes.values[[0, 3]], np.eye(5)[[4, 3]])
+    assert np.isnan(votes.values[[1, 2]]).all()
 
 
 @pytest.mark.parametrize(
@@ -416,12 +416,12 @@ def test_one_question_trees_of_ones_own_read_fractions_and_counts():
         "t", "t", (Question("q", "q", tree.answers),), (VoteColumns("n", "{answer}_n", "votes"),)
     )
     votes = read(pa.table({"ring": [0.25], "no ring": [0.75]}), tree)
-    np.testing.assert_array_equal(votes.fractions, [[0.75, 0.25]])
+    np.testing.assert_array_equal(votes.values, [[0.75, 0.25]])
     votes = read(pa.table({"ring_n": [1], "no ring_n": [3]}), with_counts)
-    np.testing.assert_array_equal(votes.fractions, [[0.75, 0.25]])
+    np.testing.assert_array_equal(votes.values, [[0.75, 0.25]])
 
 
 def test_a_fraction_a_hair_above_one_is_one(kaggle):
     fractions = np.zeros((1, 37))
     fractions[:, [0, 14, 16]] = 1 + 5e-7
-    assert read(table_of(list(kaggle.columns), fractions), kaggle).fractions.max() == 1
+    assert read(table_of(list(kaggle.columns), fractions), kaggle).values.max() == 1

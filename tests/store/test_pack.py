@@ -89,7 +89,7 @@ def test_packed_votes_are_the_tables_votes(galaxies_folder, tiny_store, kaggle):
     with (galaxies_folder / "solutions.csv").open() as file:
         rows = {row["GalaxyID"]: row for row in csv.DictReader(file)}
     expected = [[float(rows[name][answer]) for answer in kaggle.columns] for name in tiny_store.ids]
-    np.testing.assert_array_equal(tiny_store.fractions, np.array(expected, np.float32))
+    np.testing.assert_array_equal(tiny_store.values, np.array(expected, np.float32))
     assert tiny_store.votes is None
     assert tiny_store.tree == kaggle
 
@@ -158,7 +158,7 @@ def test_whole_votes_are_packed_beside_the_fractions(galaxies_folder, tmp_path, 
     assert "pass --votes counts" in told
     store = go(galaxies_folder, tmp_path / "store", votes="counts")
     np.testing.assert_array_equal(store.votes, counts)
-    np.testing.assert_array_equal(store.fractions[:, [0, 14, 15]], 1)
+    np.testing.assert_array_equal(store.values[:, [0, 14, 15]], 1)
 
 
 @pytest.mark.real_data
@@ -177,7 +177,7 @@ def test_real_galaxies_are_packed_with_the_originals_pixels(shared_data, tmp_pat
     assert sum(crops.manifest["splits"].values()) == 6_892
     rows = np.array([crops.ids.index(name) for name in originals.ids])
     np.testing.assert_array_equal(crops.images(rows), originals.images(np.arange(99)))
-    np.testing.assert_array_equal(crops.fractions[rows], originals.fractions)
+    np.testing.assert_array_equal(crops.values[rows], originals.values)
     assert crops.splits[rows].tolist() == originals.splits.tolist()
 
 

@@ -56,7 +56,7 @@ def test_batches_cover_the_rows_in_their_order_and_can_begin_anywhere(tiny_store
     assert [batch.rows.tolist() for batch in batches] == [[7, 3], [11, 0], [5]]
     for batch in batches:
         np.testing.assert_array_equal(batch.images, tiny_store.images(batch.rows))
-        np.testing.assert_array_equal(batch.fractions, tiny_store.fractions[batch.rows])
+        np.testing.assert_array_equal(batch.values, tiny_store.values[batch.rows])
     (last,) = tiny_store.batches(rows, 2, start=2)
     assert last.rows.tolist() == [5]
 
@@ -88,7 +88,7 @@ def test_a_store_without_votes_has_images_and_says_that_it_has_no_tree(galaxies_
         progress=False,
     )
     assert store.images(np.arange(12)).shape == (12, 16, 16, 3)
-    for what in ("tree", "fractions", "votes"):
+    for what in ("tree", "values", "votes"):
         with pytest.raises(
             DataError, match=r"holds no votes: pack it with a table of votes \(--table\)"
         ):

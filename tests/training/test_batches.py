@@ -20,7 +20,7 @@ from galaxyvotes import (
 )
 from galaxyvotes.config import TrainSettings
 from galaxyvotes.runs.tensors import read_tensors
-from galaxyvotes.training.batches import Mixture
+from galaxyvotes.training.batches import TrainingBatches
 
 
 def recipe(**settings) -> Recipe:
@@ -47,15 +47,15 @@ def fractions_store(blobs, tmp_path_factory, kaggle, make_fractions, make_csv) -
 
 
 def test_a_galaxy_held_out_by_one_store_teaches_through_none(blob_store, fractions_store):
-    mixture = Mixture.of([fractions_store, blob_store], recipe())
-    stores = mixture.stores
+    batches = TrainingBatches.of([fractions_store, blob_store], recipe())
+    stores = batches.stores
     pixels = {
         part: {
             store.pixels[row]
             for store, rows in zip(stores, rows_of, strict=True)
             for row in rows.tolist()
         }
-        for part, rows_of in (("train", mixture.train), ("validation", mixture.validation))
+        for part, rows_of in (("train", batches.train), ("validation", batches.validation))
     }
     held = {
         split: {store.pixels[row] for store in stores for row in store.rows(split).tolist()}
@@ -67,61 +67,61 @@ def test_a_galaxy_held_out_by_one_store_teaches_through_none(blob_store, fractio
     assert not pixels["train"] & (held["validation"] | held["test"])
     assert not pixels["validation"] & held["test"]
     assert not pixels["train"] & pixels["validation"]
-    assert mixture.left_out > 0
+    assert batches.left_out > 0
 
 
 def test_every_galaxy_that_teaches_or_tunes_is_recorded(blob_store, fractions_store):
-    mixture = Mixture.of([fractions_store, blob_store], recipe())
-    seen = mixture.seen()
-    assert seen.num_rows == sum(len(rows) for rows in (*mixture.train, *mixture.validation))
+    batches = TrainingBatches.of([fractions_store, blob_store], recipe())
+    seen = batches.seen()
+    assert seen.num_rows == sum(len(rows) for rows in (*batches.train, *batches.validation))
     assert set(seen.column("id_name").to_pylist()) == {"GalaxyID", "id"}
 
 
 def test_a_batch_holds_galaxies_of_every_store_with_their_own_votes_and_nothing_else(
     blob_store, fractions_store
 ):
-    mixture = Mixture.of([fractions_store, blob_store], recipe(balance=0.5))
-    batches = list(mixture.batches(0, 0))
-    assert len(batches) == mixture.steps
-    assert sum(mixture.quotas) == 16
-    first, second = mixture.quotas
-    for images, said in batches[:-1]:
-        truth = said.fractions
-        assert len(images) == len(truth) == 16
-        assert not np.isnan(truth[:first, :37]).any()
-        assert np.isnan(truth[:first, 37:]).all()
-        assert np.isnan(truth[first:, :37]).all()
-        assert np.allclose(truth[first:, 37:].sum(axis=1), 1)
+    batches = TrainingBatches.of([fractions_store, blob_store], recipe(balance=0.5))
+    read = list(batches.batches(0, 0))
+    assert len(read) == batches.steps
+    assert sum(batches.quotas) == 16
+    first, second = batches.quotas
+    for images, said in read[:-1]:
+        labels = said.values
+        assert len(images) == len(labels) == 16
+        assert not np.isnan(labels[:first, :37]).any()
+        assert np.isnan(labels[:first, 37:]).all()
+        assert np.isnan(labels[first:, :37]).all()
+        assert np.allclose(labels[first:, 37:].sum(axis=1), 1)
     assert second > first
 
 
 def test_an_epoch_goes_once_through_the_largest_store_and_starts_anywhere(
     blob_store, fractions_store
 ):
-    mixture = Mixture.of([fractions_store, blob_store], recipe())
-    whole = list(mixture.batches(3, 0))
-    labels = np.concatenate([said.fractions[:, 37:] for _, said in whole])
-    assert (~np.isnan(labels[:, 0])).sum() >= len(mixture.train[1])
-    for (images, said), (again, same) in zip(whole[2:], mixture.batches(3, 2), strict=True):
+    batches = TrainingBatches.of([fractions_store, blob_store], recipe())
+    whole = list(batches.batches(3, 0))
+    labels = np.concatenate([said.values[:, 37:] for _, said in whole])
+    assert (~np.isnan(labels[:, 0])).sum() >= len(batches.train[1])
+    for (images, said), (again, same) in zip(whole[2:], batches.batches(3, 2), strict=True):
         assert (images == again).all()
-        assert np.array_equal(said.fractions, same.fractions, equal_nan=True)
+        assert np.array_equal(said.values, same.values, equal_nan=True)
 
 
 def test_a_gpu_learns_from_its_own_copy_of_the_images_what_a_cpu_learns_from_the_stores(
     blob_store, fractions_store, tmp_path, monkeypatch
 ):
     stores = [fractions_store, blob_store]
-    mixture = Mixture.of(stores, recipe())
-    assert mixture.held(torch.device("cpu")) is None
-    held = mixture.copied(torch.device("cpu"))
+    batches = TrainingBatches.of(stores, recipe())
+    assert batches.held(torch.device("cpu")) is None
+    held = batches.copied(torch.device("cpu"))
     for (images, said), (again, same) in zip(
-        mixture.batches(1, 1), mixture.batches(1, 1, held), strict=True
+        batches.batches(1, 1), batches.batches(1, 1, held), strict=True
     ):
         assert torch.equal(images, again)
-        assert np.array_equal(said.fractions, same.fractions, equal_nan=True)
+        assert np.array_equal(said.values, same.values, equal_nan=True)
     settings = ("model.width=8", "train.epochs=1")
     plain = train(stores, tmp_path / "plain", recipe="compact", settings=settings, progress=False)
-    monkeypatch.setattr(Mixture, "held", Mixture.copied)
+    monkeypatch.setattr(TrainingBatches, "held", TrainingBatches.copied)
     copied = train(stores, tmp_path / "copied", recipe="compact", settings=settings, progress=False)
     weights, others = (read_tensors(run.path / "weights.safetensors")[0] for run in (plain, copied))
     assert all(torch.equal(tensor, others[name]) for name, tensor in weights.items())
@@ -131,14 +131,14 @@ def test_a_gpu_learns_from_its_own_copy_of_the_images_what_a_cpu_learns_from_the
 def test_balance_goes_from_equal_shares_to_shares_by_size(
     blob_store, fractions_store, balance, quotas
 ):
-    mixture = Mixture.of([fractions_store, blob_store], recipe(balance=balance))
-    mixture = replace(mixture, train=(np.arange(10), np.arange(30)))
-    assert mixture.quotas == quotas
+    batches = TrainingBatches.of([fractions_store, blob_store], recipe(balance=balance))
+    batches = replace(batches, train=(np.arange(10), np.arange(30)))
+    assert batches.quotas == quotas
 
 
 def test_stores_packed_unlike_are_refused(blob_store, tiny_store):
     with pytest.raises(ConfigError, match="pack them alike"):
-        Mixture.of([blob_store, tiny_store], recipe())
+        TrainingBatches.of([blob_store, tiny_store], recipe())
 
 
 def test_a_store_whose_galaxies_are_all_held_out_elsewhere_is_refused(blobs, blob_store, tmp_path):
@@ -160,7 +160,7 @@ def test_a_store_whose_galaxies_are_all_held_out_elsewhere_is_refused(blobs, blo
         progress=False,
     )
     with pytest.raises(DataError, match="no galaxy with votes in its train split"):
-        Mixture.of([blob_store, only], recipe())
+        TrainingBatches.of([blob_store, only], recipe())
 
 
 def test_a_class_that_only_held_out_galaxies_have_is_refused_by_name(blobs, blob_store, tmp_path):
@@ -187,7 +187,7 @@ def test_a_class_that_only_held_out_galaxies_have_is_refused_by_name(blobs, blob
     with pytest.raises(
         DataError, match=rf"training galaxies is 'rare', but {len(held)} held out are"
     ):
-        Mixture.of([store], recipe())
+        TrainingBatches.of([store], recipe())
 
 
 def test_a_class_that_another_store_teaches_may_be_held_out_by_this_one(
@@ -215,8 +215,8 @@ def test_a_class_that_another_store_teaches_may_be_held_out_by_this_one(
                 splits=SplitSettings(0.7, 0.15, 0.15),
             )
         )
-    assert Mixture.of(stores, recipe()).heads[0].columns == ("a", "b", "rare")
-    assert Mixture.of(stores[:1], recipe(answers=("a", "b"))).heads[0].columns == ("a", "b")
+    assert TrainingBatches.of(stores, recipe()).heads[0].columns == ("a", "b", "rare")
+    assert TrainingBatches.of(stores[:1], recipe(answers=("a", "b"))).heads[0].columns == ("a", "b")
 
 
 def test_two_trees_of_one_name_say_what_differs(blobs, blob_store, tmp_path):
@@ -234,7 +234,7 @@ def test_two_trees_of_one_name_say_what_differs(blobs, blob_store, tmp_path):
         r" tree \(--tree"
     )
     with pytest.raises(ConfigError, match=told):
-        Mixture.of([blob_store, other], recipe())
+        TrainingBatches.of([blob_store, other], recipe())
 
 
 def test_one_network_learns_two_trees_and_is_judged_on_each(blob_store, fractions_store, tmp_path):

@@ -83,7 +83,7 @@ def test_a_network_that_knows_blobs_learns_new_words_for_them_from_a_dozen(base,
     rows = upside.rows("test")
     said = predict_store(run.network(), upside, rows)
     assert said.columns == ("disc", "needle")
-    assert (said.fractions.argmax(axis=1) == upside.fractions[rows].argmax(axis=1)).mean() > 0.9
+    assert (said.values.argmax(axis=1) == upside.values[rows].argmax(axis=1)).mean() > 0.9
     assert run.facts["start"] == base.path.name
 
 
@@ -126,7 +126,7 @@ def test_a_head_that_both_answer_begins_with_what_it_knew(base, blob_store, upsi
     )
     rows = blob_store.rows("test")
     said = predict_store(run.network(tree="class"), blob_store, rows)
-    assert (said.fractions.argmax(axis=1) == blob_store.fractions[rows].argmax(axis=1)).mean() > 0.9
+    assert (said.values.argmax(axis=1) == blob_store.values[rows].argmax(axis=1)).mean() > 0.9
 
 
 def test_another_catalogues_columns_for_the_same_flowchart_begin_with_what_was_known():

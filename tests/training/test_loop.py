@@ -102,8 +102,8 @@ def test_a_run_killed_outright_goes_on_to_the_same_end(store, whole, tmp_path):
 
 def test_it_learns_what_the_volunteers_see(store, blob_run):
     rows = store.rows("test")
-    predicted = predict_store(blob_run.network(), store, rows).fractions
-    assert (predicted.argmax(axis=1) == store.fractions[rows].argmax(axis=1)).mean() > 0.9
+    predicted = predict_store(blob_run.network(), store, rows).values
+    assert (predicted.argmax(axis=1) == store.values[rows].argmax(axis=1)).mean() > 0.9
 
 
 def test_a_cosine_schedule_rises_falls_and_ends_near_nothing_and_a_constant_one_stays(

@@ -67,7 +67,7 @@ from galaxyvotes.predictions import Bounds, Fractions
 from galaxyvotes.tree import DecisionTree
 
 __all__ = [
-    "Calibration",
+    "PredictionIntervals",
     "askers",
     "calibrate",
     "conditional",
@@ -84,7 +84,7 @@ _ROUNDING = 1e-6  # fractions are float32, often rounded to six digits
 
 
 @dataclass(frozen=True)
-class Calibration:
+class PredictionIntervals:
     """Turns predicted joint fractions or quantities into intervals; made by `calibrate`, kept as
     TOML.
 
@@ -168,8 +168,8 @@ class Calibration:
         half = quantiles * scale_of(terms_of(cells, typical, difficulty), weights, noise)
         if self.of == "quantity":
             half = np.where(np.isinf(half), np.nan, half) * unit_of(self.of, typical)
-            return Bounds(cells.fractions - half, cells.fractions + half)
-        return Bounds((cells.fractions - half).clip(0, 1), (cells.fractions + half).clip(0, 1))
+            return Bounds(cells.values - half, cells.values + half)
+        return Bounds((cells.values - half).clip(0, 1), (cells.values + half).clip(0, 1))
 
     def to_toml(self) -> str:
         """All of it as TOML; `from_toml` reads it back equal, to the last bit."""
@@ -181,18 +181,18 @@ class Calibration:
         return {key: list(value) if key in _LISTS else value for key, value in known.items()}
 
     @staticmethod
-    def from_toml(text: str, origin: str = "calibration") -> "Calibration":
+    def from_toml(text: str, origin: str = "calibration") -> "PredictionIntervals":
         """The calibration in a TOML text; `origin` names it in errors."""
         try:
-            return Calibration.from_table(tomllib.loads(text), origin)
+            return PredictionIntervals.from_table(tomllib.loads(text), origin)
         except tomllib.TOMLDecodeError as error:
             raise DataError(f"{origin} is no calibration: {error}. Calibrate again") from None
 
     @staticmethod
-    def from_table(table: dict[str, Any], origin: str = "calibration") -> "Calibration":
+    def from_table(table: dict[str, Any], origin: str = "calibration") -> "PredictionIntervals":
         """What `to_table` gave; one without `volunteers`, as older files are, knew of none."""
         try:
-            return Calibration(**_typed(table))
+            return PredictionIntervals(**_typed(table))
         except DataError as error:
             raise DataError(f"{origin} is no calibration: {error}. Calibrate again") from None
 
@@ -201,7 +201,7 @@ class Calibration:
 
 
 def calibrate(
-    truth: Fractions,
+    labels: Fractions,
     predicted: Fractions,
     tree: DecisionTree,
     difficulty: Fractions | None = None,
@@ -212,7 +212,7 @@ def calibrate(
     volunteers: Fractions | None = None,
     columns: Sequence[str] | None = None,
     seed: int = 0,
-) -> Calibration:
+) -> PredictionIntervals:
     """What gives intervals for joint or conditional fractions or quantities, from galaxies the
     predictor never saw.
 
@@ -237,15 +237,15 @@ def calibrate(
     names = tree.columns if columns is None else tuple(columns)
     asked_of = askers(tree, names, of)
     _check(predicted, len(names), of, volunteers)
-    if truth.shape != predicted.shape:
+    if labels.shape != predicted.shape:
         raise ValueError(
-            f"the truth has shape {truth.shape}, the predictions have {predicted.shape}"
+            f"the truth has shape {labels.shape}, the predictions have {predicted.shape}"
         )
     cells, known = (
-        cells_of(part, _places(names, asked_of), of, min_asked) for part in (predicted, truth)
+        cells_of(part, _places(names, asked_of), of, min_asked) for part in (predicted, labels)
     )
     _check_difficulty(difficulty, cells)
-    errors = np.abs(known.fractions - cells.fractions)
+    errors = np.abs(known.values - cells.values)
     for_scale, for_quantile = parts(np.any(~np.isnan(errors), axis=1), seed)
     typical = typical_variance(known if of == "quantity" else cells, for_scale)
     errors = errors / unit_of(of, typical)
@@ -263,7 +263,7 @@ def calibrate(
             " ask for a lower coverage"
         )
     by_fraction, by_answer, by_difficulty = weights.tolist()
-    return Calibration(
+    return PredictionIntervals(
         of=of,
         coverage=coverage,
         min_asked=min_asked,
@@ -334,12 +334,12 @@ def _check(predicted: Fractions, answers: int, of: Kind, volunteers: Fractions |
 def _check_difficulty(difficulty: Fractions | None, cells: Cells) -> None:
     if difficulty is None:
         return
-    if difficulty.shape != cells.fractions.shape:
+    if difficulty.shape != cells.values.shape:
         raise ValueError(
             f"the difficulty has shape {difficulty.shape}, the predictions have"
-            f" {cells.fractions.shape}"
+            f" {cells.values.shape}"
         )
-    if not (np.isnan(cells.fractions) | (np.isfinite(difficulty) & (difficulty >= 0))).all():
+    if not (np.isnan(cells.values) | (np.isfinite(difficulty) & (difficulty >= 0))).all():
         raise ValueError("a difficulty is negative, NaN or infinite")
 
 
@@ -377,7 +377,7 @@ def conditional(
     ConfigError if `columns` lacks an answer whose givers are asked another of them.
     """
     places = _places(columns, askers(tree, columns, "conditional"))
-    return cells_of(joint, places, "conditional", min_asked).fractions.astype(joint.dtype)
+    return cells_of(joint, places, "conditional", min_asked).values.astype(joint.dtype)
 
 
 def askers(tree: DecisionTree, names: tuple[str, ...], of: Kind) -> tuple[str, ...]:
@@ -444,7 +444,7 @@ _OPTIONAL = ("by_difficulty", "volunteers")
 def _typed(data: dict[str, Any]) -> dict[str, Any]:
     """The fields of a calibration, each of its own type; what is missing, unknown or of another
     type is named."""
-    names = [entry.name for entry in fields(Calibration)]
+    names = [entry.name for entry in fields(PredictionIntervals)]
     if unknown := [key for key in data if key not in names]:
         raise DataError(f"it has the unknown key {unknown[0]!r}")
     if missing := [key for key in names if key not in data and key not in _OPTIONAL]:

@@ -31,8 +31,8 @@ from jaxtyping import Float, Int
 
 __all__ = [
     "Cells",
+    "FractionKind",
     "Kind",
-    "Of",
     "cells_of",
     "fit_weights",
     "noise_of",
@@ -42,8 +42,8 @@ __all__ = [
     "unit_of",
 ]
 
-Of = Literal["joint", "conditional"]  # fractions
-Kind = Literal[Of, "quantity"]
+FractionKind = Literal["joint", "conditional"]  # fractions
+Kind = Literal[FractionKind, "quantity"]
 Values = Float[np.ndarray, "galaxy answer"]
 Terms = Float[np.ndarray, "galaxy answer 3"]
 
@@ -62,7 +62,7 @@ class Cells(NamedTuple):
     Of quantities, the values; everybody has them.
     """
 
-    fractions: Values
+    values: Values
     asked: Values
     of: Kind
 
@@ -86,9 +86,7 @@ def terms_of(
 ) -> Terms:
     """The three weighted terms of s², before they are; the last is zero without difficulty."""
     squared = (
-        np.zeros(cells.fractions.shape)
-        if difficulty is None
-        else difficulty.astype(np.float64) ** 2
+        np.zeros(cells.values.shape) if difficulty is None else difficulty.astype(np.float64) ** 2
     )
     square = unit_of(cells.of, typical) ** 2
     return np.stack([_variance(cells), typical * _share(cells) / square, squared / square], axis=-1)
@@ -113,7 +111,7 @@ def typical_variance(cells: Cells, rows: Int[np.ndarray, " row"]) -> Float[np.nd
     Of a quantity, the variance of its values that are known; 1 if they do not vary.
     """
     if cells.of == "quantity":
-        known = [column[~np.isnan(column)] for column in cells.fractions[rows].T]
+        known = [column[~np.isnan(column)] for column in cells.values[rows].T]
         return np.array(
             [column.var() if len(column) and np.ptp(column) > 0 else 1.0 for column in known]
         )
@@ -175,8 +173,8 @@ def _least_squares(
 
 def _variance(cells: Cells) -> Values:
     if cells.of == "quantity":
-        return np.zeros(cells.fractions.shape)
-    variance = cells.fractions * (1 - cells.fractions)
+        return np.zeros(cells.values.shape)
+    variance = cells.values * (1 - cells.values)
     if cells.of == "joint":
         return variance
     return np.divide(
@@ -185,4 +183,4 @@ def _variance(cells: Cells) -> Values:
 
 
 def _share(cells: Cells) -> Values:
-    return cells.asked if cells.of == "joint" else np.where(np.isnan(cells.fractions), np.nan, 1.0)
+    return cells.asked if cells.of == "joint" else np.where(np.isnan(cells.values), np.nan, 1.0)

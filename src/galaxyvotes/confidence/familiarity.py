@@ -36,7 +36,7 @@ from torch import Tensor
 
 from galaxyvotes.errors import DataError
 
-__all__ = ["Familiar", "Shift", "shift", "up_to"]
+__all__ = ["Familiarity", "Shift", "shift", "up_to"]
 
 LEVEL = 0.05  # galaxies of this familiarity or less are called strange
 ALARM = 0.01  # a catalogue like the references is called shifted with this chance
@@ -49,7 +49,7 @@ Features = Float[np.ndarray, "galaxy feature"]
 
 
 @dataclass(frozen=True, eq=False)
-class Familiar:
+class Familiarity:
     """Known galaxies as a network's encoder sees them: their middle and scatter, and how strange
     others of them are.
 
@@ -61,7 +61,7 @@ class Familiar:
     strangeness: Float[np.ndarray, " reference"]
 
     @staticmethod
-    def of(known: Features, references: Float[np.ndarray, "reference feature"]) -> "Familiar":
+    def of(known: Features, references: Float[np.ndarray, "reference feature"]) -> "Familiarity":
         """What is familiar after these known galaxies; the references, none of them known, say how
         strange is strange.
 
@@ -72,10 +72,12 @@ class Familiar:
                 f"{len(known)} known galaxies and {len(references)} references; expected 2 and 1 or"
                 " more, to say what is familiar"
             )
-        unranked = Familiar(
+        unranked = Familiarity(
             known.mean(axis=0, dtype=np.float64).astype(np.float32), _whitening(known), np.empty(0)
         )
-        return Familiar(unranked.middle, unranked.whiten, np.sort(unranked.distances(references)))
+        return Familiarity(
+            unranked.middle, unranked.whiten, np.sort(unranked.distances(references))
+        )
 
     @property
     def references(self) -> int:
@@ -104,13 +106,13 @@ class Familiar:
         }
 
     @staticmethod
-    def from_tensors(tensors: dict[str, Tensor], origin: str = "familiar") -> "Familiar":
+    def from_tensors(tensors: dict[str, Tensor], origin: str = "familiar") -> "Familiarity":
         """What `to_tensors` gave; `origin` names it in errors."""
         try:
             parts = [tensors[name].numpy() for name in ("middle", "whiten", "strangeness")]
         except KeyError as error:
             raise DataError(f"{origin} has no {error}: run galaxyvotes calibrate again") from None
-        return Familiar(*parts)
+        return Familiarity(*parts)
 
 
 def _whitening(known: Features) -> Float32[np.ndarray, "feature feature"]:

@@ -24,7 +24,7 @@ from torch import nn
 
 from galaxyvotes.errors import DataError
 
-__all__ = ["Certainty"]
+__all__ = ["TemperatureScaling"]
 
 _DEVIATION = 0.5  # how far the logarithm of the factor and the shifts are expected from 0
 _FARTHEST = 5.0  # the logarithm of the factor goes no farther, wherever the search looks
@@ -32,7 +32,7 @@ _LEAST = 1e-6  # a smaller fraction says no more
 
 
 @dataclass(frozen=True)
-class Certainty:
+class TemperatureScaling:
     """What the logits of one question are multiplied by, and by how much each of its answers is
     shifted then."""
 
@@ -49,15 +49,15 @@ class Certainty:
 
     @staticmethod
     def of(
-        said: Float[np.ndarray, "look galaxy answer"], truth: Float[np.ndarray, "galaxy answer"]
-    ) -> "Certainty":
+        said: Float[np.ndarray, "look galaxy answer"], labels: Float[np.ndarray, "galaxy answer"]
+    ) -> "TemperatureScaling":
         """That under which the truth, fractions of one question, is most likely.
 
         What was `said` are the fractions that each view and network gave: softmaxes, whose mean
         answers."""
         logs = torch.from_numpy(said.astype(np.float64)).clamp(min=_LEAST).log()
-        wanted = torch.from_numpy(truth.astype(np.float64))
-        sought = torch.zeros(1 + truth.shape[1], dtype=torch.float64, requires_grad=True)
+        wanted = torch.from_numpy(labels.astype(np.float64))
+        sought = torch.zeros(1 + labels.shape[1], dtype=torch.float64, requires_grad=True)
         optimiser = torch.optim.LBFGS([sought], max_iter=200, line_search_fn="strong_wolfe")
 
         def cost() -> torch.Tensor:
@@ -70,7 +70,7 @@ class Certainty:
 
         optimiser.step(cost)
         found = sought.detach().numpy().astype(float)
-        return Certainty(
+        return TemperatureScaling(
             math.exp(_FARTHEST * math.tanh(found[0] / _FARTHEST)), tuple(map(float, found[1:]))
         )
 
@@ -87,10 +87,10 @@ class Certainty:
         return {"factor": self.factor, "shifts": list(self.shifts)}
 
     @staticmethod
-    def from_table(table: Any, answers: int, origin: str) -> "Certainty":
+    def from_table(table: Any, answers: int, origin: str) -> "TemperatureScaling":
         """What `to_table` gave for so many answers; `origin` names it in errors."""
         try:
-            found = Certainty(float(table["factor"]), tuple(map(float, table["shifts"])))
+            found = TemperatureScaling(float(table["factor"]), tuple(map(float, table["shifts"])))
         except (KeyError, TypeError, ValueError, DataError) as error:
             raise DataError(f"{origin} is no certainty: {error!r}. Calibrate again") from None
         if len(found.shifts) != answers:

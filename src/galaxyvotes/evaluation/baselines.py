@@ -66,7 +66,7 @@ class Galaxies(Protocol):
         ...
 
     @cached_property
-    def fractions(self) -> Float32[np.ndarray, "galaxy answer"]:
+    def values(self) -> Float32[np.ndarray, "galaxy answer"]:
         """Joint fractions in the order of the tree's columns, NaN where not known."""
         ...
 
@@ -219,7 +219,7 @@ def _training(
     learned of an answer."""
     names, places = _answers(store, columns)
     rows = store.rows("train")
-    fractions = store.fractions[rows][:, places]
+    fractions = store.values[rows][:, places]
     unknown = [
         name for name, column in zip(names, fractions.T, strict=True) if np.isnan(column).all()
     ]

@@ -24,12 +24,12 @@ from jaxtyping import Bool, Int
 
 from galaxyvotes.confidence.conformal import COVERAGE, missing_answers, parts
 from galaxyvotes.confidence.conformal import calibrate as fit
-from galaxyvotes.confidence.familiarity import Familiar
-from galaxyvotes.confidence.temperature import Certainty
+from galaxyvotes.confidence.familiarity import Familiarity
+from galaxyvotes.confidence.temperature import TemperatureScaling
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.evaluation.seen import head_for, known_rows, seen_by, truth_of, volunteers_for
-from galaxyvotes.inference.engine import predict_store, store_look, store_looks
-from galaxyvotes.runs.calibration import Calibrated
+from galaxyvotes.evaluation.seen import head_for, known_rows, labels_of, seen_by, volunteers_for
+from galaxyvotes.inference.engine import forward_rows, predict_store, predict_views
+from galaxyvotes.runs.calibration import Calibration
 from galaxyvotes.runs.run import Network, Run
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.store.store import Store
@@ -49,7 +49,7 @@ def calibrate(
     seed: int = 0,
     device: str = "auto",
     progress: bool = True,
-) -> Calibrated:
+) -> Calibration:
     """Measure a run on one split of a store and keep the result: from now on its predictions have
     bounds.
 
@@ -95,21 +95,21 @@ def calibrate(
             )
     else:
         others = store
-    truth, volunteers = truth_of(store, rows, head), volunteers_for(store, rows, head)
+    labels, volunteers = labels_of(store, rows, head), volunteers_for(store, rows, head)
     certainty = None
     if len(head.tree.questions) == 1 and network.objective.adds_up:
-        for_scale = parts(np.any(~np.isnan(truth), axis=1), seed)[0]
-        for_scale = for_scale[~np.isnan(truth[for_scale]).any(axis=1)]
-        said = store_looks(network, store, rows[for_scale], progress=progress)
-        certainty = Certainty.of(said, truth[for_scale])
+        for_scale = parts(np.any(~np.isnan(labels), axis=1), seed)[0]
+        for_scale = for_scale[~np.isnan(labels[for_scale]).any(axis=1)]
+        said = predict_views(network, store, rows[for_scale], progress=progress)
+        certainty = TemperatureScaling.of(said, labels[for_scale])
         certainty.teach(network.module, network.outputs)
         for other in network.others:
             certainty.teach(other, network.outputs)
     predicted = predict_store(network, store, rows, progress=progress, bounds=False)
     fitted = partial(
         fit,
-        truth,
-        predicted.fractions,
+        labels,
+        predicted.values,
         head.tree,
         coverage=coverage,
         volunteers=volunteers,
@@ -121,14 +121,14 @@ def calibrate(
     if not head.tree.of_quantities and not missing_answers(head.tree, head.columns):
         if spread is not None:
             told = predict_store(
-                network.telling_conditional, store, rows, progress=progress, bounds=False
+                network.as_conditional, store, rows, progress=progress, bounds=False
             )
             spread = told.spread
         conditional = fitted(spread, of="conditional")
-    met = familiar_of(network, others, known, references, seed)
+    met = familiarity_of(network, others, known, references, seed)
     pixels = frozenset(store.pixels[int(row)] for row in rows)
-    found = Calibrated(joint, conditional, met, pixels, certainty)
-    run.keep_calibrated(found, network.place + 1)
+    found = Calibration(joint, conditional, met, pixels, certainty)
+    run.save_calibration(found, network.place + 1)
     return found
 
 
@@ -137,13 +137,13 @@ def _learned_from(run: Run, store: Store) -> Bool[np.ndarray, " galaxy"]:
     return seen_by(run, store, "train", *(("validation",) if run.recipe.train.chooses else ()))
 
 
-def familiar_of(
+def familiarity_of(
     network: Network,
     store: Store,
     known: Int[np.ndarray, " known"],
     references: Int[np.ndarray, " reference"],
     seed: int,
-) -> Familiar:
+) -> Familiarity:
     """What is familiar to a network after these known galaxies, up to `KNOWN` of them, with ranks
     among the references; among half of the references, after the others, if hardly any others are
     known."""
@@ -152,6 +152,6 @@ def familiar_of(
     if len(known) < len(references) / 2:
         known, references = np.array_split(random.permutation(references), 2)
     known, references = (
-        store_look(network.folded, store, np.sort(part)).features for part in (known, references)
+        forward_rows(network.folded, store, np.sort(part)).features for part in (known, references)
     )
-    return Familiar.of(known, references)
+    return Familiarity.of(known, references)

@@ -18,8 +18,8 @@ from galaxyvotes.evaluation.seen import (
     calibrated_on,
     head_for,
     known_rows,
+    labels_of,
     seen_by,
-    truth_of,
     volunteers_for,
 )
 from galaxyvotes.inference.engine import predict_store
@@ -136,13 +136,13 @@ def evaluate(
             " word. Calibrate it on validation galaxies, or pass --allow-seen"
         )
     predicted = predict_store(network, store, rows, progress=progress)
-    truth, volunteers = truth_of(store, rows, head), volunteers_for(store, rows, head)
+    labels, volunteers = labels_of(store, rows, head), volunteers_for(store, rows, head)
     if network.calibration is not None and volunteers is not None:
         bounds = network.calibration.bounds(
-            predicted.fractions, predicted.spread, volunteers=volunteers
+            predicted.values, predicted.spread, volunteers=volunteers
         )
         predicted = replace(predicted, bounds=bounds)
-    floor = np.nan if volunteers is None else noise_floor(truth, volunteers)
+    floor = np.nan if volunteers is None else noise_floor(labels, volunteers)
     fitting = OF_QUANTITIES if head.tree.of_quantities else BASELINES
     # To pyright a cached_property is no property, and so a Store no Galaxies.
     others = {
@@ -156,7 +156,7 @@ def evaluate(
     told: dict[str, Any] = {
         "network": predicted,
         "baselines": others,
-        "truth": truth,
+        "labels": labels,
         "provenance": _provenance(run, store, split, rows, network),
         "seen_in_training": int(seen[rows].sum()),
         "images": pictures,
@@ -174,7 +174,7 @@ def evaluate(
             folder,
             **told,
             tree=store.tree,
-            asked=_asked(network, store, rows, predicted, truth, volunteers, progress=progress),
+            asked=_asked(network, store, rows, predicted, labels, volunteers, progress=progress),
             leaderboard=store.id_name == CHALLENGE_ID and not seen[rows].any(),
             noise_floor=None if np.isnan(floor) else floor,
             contaminated=(
@@ -212,19 +212,19 @@ def draw_figures(
                 f"{run.path} has seen test galaxies of {store.path}: use the store it was"
                 " trained on"
             )
-        truth = truth_of(store, rows, head)
+        labels = labels_of(store, rows, head)
         predicted = predict_store(
             run.network(choose_device(device), tree=head.tree.name), store, rows
-        ).fractions
+        ).values
         if head.tree.of_quantities:
-            drawn["predicted"] = quantity_plots(truth, predicted, head.columns)
+            drawn["predicted"] = quantity_plots(labels, predicted, head.columns)
         else:
-            drawn["roc"] = roc_plots(truth, predicted, head.tree, columns=head.columns)
+            drawn["roc"] = roc_plots(labels, predicted, head.tree, columns=head.columns)
         for place, column in enumerate(() if head.tree.of_quantities else head.columns):
-            known = ~np.isnan(truth[:, place])
+            known = ~np.isnan(labels[:, place])
             text = next(answer.text for answer in head.tree.answers if answer.column == column)
             drawn[f"roc-{column}"] = roc_plot(
-                truth[known, place], predicted[known, place], title=f"{column}: {text}"
+                labels[known, place], predicted[known, place], title=f"{column}: {text}"
             )
     paths: list[Path] = []
     for name, figure in drawn.items():
@@ -238,7 +238,7 @@ def _asked(
     store: Store,
     rows: Int[np.ndarray, " galaxy"],
     predicted: Predictions,
-    truth: Float[np.ndarray, "galaxy answer"],
+    labels: Float[np.ndarray, "galaxy answer"],
     volunteers: Float[np.ndarray, "galaxy answer"] | None,
     *,
     progress: bool,
@@ -251,16 +251,16 @@ def _asked(
         or network.conditionals[network.place] is None
     ):
         return None
-    telling = network.telling_conditional
+    telling = network.as_conditional
     calibration = telling.calibration
     assert calibration is not None
     told = predict_store(telling, store, rows, progress=progress)
     if volunteers is not None:
         told = replace(
-            told, bounds=calibration.bounds(predicted.fractions, told.spread, volunteers=volunteers)
+            told, bounds=calibration.bounds(predicted.values, told.spread, volunteers=volunteers)
         )
     return Asked(
-        conditional(truth, network.tree, network.columns, min_asked=calibration.min_asked), told
+        conditional(labels, network.tree, network.columns, min_asked=calibration.min_asked), told
     )
 
 
@@ -275,7 +275,7 @@ def _as_published(
         random.permutation(everyone)[: max(1, round(PUBLISHED_TEST_SHARE * len(everyone)))]
     )
     summary = summarise(
-        truth_of(store, drawn, network.head),
+        labels_of(store, drawn, network.head),
         predict_store(network, store, drawn),
         store.tree,
         seed=seed,
@@ -283,7 +283,7 @@ def _as_published(
     )
     taught = known_rows(store, store.rows("train"), network.head)
     of_training = summarise(
-        truth_of(store, taught, network.head),
+        labels_of(store, taught, network.head),
         predict_store(network, store, taught),
         store.tree,
         seed=seed,

@@ -11,7 +11,7 @@ from galaxyvotes.metrics.coverage import volunteers_of
 from galaxyvotes.runs.run import Head, Run
 from galaxyvotes.store.store import Store
 
-__all__ = ["calibrated_on", "head_for", "known_rows", "seen_by", "truth_of", "volunteers_for"]
+__all__ = ["calibrated_on", "head_for", "known_rows", "labels_of", "seen_by", "volunteers_for"]
 
 
 def head_for(run: Run, store: Store) -> Head:
@@ -39,16 +39,16 @@ def known_rows(
     store: Store, rows: Int[np.ndarray, " galaxy"], head: Head
 ) -> Int[np.ndarray, " known"]:
     """Those of these galaxies of which at least one answer of the head is known."""
-    return rows[~np.isnan(truth_of(store, rows, head)).all(axis=1)]
+    return rows[~np.isnan(labels_of(store, rows, head)).all(axis=1)]
 
 
-def truth_of(
+def labels_of(
     store: Store, rows: Int[np.ndarray, " galaxy"], head: Head
 ) -> Float32[np.ndarray, "galaxy answer"]:
     """What volunteers said of these galaxies: joint fractions of the head's answers, NaN where not
     known."""
     places = [store.tree.columns.index(column) for column in head.columns]
-    return store.fractions[rows][:, places]
+    return store.values[rows][:, places]
 
 
 def volunteers_for(

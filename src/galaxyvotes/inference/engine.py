@@ -29,14 +29,14 @@ from galaxyvotes.runtime.progress import progress_bar
 from galaxyvotes.store.store import Store
 
 __all__ = [
-    "answers_of",
     "chunks_of",
+    "forward_logits",
     "look",
+    "predict_images",
+    "predict_parts",
     "predict_store",
+    "predict_views",
     "say",
-    "store_logits",
-    "store_looks",
-    "store_parts",
 ]
 
 GROUP = 16  # on a CPU the activations of this many stay in its cache; a GPU takes a CHUNK
@@ -94,7 +94,7 @@ class Said(NamedTuple):
     """What a network says of images, each seen once: joint fractions, and the features that it made
     them from."""
 
-    fractions: Float32[np.ndarray, "galaxy answer"]
+    values: Float32[np.ndarray, "galaxy answer"]
     features: Float32[np.ndarray, "galaxy feature"]
 
 
@@ -118,15 +118,15 @@ def logits_of(
     return look(network, images).logits
 
 
-def store_logits(
+def forward_logits(
     network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], *, progress: bool = False
 ) -> Float32[np.ndarray, "galaxy answer"]:
     """The network's raw output for these rows of a store, in their order; the network ends in
     evaluation mode."""
-    return store_look(network, store, rows, progress=progress).logits
+    return forward_rows(network, store, rows, progress=progress).logits
 
 
-def store_look(
+def forward_rows(
     network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], *, progress: bool = False
 ) -> Seen:
     """What the network makes of these rows of a store, in their order; it ends in evaluation
@@ -151,7 +151,7 @@ def _of_store(
 
 
 @torch.inference_mode()
-def answers_of(
+def predict_images(
     network: Network, images: UInt8[np.ndarray, "galaxy side side 3"], names: tuple[str, ...]
 ) -> Predictions:
     """What a network says of images that are packed as it wants them, with bounds and familiarity
@@ -185,12 +185,12 @@ def _looks(
     looks = [
         say(member, np.concatenate(seen)) for member in network.members
     ]  # so that few images fill a group, too
-    said = [each for look in looks for each in np.split(look.fractions, len(seen))]
+    said = [each for look in looks for each in np.split(look.values, len(seen))]
     return said, looks[0].features[: len(images)]
 
 
 @torch.inference_mode()
-def store_looks(
+def predict_views(
     network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], *, progress: bool = False
 ) -> Float32[np.ndarray, "look galaxy answer"]:
     """The joint fractions that each member gives each view of these rows of a store, in their
@@ -206,7 +206,11 @@ def _told(
     network: Network, joint: Float32[np.ndarray, "galaxy answer"]
 ) -> Float32[np.ndarray, "galaxy answer"]:
     """Joint fractions as the kind of fractions that the network tells."""
-    return joint if network.tells == "joint" else conditional(joint, network.tree, network.columns)
+    return (
+        joint
+        if network.fraction_kind == "joint"
+        else conditional(joint, network.tree, network.columns)
+    )
 
 
 def predict_store(
@@ -222,10 +226,10 @@ def predict_store(
     store.must_fit(network.pack, "the network")
     network = network.folded if bounds else replace(network.folded, calibrations=())
     chosen = np.arange(len(store)) if rows is None else rows
-    return Predictions.together(list(store_parts(network, store, chosen, progress=progress)))
+    return Predictions.together(list(predict_parts(network, store, chosen, progress=progress)))
 
 
-def store_parts(
+def predict_parts(
     network: Network,
     store: Store,
     rows: Int[np.ndarray, " galaxy"],
@@ -238,7 +242,7 @@ def store_parts(
 
     def answer(part: Int[np.ndarray, " galaxy"]) -> Predictions:
         return replace(
-            answers_of(network, store.images(part), tuple(names[part])), id_name=store.id_name
+            predict_images(network, store.images(part), tuple(names[part])), id_name=store.id_name
         )
 
     yield from _of_store(answer, rows, workers, progress=progress)
@@ -248,4 +252,4 @@ def fractions_of(
     network: Network, logits: Float32[np.ndarray, "galaxy answer"]
 ) -> Float32[np.ndarray, "galaxy answer"]:
     """What the raw output means: joint fractions."""
-    return network.objective.fractions(torch.from_numpy(logits)).numpy()
+    return network.objective.values(torch.from_numpy(logits)).numpy()

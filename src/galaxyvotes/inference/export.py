@@ -69,7 +69,7 @@ class _Graph(nn.Module):
         features = [encode(seen) for encode in self.encoders]
         outputs = [answer(each) for answer, each in zip(self.answers, features, strict=True)]
         said = (
-            torch.stack([head.objective.fractions(each[:, head.outputs]) for each in outputs]).mean(
+            torch.stack([head.objective.values(each[:, head.outputs]) for each in outputs]).mean(
                 dim=0
             )
             for head in self.heads
@@ -119,9 +119,9 @@ def _difference(
     largest = 0.0
     for one, other in zip(exported.all_heads, network.all_heads, strict=True):
         ours, (first, *rest) = say(one, images), [say(member, images) for member in other.members]
-        theirs = np.mean([first.fractions, *(each.fractions for each in rest)], axis=0)
+        theirs = np.mean([first.values, *(each.values for each in rest)], axis=0)
         scale = max(1.0, float(np.abs(first.features).max()))
-        said = np.abs(ours.fractions - theirs)
+        said = np.abs(ours.values - theirs)
         if other.tree.of_quantities:
             centre, deviation = np.array(other.head.standards).T
             rounded = 2 * np.spacing(np.abs(theirs))  # by float32: much for values far from zero

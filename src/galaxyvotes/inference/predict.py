@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxyvotes.confidence.error_scale import Of
+from galaxyvotes.confidence.error_scale import FractionKind
 from galaxyvotes.confidence.familiarity import Shift, shift
 from galaxyvotes.errors import CheckpointError, ConfigError, DataError
-from galaxyvotes.inference.engine import answers_of, chunks_of, store_parts
+from galaxyvotes.inference.engine import chunks_of, predict_images, predict_parts
 from galaxyvotes.inference.onnx_model import OnnxModule, is_onnx, read_onnx
 from galaxyvotes.predictions import Predictions, known_format, writing
 from galaxyvotes.runs.run import Network, Run, shipped_run
@@ -60,7 +60,7 @@ def predict(
     out: str | Path,
     *,
     tree: str | None = None,
-    fractions: Of = "joint",
+    fractions: FractionKind = "joint",
     intervals: bool | None = None,
     device: str = "auto",
     workers: int | None = None,
@@ -87,8 +87,8 @@ def predict(
     if workers is not None and workers < 1:
         raise ConfigError(f"workers is {workers}; expected 1 or more")
     network, origin = _opened(run, device)
-    network = network.folded.answering(tree)
-    network = network.telling_conditional if fractions == "conditional" else network
+    network = network.folded.for_tree(tree)
+    network = network.as_conditional if fractions == "conditional" else network
     if intervals and isinstance(network.module, OnnxModule):
         raise CheckpointError(
             f"{origin} is an ONNX file, which has answers but not how far off they may be: predict"
@@ -131,7 +131,7 @@ def predict(
             if not good:
                 return None, bad
             return (
-                answers_of(
+                predict_images(
                     network,
                     np.stack([square for _, square in good]),
                     tuple(name for name, _ in good),
@@ -177,7 +177,7 @@ def _predict_store(
     with writing(
         out, network.columns, id_name=store.id_name, bounds=bounds, familiarity=familiarity
     ) as write:
-        for answers in store_parts(
+        for answers in predict_parts(
             network, store, np.arange(len(store)), workers, progress=progress
         ):
             write(answers)

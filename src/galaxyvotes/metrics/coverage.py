@@ -33,33 +33,33 @@ Counted = Bool[np.ndarray, "galaxy answer"]
 # ---- intervals that were promised
 
 
-def coverage(truth: Fractions, lower: Fractions, upper: Fractions) -> float:
+def coverage(labels: Fractions, lower: Fractions, upper: Fractions) -> float:
     """The fraction of cells whose true fraction lies within its interval, ends included."""
-    return float(value_of(_coverage(truth, lower, upper, by_answer=False), len(truth)))
+    return float(value_of(_coverage(labels, lower, upper, by_answer=False), len(labels)))
 
 
 def coverage_per_answer(
-    truth: Fractions, lower: Fractions, upper: Fractions
+    labels: Fractions, lower: Fractions, upper: Fractions
 ) -> Float[np.ndarray, " answer"]:
     """The coverage of each answer; a calibration promises it answer by answer."""
-    return value_of(_coverage(truth, lower, upper, by_answer=True), len(truth))
+    return value_of(_coverage(labels, lower, upper, by_answer=True), len(labels))
 
 
-def width(truth: Fractions, lower: Fractions, upper: Fractions) -> float:
+def width(labels: Fractions, lower: Fractions, upper: Fractions) -> float:
     """Sharpness: the mean width of the intervals, 0–1; the smaller the better, at the same
     coverage."""
-    return float(value_of(_width(truth, lower, upper, by_answer=False), len(truth)))
+    return float(value_of(_width(labels, lower, upper, by_answer=False), len(labels)))
 
 
 def width_per_answer(
-    truth: Fractions, lower: Fractions, upper: Fractions
+    labels: Fractions, lower: Fractions, upper: Fractions
 ) -> Float[np.ndarray, " answer"]:
     """The mean width of each answer's intervals."""
-    return value_of(_width(truth, lower, upper, by_answer=True), len(truth))
+    return value_of(_width(labels, lower, upper, by_answer=True), len(labels))
 
 
 def interval_score(
-    truth: Fractions, lower: Fractions, upper: Fractions, *, coverage: float
+    labels: Fractions, lower: Fractions, upper: Fractions, *, coverage: float
 ) -> float:
     """Width and misses in one number: mean of (u − l) + 2/α · (how far the truth is outside), α = 1
     − coverage.
@@ -69,19 +69,19 @@ def interval_score(
 
     Source: Gneiting & Raftery 2007, equation 43
     """
-    return float(value_of(_interval_score(truth, lower, upper, coverage), len(truth)))
+    return float(value_of(_interval_score(labels, lower, upper, coverage), len(labels)))
 
 
 def statistics(
-    truth: Fractions, lower: Fractions, upper: Fractions, *, coverage: float
+    labels: Fractions, lower: Fractions, upper: Fractions, *, coverage: float
 ) -> dict[str, Statistic]:
     """All of them as functions of weights over galaxies, for `intervals.intervals`."""
     return {
-        "coverage": _coverage(truth, lower, upper, by_answer=False),
-        "coverage_per_answer": _coverage(truth, lower, upper, by_answer=True),
-        "width": _width(truth, lower, upper, by_answer=False),
-        "width_per_answer": _width(truth, lower, upper, by_answer=True),
-        "interval_score": _interval_score(truth, lower, upper, coverage),
+        "coverage": _coverage(labels, lower, upper, by_answer=False),
+        "coverage_per_answer": _coverage(labels, lower, upper, by_answer=True),
+        "width": _width(labels, lower, upper, by_answer=False),
+        "width_per_answer": _width(labels, lower, upper, by_answer=True),
+        "interval_score": _interval_score(labels, lower, upper, coverage),
     }
 
 
@@ -133,24 +133,24 @@ def volunteers_of(
 
 
 def _coverage(
-    truth: Fractions, lower: Fractions, upper: Fractions, *, by_answer: bool
+    labels: Fractions, lower: Fractions, upper: Fractions, *, by_answer: bool
 ) -> Statistic:
-    counted = _counted(truth, lower, upper)
-    return _mean(counted & (lower <= truth) & (truth <= upper), counted, by_answer=by_answer)
+    counted = _counted(labels, lower, upper)
+    return _mean(counted & (lower <= labels) & (labels <= upper), counted, by_answer=by_answer)
 
 
-def _width(truth: Fractions, lower: Fractions, upper: Fractions, *, by_answer: bool) -> Statistic:
-    counted = _counted(truth, lower, upper)
+def _width(labels: Fractions, lower: Fractions, upper: Fractions, *, by_answer: bool) -> Statistic:
+    counted = _counted(labels, lower, upper)
     return _mean(np.where(counted, upper - lower, 0), counted, by_answer=by_answer)
 
 
 def _interval_score(
-    truth: Fractions, lower: Fractions, upper: Fractions, coverage: float
+    labels: Fractions, lower: Fractions, upper: Fractions, coverage: float
 ) -> Statistic:
     if not 0 < coverage < 1:
         raise ValueError(f"coverage {coverage} does not lie between 0 and 1")
-    counted = _counted(truth, lower, upper)
-    outside = np.maximum(lower - truth, 0) + np.maximum(truth - upper, 0)
+    counted = _counted(labels, lower, upper)
+    outside = np.maximum(lower - labels, 0) + np.maximum(labels - upper, 0)
     return _mean(
         np.where(counted, upper - lower + 2 / (1 - coverage) * outside, 0), counted, by_answer=False
     )
@@ -161,10 +161,10 @@ def _mean(values: Fractions | Counted, counted: Counted, *, by_answer: bool) -> 
     return ratio(above, below) if by_answer else ratio(above.sum(axis=1), below.sum(axis=1))
 
 
-def _counted(truth: Fractions, lower: Fractions, upper: Fractions) -> Counted:
+def _counted(labels: Fractions, lower: Fractions, upper: Fractions) -> Counted:
     """Where the truth is known and there is an interval."""
-    if not truth.shape == lower.shape == upper.shape:
+    if not labels.shape == lower.shape == upper.shape:
         raise ValueError(
-            f"the truth has shape {truth.shape}, the bounds have {lower.shape} and {upper.shape}"
+            f"the truth has shape {labels.shape}, the bounds have {lower.shape} and {upper.shape}"
         )
-    return ~(np.isnan(truth) | np.isnan(lower) | np.isnan(upper))
+    return ~(np.isnan(labels) | np.isnan(lower) | np.isnan(upper))

@@ -33,17 +33,17 @@ class Confusion(NamedTuple):
     galaxies: Int[np.ndarray, "voted predicted"]
 
 
-def chosen(truth: Fractions, predicted: Fractions, cut: float) -> Int[np.ndarray, " answer"]:
+def chosen(labels: Fractions, predicted: Fractions, cut: float) -> Int[np.ndarray, " answer"]:
     """How many galaxies, of those whose truth is known, a cut chooses, per answer."""
-    checked(truth, predicted)
-    return (~np.isnan(truth) & (predicted > cut)).sum(axis=0)
+    checked(labels, predicted)
+    return (~np.isnan(labels) & (predicted > cut)).sum(axis=0)
 
 
-def statistics(truth: Fractions, predicted: Fractions, cut: float) -> dict[str, Statistic]:
+def statistics(labels: Fractions, predicted: Fractions, cut: float) -> dict[str, Statistic]:
     """`purity` and `completeness` of each answer at a cut; undefined where none is chosen, or none
     wanted."""
-    checked(truth, predicted)
-    above, wanted = ~np.isnan(truth) & (predicted > cut), truth > THRESHOLD
+    checked(labels, predicted)
+    above, wanted = ~np.isnan(labels) & (predicted > cut), labels > THRESHOLD
     both = np.asarray(above & wanted, np.float64)
     return {
         "purity": ratio(both, np.asarray(above, np.float64)),
@@ -52,7 +52,7 @@ def statistics(truth: Fractions, predicted: Fractions, cut: float) -> dict[str, 
 
 
 def confusion(
-    truth: Fractions,
+    labels: Fractions,
     predicted: Fractions,
     tree: DecisionTree,
     *,
@@ -63,11 +63,11 @@ def confusion(
 
     The share on the diagonal is that accuracy; of a row, it is the accuracy of a class.
     """
-    checked(truth, predicted)
+    checked(labels, predicted)
     held = list(tree.columns if columns is None else columns)
     found: dict[str, Confusion] = {}
-    for name, answers, _ in whole_questions(truth, tree, columns):
-        voted = truth[:, answers].astype(np.float64)
+    for name, answers, _ in whole_questions(labels, tree, columns):
+        voted = labels[:, answers].astype(np.float64)
         counts = reached(voted, MIN_ASKED)
         pairs = (voted[counts].argmax(axis=1), predicted[counts][:, answers].argmax(axis=1))
         galaxies = np.zeros((len(answers), len(answers)), np.int64)

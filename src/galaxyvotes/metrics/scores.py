@@ -121,12 +121,12 @@ class Reliability:
 # ---- errors of fractions
 
 
-def mse(truth: Fractions, predicted: Fractions) -> float:
+def mse(labels: Fractions, predicted: Fractions) -> float:
     """Mean squared error over all known cells: Σ (predicted − truth)² / number of cells."""
-    return float(value_of(_error(truth, predicted, 2), len(truth)))
+    return float(value_of(_error(labels, predicted, 2), len(labels)))
 
 
-def rmse(truth: Fractions, predicted: Fractions) -> float:
+def rmse(labels: Fractions, predicted: Fractions) -> float:
     """Root of the mean squared error over all known cells: the number that the Galaxy Challenge
     ranked by.
 
@@ -135,35 +135,35 @@ def rmse(truth: Fractions, predicted: Fractions) -> float:
 
     Source: evaluation page of the Galaxy Challenge (Kaggle, 2014)
     """
-    return float(value_of(root(_error(truth, predicted, 2)), len(truth)))
+    return float(value_of(root(_error(labels, predicted, 2)), len(labels)))
 
 
-def mae(truth: Fractions, predicted: Fractions) -> float:
+def mae(labels: Fractions, predicted: Fractions) -> float:
     """Mean absolute error over all known cells."""
-    return float(value_of(_error(truth, predicted, 1), len(truth)))
+    return float(value_of(_error(labels, predicted, 1), len(labels)))
 
 
-def rmse_per_answer(truth: Fractions, predicted: Fractions) -> Float[np.ndarray, " answer"]:
+def rmse_per_answer(labels: Fractions, predicted: Fractions) -> Float[np.ndarray, " answer"]:
     """Root of the mean squared error of each answer, over the galaxies where it is known; NaN where
     it never is."""
-    return value_of(_rmse_per_answer(truth, predicted), len(truth))
+    return value_of(_rmse_per_answer(labels, predicted), len(labels))
 
 
 # ---- accuracy in three definitions
 
 
-def argmax_accuracy(truth: Fractions, predicted: Fractions) -> float:
+def argmax_accuracy(labels: Fractions, predicted: Fractions) -> float:
     """The fraction of galaxies whose largest column of all is predicted as the largest: the paper's
     definition.
 
     It compares answers to different questions, so it says little beyond the first question.
     Galaxies with anything unknown are left out; among equals the first column counts as the
     largest."""
-    return float(value_of(_argmax_accuracy(truth, predicted), len(truth)))
+    return float(value_of(_argmax_accuracy(labels, predicted), len(labels)))
 
 
 def question_accuracy(
-    truth: Fractions,
+    labels: Fractions,
     predicted: Fractions,
     tree: DecisionTree,
     *,
@@ -184,9 +184,9 @@ def question_accuracy(
     Source: Walmsley et al. 2022, MNRAS 509, 3966
     """
     names, hits, counted = _question_hits(
-        truth, predicted, tree, columns, min_asked, min_confidence
+        labels, predicted, tree, columns, min_asked, min_confidence
     )
-    accuracy, galaxies = value_of(ratio(hits, counted), len(truth)), counted.sum(axis=0)
+    accuracy, galaxies = value_of(ratio(hits, counted), len(labels)), counted.sum(axis=0)
     return {
         name: Accuracy(float(a), int(n))
         for name, a, n in zip(names, accuracy, galaxies, strict=True)
@@ -225,47 +225,47 @@ def auc(positive: Bool[np.ndarray, " galaxy"], predicted: Float[np.ndarray, " ga
 
 
 def auc_per_answer(
-    truth: Fractions, predicted: Fractions, *, threshold: float = THRESHOLD
+    labels: Fractions, predicted: Fractions, *, threshold: float = THRESHOLD
 ) -> AnswerAuc:
     """The AUC of each answer, where positive are galaxies of a fraction above the threshold: the
     paper's Table I."""
-    aucs = value_of(_auc_per_answer(truth, predicted, threshold), len(truth))
-    return AnswerAuc(aucs, *sides(truth, threshold))
+    aucs = value_of(_auc_per_answer(labels, predicted, threshold), len(labels))
+    return AnswerAuc(aucs, *sides(labels, threshold))
 
 
 def sides(
-    truth: Fractions, threshold: float = THRESHOLD
+    labels: Fractions, threshold: float = THRESHOLD
 ) -> tuple[Int[np.ndarray, " answer"], Int[np.ndarray, " answer"]]:
     """How many galaxies are positive and how many negative, per answer."""
-    return (truth > threshold).sum(axis=0), (truth <= threshold).sum(axis=0)
+    return (labels > threshold).sum(axis=0), (labels <= threshold).sum(axis=0)
 
 
 # ---- calibration, and the decision tree
 
 
-def reliability(truth: Fractions, predicted: Fractions, *, bins: int = BINS) -> Reliability:
+def reliability(labels: Fractions, predicted: Fractions, *, bins: int = BINS) -> Reliability:
     """Whether cells predicted near a fraction have that fraction: means over equal bins of
     predicted fraction in 0–1.
 
     All known cells together. A bin holds its lower edge, the last one also 1; predictions outside
     0–1 count in the outermost bins."""
-    checked(truth, predicted)
-    known = ~np.isnan(truth)
+    checked(labels, predicted)
+    known = ~np.isnan(labels)
     place = _bin(predicted[known], bins)
     counts = np.bincount(place, minlength=bins)
     sums = [
-        np.bincount(place, weights=cells[known], minlength=bins) for cells in (predicted, truth)
+        np.bincount(place, weights=cells[known], minlength=bins) for cells in (predicted, labels)
     ]
     return Reliability(divide(sums[0], counts), divide(sums[1], counts), counts)
 
 
-def calibration_error(truth: Fractions, predicted: Fractions, *, bins: int = BINS) -> float:
+def calibration_error(labels: Fractions, predicted: Fractions, *, bins: int = BINS) -> float:
     """Expected calibration error: |mean predicted − mean true fraction| of `reliability`, averaged
     over its cells.
 
     Source: Guo et al. 2017, equation 3, with the fraction itself in the place of confidence and of
     accuracy"""
-    return float(value_of(_calibration_error(truth, predicted, bins), len(truth)))
+    return float(value_of(_calibration_error(labels, predicted, bins), len(labels)))
 
 
 def consistency(
@@ -291,7 +291,7 @@ def consistency(
 
 
 def statistics(
-    truth: Fractions,
+    labels: Fractions,
     predicted: Fractions,
     tree: DecisionTree,
     *,
@@ -302,28 +302,28 @@ def statistics(
 
     Values stand in the order of `question_accuracy` and of the columns.
     """
-    squared = _error(truth, predicted, 2)
-    reached = ratio(*_question_hits(truth, predicted, tree, columns, MIN_ASKED, 0.0)[1:])
+    squared = _error(labels, predicted, 2)
+    reached = ratio(*_question_hits(labels, predicted, tree, columns, MIN_ASKED, 0.0)[1:])
     confident = ratio(
-        *_question_hits(truth, predicted, tree, columns, MIN_ASKED, MIN_CONFIDENCE)[1:]
+        *_question_hits(labels, predicted, tree, columns, MIN_ASKED, MIN_CONFIDENCE)[1:]
     )
     return {
         "mse": squared,
         "rmse": root(squared),
-        "mae": _error(truth, predicted, 1),
-        "argmax_accuracy": _argmax_accuracy(truth, predicted),
-        "calibration_error": _calibration_error(truth, predicted, BINS),
+        "mae": _error(labels, predicted, 1),
+        "argmax_accuracy": _argmax_accuracy(labels, predicted),
+        "calibration_error": _calibration_error(labels, predicted, BINS),
         "question_accuracy": reached,
         "confident_accuracy": confident,
         "mean_question_accuracy": lambda weights: mean_defined(reached(weights)),
         "mean_confident_accuracy": lambda weights: mean_defined(confident(weights)),
-        "rmse_per_answer": _rmse_per_answer(truth, predicted),
-        "auc_per_answer": _auc_per_answer(truth, predicted, THRESHOLD),
+        "rmse_per_answer": _rmse_per_answer(labels, predicted),
+        "auc_per_answer": _auc_per_answer(labels, predicted, THRESHOLD),
     }
 
 
 def bootstrap(
-    truth: Fractions,
+    labels: Fractions,
     predicted: Fractions,
     tree: DecisionTree,
     *,
@@ -343,9 +343,9 @@ def bootstrap(
     Resamples are those of `intervals`, the same whoever predicted. Ranking costs most, so the AUCs
     have fewer. What an interval does not hold is the luck of training: the same recipe with another
     seed is another predictor."""
-    positives, negatives = sides(truth)
+    positives, negatives = sides(labels)
     frequent = (positives >= FEW_POSITIVES) & (negatives > 0)
-    sums = statistics(truth, predicted, tree, columns=columns)
+    sums = statistics(labels, predicted, tree, columns=columns)
     each = sums["auc_per_answer"]
     aucs: dict[str, Statistic] = {
         "auc_per_answer": each,
@@ -353,55 +353,55 @@ def bootstrap(
         "mean_auc_of_frequent": lambda weights: mean_defined(each(weights)[:, frequent]),
     }
     fewer = dict.fromkeys(aucs, auc_resamples)
-    return intervals(sums | aucs, len(truth), resamples=resamples, seed=seed, fewer=fewer)
+    return intervals(sums | aucs, len(labels), resamples=resamples, seed=seed, fewer=fewer)
 
 
 # ---- statistics: functions of weights over galaxies
 
 
-def _error(truth: Fractions, predicted: Fractions, power: int) -> Statistic:
-    errors, known = _errors(truth, predicted, power)
+def _error(labels: Fractions, predicted: Fractions, power: int) -> Statistic:
+    errors, known = _errors(labels, predicted, power)
     return ratio(np.asarray(errors.sum(axis=1)), np.asarray(known.sum(axis=1)))
 
 
-def _rmse_per_answer(truth: Fractions, predicted: Fractions) -> Statistic:
-    return root(ratio(*_errors(truth, predicted, 2)))
+def _rmse_per_answer(labels: Fractions, predicted: Fractions) -> Statistic:
+    return root(ratio(*_errors(labels, predicted, 2)))
 
 
-def _argmax_accuracy(truth: Fractions, predicted: Fractions) -> Statistic:
-    checked(truth, predicted)
-    whole = ~np.isnan(truth).any(axis=1)
-    hits = whole & (truth.argmax(axis=1) == predicted.argmax(axis=1))
+def _argmax_accuracy(labels: Fractions, predicted: Fractions) -> Statistic:
+    checked(labels, predicted)
+    whole = ~np.isnan(labels).any(axis=1)
+    hits = whole & (labels.argmax(axis=1) == predicted.argmax(axis=1))
     return ratio(np.where(hits, 1.0, 0.0), np.where(whole, 1.0, 0.0))
 
 
-def _calibration_error(truth: Fractions, predicted: Fractions, bins: int) -> Statistic:
+def _calibration_error(labels: Fractions, predicted: Fractions, bins: int) -> Statistic:
     """Σ over bins |Σ over their cells (predicted − truth)| / number of cells."""
-    checked(truth, predicted)
-    known = ~np.isnan(truth)
+    checked(labels, predicted)
+    known = ~np.isnan(labels)
     place = np.nonzero(known)[0] * bins + _bin(predicted[known], bins)
-    surplus = predicted[known].astype(np.float64) - truth[known]
-    in_bins = np.bincount(place, surplus, len(truth) * bins).reshape(len(truth), bins)
+    surplus = predicted[known].astype(np.float64) - labels[known]
+    in_bins = np.bincount(place, surplus, len(labels) * bins).reshape(len(labels), bins)
     cells = known.sum(axis=1).astype(np.float64)
     return lambda weights: divide(np.abs(weights @ in_bins).sum(axis=1), weights @ cells)
 
 
-def _auc_per_answer(truth: Fractions, predicted: Fractions, threshold: float) -> Statistic:
-    checked(truth, predicted)
-    return areas(~np.isnan(truth), truth > threshold, predicted)
+def _auc_per_answer(labels: Fractions, predicted: Fractions, threshold: float) -> Statistic:
+    checked(labels, predicted)
+    return areas(~np.isnan(labels), labels > threshold, predicted)
 
 
 # ---- cells, questions, bins
 
 
 def checked(
-    truth: Num[np.ndarray, "..."] | Bool[np.ndarray, "..."], predicted: Float[np.ndarray, "..."]
+    labels: Num[np.ndarray, "..."] | Bool[np.ndarray, "..."], predicted: Float[np.ndarray, "..."]
 ) -> None:
     """Refuse predictions of another shape, or that are no numbers: leaving these out would
     flatter."""
-    if truth.shape != predicted.shape:
+    if labels.shape != predicted.shape:
         raise ValueError(
-            f"the truth has shape {truth.shape}, the predictions have {predicted.shape}"
+            f"the truth has shape {labels.shape}, the predictions have {predicted.shape}"
         )
     if not np.isfinite(predicted).all():
         raise ValueError(
@@ -409,17 +409,17 @@ def checked(
         )
 
 
-def _errors(truth: Fractions, predicted: Fractions, power: int) -> tuple[Fractions, Fractions]:
+def _errors(labels: Fractions, predicted: Fractions, power: int) -> tuple[Fractions, Fractions]:
     """|predicted − truth| to a power, zero where unknown; and 1 for each known cell, 0 for the
     others."""
-    checked(truth, predicted)
-    known = ~np.isnan(truth)
-    errors = np.where(known, np.abs(predicted.astype(np.float64) - truth), 0.0)
+    checked(labels, predicted)
+    known = ~np.isnan(labels)
+    errors = np.where(known, np.abs(predicted.astype(np.float64) - labels), 0.0)
     return errors**power, known.astype(np.float64)
 
 
 def _question_hits(
-    truth: Fractions,
+    labels: Fractions,
     predicted: Fractions,
     tree: DecisionTree,
     columns: Sequence[str] | None,
@@ -428,11 +428,11 @@ def _question_hits(
 ) -> tuple[list[str], Float[np.ndarray, "galaxy question"], Float[np.ndarray, "galaxy question"]]:
     """Questions; 1 where a counted galaxy's most voted answer is predicted; 1 where a galaxy is
     counted."""
-    checked(truth, predicted)
-    questions = list(whole_questions(truth, tree, columns))
-    hits, counted = (np.zeros((len(truth), len(questions))) for _ in range(2))
+    checked(labels, predicted)
+    questions = list(whole_questions(labels, tree, columns))
+    hits, counted = (np.zeros((len(labels), len(questions))) for _ in range(2))
     for place, (_, answers, _) in enumerate(questions):
-        true = truth[:, answers].astype(np.float64)
+        true = labels[:, answers].astype(np.float64)
         counts = reached(true, min_asked, min_confidence)
         counted[:, place] = counts
         hits[:, place] = counts & (true.argmax(axis=1) == predicted[:, answers].argmax(axis=1))

@@ -87,7 +87,7 @@ class Objective:
         """Whether `loss` is told whole votes instead of joint fractions."""
         return self.kind == "dirichlet_multinomial"
 
-    def fractions(self, logits: Float[Tensor, "galaxy answer"]) -> Float[Tensor, "galaxy answer"]:
+    def values(self, logits: Float[Tensor, "galaxy answer"]) -> Float[Tensor, "galaxy answer"]:
         """Joint fractions, 0–1; of quantities, their values."""
         match self.kind:
             case "quantity":
@@ -105,21 +105,21 @@ class Objective:
     def loss(
         self,
         logits: Float[Tensor, "galaxy answer"],
-        truth: Float[Tensor, "galaxy answer"] | Int[Tensor, "galaxy answer"],
+        labels: Float[Tensor, "galaxy answer"] | Int[Tensor, "galaxy answer"],
     ) -> Float[Tensor, " galaxy"]:
         """The cost of each galaxy, 0 where nothing is known.
 
-        `truth` is what `wants_votes` says: whole votes, -1 where not known, or joint fractions, NaN
+        `labels` is what `wants_votes` says: whole votes, -1 where not known, or joint fractions, NaN
         where not known. TypeError for the other one, which would train without complaint."""
-        if truth.is_floating_point() == self.wants_votes:
+        if labels.is_floating_point() == self.wants_votes:
             wanted = "votes: whole counts, -1" if self.wants_votes else "joint fractions, NaN"
             raise TypeError(
-                f"objective {self.name} wants {wanted} where not known; it was given {truth.dtype}"
+                f"objective {self.name} wants {wanted} where not known; it was given {labels.dtype}"
             )
         if self.wants_votes:
-            return vote_nll(self.tree, concentrations(logits), truth).sum(dim=1)
-        known = ~truth.isnan()
-        filled = torch.where(known, truth, 0.0)
+            return vote_nll(self.tree, concentrations(logits), labels).sum(dim=1)
+        known = ~labels.isnan()
+        filled = torch.where(known, labels, 0.0)
         match self.kind:
             case "quantity":
                 centre, scale = logits.new_tensor(self.standards).unbind(dim=1)
@@ -129,7 +129,7 @@ class Objective:
             case "cross_entropy":
                 return tree_cross_entropy(self.tree, logits, filled)
             case _:
-                cost = (self.fractions(logits) - filled).square()
+                cost = (self.values(logits) - filled).square()
         return (cost * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
 
 

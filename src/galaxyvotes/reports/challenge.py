@@ -43,7 +43,7 @@ def submit(predictions: Predictions, sample: str | Path, out: str | Path) -> Non
     _check(predictions, header, wanted, table.name)
     place = {name: row for row, name in enumerate(predictions.ids)}
     columns = [predictions.columns.index(column) for column in header[1:]]
-    values = predictions.fractions[[place[name] for name in wanted]][:, columns]
+    values = predictions.values[[place[name] for name in wanted]][:, columns]
     _refuse_conditional(header[1:], values)
     outside = ~((values >= 0) & (values <= 1))  # so written, NaN is outside, too
     if outside.any():

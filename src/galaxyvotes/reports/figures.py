@@ -85,20 +85,20 @@ def _drawn(figure: Figure, name: str) -> bytes:
 
 
 def roc_plot(
-    truth: Float[np.ndarray, " galaxy"], predicted: Float[np.ndarray, " galaxy"], *, title: str
+    labels: Float[np.ndarray, " galaxy"], predicted: Float[np.ndarray, " galaxy"], *, title: str
 ) -> Figure:
     """The ROC curve of one answer, positive where its true fraction is above 0.5: the paper's
     figures 4 to 7."""
     figure = Figure(figsize=(4.4, 4.4), layout="constrained", facecolor=PAPER)
     axes = figure.add_subplot()
-    _roc_panel(axes, truth, predicted, title, size=10.0)
+    _roc_panel(axes, labels, predicted, title, size=10.0)
     axes.set_xlabel("false positive rate", color=INK)
     axes.set_ylabel("true positive rate", color=INK)
     return figure
 
 
 def roc_plots(
-    truth: Float[np.ndarray, "galaxy answer"],
+    labels: Float[np.ndarray, "galaxy answer"],
     predicted: Float[np.ndarray, "galaxy answer"],
     tree: DecisionTree,
     *,
@@ -123,7 +123,7 @@ def roc_plots(
     figure.subplots_adjust(**grid)
     for i, name in enumerate(names):
         axes = figure.add_subplot(down, across, i + 1)
-        _roc_panel(axes, truth[:, i], predicted[:, i], titles[name], size=7.5)
+        _roc_panel(axes, labels[:, i], predicted[:, i], titles[name], size=7.5)
         axes.tick_params(labelleft=i % across == 0, labelbottom=i + across >= len(names))
     figure.supxlabel("false positive rate", fontsize=9, color=INK, y=0.1 / (0.75 + 1.95 * down))
     figure.supylabel("true positive rate", fontsize=9, color=INK, x=0.08 / (0.6 + 1.75 * across))
@@ -138,11 +138,11 @@ def _panel_title(question: str, answer: Answer) -> str:
 
 
 def reliability_plot(
-    truth: Float[np.ndarray, "galaxy answer"], predicted: Float[np.ndarray, "galaxy answer"]
+    labels: Float[np.ndarray, "galaxy answer"], predicted: Float[np.ndarray, "galaxy answer"]
 ) -> Figure:
     """Mean true fraction against mean predicted fraction in ten bins; below, how many fractions are
     in each."""
-    curve = scores.reliability(truth, predicted)
+    curve = scores.reliability(labels, predicted)
     filled = curve.counts > 0
     figure = Figure(figsize=(4.4, 5.2), facecolor=PAPER)
     figure.subplots_adjust(left=0.13, right=0.97, top=0.98, bottom=0.09, hspace=0.06)
@@ -171,7 +171,7 @@ def reliability_plot(
 
 
 def quantity_plots(
-    truth: Float[np.ndarray, "galaxy answer"],
+    labels: Float[np.ndarray, "galaxy answer"],
     predicted: Float[np.ndarray, "galaxy answer"],
     columns: Sequence[str],
     *,
@@ -185,8 +185,8 @@ def quantity_plots(
     for place, name in enumerate(columns):
         axes = figure.add_subplot(down, across, place + 1)
         _plain(axes)
-        known = ~np.isnan(truth[:, place])
-        x, y = truth[known, place], predicted[known, place]
+        known = ~np.isnan(labels[:, place])
+        x, y = labels[known, place], predicted[known, place]
         if bounds is not None:
             axes.vlines(
                 x,
@@ -274,14 +274,14 @@ def history_plot(history: Sequence[Mapping[str, Any]]) -> Figure:
 
 def _roc_panel(
     axes: Axes,
-    truth: Float[np.ndarray, " galaxy"],
+    labels: Float[np.ndarray, " galaxy"],
     predicted: Float[np.ndarray, " galaxy"],
     title: str,
     *,
     size: float,
 ) -> None:
-    known = ~np.isnan(truth)
-    positive = truth[known] > scores.THRESHOLD
+    known = ~np.isnan(labels)
+    positive = labels[known] > scores.THRESHOLD
     curve = scores.roc(positive, predicted[known])
     _plain(axes, size)
     axes.plot([0, 1], [0, 1], color=MUTED, lw=0.7, ls=(0, (4, 3)))

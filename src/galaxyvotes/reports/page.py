@@ -53,7 +53,7 @@ QUANTITY_HEADLINE = (
 
 def render(
     document: Mapping[str, Any],
-    truth: Float[np.ndarray, "galaxy answer"],
+    labels: Float[np.ndarray, "galaxy answer"],
     network: Predictions,
     tree: DecisionTree,
     *,
@@ -63,10 +63,8 @@ def render(
     the strangest."""
     rows = document["network"]["answers"]
     drawn = {
-        "roc": inline_svg(
-            figures.roc_plots(truth, network.fractions, tree, columns=network.columns)
-        ),
-        "reliability": inline_svg(figures.reliability_plot(truth, network.fractions)),
+        "roc": inline_svg(figures.roc_plots(labels, network.values, tree, columns=network.columns)),
+        "reliability": inline_svg(figures.reliability_plot(labels, network.values)),
         **_always(document, network),
     }
     return _filled(
@@ -89,13 +87,13 @@ def render(
 
 def render_quantities(
     document: Mapping[str, Any],
-    truth: Float[np.ndarray, "galaxy answer"],
+    labels: Float[np.ndarray, "galaxy answer"],
     network: Predictions,
     *,
     pictures: UInt8[np.ndarray, "shown height width 3"] | None = None,
 ) -> str:
     """The page of quantities (see `quantities`); `pictures` as in `render`."""
-    plots = figures.quantity_plots(truth, network.fractions, network.columns, bounds=network.bounds)
+    plots = figures.quantity_plots(labels, network.values, network.columns, bounds=network.bounds)
     return _filled(
         "quantities.html.j2",
         d=document,

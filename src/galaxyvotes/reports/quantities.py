@@ -35,19 +35,19 @@ MEASURES = ("rmse", "mae", "bias", "r2")
 Values = Float[np.ndarray, "galaxy answer"]
 
 
-def statistics(truth: Values, predicted: Values) -> dict[str, Statistic]:
+def statistics(labels: Values, predicted: Values) -> dict[str, Statistic]:
     """`MEASURES` of each quantity, as functions of weights over galaxies; what is not known counts
     nowhere."""
     if not np.isfinite(predicted).all():
         raise ValueError(
             f"{np.count_nonzero(~np.isfinite(predicted))} predictions are NaN or infinite"
         )
-    known = ~np.isnan(truth)
+    known = ~np.isnan(labels)
     counts = known.astype(np.float64)
-    errors = np.where(known, predicted.astype(np.float64) - truth, 0.0)
+    errors = np.where(known, predicted.astype(np.float64) - labels, 0.0)
     # Around their mean, so that the variance of values far from zero is no difference of huge
     # numbers.
-    centred = np.where(known, truth - _means(truth), 0.0)
+    centred = np.where(known, labels - _means(labels), 0.0)
 
     def explained(
         weights: Float[np.ndarray, "resample galaxy"],
@@ -66,12 +66,12 @@ def statistics(truth: Values, predicted: Values) -> dict[str, Statistic]:
 
 
 def summarise(
-    truth: Values, predicted: Predictions, *, seed: int = 0, resamples: int = 1000
+    labels: Values, predicted: Predictions, *, seed: int = 0, resamples: int = 1000
 ) -> list[dict[str, Any]]:
     """Per quantity its name, how many galaxies it is known of, their mean and deviation, and every
     measure."""
     found = intervals(
-        statistics(truth, predicted.fractions), len(truth), resamples=resamples, seed=seed
+        statistics(labels, predicted.values), len(labels), resamples=resamples, seed=seed
     )
     return [
         {
@@ -82,7 +82,7 @@ def summarise(
             **{name: found[name].measure(place) for name in MEASURES},
         }
         for place, column in enumerate(predicted.columns)
-        for known in [truth[~np.isnan(truth[:, place]), place].astype(np.float64)]
+        for known in [labels[~np.isnan(labels[:, place]), place].astype(np.float64)]
     ]
 
 
@@ -91,7 +91,7 @@ def write_quantities(
     *,
     network: Predictions,
     baselines: Mapping[str, Predictions],
-    truth: Values,
+    labels: Values,
     provenance: Mapping[str, Any],
     seen_in_training: int,
     images: Images | None = None,
@@ -104,7 +104,7 @@ def write_quantities(
     """Write `report.html`, `report.json` and `report.csv` into the folder `out`; the arguments are
     `write_report`'s.
 
-    All predictions have the rows and the columns of `truth`.
+    All predictions have the rows and the columns of `labels`.
     """
     out = Path(out)
     if not len(network):
@@ -116,10 +116,12 @@ def write_quantities(
         "galaxies": len(network),
         "seen_in_training": seen_in_training,
         "bootstrap": sampling,
-        "network": summarise(truth, network, **sampling),
-        "baselines": {name: summarise(truth, each, **sampling) for name, each in baselines.items()},
+        "network": summarise(labels, network, **sampling),
+        "baselines": {
+            name: summarise(labels, each, **sampling) for name, each in baselines.items()
+        },
         "ahead_of": {
-            name: _ahead(truth, network, each, **sampling) for name, each in baselines.items()
+            name: _ahead(labels, network, each, **sampling) for name, each in baselines.items()
         },
         "intervals": None,
         "familiarity": None,
@@ -127,16 +129,16 @@ def write_quantities(
         "provenance": dict(provenance),
     }
     if network.bounds is not None and nominal_coverage is not None:
-        document["intervals"] = _bounds(truth, network, nominal_coverage, **sampling)
+        document["intervals"] = _bounds(labels, network, nominal_coverage, **sampling)
     document["summary"] = _summary(document)
-    best, worst = _best_and_worst(truth, network.fractions)
+    best, worst = _best_and_worst(labels, network.values)
     for name, rows in (("best", best), ("worst", worst)):
-        document[name] = [_galaxy(row, truth, network) for row in rows.tolist()]
+        document[name] = [_galaxy(row, labels, network) for row in rows.tolist()]
     document["familiarity"], strangest = familiarity(network, shift)
     shown = np.concatenate([best, worst, strangest])
     pictures = images(shown) if images and len(shown) else None
     report = Report(document, out / "report.html", out / "report.json", out / "report.csv")
-    page = render_quantities(document, truth, network, pictures=pictures)
+    page = render_quantities(document, labels, network, pictures=pictures)
     write_text(
         report.json,
         json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False, default=str) + "\n",
@@ -147,24 +149,24 @@ def write_quantities(
 
 
 def _ahead(
-    truth: Values, one: Predictions, other: Predictions, *, seed: int, resamples: int
+    labels: Values, one: Predictions, other: Predictions, *, seed: int, resamples: int
 ) -> list[Measure]:
     """Per quantity, by how much the RMSE of `other` is above that of `one`, on the same
     resamples."""
-    ours, theirs = (statistics(truth, each.fractions)["rmse"] for each in (one, other))
+    ours, theirs = (statistics(labels, each.values)["rmse"] for each in (one, other))
     difference: Callable[[np.ndarray], np.ndarray] = lambda weights: theirs(weights) - ours(weights)  # noqa: E731
-    found = intervals({"rmse": difference}, len(truth), resamples=resamples, seed=seed)["rmse"]
+    found = intervals({"rmse": difference}, len(labels), resamples=resamples, seed=seed)["rmse"]
     return [found.measure(place) for place in range(len(one.columns))]
 
 
 def _bounds(
-    truth: Values, network: Predictions, nominal: float, *, seed: int, resamples: int
+    labels: Values, network: Predictions, nominal: float, *, seed: int, resamples: int
 ) -> dict[str, Any]:
     """How often the network's bounds held, and how wide they are."""
     assert network.bounds is not None
-    every = statistics_of_bounds(truth, *network.bounds, coverage=nominal)
+    every = statistics_of_bounds(labels, *network.bounds, coverage=nominal)
     wanted = {name: every[f"{name}_per_answer"] for name in ("coverage", "width")}
-    found = intervals(wanted, len(truth), resamples=resamples, seed=seed)
+    found = intervals(wanted, len(labels), resamples=resamples, seed=seed)
     rows = [
         {"quantity": column} | {name: found[name].measure(place) for name in wanted}
         for place, column in enumerate(network.columns)
@@ -213,13 +215,13 @@ def _means(values: Values) -> Float[np.ndarray, " answer"]:
 
 
 def _best_and_worst(
-    truth: Values, predicted: Values
+    labels: Values, predicted: Values
 ) -> tuple[Int[np.ndarray, " best"], Int[np.ndarray, " worst"]]:
     """The galaxies with the smallest and largest errors, in units of each quantity's deviation;
     none among both."""
-    known = ~np.isnan(truth)
-    squares = np.where(known, (truth - _means(truth)) ** 2, 0).sum(axis=0)
-    errors = np.where(known, (predicted.astype(np.float64) - truth) ** 2, 0) / np.where(
+    known = ~np.isnan(labels)
+    squares = np.where(known, (labels - _means(labels)) ** 2, 0).sum(axis=0)
+    errors = np.where(known, (predicted.astype(np.float64) - labels) ** 2, 0) / np.where(
         squares > 0, squares, 1
     )
     order = np.argsort(errors.sum(axis=1) / np.maximum(known.sum(axis=1), 1), kind="stable")
@@ -228,7 +230,7 @@ def _best_and_worst(
     return order[:shown], order[::-1][:shown]
 
 
-def _galaxy(row: int, truth: Values, network: Predictions) -> dict[str, Any]:
+def _galaxy(row: int, labels: Values, network: Predictions) -> dict[str, Any]:
     """One galaxy: what is known of it, and what the network says."""
     ends = network.bounds
     return {
@@ -236,8 +238,8 @@ def _galaxy(row: int, truth: Values, network: Predictions) -> dict[str, Any]:
         "quantities": [
             {
                 "quantity": column,
-                "measured": number(float(truth[row, place])),
-                "predicted": number(float(network.fractions[row, place])),
+                "measured": number(float(labels[row, place])),
+                "predicted": number(float(network.values[row, place])),
                 "low": None if ends is None else number(float(ends.lower[row, place])),
                 "high": None if ends is None else number(float(ends.upper[row, place])),
             }

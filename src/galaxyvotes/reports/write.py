@@ -45,7 +45,7 @@ class Asked(NamedTuple):
     """Fractions of those who were asked: the volunteers', NaN where too few were, and the
     network's, with bounds."""
 
-    truth: Float[np.ndarray, "galaxy answer"]
+    labels: Float[np.ndarray, "galaxy answer"]
     network: Predictions
 
 
@@ -63,21 +63,21 @@ class Report:
 
 
 def summarise(
-    truth: Float[np.ndarray, "galaxy answer"],
+    labels: Float[np.ndarray, "galaxy answer"],
     predicted: Predictions,
     tree: DecisionTree,
     *,
     seed: int = 0,
     resamples: int = 1000,
 ) -> dict[str, Any]:
-    """Every measure of these predictions, ready for JSON; `truth` has the predictions' rows and
+    """Every measure of these predictions, ready for JSON; `labels` has the predictions' rows and
     columns.
 
     The mean AUC is over the answers where it is defined, and once more over those with ten
     positives or more: with fewer, an AUC says little."""
-    guess, columns = predicted.fractions, predicted.columns
+    guess, columns = predicted.values, predicted.columns
     found = scores.bootstrap(
-        truth,
+        labels,
         guess,
         tree,
         columns=columns,
@@ -85,13 +85,13 @@ def summarise(
         auc_resamples=min(resamples, 200),
         seed=seed,
     )
-    positives, negatives = scores.sides(truth)
+    positives, negatives = scores.sides(labels)
     defined = (positives > 0) & (negatives > 0)
-    curve = scores.reliability(truth, guess)
+    curve = scores.reliability(labels, guess)
 
     def over_questions(name: str, min_confidence: float) -> dict[str, Any]:
         each = scores.question_accuracy(
-            truth, guess, tree, columns=columns, min_confidence=min_confidence
+            labels, guess, tree, columns=columns, min_confidence=min_confidence
         )
         rows = [
             {"question": q, "galaxies": n} | found[name].measure(i)
@@ -121,7 +121,7 @@ def summarise(
         "answers": [
             {
                 "answer": column,
-                "mean_fraction": number(float(mean_defined(truth[:, i]))),
+                "mean_fraction": number(float(mean_defined(labels[:, i]))),
                 "mean_predicted": number(float(mean_defined(guess[:, i]))),
                 "rmse": found["rmse_per_answer"].measure(i),
                 "auc": found["auc_per_answer"].measure(i),
@@ -134,7 +134,7 @@ def summarise(
 
 
 def compare(
-    truth: Float[np.ndarray, "galaxy answer"],
+    labels: Float[np.ndarray, "galaxy answer"],
     predicted: Predictions,
     other: Predictions,
     *,
@@ -146,17 +146,17 @@ def compare(
     Both are judged on the same resamples, so the interval is that of the difference, narrower than
     the two apart."""
     squares = [
-        np.where(np.isnan(truth), 0.0, (one.fractions - truth) ** 2) for one in (predicted, other)
+        np.where(np.isnan(labels), 0.0, (one.values - labels) ** 2) for one in (predicted, other)
     ]
     sums = np.stack([np.asarray(square.sum(axis=1), np.float64) for square in squares], axis=1)
-    known = (~np.isnan(truth)).sum(axis=1, dtype=np.float64)
+    known = (~np.isnan(labels)).sum(axis=1, dtype=np.float64)
 
     def difference(weights: np.ndarray) -> np.ndarray:
         cells = weights @ known
         roots = np.sqrt(weights @ sums / np.where(cells > 0, cells, np.nan)[:, None])
         return roots[:, 1] - roots[:, 0]
 
-    return intervals({"rmse": difference}, len(truth), resamples=resamples, seed=seed)[
+    return intervals({"rmse": difference}, len(labels), resamples=resamples, seed=seed)[
         "rmse"
     ].measure()
 
@@ -169,7 +169,7 @@ def write_report(
     *,
     network: Predictions,
     baselines: Mapping[str, Predictions],
-    truth: Float[np.ndarray, "galaxy answer"],
+    labels: Float[np.ndarray, "galaxy answer"],
     tree: DecisionTree,
     provenance: Mapping[str, Any],
     seen_in_training: int,
@@ -187,8 +187,8 @@ def write_report(
 ) -> Report:
     """Write `report.html`, `report.json` and `report.csv` into the folder `out`, each in one step.
 
-    `truth` has the network's rows and columns; a baseline may have more columns, in any order.
-    `images` gives the galaxies at these places of `truth` as pictures. `provenance` is shown as it
+    `labels` has the network's rows and columns; a baseline may have more columns, in any order.
+    `images` gives the galaxies at these places of `labels` as pictures. `provenance` is shown as it
     is, in its order. `history` is the rows of `scores.jsonl`. `contaminated` is a summary (see
     `summarise`) of the same measures on galaxies of which some were trained on, and under "seen"
     how many. `leaderboard` is for galaxies of the challenge: it says nothing about others, and is
@@ -207,15 +207,16 @@ def write_report(
         "galaxies": len(network),
         "seen_in_training": seen_in_training,
         "bootstrap": {"seed": seed, "resamples": resamples, "auc_resamples": min(resamples, 200)},
-        "network": summarise(truth, network, tree, seed=seed, resamples=resamples),
+        "network": summarise(labels, network, tree, seed=seed, resamples=resamples),
         "baselines": {
-            n: summarise(truth, b, tree, seed=seed, resamples=resamples) for n, b in aligned.items()
-        },
-        "ahead_of": {
-            n: compare(truth, network, b, seed=seed, resamples=resamples)
+            n: summarise(labels, b, tree, seed=seed, resamples=resamples)
             for n, b in aligned.items()
         },
-        "choosing": _choosing(truth, network, tree, seed=seed, resamples=resamples),
+        "ahead_of": {
+            n: compare(labels, network, b, seed=seed, resamples=resamples)
+            for n, b in aligned.items()
+        },
+        "choosing": _choosing(labels, network, tree, seed=seed, resamples=resamples),
         "intervals": None,
         "conditional_intervals": None,
         "noise_floor": noise_floor,
@@ -227,7 +228,7 @@ def write_report(
     }
     if network.bounds is not None and nominal_coverage is not None:
         document["intervals"] = _intervals(
-            truth, network, nominal_coverage, seed=seed, resamples=resamples
+            labels, network, nominal_coverage, seed=seed, resamples=resamples
         )
     if asked is not None and nominal_coverage is not None:
         document["conditional_intervals"] = _intervals(
@@ -242,13 +243,13 @@ def write_report(
     ):
         document["leaderboard"] = leaderboard_place(rmse)
     document["summary"] = _summary(document)
-    best, worst = _best_and_worst(truth, network.fractions)
+    best, worst = _best_and_worst(labels, network.values)
     document["familiarity"], strangest = familiarity(network, shift)
-    document["best"] = [_galaxy(row, truth, network, tree) for row in best.tolist()]
-    document["worst"] = [_galaxy(row, truth, network, tree) for row in worst.tolist()]
+    document["best"] = [_galaxy(row, labels, network, tree) for row in best.tolist()]
+    document["worst"] = [_galaxy(row, labels, network, tree) for row in worst.tolist()]
     shown = np.concatenate([best, worst, strangest])
     page = render(
-        document, truth, network, tree, pictures=images(shown) if images and len(shown) else None
+        document, labels, network, tree, pictures=images(shown) if images and len(shown) else None
     )
     report = Report(document, out / "report.html", out / "report.json", out / "report.csv")
     write_text(
@@ -261,7 +262,7 @@ def write_report(
 
 
 def _choosing(
-    truth: Float[np.ndarray, "galaxy answer"],
+    labels: Float[np.ndarray, "galaxy answer"],
     network: Predictions,
     tree: DecisionTree,
     *,
@@ -269,14 +270,14 @@ def _choosing(
     resamples: int,
 ) -> dict[str, Any]:
     """What cuts on the network's fractions choose, and which answer it takes for which."""
-    guess, columns = network.fractions, network.columns
+    guess, columns = network.values, network.columns
     measures = {
         f"{name} at {cut}": statistic
         for cut in cuts.CUTS
-        for name, statistic in cuts.statistics(truth, guess, cut).items()
+        for name, statistic in cuts.statistics(labels, guess, cut).items()
     }
-    found = intervals(measures, len(truth), resamples=resamples, seed=seed)
-    counts = {cut: cuts.chosen(truth, guess, cut) for cut in cuts.CUTS}
+    found = intervals(measures, len(labels), resamples=resamples, seed=seed)
+    counts = {cut: cuts.chosen(labels, guess, cut) for cut in cuts.CUTS}
     return {
         "answers": [
             {
@@ -297,13 +298,13 @@ def _choosing(
         ],
         "questions": [
             {"question": name, "answers": list(each.columns), "galaxies": each.galaxies.tolist()}
-            for name, each in cuts.confusion(truth, guess, tree, columns=columns).items()
+            for name, each in cuts.confusion(labels, guess, tree, columns=columns).items()
         ],
     }
 
 
 def _intervals(
-    truth: Float[np.ndarray, "galaxy answer"],
+    labels: Float[np.ndarray, "galaxy answer"],
     network: Predictions,
     nominal: float,
     *,
@@ -312,8 +313,8 @@ def _intervals(
 ) -> dict[str, Any]:
     """How often the network's bounds held, and how wide they are."""
     assert network.bounds is not None
-    measures = statistics(truth, *network.bounds, coverage=nominal)
-    found = intervals(measures, len(truth), resamples=resamples, seed=seed)
+    measures = statistics(labels, *network.bounds, coverage=nominal)
+    found = intervals(measures, len(labels), resamples=resamples, seed=seed)
     return {
         "nominal": nominal,
         **{name: found[name].measure() for name in ("coverage", "width", "interval_score")},
@@ -370,7 +371,7 @@ def _aligned(baseline: Predictions, network: Predictions, name: str) -> Predicti
         )
         raise ValueError(f"baseline {name!r} {what}")
     places = [baseline.columns.index(column) for column in network.columns]
-    return replace(baseline, columns=network.columns, fractions=baseline.fractions[:, places])
+    return replace(baseline, columns=network.columns, values=baseline.values[:, places])
 
 
 def _summary(document: Mapping[str, Any]) -> str:
@@ -437,13 +438,13 @@ def told(measure: Measure, form: str = ".4f") -> str:
 
 
 def _best_and_worst(
-    truth: Float[np.ndarray, "galaxy answer"], predicted: Float[np.ndarray, "galaxy answer"]
+    labels: Float[np.ndarray, "galaxy answer"], predicted: Float[np.ndarray, "galaxy answer"]
 ) -> tuple[Int[np.ndarray, " best"], Int[np.ndarray, " worst"]]:
     """The galaxies with the smallest and largest RMSE over their known answers; none is among
     both."""
-    known = ~np.isnan(truth)
+    known = ~np.isnan(labels)
     counts = known.sum(axis=1)
-    squares = np.where(known, (predicted - truth) ** 2, 0.0).sum(axis=1)
+    squares = np.where(known, (predicted - labels) ** 2, 0.0).sum(axis=1)
     order = np.argsort(squares / np.maximum(counts, 1), kind="stable")
     order = order[counts[order] > 0]
     shown = min(SHOWN, len(order) // 2)
@@ -451,13 +452,13 @@ def _best_and_worst(
 
 
 def _galaxy(
-    row: int, truth: np.ndarray, network: Predictions, tree: DecisionTree
+    row: int, labels: np.ndarray, network: Predictions, tree: DecisionTree
 ) -> dict[str, Any]:
     """One galaxy: of the questions that half of the volunteers reached, or half in the network's
     view, the worst."""
     places = {column: i for i, column in enumerate(network.columns)}
-    said: np.ndarray = truth[row].astype(float)
-    guess: np.ndarray = network.fractions[row].astype(float)
+    said: np.ndarray = labels[row].astype(float)
+    guess: np.ndarray = network.values[row].astype(float)
     missed: dict[str, float] = {}
     shown: list[dict[str, Any]] = []
     for question, _ in tree:

@@ -18,20 +18,20 @@ import tomlkit
 import torch
 import xxhash
 
-from galaxyvotes.confidence.conformal import Calibration
-from galaxyvotes.confidence.familiarity import Familiar
-from galaxyvotes.confidence.temperature import Certainty
+from galaxyvotes.confidence.conformal import PredictionIntervals
+from galaxyvotes.confidence.familiarity import Familiarity
+from galaxyvotes.confidence.temperature import TemperatureScaling
 from galaxyvotes.errors import CheckpointError
 from galaxyvotes.runs.tensors import file_digest, read_tensors, tensor_digest, write_tensors
 from galaxyvotes.runtime.files import write_text
 
-__all__ = ["Calibrated", "numbered", "read_calibrated", "write_calibrated"]
+__all__ = ["Calibration", "numbered", "read_calibration", "write_calibration"]
 
 _AGAIN = "run galaxyvotes calibrate again"
 _MEASURED_ON = "calibrated"
 
 
-class Calibrated(NamedTuple):
+class Calibration(NamedTuple):
     """What calibrating found of one head: how far off its answers may be, of both kinds, and what
     is familiar to it.
 
@@ -41,19 +41,19 @@ class Calibrated(NamedTuple):
     galaxies that it was measured on. `certainty` is there for a head of one question, which answers
     with it, and the calibrations are of these answers."""
 
-    joint: Calibration | None = None
-    conditional: Calibration | None = None
-    familiar: Familiar | None = None
+    joint: PredictionIntervals | None = None
+    conditional: PredictionIntervals | None = None
+    familiar: Familiarity | None = None
     pixels: frozenset[bytes] = frozenset()
-    certainty: Certainty | None = None
+    certainty: TemperatureScaling | None = None
 
 
-def read_calibrated(folder: Path, weights: Sequence[Path], number: int) -> Calibrated:
+def read_calibration(folder: Path, weights: Sequence[Path], number: int) -> Calibration:
     """What calibrating found of the head of that number of the run in a folder, whose weights are
     in these files."""
     path = folder / numbered("calibration.toml", number)
     if not path.is_file():
-        return Calibrated()
+        return Calibration()
     digest, _, text = path.read_text("utf-8").partition("\n")
     if digest != f"# {xxhash.xxh3_128(text.encode()).hexdigest()}":
         raise CheckpointError(f"{path} is damaged: its digest does not fit; {_AGAIN}")
@@ -71,25 +71,27 @@ def read_calibrated(folder: Path, weights: Sequence[Path], number: int) -> Calib
     familiar, pixels = None, frozenset[bytes]()
     if named is not None or file.is_file():
         tensors = read_tensors(file, mend=_AGAIN)[0]
-        familiar = Familiar.from_tensors(tensors, str(file))
+        familiar = Familiarity.from_tensors(tensors, str(file))
         pixels = frozenset(
             each.tobytes() for each in tensors.get(_MEASURED_ON, torch.empty(0)).numpy()
         )
-    joint = Calibration.from_table(table, str(path))
-    return Calibrated(
+    joint = PredictionIntervals.from_table(table, str(path))
+    return Calibration(
         joint,
-        None if asked is None else Calibration.from_table(asked, f"{path}, [conditional],"),
+        None if asked is None else PredictionIntervals.from_table(asked, f"{path}, [conditional],"),
         familiar,
         pixels,
         (
             None
             if sure is None
-            else Certainty.from_table(sure, len(joint.columns), f"{path}, [certainty],")
+            else TemperatureScaling.from_table(sure, len(joint.columns), f"{path}, [certainty],")
         ),
     )
 
 
-def write_calibrated(found: Calibrated, folder: Path, weights: Sequence[Path], number: int) -> None:
+def write_calibration(
+    found: Calibration, folder: Path, weights: Sequence[Path], number: int
+) -> None:
     """Write it into the run folder, all of it or nothing; what is there already is replaced."""
     assert found.joint is not None
     assert found.familiar is not None

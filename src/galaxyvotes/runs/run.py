@@ -31,15 +31,15 @@ import torch
 import xxhash
 from torch import Tensor, nn
 
-from galaxyvotes.confidence.conformal import Calibration, askers
-from galaxyvotes.confidence.error_scale import Of
-from galaxyvotes.confidence.familiarity import Familiar
+from galaxyvotes.confidence.conformal import PredictionIntervals, askers
+from galaxyvotes.confidence.error_scale import FractionKind
+from galaxyvotes.confidence.familiarity import Familiarity
 from galaxyvotes.config import PackSettings, Recipe
 from galaxyvotes.errors import CheckpointError, ConfigError
 from galaxyvotes.networks.build import build, folded
 from galaxyvotes.networks.objectives import Objective, Standard
 from galaxyvotes.networks.timm_encoder import load_pretrained
-from galaxyvotes.runs.calibration import Calibrated, numbered, read_calibrated, write_calibrated
+from galaxyvotes.runs.calibration import Calibration, numbered, read_calibration, write_calibration
 from galaxyvotes.runs.tensors import FORMAT, file_digest, read_tensors, write_tensors
 from galaxyvotes.runtime.files import new_folder, replacing, write_text
 from galaxyvotes.tree import DecisionTree
@@ -68,7 +68,7 @@ class Network:
     `others` are networks of the same shape, if it was joined from several: together they answer
     with their mean.
 
-    `tells` says which kind of fractions its answers are, and the calibrations are of that kind.
+    `fraction_kind` says which kind of fractions its answers are, and the calibrations are of that kind.
     """
 
     module: nn.Sequential
@@ -76,11 +76,11 @@ class Network:
     pack: PackSettings
     recipe: Recipe
     place: int = 0
-    calibrations: tuple[Calibration | None, ...] = ()
-    familiars: tuple[Familiar | None, ...] = ()
+    calibrations: tuple[PredictionIntervals | None, ...] = ()
+    familiars: tuple[Familiarity | None, ...] = ()
     others: tuple[nn.Sequential, ...] = ()
-    conditionals: tuple[Calibration | None, ...] = ()
-    tells: Of = "joint"
+    conditionals: tuple[PredictionIntervals | None, ...] = ()
+    fraction_kind: FractionKind = "joint"
 
     @property
     def head(self) -> Head:
@@ -98,12 +98,12 @@ class Network:
         return self.head.columns
 
     @property
-    def calibration(self) -> Calibration | None:
+    def calibration(self) -> PredictionIntervals | None:
         """How far off its answers may be; None if nobody has measured that."""
         return self.calibrations[self.place] if self.calibrations else None
 
     @property
-    def familiar(self) -> Familiar | None:
+    def familiar(self) -> Familiarity | None:
         """What galaxies it knows its answers for; None if it was never calibrated."""
         return self.familiars[self.place] if self.familiars else None
 
@@ -137,15 +137,15 @@ class Network:
         return tuple(replace(self, place=place) for place in range(len(self.heads)))
 
     @property
-    def telling_conditional(self) -> "Network":
+    def as_conditional(self) -> "Network":
         """The same network, whose answers are fractions of those who were asked; ConfigError if it
         cannot know them."""
         askers(
             self.tree, self.columns, "conditional"
         )  # refuses a head that lacks answers which lead to others
-        return replace(self, tells="conditional", calibrations=self.conditionals)
+        return replace(self, fraction_kind="conditional", calibrations=self.conditionals)
 
-    def answering(self, tree: str | None) -> "Network":
+    def for_tree(self, tree: str | None) -> "Network":
         """The same network, used for the tree of that name; for its first one if there is no
         name."""
         names = [head.tree.name for head in self.heads]
@@ -388,15 +388,15 @@ class Run:
             familiars=tuple(each.familiar for each in found),
             conditionals=tuple(each.conditional for each in found),
             others=others,
-        ).answering(tree)
+        ).for_tree(tree)
 
-    def calibrated(self, number: int = 1) -> Calibrated:
+    def calibrated(self, number: int = 1) -> Calibration:
         """What calibrating found of its head of that number."""
-        return read_calibrated(self.path, self.weights, number)
+        return read_calibration(self.path, self.weights, number)
 
-    def keep_calibrated(self, found: Calibrated, number: int = 1) -> None:
+    def save_calibration(self, found: Calibration, number: int = 1) -> None:
         """Write it beside the weights, all of it or nothing; what is there already is replaced."""
-        write_calibrated(found, self.path, self.weights, number)
+        write_calibration(found, self.path, self.weights, number)
 
 
 def _digest_of(facts: dict[str, Any]) -> str:

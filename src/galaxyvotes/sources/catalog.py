@@ -55,7 +55,7 @@ class Catalog:
     columns: pa.Table
     id_name: str = "id"
     tree: DecisionTree | None = None
-    fractions: Float32[np.ndarray, "galaxy answer"] | None = None
+    values: Float32[np.ndarray, "galaxy answer"] | None = None
     counts: Int32[np.ndarray, "galaxy answer"] | None = None
     votes_from: str = ""
     rows_without_image: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ class Catalog:
         for name, image in zip(self.ids, self.images, strict=True):
             digest.update(f"{name}\0{image.name}\0".encode())
         digest.update(repr((self.sources, self.votes_from, self.tree)).encode())
-        for values in (self.fractions, self.counts):
+        for values in (self.values, self.counts):
             digest.update(b"" if values is None else values.tobytes())
         return digest.hexdigest()
 
@@ -344,7 +344,7 @@ def _assemble(
     ids, places, rows, votes = found.ids, found.images, found.rows, found.votes
     keep = np.ones(len(rows), bool)
     if votes is not None:
-        keep[np.isnan(votes.fractions[rows]).all(axis=1)] = False
+        keep[np.isnan(votes.values[rows]).all(axis=1)] = False
         if not keep.any():
             what = (
                 "a known value" if found.tree is not None and found.tree.of_quantities else "votes"
@@ -362,7 +362,7 @@ def _assemble(
     order = np.flatnonzero(keep)
     order = order[np.argsort(places[order])]
     rows = rows[order]
-    fractions = None if votes is None else votes.fractions[rows]
+    fractions = None if votes is None else votes.values[rows]
     counts = None if votes is None or votes.counts is None else votes.counts[rows]
     for values, unknown in ((fractions, np.nan), (counts, -1)):
         if values is not None:
@@ -374,7 +374,7 @@ def _assemble(
         columns=found.columns.take(pa.array(rows, mask=rows < 0)),
         id_name=found.id_name,
         tree=found.tree,
-        fractions=fractions,
+        values=fractions,
         counts=counts,
         votes_from=found.votes_from,
         rows_without_image=tuple(sorted(found.rows_without_image)),

@@ -52,7 +52,7 @@ class Votes:
     """Joint fractions (NaN: not known) and, where the table has them, whole counts (-1: not
     known)."""
 
-    fractions: Float32[np.ndarray, "galaxy answer"]
+    values: Float32[np.ndarray, "galaxy answer"]
     counts: Int32[np.ndarray, "galaxy answer"] | None
 
 
@@ -136,7 +136,7 @@ def read_votes(table: pa.Table, layout: VoteLayout, *, at: Callable[[int], str])
     if layout.main.holds == "votes":
         counts = reader.counts(layout.main)
         return Votes(_fractions_of(counts, layout.tree), counts)
-    fractions = reader.fractions(layout.main)
+    fractions = reader.values(layout.main)
     return Votes(fractions, reader.counts(layout.counts) if layout.counts else None)
 
 
@@ -158,7 +158,7 @@ class _Reader:
     tree: DecisionTree
     at: Callable[[int], str]
 
-    def fractions(self, columns: VoteColumns) -> Float32[np.ndarray, "galaxy answer"]:
+    def values(self, columns: VoteColumns) -> Float32[np.ndarray, "galaxy answer"]:
         values = self._numbers(columns)
         is_votes = next(
             (

@@ -378,9 +378,9 @@ class _Packing:
             "source": pa.array((image.name for image in catalog.images[rows]), pa.string()),
             "pixels": pa.array([self._digest(place) for place in places], pa.binary()),
         }
-        if catalog.tree is not None and catalog.fractions is not None:
+        if catalog.tree is not None and catalog.values is not None:
             for place, answer in enumerate(catalog.tree.columns):
-                table[value_column(catalog.tree, answer)] = catalog.fractions[rows, place]
+                table[value_column(catalog.tree, answer)] = catalog.values[rows, place]
             if catalog.counts is not None:
                 for place, answer in enumerate(catalog.tree.columns):
                     table[f"votes:{answer}"] = catalog.counts[rows, place]

@@ -42,7 +42,7 @@ class Batch:
 
     rows: Int[np.ndarray, " galaxy"]
     images: UInt8[np.ndarray, "galaxy side side 3"]
-    fractions: Float32[np.ndarray, "galaxy answer"]
+    values: Float32[np.ndarray, "galaxy answer"]
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class Store:
         return tuple(self.table.column("pixels").to_pylist())
 
     @cached_property
-    def fractions(self) -> Float32[np.ndarray, "galaxy answer"]:
+    def values(self) -> Float32[np.ndarray, "galaxy answer"]:
         """Joint fractions, or the values of quantities, in the order of the tree's columns; NaN
         where not known."""
         names = [value_column(self.tree, answer) for answer in self.tree.columns]
@@ -181,7 +181,7 @@ class Store:
         lines = [f"{self.path}: {len(self):,} galaxies of {self.size_px} px ({divided})"]
         of_quantities = bool(facts["votes"]) and self.tree.of_quantities
         if of_quantities:
-            for name, values in zip(self.tree.columns, self.fractions.T, strict=True):
+            for name, values in zip(self.tree.columns, self.values.T, strict=True):
                 known = values[~np.isnan(values)]
                 told = (
                     f", {known.min():g} to {known.max():g}, mean {known.mean():.4g}"
@@ -230,7 +230,7 @@ class Store:
         """Batches of these rows in this order, from batch number `start` on."""
         for first in range(start * batch_size, len(rows), batch_size):
             part = rows[first : first + batch_size]
-            yield Batch(part, self.images(part), self.fractions[part])
+            yield Batch(part, self.images(part), self.values[part])
 
     @cached_property
     def _pixels(self) -> UInt8[np.ndarray, "galaxy side side 3"]:

@@ -30,7 +30,7 @@ from galaxyvotes.runs.run import Head
 from galaxyvotes.runtime.distributed import count, share_of
 from galaxyvotes.store.store import Store
 
-__all__ = ["Answers", "Mixture", "open_stores", "seed_of"]
+__all__ = ["Answers", "TrainingBatches", "open_stores", "seed_of"]
 
 Images = UInt8[Tensor, "_ side side 3"]
 Held = tuple[Images, ...]  # of each store
@@ -42,7 +42,7 @@ class Answers:
     """What is known of some galaxies, a column an output: joint fractions or quantities (NaN where
     not known) and, if every store of votes has them, whole votes (-1 where not known)."""
 
-    fractions: Float32[np.ndarray, "galaxy output"]
+    values: Float32[np.ndarray, "galaxy output"]
     votes: Int32[np.ndarray, "galaxy output"] | None
 
     @staticmethod
@@ -50,11 +50,11 @@ class Answers:
         """The galaxies of all parts, in their order."""
         votes = [part.votes for part in parts if part.votes is not None]
         whole = np.concatenate(votes) if len(votes) == len(parts) else None
-        return Answers(np.concatenate([part.fractions for part in parts]), whole)
+        return Answers(np.concatenate([part.values for part in parts]), whole)
 
 
 @dataclass(frozen=True)
-class Mixture:
+class TrainingBatches:
     """Stores to learn from together, the heads they speak to, and each store's galaxies that teach
     and that tune."""
 
@@ -66,7 +66,7 @@ class Mixture:
     settings: TrainSettings
 
     @staticmethod
-    def of(stores: Sequence[Store], recipe: Recipe) -> "Mixture":
+    def of(stores: Sequence[Store], recipe: Recipe) -> "TrainingBatches":
         """All galaxies of these stores that may teach or tune; DataError where nothing can be
         learned from a store."""
         stores = tuple(stores)
@@ -116,7 +116,7 @@ class Mixture:
         for head in heads:
             _refuse_unmet(head, stores, parts["train"])
         heads = [_standardised(head, stores, parts["train"]) for head in heads]
-        return Mixture(
+        return TrainingBatches(
             stores,
             tuple(heads),
             tuple(parts["train"]),
@@ -267,7 +267,7 @@ class Mixture:
         for head in self.heads:
             if head is self.head_of(store):
                 places = [store.tree.columns.index(column) for column in head.columns]
-                fractions[:, start : start + len(places)] = store.fractions[rows][:, places]
+                fractions[:, start : start + len(places)] = store.values[rows][:, places]
                 if votes is not None and store.votes is not None:
                     votes[:, start : start + len(places)] = store.votes[rows][:, places]
             start += len(head.columns)
@@ -326,7 +326,7 @@ def _standardised(head: Head, stores: tuple[Store, ...], train: Sequence[Rows]) 
     standards: list[Standard] = []
     for column in head.columns:
         place = head.tree.columns.index(column)
-        values = np.concatenate([store.fractions[rows, place] for store, rows in teachers]).astype(
+        values = np.concatenate([store.values[rows, place] for store, rows in teachers]).astype(
             np.float64
         )
         values = values[~np.isnan(values)]
@@ -355,7 +355,7 @@ def _chosen_columns(store: Store, settings: TrainSettings) -> tuple[str, ...]:
             )
     if store.tree.of_quantities:
         return tuple(column for column in columns if column in wanted)
-    means = mean_defined(store.fractions[store.rows("train")].T)
+    means = mean_defined(store.values[store.rows("train")].T)
     if np.isnan(means).all():
         raise DataError(f"{store.path} has no galaxy with votes in its training split")
     floor = settings.min_mean_fraction
@@ -378,7 +378,7 @@ def _labelled(store: Store, split: str, columns: tuple[str, ...], objective: str
     places = [store.tree.columns.index(column) for column in columns]
     if Objective(objective, store.tree, columns).wants_votes and store.votes is not None:
         return rows[(store.votes[rows][:, places] > 0).any(axis=1)]
-    return rows[~np.isnan(store.fractions[rows][:, places]).all(axis=1)]
+    return rows[~np.isnan(store.values[rows][:, places]).all(axis=1)]
 
 
 def _refuse_unmet(head: Head, stores: tuple[Store, ...], train: Sequence[Rows]) -> None:
@@ -393,8 +393,8 @@ def _refuse_unmet(head: Head, stores: tuple[Store, ...], train: Sequence[Rows]) 
     ]
     for column in head.columns:
         place = head.tree.columns.index(column)
-        have = sum(int((store.fractions[:, place] > 0).sum()) for store, _ in own)
-        if have and not any((store.fractions[rows, place] > 0).any() for store, rows in own):
+        have = sum(int((store.values[:, place] > 0).sum()) for store, _ in own)
+        if have and not any((store.values[rows, place] > 0).any() for store, rows in own):
             raise DataError(
                 f"{' and '.join(str(store.path) for store, _ in own)}: none of the"
                 f" {sum(len(rows) for _, rows in own)} training galaxies is {column!r}, but {have}"

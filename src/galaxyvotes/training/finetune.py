@@ -21,7 +21,7 @@ from galaxyvotes.runs.run import Network, Run, shipped_run
 from galaxyvotes.runtime import distributed
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.store.store import Store
-from galaxyvotes.training.batches import Mixture, open_stores
+from galaxyvotes.training.batches import TrainingBatches, open_stores
 from galaxyvotes.training.initialise import create_run
 from galaxyvotes.training.loop import train
 
@@ -68,8 +68,8 @@ def finetune(
             )
         if not other_size:
             opened[0].must_fit(begun.pack, str(begun.path), otherwise=", or pass --other-size")
-        mixture = Mixture.of(opened, chosen)
-        network = Network.build(chosen, mixture.heads, opened[0].pack)
+        batches = TrainingBatches.of(opened, chosen)
+        network = Network.build(chosen, batches.heads, opened[0].pack)
         known = begun.network(as_trained=True)
         if _shapes(known) != _shapes(network):
             raise CheckpointError(
@@ -79,7 +79,7 @@ def finetune(
             )
         _begin_from(known, network)
         create_run(
-            mixture, Path(out), chosen, begun=(network, begun.passed_on), start=begun.path.name
+            batches, Path(out), chosen, begun=(network, begun.passed_on), start=begun.path.name
         )
         recipe, settings = None, ()
     return train(

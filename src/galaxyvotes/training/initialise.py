@@ -14,13 +14,13 @@ from galaxyvotes.errors import ConfigError
 from galaxyvotes.networks.timm_encoder import TimmNetwork
 from galaxyvotes.runs.run import Network, Run, pack_facts
 from galaxyvotes.runtime import distributed
-from galaxyvotes.training.batches import Mixture
+from galaxyvotes.training.batches import TrainingBatches
 
 __all__ = ["create_run"]
 
 
 def create_run(
-    mixture: Mixture,
+    batches: TrainingBatches,
     out: Path,
     recipe: Recipe,
     *,
@@ -33,13 +33,13 @@ def create_run(
         raise ConfigError(
             f"{out} exists already: continue it with --resume, or name another folder"
         )
-    pack = mixture.stores[0].pack
+    pack = batches.stores[0].pack
     network = (
-        begun[0] if begun else Network.beginning(recipe, mixture.heads, pack)
+        begun[0] if begun else Network.beginning(recipe, batches.heads, pack)
     )  # fails before there is a folder
     start = start or recipe.model.pretrained
-    _ = mixture.quotas
-    _refuse_a_galaxy_alone(network, mixture)
+    _ = batches.quotas
+    _refuse_a_galaxy_alone(network, batches)
     facts: dict[str, Any] = {
         "galaxyvotes": version("galaxyvotes"),
         "torch": torch.__version__,
@@ -54,10 +54,10 @@ def create_run(
                 "validation": len(validation),
             }
             for store, train_, validation in zip(
-                mixture.stores, mixture.train, mixture.validation, strict=True
+                batches.stores, batches.train, batches.validation, strict=True
             )
         ],
-        "left_out": mixture.left_out,
+        "left_out": batches.left_out,
         **({"start": start} if start else {}),
     }
     if begun:
@@ -67,28 +67,28 @@ def create_run(
                 for row in table.to_pylist()
                 if row["split"] == split
             ]
-            for table, split in ((mixture.seen(), "validation"), (begun[1], "train"))
+            for table, split in ((batches.seen(), "validation"), (begun[1], "train"))
         )
         known = {key for keys in taught for key in keys}
         facts["known_before"] = (
             sum(not known.isdisjoint(keys) for keys in validation),
             len(validation),
         )
-    seen = pa.concat_tables([mixture.seen(), *(begun[1:] if begun else ())])
+    seen = pa.concat_tables([batches.seen(), *(begun[1:] if begun else ())])
     distributed.first(
-        lambda: Run.create(out, recipe, mixture.heads, seen, facts, network if start else None)
+        lambda: Run.create(out, recipe, batches.heads, seen, facts, network if start else None)
     )
     return Run(out)
 
 
-def _refuse_a_galaxy_alone(network: Network, mixture: Mixture) -> None:
+def _refuse_a_galaxy_alone(network: Network, batches: TrainingBatches) -> None:
     """Batch norms of others' encoders stop at a map of one pixel of one galaxy, at the end of an
     epoch."""
-    alone = mixture.galaxies(mixture.steps - 1) == 1 and isinstance(network.module, TimmNetwork)
+    alone = batches.galaxies(batches.steps - 1) == 1 and isinstance(network.module, TimmNetwork)
     if alone and any(isinstance(module, nn.BatchNorm2d) for module in network.module.modules()):
         raise ConfigError(
-            f"of {len(mixture.train[0])} training galaxies in batches of"
-            f" {mixture.settings.batch_size} the last would be alone, and"
+            f"of {len(batches.train[0])} training galaxies in batches of"
+            f" {batches.settings.batch_size} the last would be alone, and"
             f" {network.recipe.model.name} has batch norms, which want two: set another"
             " train.batch_size"
         )

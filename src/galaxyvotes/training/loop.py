@@ -31,7 +31,7 @@ from torch import Tensor
 
 from galaxyvotes.config import Recipe
 from galaxyvotes.errors import CheckpointError, ConfigError, DataError
-from galaxyvotes.inference.engine import store_logits
+from galaxyvotes.inference.engine import forward_logits
 from galaxyvotes.metrics.scores import argmax_accuracy, mse
 from galaxyvotes.networks.augment import dihedral, sky
 from galaxyvotes.networks.build import encoder, to_input
@@ -42,7 +42,7 @@ from galaxyvotes.runtime.devices import choose_device, low_precision
 from galaxyvotes.runtime.files import write_text
 from galaxyvotes.runtime.progress import bar
 from galaxyvotes.store.store import Store
-from galaxyvotes.training.batches import Answers, Mixture, open_stores, seed_of
+from galaxyvotes.training.batches import Answers, TrainingBatches, open_stores, seed_of
 from galaxyvotes.training.initialise import create_run
 from galaxyvotes.training.optimiser import learning_rate, optimiser_of, set_rate
 
@@ -89,13 +89,13 @@ def train(
                 f"{run.path} was trained on another store ({before}), not"
                 f" {', '.join(str(s.path) for s in opened)}"
             )
-        mixture = Mixture.of(opened, run.recipe)
+        batches = TrainingBatches.of(opened, run.recipe)
     else:
         chosen = Recipe.load(recipe or "paper", settings)
-        mixture = Mixture.of(opened, chosen)
-        run = create_run(mixture, Path(out), chosen)
+        batches = TrainingBatches.of(opened, chosen)
+        run = create_run(batches, Path(out), chosen)
     if not run.finished:
-        _Training(run, mixture, own).go(progress=progress)
+        _Training(run, batches, own).go(progress=progress)
     return run
 
 
@@ -123,8 +123,8 @@ class _Training:
     """One run in progress. Its state is what `_save` writes: network, optimiser, averages, best
     network, position."""
 
-    def __init__(self, run: Run, mixture: Mixture, device: torch.device) -> None:
-        self.run, self.mixture, self.device = run, mixture, device
+    def __init__(self, run: Run, batches: TrainingBatches, device: torch.device) -> None:
+        self.run, self.batches, self.device = run, batches, device
         self.settings = settings = run.recipe.train
         self.network = run.untrained()
         if "start" in run.facts:
@@ -142,7 +142,7 @@ class _Training:
         self.position = _Position()
         self.best: dict[str, Tensor] = {}
         self.low_precision = low_precision(settings.precision, device)
-        self.held = mixture.held(device)
+        self.held = batches.held(device)
         # What each step adds to the position, read when it is wanted: a GPU that is asked at each
         # step stands idle.
         self.sums = torch.zeros(
@@ -154,7 +154,7 @@ class _Training:
 
     def go(self, *, progress: bool) -> None:
         """Train to the end, or save and raise KeyboardInterrupt when asked to stop."""
-        steps = self.mixture.steps
+        steps = self.batches.steps
         saved = time.monotonic()
         progress = progress and distributed.rank() == 0
         with distributed.stop_signal() as stop, bar(show=progress) as shown:
@@ -164,7 +164,7 @@ class _Training:
                     task, description=f"epoch {self.position.epoch + 1}/{self.settings.epochs}"
                 )
                 began = time.monotonic()
-                for images, said in self.mixture.batches(
+                for images, said in self.batches.batches(
                     self.position.epoch, self.position.step, self.held
                 ):
                     self._step(images, said)
@@ -208,9 +208,9 @@ class _Training:
         at, settings = self.position, self.settings
         seed = seed_of(settings.seed, at.epoch, at.step + 1)
         torch.manual_seed(seed)
-        share = distributed.share_of(self.mixture.galaxies(at.step))
+        share = distributed.share_of(self.batches.galaxies(at.step))
         pixels = images.to(self.device)
-        wanted = torch.from_numpy(said.fractions).to(self.device)
+        wanted = torch.from_numpy(said.values).to(self.device)
         if settings.augment == "dihedral":
             pixels = dihedral(pixels, torch.Generator().manual_seed(seed), share)
         seen = to_input(pixels)
@@ -226,7 +226,7 @@ class _Training:
             dim=0
         )
         set_rate(
-            self.optimiser, learning_rate(settings, at.epoch + (at.step + 0.5) / self.mixture.steps)
+            self.optimiser, learning_rate(settings, at.epoch + (at.step + 0.5) / self.batches.steps)
         )
         self.optimiser.zero_grad(set_to_none=True)
         (costs.sum() / share.of).backward()
@@ -236,7 +236,7 @@ class _Training:
         self.optimiser.step()
         at.step += 1
         self._average()
-        predicted = self.network.objective.fractions(logits.detach()[:, self.network.outputs])
+        predicted = self.network.objective.values(logits.detach()[:, self.network.outputs])
         wanted = wanted[:, self.network.outputs]
         known = ~wanted.isnan()
         squared = (predicted - wanted.nan_to_num()).square() * known
@@ -266,7 +266,7 @@ class _Training:
         network began."""
         if not self.settings.average:
             return
-        done = self.position.epoch * self.mixture.steps + self.position.step
+        done = self.position.epoch * self.batches.steps + self.position.step
         keep = min(self.settings.average, done / (done + 10))
         mean, now = self.averaged.module.state_dict(), self.module.state_dict()
         for name, tensor in mean.items():
@@ -309,24 +309,24 @@ class _Training:
             logits: list[Float32[np.ndarray, "galaxy answer"]] = []
             parts: list[Answers] = []
             for place, (store, rows) in enumerate(
-                zip(self.mixture.stores, self.mixture.validation, strict=True)
+                zip(self.batches.stores, self.batches.validation, strict=True)
             ):
-                if self.mixture.heads.index(self.mixture.head_of(store)) == head.place:
-                    find = partial(store_logits, head, store)
+                if self.batches.heads.index(self.batches.head_of(store)) == head.place:
+                    find = partial(forward_logits, head, store)
                     logits.append(distributed.gathered(find, rows))
-                    parts.append(self.mixture.answers(place, rows))
+                    parts.append(self.batches.answers(place, rows))
             found, said = np.concatenate(logits), Answers.together(parts)
             self._refuse_divergence(bool(np.isfinite(found).all()))
             whole = torch.zeros(len(found), outputs)
             whole[:, head.outputs] = torch.from_numpy(found)
             row["validation_loss"] += float(_costs(head, whole, said).mean())
-            predicted = head.objective.fractions(whole[:, head.outputs]).numpy()
-            truth = said.fractions[:, head.outputs]
+            predicted = head.objective.values(whole[:, head.outputs]).numpy()
+            labels = said.values[:, head.outputs]
             name = "validation_{}" if head.place == 0 else f"{head.tree.name}_validation_{{}}"
             row |= {
-                name.format("mse"): mse(truth, predicted),
+                name.format("mse"): mse(labels, predicted),
                 name.format("accuracy"): (
-                    math.nan if head.tree.of_quantities else argmax_accuracy(truth, predicted)
+                    math.nan if head.tree.of_quantities else argmax_accuracy(labels, predicted)
                 ),
             }
         return row
@@ -407,10 +407,10 @@ def _costs(
 ) -> Float[Tensor, " galaxy"]:
     """What each galaxy costs a head, from the outputs of the whole network and what volunteers
     said."""
-    truth = said.votes if head.objective.wants_votes else said.fractions
-    assert truth is not None  # a mixture without votes is refused an objective that wants them
+    labels = said.votes if head.objective.wants_votes else said.values
+    assert labels is not None  # a mixture without votes is refused an objective that wants them
     return head.objective.loss(
-        logits[:, head.outputs], torch.from_numpy(truth[:, head.outputs].copy()).to(logits.device)
+        logits[:, head.outputs], torch.from_numpy(labels[:, head.outputs].copy()).to(logits.device)
     )
 
 

@@ -1,0 +1,29 @@
+"""What the answers of a tree are: vote fractions, or quantities such as a T type.
+
+A tree has one kind. Wherever the two differ, a table is keyed by the kind: which baselines there
+are (`evaluation.baselines`), which section of the report is written (`reports`), how errors are
+scaled (`confidence.error_scale`). What differs in a word or a number stands here.
+"""
+
+from dataclasses import dataclass
+
+__all__ = ["FRACTIONS", "QUANTITIES", "Kind"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Vote fractions or quantities; compare with `is`.
+
+    `name` is the plural for messages, `column` the prefix of the columns of a store's table,
+    `label` what a galaxy needs to be learned from. Values that are not `bounded` have no range;
+    they are standardised by the mean and standard deviation of the training galaxies.
+    """
+
+    name: str
+    column: str
+    label: str
+    bounded: bool
+
+
+FRACTIONS = Kind("fractions", column="fraction", label="votes", bounded=True)
+QUANTITIES = Kind("quantities", column="quantity", label="a known value", bounded=False)

@@ -1,0 +1,46 @@
+"""What training and inference pass to a network."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float32, Int32, UInt8
+from torch import Tensor
+
+__all__ = ["Batch"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some galaxies on one device: images as packed, and what is known of them.
+
+    `values` are joint fractions (0–1) or quantities, one column an output of the network, NaN where
+    not known. `votes` are whole counts, -1 where not known. Each is None where nobody asks for it:
+    at inference, and votes where a store has only fractions.
+    """
+
+    images: UInt8[Tensor, "galaxy side side 3"]
+    values: Float32[Tensor, "galaxy output"] | None = None
+    votes: Int32[Tensor, "galaxy output"] | None = None
+
+    def __len__(self) -> int:
+        """The number of galaxies."""
+        return len(self.images)
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device."""
+        values, votes = (
+            None if each is None else each.to(device) for each in (self.values, self.votes)
+        )
+        return Batch(self.images.to(device), values, votes)
+
+    @staticmethod
+    def concatenate(parts: Sequence["Batch"]) -> "Batch":
+        """The galaxies of all parts, in order; values or votes only if every part has them."""
+        values = [part.values for part in parts if part.values is not None]
+        votes = [part.votes for part in parts if part.votes is not None]
+        return Batch(
+            torch.cat([part.images for part in parts]),
+            torch.cat(values) if len(values) == len(parts) else None,
+            torch.cat(votes) if len(votes) == len(parts) else None,
+        )
