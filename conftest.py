@@ -1,5 +1,6 @@
 """Python blocks of the README and the pages in docs/ run in the tests, each page in an empty folder
-of its own."""
+of its own.
+"""
 
 import os
 import tempfile

@@ -43,7 +43,7 @@ def main() -> None:
             else (f"train.seed={seed}", f"train.epochs={given.epochs}", "train.keep=best")
         )
         run = gv.train(store, out, recipe="paper", settings=settings, resume=resume)
-        gv.evaluate(run, store, seed=seed)
+        gv.evaluate(store, run, seed=seed)
         rows = store.rows("test")
         labels = store.values[rows].argmax(axis=1)
         guess = gv.predict_store(run.network(), store, rows).values.argmax(axis=1)

@@ -37,9 +37,9 @@ def milliseconds(run: gv.Run, images: Path, work: Path, count: int = 200) -> flo
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        gv.predict(images, run, work / "warm.parquet", device="cpu", workers=1, progress=False)
+        gv.predict(images, work / "warm.parquet", run=run, device="cpu", workers=1, progress=False)
         start = time.process_time()
-        gv.predict(images, run, work / "timed.parquet", device="cpu", workers=1, progress=False)
+        gv.predict(images, work / "timed.parquet", run=run, device="cpu", workers=1, progress=False)
         return 1000 * (time.process_time() - start) / count
     finally:
         torch.set_num_threads(threads)
@@ -49,12 +49,12 @@ def calibrated(run: gv.Run, stores: list[gv.Store]) -> None:
     """Calibrate every head, and measure what is familiar in the catalogue with most galaxies."""
     largest = max(stores, key=len)
     for store in stores:
-        gv.calibrate(run, store, familiar=largest, seed=0)
+        gv.calibrate(store, run, familiar=largest, seed=0)
 
 
 def judged(run: gv.Run, store: gv.Store, out: Path) -> dict:
     """The report's numbers of the test galaxies, and how often the intervals held."""
-    document = gv.evaluate(run, store, out=out, baselines=False, seed=0).document
+    document = gv.evaluate(store, run, out=out, baselines=False, seed=0).document
     numbers = {
         name: document["network"][name]
         for name in ("rmse", "argmax_accuracy", "mean_auc_of_frequent")
@@ -145,7 +145,7 @@ def main() -> None:
         joined = given.work / "joined"
         shutil.rmtree(joined, ignore_errors=True)
         others = {f"seed {seed}": each for seed, each in enumerate(runs)} | {
-            "joined": gv.join(runs, joined)
+            "joined": gv.ensemble(runs, joined)
         }
         for each in others.values():
             calibrated(each, stores)

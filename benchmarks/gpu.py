@@ -213,7 +213,7 @@ def main() -> None:
             told = {"store": len(stores[size]) / seconds, "busy": share}
             start = time.perf_counter()
             predicted = gv.predict(
-                archive, run, work / "answers.parquet", device=str(device), progress=False
+                archive, work / "answers.parquet", run=run, device=str(device), progress=False
             )
             told["files"] = predicted.galaxies / (time.perf_counter() - start)
             told["files_of_decoding"] = told["files"] / figures["decoding"]

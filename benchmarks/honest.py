@@ -41,7 +41,7 @@ def judged(
             settings=() if resume else (f"train.seed={seed}", *settings),
             resume=resume,
         )
-        gv.evaluate(out, store, as_published=True, seed=seed)
+        gv.evaluate(store, out, as_published=True, seed=seed)
     return json.loads((out / "report.json").read_text())
 
 

@@ -102,7 +102,7 @@ def main() -> None:
     store = gv.pack(
         [few / "images.zip", few / "table.csv"],
         few / "store",
-        classes="class",
+        labels=gv.LabelSettings(classes="class"),
         settings=gv.PackSettings(crop_px=0, size_px=32),
         progress=False,
     )

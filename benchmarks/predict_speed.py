@@ -80,7 +80,7 @@ def make(data: Path, work: Path, galaxies: int) -> None:
         run = gv.train(
             few, work / name, recipe=name.split()[0], settings=changed, device="cpu", progress=False
         )
-        gv.export(run, onnx=work / f"{name}.onnx")
+        gv.export(work / f"{name}.onnx", run=run)
 
 
 def our_side(work: Path) -> Callable[[str], None]:
@@ -88,7 +88,7 @@ def our_side(work: Path) -> Callable[[str], None]:
 
     return lambda name: (
         gv.predict(
-            work / "images.zip", work / name, work / "out.parquet", device="cpu", progress=False
+            work / "images.zip", work / "out.parquet", run=work / name, device="cpu", progress=False
         )
         and None
     )

@@ -47,7 +47,7 @@ def main() -> None:
         else (f"train.epochs={given.epochs}", "train.batch_size=32", "train.average=0.99")
     )
     run = gv.train(stores[64], out, recipe="compact", settings=settings, resume=resume)
-    evaluation = gv.evaluate(run, stores[64], out=given.work / "report")
+    evaluation = gv.evaluate(stores[64], run, out=given.work / "report")
     print(evaluation.table())
     store, rows = stores[128], stores[128].rows("test")
     labels = store.values[rows]

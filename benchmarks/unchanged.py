@@ -42,7 +42,7 @@ def of_predictions(images: Path, folder: Path) -> dict[str, Any]:
     for tree in TREES:
         for kind in ("joint", "conditional")[: 2 if tree != "classes5" else 1]:
             out = folder / f"{tree}-{kind}.parquet"
-            gv.predict([images], None, out, tree=tree, fractions=kind, progress=False)
+            gv.predict([images], out, tree=tree, fractions=kind, progress=False)
             figures[f"{tree} {kind}"] = of_table(out)
     return figures
 
@@ -75,8 +75,8 @@ def of_training(store: gv.Store, recipe: str, folder: Path) -> dict[str, Any]:
     history = [
         {key: value for key, value in row.items() if key != "seconds"} for row in run.history
     ]
-    gv.calibrate(run, store, coverage=0.8, progress=False)
-    report = gv.evaluate(run, store, resamples=50, progress=False).document
+    gv.calibrate(store, run, coverage=0.8, progress=False)
+    report = gv.evaluate(store, run, resamples=50, progress=False).document
     numbers = {
         key: digest(value)
         for key, value in report.items()
@@ -113,7 +113,11 @@ def measure() -> dict[str, Any]:
             settings = gv.PackSettings(208, 64)
             gz2 = [DATA / "gz2" / "images.zip", DATA / "gz2" / "gz2_hart16.csv"]
             real = gv.pack(
-                gz2, folder / "real", votes="weighted", settings=settings, progress=False
+                gz2,
+                folder / "real",
+                labels=gv.LabelSettings(votes="weighted"),
+                settings=settings,
+                progress=False,
             )
             figures["real store"] = of_store(real)
             figures["real predictions"] = of_predictions(

@@ -1,5 +1,6 @@
 """Writes docs/commands.md from the program's own --help: `python docs/commands.py`. A test fails
-when it is stale."""
+when it is stale.
+"""
 
 import io
 from contextlib import redirect_stdout

@@ -31,7 +31,7 @@ def test_any_image_is_answered_without_a_run_with_bounds(tmp_path, make_jpeg, tr
     (tmp_path / "images").mkdir()
     for number in range(3):
         (tmp_path / "images" / f"g{number}.jpg").write_bytes(make_jpeg(number, 424))
-    done = predict(tmp_path / "images", None, tmp_path / "out.csv", tree=tree, progress=False)
+    done = predict(tmp_path / "images", tmp_path / "out.csv", tree=tree, progress=False)
     said = Predictions.read(done.path)
     assert len(said) == 3
     assert said.columns[0].startswith(first)
@@ -44,7 +44,7 @@ def test_its_conditional_fractions_have_bounds_too(tmp_path, make_jpeg):
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "g.jpg").write_bytes(make_jpeg(1, 424))
     done = predict(
-        tmp_path / "images", None, tmp_path / "out.csv", fractions="conditional", progress=False
+        tmp_path / "images", tmp_path / "out.csv", fractions="conditional", progress=False
     )
     said = Predictions.read(done.path)
     assert said.bounds is not None
@@ -69,8 +69,8 @@ def test_it_tells_real_galaxies_apart_that_it_has_never_seen(shared_data, tmp_pa
     )
     assert isinstance(store, Store)
     result = evaluate(
-        shipped_run(),
         store,
+        shipped_run(),
         out=tmp_path / "report",
         allow_seen=True,
         baselines=False,

@@ -4,7 +4,8 @@
                  open_catalog    pack     train                predict          evaluate
 
 The public names are listed in `__init__.pyi` and imported when they are first used (Scientific
-Python SPEC 1), so `import galaxyvotes` takes no time."""
+Python SPEC 1), so `import galaxyvotes` takes no time.
+"""
 
 import lazy_loader
 

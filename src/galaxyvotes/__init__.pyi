@@ -1,4 +1,5 @@
 from .confidence.familiarity import Shift as Shift
+from .config import LabelSettings as LabelSettings
 from .config import PackSettings as PackSettings
 from .config import Recipe as Recipe
 from .config import SplitSettings as SplitSettings
@@ -18,7 +19,7 @@ from .inference.predict import predict as predict
 from .predictions import Predictions as Predictions
 from .reports.challenge import submit as submit
 from .runs.calibration import Calibration as Calibration
-from .runs.ensemble import join as join
+from .runs.ensemble import ensemble as ensemble
 from .runs.run import Network as Network
 from .runs.run import Run as Run
 from .simulation.galaxies import simulate as simulate

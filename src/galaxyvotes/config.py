@@ -2,7 +2,8 @@
 
 A recipe is a name (`paper`, `small`) or a TOML file, plus single settings such as
 `train.learning_rate=1e-3`. The resolved recipe is saved with the run, so a run folder alone
-rebuilds its network."""
+rebuilds its network.
+"""
 
 import difflib
 import tomllib
@@ -15,10 +16,12 @@ import tomlkit
 
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.runtime.files import read_text
+from galaxyvotes.tree import DecisionTree
 
 __all__ = [
     "RECIPES",
     "SKY_ZOOM",
+    "LabelSettings",
     "ModelSettings",
     "PackSettings",
     "Recipe",
@@ -34,7 +37,8 @@ class SplitSettings:
     """How galaxies are divided; the fractions add up to 1, and another key draws another division.
 
     `turn` turns a division on: with a fifth for testing, the turns 0, 0.2, 0.4, 0.6 and 0.8 test
-    each galaxy once: a five-fold cross-validation."""
+    each galaxy once: a five-fold cross-validation.
+    """
 
     train: float = 0.8
     validation: float = 0.1
@@ -55,9 +59,41 @@ class SplitSettings:
 
 
 @dataclass(frozen=True)
+class LabelSettings:
+    """Where the labels of a catalogue are, and how to read them; by default both are found.
+
+    `table` names the table of votes where several fit; `tree` is the decision tree, a name or a
+    `.toml` file; `votes` the kind of columns where a table has several (`weighted`, `debiased`,
+    `votes` …); `classes` a column of class names, which becomes a tree of one question; `quantity`
+    columns of numbers, which become a tree of quantities; `id_column` the column that names the
+    images. With `unlabelled`, images without labels are kept, too.
+    """
+
+    table: str | None = None
+    tree: str | Path | DecisionTree | None = None
+    votes: str | None = None
+    classes: str | None = None
+    quantity: str | tuple[str, ...] = ()
+    id_column: str | None = None
+    unlabelled: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse labels that are votes and quantities at once."""
+        if isinstance(self.quantity, str):
+            object.__setattr__(self, "quantity", (self.quantity,))
+        if self.quantity and not (
+            self.tree is None and self.votes is None and self.classes is None
+        ):
+            raise ConfigError(
+                f"quantity {self.quantity[0]!r} is a tree of its own: leave out tree, votes and classes"
+            )
+
+
+@dataclass(frozen=True)
 class PackSettings:
     """Which square of an image is kept, in its own pixels (0: all of it), and the side it is
-    resized to."""
+    resized to.
+    """
 
     crop_px: int = 128
     size_px: int = 128
@@ -82,7 +118,8 @@ class ModelSettings:
     `width` and `depth` are those of `compact`, `dropout` is its and timm's. `views` is how many
     sides of an image an answer is the mean of: first the eight of the square, then those of the
     image turned by 45°; and of as many again at each of the `zooms`, such as 1.1. Turns and zooms
-    are for networks trained with `train.augment` "sky", which has shown them such views."""
+    are for networks trained with `train.augment` "sky", which has shown them such views.
+    """
 
     name: str = "vgg6"
     batch_norm_momentum: float = 0.01
@@ -133,7 +170,8 @@ class TrainSettings:
     with: the last, or the one with the lowest validation loss. `encoder_rate` is the share of the
     learning rate that a network uses before its last layer, for one that begins with weights of
     another run or `model.pretrained` (0: what comes before it stays as it was). `precision` "auto"
-    is bfloat16 where the device multiplies it faster, else float32."""
+    is bfloat16 where the device multiplies it faster, else float32.
+    """
 
     objective: str = "bce"
     epochs: int = 50
@@ -158,7 +196,8 @@ class TrainSettings:
     @property
     def chooses(self) -> bool:
         """Whether validation galaxies decide which epoch's network is kept; they are no strangers
-        to it then."""
+        to it then.
+        """
         return self.keep == "best" or self.patience > 0
 
     def __post_init__(self) -> None:
@@ -198,7 +237,8 @@ class Recipe:
     @staticmethod
     def load(source: "str | Path | Recipe", settings: Sequence[str] = ()) -> "Recipe":
         """A recipe by name, from a TOML file or as it is, with single settings such as
-        `train.epochs=10` on top."""
+        `train.epochs=10` on top.
+        """
         if isinstance(source, Recipe):
             recipe = source
         elif str(source) in RECIPES:

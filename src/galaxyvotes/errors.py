@@ -8,7 +8,8 @@
     └── MissingExtraError    an optional library that is not installed
 
 A message says what is wrong, where, what was expected and what to do. The command line prints it as
-one line and exits with 2; any other exception is a bug and keeps its traceback."""
+one line and exits with 2; any other exception is a bug and keeps its traceback.
+"""
 
 __all__ = ["CheckpointError", "ConfigError", "DataError", "GalaxyVotesError", "MissingExtraError"]
 
@@ -27,7 +28,8 @@ class DataError(GalaxyVotesError):
 
 class CheckpointError(GalaxyVotesError):
     """A run folder that is damaged, newer than this program, or of another tree; weights that do
-    not fit."""
+    not fit.
+    """
 
 
 class MissingExtraError(GalaxyVotesError):

@@ -4,7 +4,8 @@ or quantities.
 A network, a baseline and the volunteers themselves all speak in this type, so one report compares
 them. A calibrated network also says how far off it may be, and how familiar each galaxy is to it:
 in a table, `<answer>_low` and `<answer>_high` stand behind the answers, and `familiarity` is the
-last column."""
+last column.
+"""
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -36,7 +37,8 @@ Fractions = Float[np.ndarray, "galaxy answer"]
 
 class Bounds(NamedTuple):
     """The ends of each cell's interval around the prediction, of fractions in 0–1; NaN where a cell
-    has none."""
+    has none.
+    """
 
     lower: Fractions
     upper: Fractions
@@ -52,7 +54,8 @@ class Predictions:
 
     `spread` is their standard deviation over the views they are the mean of, `bounds` the ends of
     their intervals, `familiarity` how familiar each galaxy is to who says this (0–1, see
-    `novelty`), each if there is one."""
+    `novelty`), each if there is one.
+    """
 
     ids: tuple[str, ...]
     columns: tuple[str, ...]
@@ -97,7 +100,8 @@ class Predictions:
 
     def to_table(self) -> pa.Table:
         """An Arrow table: the id, a column an answer; if there, two an answer for bounds, and one
-        for familiarity."""
+        for familiarity.
+        """
         columns = dict(zip(self.columns, self.values.T, strict=True))
         for end, values in zip(BOUNDS, self.bounds or (), strict=False):
             columns |= {
@@ -118,7 +122,8 @@ class Predictions:
     @staticmethod
     def read(path: str | Path) -> "Predictions":
         """Read back what `write` wrote: the first column is the id, the others are answers, bounds
-        and familiarity."""
+        and familiarity.
+        """
         path = Path(path)
         known_format(path)
         try:

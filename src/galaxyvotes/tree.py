@@ -75,7 +75,8 @@ class VoteColumns:
 
     `holds` says what is in them: joint or conditional fractions, whole votes, quantities, or (one
     column) a class. `normalise` divides the answers of a question by their sum: for fractions
-    debiased one by one."""
+    debiased one by one.
+    """
 
     name: str
     columns: str
@@ -94,7 +95,8 @@ QUANTITY_COLUMNS = (VoteColumns("quantity", "{answer}", "quantity"),)
 @dataclass(frozen=True)
 class DecisionTree:
     """Questions in the order of the campaign's columns; `DecisionTree.load("kaggle")` reads one
-    that ships."""
+    that ships.
+    """
 
     name: str
     title: str
@@ -216,7 +218,8 @@ class DecisionTree:
     @cached_property
     def parents(self) -> tuple[int | None, ...]:
         """Per question, the index in `columns` of the answer it is asked of; None means
-        everybody."""
+        everybody.
+        """
         return tuple(
             None if q.asked_of is None else self.columns.index(q.asked_of) for q in self.questions
         )
@@ -224,7 +227,8 @@ class DecisionTree:
     @cached_property
     def flowchart(self) -> tuple[tuple[int | None, tuple[str | None, ...]], ...]:
         """What is asked of whom and what follows, whatever answers are called: tables of one
-        campaign share it."""
+        campaign share it.
+        """
         return tuple(
             (parent, tuple(answer.next for answer in question.answers))
             for question, parent in zip(self.questions, self.parents, strict=True)
@@ -270,7 +274,8 @@ class DecisionTree:
         self, joint: Float[np.ndarray, "galaxy answer"]
     ) -> Float[np.ndarray, "galaxy answer"]:
         """Fractions of those who were asked, from fractions of everybody; NaN where nobody was
-        asked."""
+        asked.
+        """
         result = np.full_like(joint, np.nan)
         asked = self.asked(joint)
         for index, where in enumerate(self.slices):
@@ -284,7 +289,8 @@ class DecisionTree:
         """Fractions of everybody, from fractions of those who were asked.
 
         Zero where nobody gave the answer that leads to the question, whatever the conditional
-        fraction says there; NaN where somebody gave it and the conditional fraction is NaN."""
+        fraction says there; NaN where somebody gave it and the conditional fraction is NaN.
+        """
         result = np.full_like(conditional, np.nan)
         for index in self.depth_first:
             where, parent = self.slices[index], self.parents[index]
@@ -367,7 +373,8 @@ class DecisionTree:
     @staticmethod
     def load(name: str | Path) -> "DecisionTree":
         """A tree that ships, by name (`kaggle`, `gz2`, `classes5` …), or one from a `.toml`
-        file."""
+        file.
+        """
         if str(name) in shipped():
             return DecisionTree.from_toml(
                 (_TREES / f"{name}.toml").read_text("utf-8"), origin=f"tree {name}"
@@ -427,7 +434,8 @@ def _list(data: dict[str, Any], key: str) -> list[dict[str, Any]]:
 
 def _made(kind: Any, where: str, given: dict[str, Any], **made: Any) -> Any:
     """A dataclass from the keys of a TOML table; what is missing, unknown or of another type is
-    named."""
+    named.
+    """
     known = {entry.name: entry for entry in fields(kind) if entry.name not in made}
     for key, value in given.items():
         if key not in known:

@@ -22,7 +22,7 @@ def run(capsys, *arguments: str) -> tuple[int, str, str]:
 
 
 def test_an_error_is_one_line_on_standard_error_and_status_2(capsys, tmp_path):
-    status, out, err = run(capsys, "pack", tmp_path / "nothing", tmp_path / "store")
+    status, out, err = run(capsys, "pack", tmp_path / "nothing", "--out", tmp_path / "store")
     assert status == 2
     assert out == ""
     assert err.startswith("galaxyvotes: ")
@@ -31,7 +31,7 @@ def test_an_error_is_one_line_on_standard_error_and_status_2(capsys, tmp_path):
 
 
 def test_a_mistyped_option_names_the_nearest(capsys):
-    status, _, err = run(capsys, "pack", "a", "b", "--sizze", "3")
+    status, _, err = run(capsys, "pack", "a", "--sizze", "3", "--out", "b")
     assert status == 2
     assert "--size" in err
 
@@ -43,7 +43,7 @@ def test_pack_says_what_became_of_everything(capsys, galaxies_folder, tmp_path):
         (galaxies_folder / "images" / "1001.jpg").read_bytes()
     )
     status, out, _ = run(
-        capsys, "pack", galaxies_folder, tmp_path / "s", "--crop", "0", "--size", "16"
+        capsys, "pack", galaxies_folder, "--out", tmp_path / "s", "--crop", "0", "--size", "16"
     )
     assert status == 0
     assert "10 galaxies of 16 px" in out
@@ -57,7 +57,7 @@ def test_five_turned_packs_test_each_galaxy_once(capsys, blobs, tmp_path):
     tested: list[str] = []
     for turn in ("0", "0.2", "0.4", "0.6", "0.8"):
         told = ("--size", "8", "--crop", "32", "--splits", "0.7,0.1,0.2", "--split-turn", turn)
-        assert run(capsys, "pack", blobs, tmp_path / turn, *told)[0] == 0
+        assert run(capsys, "pack", blobs, "--out", tmp_path / turn, *told)[0] == 0
         store = Store.open(tmp_path / turn)
         tested += [store.ids[row] for row in store.rows("test")]
     assert sorted(tested) == sorted(store.ids)
@@ -71,21 +71,37 @@ def test_a_run_goes_on_with_its_own_recipe_or_says_that_it_is_new(capsys, blob_s
         "--resume",
     )
     status, out, _ = run(
-        capsys, "train", blob_store.path, tmp_path / "run", "--recipe", "small", *quick
+        capsys, "train", blob_store.path, "--out", tmp_path / "run", "--recipe", "small", *quick
     )
     assert status == 0
-    assert "is not there yet: a new run begins" in out
+    assert "does not exist yet: a new run begins" in out
     status, _, err = run(
-        capsys, "train", blob_store.path, tmp_path / "run", "--recipe", "compact", "--resume"
+        capsys,
+        "train",
+        blob_store.path,
+        "--out",
+        tmp_path / "run",
+        "--recipe",
+        "compact",
+        "--resume",
     )
     assert status == 2
     assert "goes on with the recipe it began with, small: leave out the recipe" in err
     assert (
-        run(capsys, "train", blob_store.path, tmp_path / "run", "--resume", "--recipe", "small")[0]
+        run(
+            capsys,
+            "train",
+            blob_store.path,
+            "--out",
+            tmp_path / "run",
+            "--resume",
+            "--recipe",
+            "small",
+        )[0]
         == 0
     )
     again = ("--start", tmp_path / "run", "--set", "train.epochs=1")
-    status, out, _ = run(capsys, "finetune", blob_store.path, tmp_path / "again", *again)
+    status, out, _ = run(capsys, "finetune", blob_store.path, "--out", tmp_path / "again", *again)
     assert "validation galaxies had taught" not in out
     other = pack(
         blob_store.path.parent / "images",
@@ -94,7 +110,7 @@ def test_a_run_goes_on_with_its_own_recipe_or_says_that_it_is_new(capsys, blob_s
         progress=False,
         splits=SplitSettings(0.3, 0.4, 0.3, "another"),
     )
-    status, out, _ = run(capsys, "finetune", other.path, tmp_path / "third", *again)
+    status, out, _ = run(capsys, "finetune", other.path, "--out", tmp_path / "third", *again)
     assert re.search(
         rf"\d+ of its {len(other.rows('validation'))} validation galaxies had taught run before",
         out,
@@ -108,6 +124,7 @@ def test_ctrl_c_says_how_to_go_on(blob_store, tmp_path):
         "galaxyvotes",
         "train",
         str(blob_store.path),
+        "--out",
         str(tmp_path / "run"),
     ]
     command += ["--recipe", "small", "--set", "train.epochs=5000", "--set", "train.batch_size=8"]
@@ -122,7 +139,7 @@ def test_ctrl_c_says_how_to_go_on(blob_store, tmp_path):
 
 
 def test_a_demo_leaves_a_folder_of_others_alone(capsys, blobs):
-    status, _, err = run(capsys, "demo", blobs)
+    status, _, err = run(capsys, "demo", "--out", blobs)
     assert status == 2
     assert "is not empty, and no demo began it: name another folder" in err
 
@@ -130,10 +147,22 @@ def test_a_demo_leaves_a_folder_of_others_alone(capsys, blobs):
 def test_the_whole_line_by_commands(capsys, blobs, tmp_path):
     store, out, table = tmp_path / "store", tmp_path / "run", tmp_path / "answers.csv"
     for command in (
-        ("pack", blobs, store, "--crop", "32", "--size", "32", "--splits", "0.7,0.15,0.15"),
+        (
+            "pack",
+            blobs,
+            "--out",
+            store,
+            "--crop",
+            "32",
+            "--size",
+            "32",
+            "--splits",
+            "0.7,0.15,0.15",
+        ),
         (
             "train",
             store,
+            "--out",
             out,
             "--recipe",
             "small",
@@ -142,9 +171,9 @@ def test_the_whole_line_by_commands(capsys, blobs, tmp_path):
             "--set",
             "train.batch_size=8",
         ),
-        ("evaluate", out, store, "--no-baselines"),
+        ("evaluate", store, "--run", out, "--no-baselines"),
         ("predict", blobs, "--run", out, "--out", table),
-        ("figures", out, store, "--out", tmp_path / "figures"),
+        ("figures", store, "--run", out, "--out", tmp_path / "figures"),
     ):
         status, _, err = run(capsys, *command)
         assert status == 0, err
@@ -178,11 +207,13 @@ def test_a_sample_submission_is_filled_in(capsys, tmp_path):
     assert (tmp_path / "s.csv").read_bytes() == b"GalaxyID,A,B\r\n5,1,0\r\n7,0.25,0.75\r\n"
 
 
-@pytest.mark.parametrize("arguments", [("pack", "x"), ("predict", "--run", "r", "--out", "o.csv")])
+@pytest.mark.parametrize(
+    "arguments", [("pack", "--out", "x"), ("predict", "--run", "r", "--out", "o.csv")]
+)
 def test_a_command_without_its_arguments_says_what_it_needs(capsys, arguments):
     status, _, err = run(capsys, *arguments)
     assert status == 2
-    assert "needs" in err
+    assert "nothing to read is named; usage: galaxyvotes" in err
 
 
 def imported_by(*arguments: str) -> set[str]:

@@ -22,10 +22,10 @@ from galaxyvotes import (
     SplitSettings,
     Store,
     calibrate,
+    ensemble,
     evaluate,
     export,
     finetune,
-    join,
     pack,
     predict,
     predict_store,
@@ -36,6 +36,7 @@ from galaxyvotes.cli.app import main
 from galaxyvotes.confidence.conformal import parts
 from galaxyvotes.confidence.familiarity import shift
 from galaxyvotes.confidence.temperature import TemperatureScaling
+from galaxyvotes.config import LabelSettings
 from galaxyvotes.evaluation.calibrate import familiarity_of
 from galaxyvotes.inference.engine import predict_views
 from galaxyvotes.metrics.coverage import coverage, volunteers_of
@@ -74,7 +75,7 @@ def run(store, tmp_path) -> Run:
 def test_a_calibrated_run_bounds_its_answers_and_keeps_doing_so(store, run):
     before = predict_store(run.network(), store)
     assert before.bounds is None
-    found = calibrate(run, store, progress=False)
+    found = calibrate(store, run, progress=False)
     assert found.certainty is None
     assert Run.open(run.path).calibrated().joint == found.joint
     rows = store.rows("test")
@@ -88,9 +89,9 @@ def test_a_calibrated_run_bounds_its_answers_and_keeps_doing_so(store, run):
 
 
 def test_bounds_stand_in_the_table_beside_the_answers_and_come_back(store, run, tmp_path):
-    calibrate(run, store, progress=False)
+    calibrate(store, run, progress=False)
     images = store.path.parent / "zoo" / "images"
-    done = predict(images, run, tmp_path / "out.csv", progress=False)
+    done = predict(images, tmp_path / "out.csv", run=run, progress=False)
     header = done.path.read_text().splitlines()[0].replace('"', "").split(",")
     assert header == [
         "id",
@@ -106,7 +107,7 @@ def test_bounds_stand_in_the_table_beside_the_answers_and_come_back(store, run, 
     assert np.allclose(read.bounds.lower[order], expected.bounds.lower, atol=1e-6)
     assert np.allclose(read.bounds.upper[order], expected.bounds.upper, atol=1e-6)
     assert np.array_equal(read.familiarity[order], expected.familiarity)
-    plain = predict(images, run, tmp_path / "plain.parquet", intervals=False, progress=False)
+    plain = predict(images, tmp_path / "plain.parquet", run=run, intervals=False, progress=False)
     assert Predictions.read(plain.path).bounds is None
 
 
@@ -116,8 +117,8 @@ def test_intervals_of_a_run_that_was_never_calibrated_are_refused(run, store, tm
     ):
         predict(
             store.path.parent / "zoo" / "images",
-            run,
             tmp_path / "out.csv",
+            run=run,
             intervals=True,
             progress=False,
         )
@@ -135,9 +136,9 @@ def test_galaxies_that_chose_the_epoch_do_not_calibrate(store, tmp_path):
     with pytest.raises(
         DataError, match=r"validation galaxies of .* chose the epoch of .*train\.keep=last"
     ):
-        calibrate(run, store, progress=False)
+        calibrate(store, run, progress=False)
     assert run.calibrated() == Calibration()
-    assert calibrate(run, store, split="test", progress=False).joint.columns == store.tree.columns
+    assert calibrate(store, run, split="test", progress=False).joint.columns == store.tree.columns
 
 
 def test_galaxies_that_taught_do_not_calibrate_however_they_were_divided(store, run, tmp_path):
@@ -147,11 +148,11 @@ def test_galaxies_that_taught_do_not_calibrate_however_they_were_divided(store, 
         zoo, tmp_path / "other", settings=PackSettings(128, 32), splits=splits, progress=False
     )
     with pytest.raises(DataError, match="taught"):
-        calibrate(run, other, progress=False)
+        calibrate(other, run, progress=False)
 
 
 def test_a_damaged_calibration_is_found(store, run):
-    calibrate(run, store, progress=False)
+    calibrate(store, run, progress=False)
     path = run.path / "calibration.toml"
     path.write_text(path.read_text().replace("coverage = 0.9", "coverage = 0.8"))
     with pytest.raises(CheckpointError, match=r"calibration\.toml is damaged.*calibrate again"):
@@ -161,7 +162,7 @@ def test_a_damaged_calibration_is_found(store, run):
 def test_a_calibrated_run_knows_its_kind_of_galaxies_and_warns_of_another(
     store, run, tmp_path, capsys
 ):
-    calibrate(run, store, progress=False)
+    calibrate(store, run, progress=False)
     references = Run.open(run.path).calibrated().familiar.references
     assert references == len(store.rows("validation"))
     alike = predict_store(run.network(), store, store.rows("test"))
@@ -172,7 +173,7 @@ def test_a_calibrated_run_knows_its_kind_of_galaxies_and_warns_of_another(
         Image.fromarray(255 - np.repeat(np.repeat(image, 4, 0), 4, 1)).save(
             tmp_path / "inverted" / f"{name}.png"
         )
-    other = predict(tmp_path / "inverted", run, tmp_path / "other.csv", progress=False)
+    other = predict(tmp_path / "inverted", tmp_path / "other.csv", run=run, progress=False)
     assert other.shift.galaxies == len(alike)
     assert other.warning.startswith(
         f"100.0% of {len(alike)} galaxies are stranger to this network than 95% of those"
@@ -200,14 +201,14 @@ def test_where_training_galaxies_are_few_the_others_are_divided(store, run):
 
 
 def test_galaxies_that_calibrated_a_run_do_not_judge_its_intervals(store, run, tmp_path):
-    calibrate(run, store, split="test", coverage=0.8, progress=False)
+    calibrate(store, run, split="test", coverage=0.8, progress=False)
     with pytest.raises(
         DataError, match=r"test galaxies of .* calibrated .*Calibrate it on validation galaxies"
     ):
-        evaluate(run, store, out=tmp_path / "report", baselines=False, resamples=5, progress=False)
+        evaluate(store, run, out=tmp_path / "report", baselines=False, resamples=5, progress=False)
     told = evaluate(
-        run,
         store,
+        run,
         out=tmp_path / "r",
         baselines=False,
         resamples=5,
@@ -215,8 +216,8 @@ def test_galaxies_that_calibrated_a_run_do_not_judge_its_intervals(store, run, t
         progress=False,
     )
     assert told.document["intervals"]
-    calibrate(run, store, progress=False)
-    evaluate(run, store, out=tmp_path / "report", baselines=False, resamples=5, progress=False)
+    calibrate(store, run, progress=False)
+    evaluate(store, run, out=tmp_path / "report", baselines=False, resamples=5, progress=False)
 
 
 def test_a_run_that_began_with_a_chosen_epoch_is_not_calibrated_on_what_chose_it(store, tmp_path):
@@ -231,14 +232,20 @@ def test_a_run_that_began_with_a_chosen_epoch_is_not_calibrated_on_what_chose_it
         store, tmp_path / "run", start=begun, settings=("train.epochs=1",), progress=False
     )
     with pytest.raises(DataError, match=r"validation galaxies of .* taught"):
-        calibrate(run, store, progress=False)
+        calibrate(store, run, progress=False)
 
 
 def test_what_is_familiar_may_be_measured_in_another_store_without_labels(store, run, tmp_path):
     zoo = store.path.parent / "zoo"
     how = {"settings": PackSettings(128, 32), "splits": SplitSettings(0.0, 1.0, 0.0)}
-    many = pack(zoo / "images", tmp_path / "many", unlabelled=True, progress=False, **how)
-    calibrate(run, store, familiar=many, progress=False)
+    many = pack(
+        zoo / "images",
+        tmp_path / "many",
+        labels=LabelSettings(unlabelled=True),
+        progress=False,
+        **how,
+    )
+    calibrate(store, run, familiar=many, progress=False)
     met = run.calibrated().familiar
     taught = {store.pixels[row] for row in store.rows("train").tolist()}
     assert (
@@ -249,11 +256,11 @@ def test_what_is_familiar_may_be_measured_in_another_store_without_labels(store,
     }
     other = pack(zoo, tmp_path / "other", settings=PackSettings(128, 24), progress=False)
     with pytest.raises(CheckpointError, match="pack it again with --crop 128 --size 32"):
-        calibrate(run, store, familiar=other, progress=False)
+        calibrate(store, run, familiar=other, progress=False)
 
 
 def test_a_calibration_of_other_weights_is_found(store, run, tmp_path):
-    calibrate(run, store, progress=False)
+    calibrate(store, run, progress=False)
     other = train(
         store,
         tmp_path / "other",
@@ -272,14 +279,14 @@ def familiar_file(run: Run) -> Path:
 
 
 def test_calibrating_again_changes_no_fraction_and_gives_the_same_familiarity(store, run):
-    calibrate(run, store, progress=False)
+    calibrate(store, run, progress=False)
     first = familiar_file(run).read_bytes()
-    calibrate(run, store, progress=False)
+    calibrate(store, run, progress=False)
     assert familiar_file(run).read_bytes() == first
 
 
 def test_a_damaged_file_of_what_is_familiar_is_found_and_so_is_a_missing_one(store, run):
-    calibrate(run, store, progress=False)
+    calibrate(store, run, progress=False)
     path = familiar_file(run)
     content = bytearray(path.read_bytes())
     content[-5] ^= 1
@@ -305,25 +312,25 @@ def test_a_calibration_that_was_stopped_half_way_does_not_count_at_all(store, ru
         with monkeypatch.context() as patched:
             patched.setattr(calibrated_files, "write_text", stop)
             with pytest.raises(KeyboardInterrupt):
-                calibrate(run, store, progress=False, **settings)
+                calibrate(store, run, progress=False, **settings)
 
     stopped()
     assert run.calibrated() == Calibration()
     assert predict_store(run.network(), store, store.rows("test")).familiarity is None
-    calibrate(run, store, progress=False)
+    calibrate(store, run, progress=False)
     before = predict_store(run.network(), store, store.rows("test"))
     stopped(coverage=0.5, seed=1)
     after = predict_store(run.network(), store, store.rows("test"))
     assert np.array_equal(after.bounds, before.bounds)
     assert np.array_equal(after.familiarity, before.familiarity)
-    calibrate(run, store, coverage=0.5, seed=1, progress=False)
+    calibrate(store, run, coverage=0.5, seed=1, progress=False)
     assert familiar_file(run).is_file()  # the only one: what no longer counts is gone
 
 
 def test_a_calibration_of_an_older_galaxyvotes_can_be_read_and_bounds_joint_fractions_only(
     store, run, tmp_path
 ):
-    calibrate(run, store, progress=False)
+    calibrate(store, run, progress=False)
     network = run.network()
     text = "\n".join(
         line
@@ -343,14 +350,14 @@ def test_a_calibration_of_an_older_galaxyvotes_can_be_read_and_bounds_joint_frac
     with pytest.raises(
         CheckpointError, match=r"never calibrated for conditional fractions of .*calibrate \(again"
     ):
-        predict(images, run, out, fractions="conditional", intervals=True, progress=False)
+        predict(images, out, run=run, fractions="conditional", intervals=True, progress=False)
     assert (
         Predictions.read(
-            predict(images, run, out, fractions="conditional", progress=False).path
+            predict(images, out, run=run, fractions="conditional", progress=False).path
         ).bounds
         is None
     )
-    calibrate(run, store, progress=False)
+    calibrate(store, run, progress=False)
     assert familiar_file(run).name != "familiar.safetensors"
 
 
@@ -360,7 +367,7 @@ def test_a_calibration_of_an_older_galaxyvotes_can_be_read_and_bounds_joint_frac
 def test_conditional_fractions_have_bounds_of_their_own_where_the_question_is_reached(
     store, run, tmp_path
 ):
-    calibrate(run, store, progress=False)
+    calibrate(store, run, progress=False)
     network, rows = run.network(), store.rows("test")
     joint, told = (
         predict_store(network, store, rows),
@@ -379,7 +386,9 @@ def test_conditional_fractions_have_bounds_of_their_own_where_the_question_is_re
     ]
     said = np.where(reached >= 0.25, store.tree.conditional(store.values[rows]), np.nan)
     assert 0.8 < coverage(said, *told.bounds) < 0.99  # 90 %, of some thirty galaxies
-    done = predict(store.path, run, tmp_path / "told.csv", fractions="conditional", progress=False)
+    done = predict(
+        store.path, tmp_path / "told.csv", run=run, fractions="conditional", progress=False
+    )
     read = Predictions.read(done.path)
     assert np.allclose(read.values[rows], told.values, atol=1e-6)
     assert np.allclose(read.bounds.upper[rows], told.bounds.upper, atol=1e-6, equal_nan=True)
@@ -390,12 +399,12 @@ def test_a_run_without_the_answers_that_lead_to_others_is_calibrated_for_joint_f
 ):
     settings = (*SETTINGS, "train.objective=bce", "train.answers=Class1.1,Class3.1,Class3.2")
     run = train(store, tmp_path / "run", recipe="small", settings=settings, progress=False)
-    calibrate(run, store, progress=False)
+    calibrate(store, run, progress=False)
     assert run.calibrated().conditional is None
     with pytest.raises(
         ConfigError, match=r"conditional fraction of Class3\.1 needs that of Class2\.2"
     ):
-        predict(store.path, run, tmp_path / "out.csv", fractions="conditional", progress=False)
+        predict(store.path, tmp_path / "out.csv", run=run, fractions="conditional", progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -411,7 +420,7 @@ def classes(store, tmp_path_factory) -> Store:
     images = store.path.parent / "zoo" / "images"
     table = folder / "classes.csv"
     how = {
-        "classes": "kind",
+        "labels": LabelSettings(classes="kind"),
         "settings": store.pack,
         "splits": SplitSettings(0.3, 0.5, 0.2),
         "progress": False,
@@ -425,7 +434,7 @@ def test_of_classes_answers_become_as_sure_as_a_third_of_the_galaxies_bears_out(
     run = train(classes, tmp_path / "run", recipe="small", settings=SETTINGS, progress=False)
     rows = classes.rows("validation")
     before = predict_store(run.network(), classes, rows)
-    found = calibrate(run, classes, progress=False)
+    found = calibrate(classes, run, progress=False)
     third = rows[parts(np.ones(len(rows), bool), 0)[0]]
     looks = predict_views(run.network(as_trained=True), classes, third)
     assert found.certainty == TemperatureScaling.of(looks, classes.values[third])
@@ -441,7 +450,7 @@ def test_of_classes_answers_become_as_sure_as_a_third_of_the_galaxies_bears_out(
     assert 0.8 < inside.mean() < 0.99
     with pytest.raises(SystemExit, match="0"):
         main(
-            ["calibrate", str(run.path), str(classes.path)]
+            ["calibrate", str(classes.path), "--run", str(run.path)]
         )  # again: from the network as it was trained
     assert f"logits × {found.certainty.factor:.2f}" in capsys.readouterr().out
     assert run.calibrated().certainty == found.certainty
@@ -460,8 +469,8 @@ def test_networks_joined_are_made_sure_together_and_a_finetuned_one_begins_as_it
         )
         for seed in (0, 1)
     ]
-    joined = join(runs, tmp_path / "joined")
-    sure = calibrate(joined, classes, progress=False).certainty
+    joined = ensemble(runs, tmp_path / "joined")
+    sure = calibrate(classes, joined, progress=False).certainty
     taught = joined.network().members
     for member, run in zip(taught, runs, strict=True):
         before = run.network().module[-1]
@@ -480,7 +489,7 @@ def test_only_the_head_of_that_question_is_made_sure_and_an_exported_one_is_as_s
     run = train(
         [store, classes], tmp_path / "run", recipe="small", settings=SETTINGS, progress=False
     )
-    sure = calibrate(run, classes, progress=False).certainty
+    sure = calibrate(classes, run, progress=False).certainty
     before, after = run.network(as_trained=True), run.network()
     first, second = after.all_heads
     last, was = after.module[-1], before.module[-1]
@@ -489,27 +498,27 @@ def test_only_the_head_of_that_question_is_made_sure_and_an_exported_one_is_as_s
     assert torch.allclose(last.weight[second.outputs], sure.factor * was.weight[second.outputs])
     assert not torch.equal(last.bias[second.outputs], was.bias[second.outputs])
     pytest.importorskip("onnxscript")
-    done = export(run, onnx=tmp_path / "run.onnx", check=classes.path)
+    done = export(tmp_path / "run.onnx", run=run, check=classes.path)
     assert done.real > 0  # and it answers as the calibrated run does, or there would be no file
 
 
 def test_classes_learned_as_fractions_of_their_own_keep_their_answers(classes, tmp_path):
     settings = (*SETTINGS, "train.objective=bce")
     run = train(classes, tmp_path / "run", recipe="small", settings=settings, progress=False)
-    assert calibrate(run, classes, progress=False).certainty is None
+    assert calibrate(classes, run, progress=False).certainty is None
 
 
 def test_a_store_of_whole_votes_tells_the_calibration_how_many_volunteers_there_were(
     store, run, tmp_path
 ):
-    found = calibrate(run, store, progress=False).joint
+    found = calibrate(store, run, progress=False).joint
     rows = store.rows("validation")
     counted = volunteers_of(store.votes[rows], store.tree)
     assert found.volunteers[0] == pytest.approx(
         1 / np.mean(1 / counted[:, 0]), rel=0.05
     )  # those of a third of them
     result = evaluate(
-        run, store, out=tmp_path / "report", baselines=False, resamples=40, progress=False
+        store, run, out=tmp_path / "report", baselines=False, resamples=40, progress=False
     )
     rows = store.rows("test")
     said = predict_store(run.network(), store, rows)
@@ -523,7 +532,7 @@ def test_a_store_of_whole_votes_tells_the_calibration_how_many_volunteers_there_
 def test_too_few_galaxies_are_refused_with_how_many_it_takes(blob_store, tmp_path):
     run = train(blob_store, tmp_path / "run", recipe="small", settings=SETTINGS, progress=False)
     with pytest.raises(DataError, match="need 148 calibration galaxies or more"):
-        calibrate(run, blob_store, coverage=0.99, progress=False)
+        calibrate(blob_store, run, coverage=0.99, progress=False)
 
 
 def test_several_views_are_averaged_and_their_spread_told(store, run):
@@ -544,9 +553,9 @@ def test_several_views_are_averaged_and_their_spread_told(store, run):
 def test_the_report_says_how_often_the_intervals_held_and_what_the_volunteers_allow(
     store, run, tmp_path
 ):
-    calibrate(run, store, progress=False)
+    calibrate(store, run, progress=False)
     result = evaluate(
-        run, store, out=tmp_path / "report", baselines=False, resamples=40, progress=False
+        store, run, out=tmp_path / "report", baselines=False, resamples=40, progress=False
     )
     intervals = result.document["intervals"]
     assert intervals["nominal"] == 0.9
@@ -561,9 +570,9 @@ def test_the_report_says_how_often_the_intervals_held_and_what_the_volunteers_al
 def test_the_report_says_how_often_intervals_of_those_who_were_asked_held(
     store, run, classes, tmp_path
 ):
-    calibrate(run, store, progress=False)
+    calibrate(store, run, progress=False)
     result = evaluate(
-        run, store, out=tmp_path / "report", baselines=False, resamples=40, progress=False
+        store, run, out=tmp_path / "report", baselines=False, resamples=40, progress=False
     )
     told = result.document["conditional_intervals"]
     rows = store.rows("test")
@@ -582,9 +591,9 @@ def test_the_report_says_how_often_intervals_of_those_who_were_asked_held(
     assert told["answers"][round_]["coverage"]["value"] == pytest.approx(held)
     assert "Of those who were asked" in result.path.read_text("utf-8")
     one = train(classes, tmp_path / "one", recipe="small", settings=SETTINGS, progress=False)
-    calibrate(one, classes, progress=False)
+    calibrate(classes, one, progress=False)
     result = evaluate(
-        one, classes, out=tmp_path / "other", baselines=False, resamples=40, progress=False
+        classes, one, out=tmp_path / "other", baselines=False, resamples=40, progress=False
     )
     assert result.document["intervals"]
     assert result.document["conditional_intervals"] is None  # everybody is asked

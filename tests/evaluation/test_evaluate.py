@@ -21,7 +21,7 @@ from galaxyvotes import (
 @pytest.fixture(scope="module")
 def evaluation(blob_run, blob_store, tmp_path_factory):
     out = tmp_path_factory.mktemp("report")
-    return evaluate(blob_run, blob_store, out=out, as_published=True, resamples=50, progress=False)
+    return evaluate(blob_store, blob_run, out=out, as_published=True, resamples=50, progress=False)
 
 
 def test_the_reports_numbers_are_those_of_the_test_galaxies(evaluation, blob_run, blob_store):
@@ -68,11 +68,11 @@ def test_galaxies_the_run_has_seen_are_refused_however_they_were_divided(blob_ru
     with pytest.raises(
         DataError, match=r"test galaxies of .* taught or tuned .*\(g\d+.*--allow-seen"
     ):
-        evaluate(blob_run, other, out=tmp_path / "report", resamples=20, progress=False)
+        evaluate(other, blob_run, out=tmp_path / "report", resamples=20, progress=False)
     assert not (tmp_path / "report").exists()
     allowed = evaluate(
-        blob_run,
         other,
+        blob_run,
         out=tmp_path / "report",
         allow_seen=True,
         baselines=False,
@@ -95,15 +95,15 @@ def test_renamed_copies_of_seen_galaxies_are_found_by_their_pixels(blob_run, blo
         progress=False,
     )
     with pytest.raises(DataError, match="would flatter"):
-        evaluate(blob_run, other, out=tmp_path / "report", resamples=20, progress=False)
+        evaluate(other, blob_run, out=tmp_path / "report", resamples=20, progress=False)
 
 
 def test_training_galaxies_are_judged_only_by_the_name_of_their_split(
     blob_run, blob_store, tmp_path
 ):
     named = evaluate(
-        blob_run,
         blob_store,
+        blob_run,
         out=tmp_path,
         split="train",
         baselines=False,
@@ -120,23 +120,23 @@ def test_training_galaxies_are_judged_only_by_the_name_of_their_split(
 @pytest.mark.parametrize("wrong", [{"seed": -1}, {"resamples": 0}])
 def test_numbers_that_cannot_be_are_refused(blob_run, blob_store, tmp_path, wrong):
     with pytest.raises(ConfigError, match="expected 0 or more, and 1 or more"):
-        evaluate(blob_run, blob_store, out=tmp_path, progress=False, **wrong)
+        evaluate(blob_store, blob_run, out=tmp_path, progress=False, **wrong)
 
 
 def test_a_store_of_another_tree_or_size_is_refused(blob_run, blobs, tiny_store, tmp_path):
     with pytest.raises(
         CheckpointError, match=r"answers the tree 'class', and .* holds votes on 'kaggle'"
     ):
-        evaluate(blob_run, tiny_store, out=tmp_path / "report")
+        evaluate(tiny_store, blob_run, out=tmp_path / "report")
     smaller = pack(blobs, tmp_path / "smaller", settings=PackSettings(32, 24), progress=False)
     with pytest.raises(CheckpointError, match="pack it again with --crop 32 --size 32"):
-        evaluate(blob_run, smaller, out=tmp_path / "report")
+        evaluate(smaller, blob_run, out=tmp_path / "report")
 
 
 def test_a_run_on_fewer_answers_is_judged_on_those(blob_store, tmp_path):
     settings = ("train.epochs=1", "train.answers=round")
     run = train(blob_store, tmp_path / "run", recipe="small", settings=settings, progress=False)
-    document = evaluate(run, blob_store, resamples=20, progress=False).document
+    document = evaluate(blob_store, run, resamples=20, progress=False).document
     assert [row["answer"] for row in document["network"]["answers"]] == ["round"]
 
 

@@ -25,8 +25,8 @@ from galaxyvotes import (
     Predictions,
     Recipe,
     Run,
+    ensemble,
     export,
-    join,
     predict,
     predict_store,
     train,
@@ -53,7 +53,7 @@ PAIR = DecisionTree(
 def file(blob_run, blobs, tmp_path_factory) -> Path:
     """The network that has learned the blobs, exported."""
     path = tmp_path_factory.mktemp("onnx") / "blobs.onnx"
-    done = export(blob_run, onnx=path, check=blobs)
+    done = export(path, run=blob_run, check=blobs)
     assert (done.path, done.random, done.real) == (path, 32, 64)
     assert 0 <= done.difference < 1e-5
     return path
@@ -79,7 +79,7 @@ def two_heads(tmp_path_factory) -> Run:
 
 @pytest.fixture(scope="module")
 def two_heads_file(two_heads, tmp_path_factory) -> Path:
-    return export(two_heads, onnx=tmp_path_factory.mktemp("onnx") / "two.onnx").path
+    return export(tmp_path_factory.mktemp("onnx") / "two.onnx", run=two_heads).path
 
 
 def exact(network: Network) -> Network:
@@ -104,7 +104,7 @@ def note(model, key: str):
 def test_the_file_predicts_the_table_that_the_run_predicts(
     file, blob_run, blob_store, blobs, tmp_path
 ):
-    said = Predictions.read(predict(blobs, file, tmp_path / "out.csv", progress=False).path)
+    said = Predictions.read(predict(blobs, tmp_path / "out.csv", run=file, progress=False).path)
     run = predict_store(exact(blob_run.network()), blob_store)
     place = {name: row for row, name in enumerate(said.ids)}
     assert said.columns == run.columns
@@ -134,8 +134,8 @@ def test_a_joined_run_is_exported_as_the_mean_that_it_answers(blob_run, blob_sto
     other = train(
         blob_store, tmp_path / "other", recipe=blob_run.recipe, settings=settings, progress=False
     )
-    joined = join([blob_run, other], tmp_path / "joined")
-    done = export(joined, onnx=tmp_path / "joined.onnx")
+    joined = ensemble([blob_run, other], tmp_path / "joined")
+    done = export(tmp_path / "joined.onnx", run=joined)
     assert done.difference <= 1e-4
     rows = np.arange(len(blob_store))
     ours = predict_store(read_onnx(done.path), blob_store, rows).values
@@ -209,7 +209,7 @@ def test_a_file_that_would_answer_otherwise_is_not_written(blob_run, tmp_path, m
     with pytest.raises(
         CheckpointError, match=r"answers otherwise as ONNX, by up to [\d.]+ .*was not written"
     ):
-        export(blob_run, onnx=tmp_path / "model.onnx")
+        export(tmp_path / "model.onnx", run=blob_run)
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
     assert (tmp_path / "model.onnx").read_bytes() == b"what was there before"
 
@@ -222,9 +222,9 @@ def test_images_to_check_with_that_cannot_be_used_are_an_error(blob_run, tiny_st
         (tiny_store.path, ConfigError, "is packed otherwise"),
     ):
         with pytest.raises(error, match=words):
-            export(blob_run, onnx=tmp_path / "model.onnx", check=images)
+            export(tmp_path / "model.onnx", run=blob_run, check=images)
     with pytest.raises(ConfigError, match=r"name a file that ends in \.onnx"):
-        export(blob_run, onnx=tmp_path / "model.pt")
+        export(tmp_path / "model.pt", run=blob_run)
 
 
 @pytest.mark.parametrize("end", [0, 1, 100, 5000, -200, -1])
@@ -253,7 +253,7 @@ def test_a_model_of_something_else_is_refused(tmp_path):
     )
     onnx.save_model(onnx.helper.make_model(graph), tmp_path / "other.onnx")
     with pytest.raises(CheckpointError, match=r"other\.onnx was not written by galaxyvotes export"):
-        predict(tmp_path, tmp_path / "other.onnx", tmp_path / "out.csv", progress=False)
+        predict(tmp_path, tmp_path / "out.csv", run=tmp_path / "other.onnx", progress=False)
 
 
 def test_a_file_that_another_program_has_changed_is_refused(file, tmp_path):
@@ -352,7 +352,7 @@ def test_bounds_another_device_and_another_tree_are_errors_that_say_what_to_do(
         ({"tree": "kaggle"}, ConfigError, "not 'kaggle'"),
     ):
         with pytest.raises(error, match=words):
-            predict(blobs, file, tmp_path / "out.csv", progress=False, **asked)
+            predict(blobs, tmp_path / "out.csv", run=file, progress=False, **asked)
     assert not (tmp_path / "out.csv").exists()
 
 
@@ -363,7 +363,7 @@ def test_without_the_libraries_the_error_names_the_extra(blob_run, tmp_path, mon
         MissingExtraError,
         match=rf"{name}, which is not installed: pip install 'galaxyvotes\[export\]'",
     ):
-        export(blob_run, onnx=tmp_path / "model.onnx")
+        export(tmp_path / "model.onnx", run=blob_run)
 
 
 def test_nobody_who_does_not_ask_for_onnx_waits_for_it():

@@ -69,7 +69,7 @@ def test_views_and_zooms_only_add_to_what_is_averaged_and_a_recipe_without_them_
 
 
 def test_files_and_store_give_the_same_answers(blob_run, blob_store, blobs, tmp_path):
-    done = predict(blobs, blob_run, tmp_path / "out.parquet", workers=3, progress=False)
+    done = predict(blobs, tmp_path / "out.parquet", run=blob_run, workers=3, progress=False)
     from_files = Predictions.read(done.path)
     from_store = predict_store(blob_run.network(), blob_store)
     place = {name: row for row, name in enumerate(from_files.ids)}
@@ -80,7 +80,7 @@ def test_files_and_store_give_the_same_answers(blob_run, blob_store, blobs, tmp_
 def test_answers_for_a_store_are_written_as_they_come(blob_run, blob_store, tmp_path, monkeypatch):
     monkeypatch.setattr(predictions, "_TOGETHER", 16)
     whole = predict_store(blob_run.network(), blob_store)
-    done = predict(blob_store.path, blob_run, tmp_path / "out.parquet", progress=False)
+    done = predict(blob_store.path, tmp_path / "out.parquet", run=blob_run, progress=False)
     assert pq.ParquetFile(done.path).num_row_groups > 1
     written = Predictions.read(done.path)
     assert (done.galaxies, written.ids, written.id_name) == (
@@ -93,7 +93,7 @@ def test_answers_for_a_store_are_written_as_they_come(blob_run, blob_store, tmp_
 
 def test_the_number_of_threads_changes_nothing(blob_run, blobs, tmp_path):
     for workers in (1, 4):
-        predict(blobs, blob_run, tmp_path / f"{workers}.csv", workers=workers, progress=False)
+        predict(blobs, tmp_path / f"{workers}.csv", run=blob_run, workers=workers, progress=False)
     assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "4.csv").read_bytes()
 
 
@@ -145,13 +145,13 @@ def test_a_file_is_read_once_however_many_views_and_members_look_at_it(
         "_opened",
         lambda run, device: (replace(network, others=(network.module,)), blob_run.path),
     )
-    done = predict(blobs, blob_run, tmp_path / "out.csv", progress=False)
+    done = predict(blobs, tmp_path / "out.csv", run=blob_run, progress=False)
     assert len(read) == len(set(read)) == done.galaxies
 
 
 def test_csv_and_parquet_hold_the_same_table(blob_run, blobs, tmp_path):
     for name in ("a.csv", "a.parquet"):
-        predict(blobs, blob_run, tmp_path / name, progress=False)
+        predict(blobs, tmp_path / name, run=blob_run, progress=False)
     csv, parquet = Predictions.read(tmp_path / "a.csv"), Predictions.read(tmp_path / "a.parquet")
     assert csv.ids == parquet.ids
     assert csv.columns == parquet.columns == ("long", "round")
@@ -168,7 +168,7 @@ def test_one_bad_image_is_listed_with_its_reason_and_stops_nothing(
         (folder / f"good{number}.jpg").write_bytes(make_jpeg(number, 40))
     (folder / "empty.jpg").write_bytes(b"")
     (folder / "small.jpg").write_bytes(make_jpeg(1, 20))
-    done = predict(folder, blob_run, tmp_path / "out.csv", progress=False)
+    done = predict(folder, tmp_path / "out.csv", run=blob_run, progress=False)
     assert done.galaxies == 5
     assert {name for name, _ in done.rejected} == {"empty", "small"}
     listed = done.rejected_path.read_text()
@@ -180,20 +180,20 @@ def test_nothing_but_bad_images_is_an_error_and_leaves_no_table(blob_run, tmp_pa
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.jpg").write_bytes(b"no")
     with pytest.raises(DataError, match=r"not one of 1 images could be used; the first: a: "):
-        predict(tmp_path / "images", blob_run, tmp_path / "out.csv", progress=False)
+        predict(tmp_path / "images", tmp_path / "out.csv", run=blob_run, progress=False)
     assert not (tmp_path / "out.csv").exists()
 
 
 def test_an_unknown_format_is_an_error_before_any_work(blob_run, blobs, tmp_path):
     with pytest.raises(ConfigError, match=r"unknown table format '\.txt'"):
-        predict(blobs, blob_run, tmp_path / "out.txt", progress=False)
+        predict(blobs, tmp_path / "out.txt", run=blob_run, progress=False)
 
 
 def test_images_that_share_a_name_keep_their_whole_path(blob_run, tmp_path, make_jpeg):
     for folder in ("a", "b"):
         (tmp_path / "in" / folder).mkdir(parents=True)
         (tmp_path / "in" / folder / "1.jpg").write_bytes(make_jpeg(1, 40))
-    predict(tmp_path / "in", blob_run, tmp_path / "out.csv", progress=False)
+    predict(tmp_path / "in", tmp_path / "out.csv", run=blob_run, progress=False)
     assert Predictions.read(tmp_path / "out.csv").ids == ("a/1.jpg", "b/1.jpg")
 
 
@@ -204,13 +204,13 @@ def test_a_device_is_chosen_by_itself():
 
 def test_a_device_that_does_not_exist_is_an_error_that_says_which_do(blob_run, blobs, tmp_path):
     with pytest.raises(ConfigError, match="--device 'toaster'"):
-        predict(blobs, blob_run, tmp_path / "out.csv", device="toaster", progress=False)
+        predict(blobs, tmp_path / "out.csv", run=blob_run, device="toaster", progress=False)
 
 
 def test_a_store_that_the_network_does_not_fit_is_refused(blob_run, blobs, tmp_path):
     other = pack(blobs, tmp_path / "other", settings=PackSettings(32, 24), progress=False)
     with pytest.raises(CheckpointError, match="pack it again with --crop 32 --size 32"):
-        predict(other.path, blob_run, tmp_path / "out.csv", progress=False)
+        predict(other.path, tmp_path / "out.csv", run=blob_run, progress=False)
     with pytest.raises(CheckpointError, match="pack it again with --crop 32 --size 32"):
         predict_store(blob_run.network(), other)
     assert not (tmp_path / "out.csv").exists()
@@ -218,24 +218,24 @@ def test_a_store_that_the_network_does_not_fit_is_refused(blob_run, blobs, tmp_p
 
 def test_fewer_than_one_thread_is_refused(blob_run, blobs, tmp_path):
     with pytest.raises(ConfigError, match="workers is 0; expected 1 or more"):
-        predict(blobs, blob_run, tmp_path / "out.csv", workers=0, progress=False)
+        predict(blobs, tmp_path / "out.csv", run=blob_run, workers=0, progress=False)
 
 
 def test_a_store_among_images_is_refused_rather_than_left_out(
     blob_run, blob_store, blobs, tmp_path
 ):
     with pytest.raises(ConfigError, match="is a packed store, which is predicted alone"):
-        predict([blobs, blob_store.path], blob_run, tmp_path / "out.csv", progress=False)
+        predict([blobs, blob_store.path], tmp_path / "out.csv", run=blob_run, progress=False)
 
 
 def test_rejected_images_of_any_name_are_listed_as_csv(blob_run, blobs, tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / 'a, "b".jpg').write_bytes(b"no image")
     shutil.copyfile(next(blobs.rglob("*.jpg")), tmp_path / "images" / "good.jpg")
-    done = predict(tmp_path / "images", blob_run, tmp_path / "out.csv", progress=False)
+    done = predict(tmp_path / "images", tmp_path / "out.csv", run=blob_run, progress=False)
     with done.rejected_path.open(newline="", encoding="utf-8") as file:
         header, (name, reason) = csv.reader(file)
     assert (header, name) == (["id", "reason"], 'a, "b"')
     assert "is not an image" in reason
-    predict_again = predict(blobs, blob_run, tmp_path / "out.csv", progress=False)
+    predict_again = predict(blobs, tmp_path / "out.csv", run=blob_run, progress=False)
     assert not predict_again.rejected_path.exists()

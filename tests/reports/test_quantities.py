@@ -26,10 +26,10 @@ from galaxyvotes import (
     SplitSettings,
     Store,
     draw_figures,
+    ensemble,
     evaluate,
     export,
     finetune,
-    join,
     pack,
     predict,
     predict_store,
@@ -38,6 +38,7 @@ from galaxyvotes import (
 from galaxyvotes.cli.app import main
 from galaxyvotes.confidence.conformal import PredictionIntervals
 from galaxyvotes.confidence.conformal import calibrate as fit
+from galaxyvotes.config import LabelSettings
 from galaxyvotes.inference.onnx_model import read_onnx, sealed
 from galaxyvotes.metrics.bootstrap import value_of
 from galaxyvotes.networks.objectives import OBJECTIVES, Objective, Standard
@@ -81,13 +82,20 @@ def table(tmp_path_factory) -> Path:
     return folder
 
 
-def packed(table: Path, out: Path, quantity="ttype", **changes) -> Store:
+def packed(table: Path, out: Path, quantity="ttype", classes=None, **changes) -> Store:
     how = {
         "settings": PackSettings(32, 32),
         "splits": SplitSettings(0.4, 0.3, 0.3),
         "progress": False,
     } | changes
-    return pack([table / "images", table / "sizes.csv"], out, quantity=quantity, **how)
+    return pack(
+        [table / "images", table / "sizes.csv"],
+        out,
+        labels=LabelSettings(
+            quantity=(quantity,) if isinstance(quantity, str) else tuple(quantity), classes=classes
+        ),
+        **how,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +175,7 @@ def test_packing_says_what_the_numbers_are(table, tmp_path, capsys):
             [
                 "pack",
                 str(table),
+                "--out",
                 str(tmp_path / "store"),
                 "--quantity",
                 "ttype",
@@ -248,7 +257,11 @@ def test_a_quantity_that_never_varies_is_nothing_to_learn(table, tmp_path):
     (tmp_path / "flat.csv").write_text("name,ttype\n" + "\n".join(lines) + "\n", "utf-8")
     sources = [table / "images", tmp_path / "flat.csv"]
     flat = pack(
-        sources, tmp_path / "flat", quantity="ttype", settings=PackSettings(32, 32), progress=False
+        sources,
+        tmp_path / "flat",
+        labels=LabelSettings(quantity="ttype"),
+        settings=PackSettings(32, 32),
+        progress=False,
     )
     with pytest.raises(DataError, match=r"flat: ttype is always 3 among the training galaxies"):
         train(flat, tmp_path / "run", recipe="small", settings=SETTINGS, progress=False)
@@ -261,7 +274,7 @@ def test_a_quantity_that_never_varies_is_nothing_to_learn(table, tmp_path):
 def test_a_network_that_learns_for_seconds_is_far_ahead_of_the_mean_and_the_report_says_so(
     run, store, tmp_path
 ):
-    result = evaluate(run, store, out=tmp_path / "report", resamples=100, progress=False)
+    result = evaluate(store, run, out=tmp_path / "report", resamples=100, progress=False)
     document = json.loads((tmp_path / "report" / "report.json").read_text())
     (row,) = document["network"]
     assert row["r2"]["low"] > 0.6
@@ -290,7 +303,7 @@ def test_no_accuracy_is_made_up_while_training(run):
 
 
 def test_a_run_opened_again_gives_numbers_in_the_unit_of_the_table(run, store, table, tmp_path):
-    done = predict(table / "images", Run.open(run.path), tmp_path / "out.csv", progress=False)
+    done = predict(table / "images", tmp_path / "out.csv", run=Run.open(run.path), progress=False)
     read = Predictions.read(done.path)
     assert read.columns == ("ttype",)
     assert len(read) == 120  # also those whose T type nobody knows
@@ -302,8 +315,8 @@ def test_a_run_opened_again_gives_numbers_in_the_unit_of_the_table(run, store, t
 
 def test_calibrated_bounds_hold_and_are_not_cut_off(store, run, table, tmp_path, capsys):
     with pytest.raises(SystemExit, match="0"):
-        main(["calibrate", str(run.path), str(store.path)])
-    assert "intervals of 90% coverage for 1 answers" in capsys.readouterr().out
+        main(["calibrate", str(store.path), "--run", str(run.path)])
+    assert "90% intervals for 1 answers" in capsys.readouterr().out
     rows = store.rows("test")
     said = predict_store(run.network(), store, rows)
     labels = store.values[rows]
@@ -311,13 +324,13 @@ def test_calibrated_bounds_hold_and_are_not_cut_off(store, run, table, tmp_path,
     assert said.bounds.lower.min() < 0
     assert said.bounds.upper.max() > 1
     header = (
-        predict(table / "images", run, tmp_path / "o.csv", progress=False)
+        predict(table / "images", tmp_path / "o.csv", run=run, progress=False)
         .path.read_text()
         .splitlines()[0]
     )
     assert header.replace('"', "") == "id,ttype,ttype_low,ttype_high,familiarity"
     report = evaluate(
-        run, store, out=tmp_path / "report", baselines=False, resamples=20, progress=False
+        store, run, out=tmp_path / "report", baselines=False, resamples=20, progress=False
     )
     assert report.document["intervals"]["quantities"][0]["coverage"]["value"] > 0.7
     strangest = report.document["familiarity"]["strangest"]
@@ -386,7 +399,7 @@ def test_what_makes_no_sense_for_a_quantity_is_refused(run, store, tmp_path):
     with pytest.raises(
         ConfigError, match="judged vote fractions; ttype is a quantity: leave out --as-published"
     ):
-        evaluate(run, store, out=tmp_path / "report", as_published=True, progress=False)
+        evaluate(store, run, out=tmp_path / "report", as_published=True, progress=False)
     drawn = draw_figures(run, store, tmp_path / "figures")
     assert [path.stem for path in drawn] == ["architecture", "predicted"]
 
@@ -415,7 +428,7 @@ def test_a_quantity_has_no_fraction_of_those_who_were_asked(
 
 @pytest.fixture(scope="module")
 def exported(run, table, tmp_path_factory) -> Path:
-    done = export(run, onnx=tmp_path_factory.mktemp("onnx") / "ttype.onnx", check=table / "images")
+    done = export(tmp_path_factory.mktemp("onnx") / "ttype.onnx", run=run, check=table / "images")
     assert done.difference < 1e-5
     return done.path
 
@@ -426,9 +439,11 @@ def test_an_onnx_file_says_quantities_in_their_unit_and_knows_their_standards(
     network = run.network()
     assert read_onnx(exported).heads == network.heads
     said = Predictions.read(
-        predict(table / "images", exported, tmp_path / "out.csv", progress=False).path
+        predict(table / "images", tmp_path / "out.csv", run=exported, progress=False).path
     )
-    expected = predict(table / "images", run, tmp_path / "run.csv", intervals=False, progress=False)
+    expected = predict(
+        table / "images", tmp_path / "run.csv", run=run, intervals=False, progress=False
+    )
     expected = Predictions.read(expected.path)
     assert said.columns == ("ttype",)
     assert said.ids == expected.ids
@@ -443,7 +458,7 @@ def test_an_onnx_file_far_from_zero_is_compared_in_deviations(run, store, tmp_pa
     facts |= {"standards": [[[1e6, 3.0]]], "digest": None}
     facts = {name: value for name, value in facts.items() if value is not None}
     (tmp_path / "far" / "run.json").write_text(json.dumps(facts))
-    done = export(tmp_path / "far", onnx=tmp_path / "far.onnx")
+    done = export(tmp_path / "far.onnx", run=tmp_path / "far")
     assert done.difference < 1e-4
     said = predict_store(read_onnx(done.path), store).values
     assert np.abs(said - 1e6).max() < 30
@@ -465,7 +480,7 @@ def test_runs_are_joined_in_the_unit_of_the_table_if_the_same_galaxies_taught_th
 ):
     quick = (*SETTINGS[:-1], "train.epochs=2", "train.seed=1")
     other = train(store, tmp_path / "other", recipe="small", settings=quick, progress=False)
-    joined = join([run, other], tmp_path / "joined")
+    joined = ensemble([run, other], tmp_path / "joined")
     assert joined.heads == run.heads
     each = [predict_store(one.network(), store, bounds=False).values for one in (run, other)]
     found = predict_store(Run.open(joined.path).network(), store)
@@ -476,7 +491,7 @@ def test_runs_are_joined_in_the_unit_of_the_table_if_the_same_galaxies_taught_th
     with pytest.raises(
         CheckpointError, match="differ in the galaxies that taught their quantities"
     ):
-        join([run, third], tmp_path / "no")
+        ensemble([run, third], tmp_path / "no")
 
 
 def test_another_tree_of_as_many_quantities_is_not_taken_for_the_same_flowchart(table, tmp_path):

@@ -19,9 +19,9 @@ from galaxyvotes import (
     SplitSettings,
     Store,
     calibrate,
+    ensemble,
     evaluate,
     finetune,
-    join,
     pack,
     predict,
     predict_store,
@@ -67,7 +67,7 @@ def members(learn) -> list[Run]:
 
 @pytest.fixture
 def joined(members, tmp_path) -> Run:
-    return join(members, tmp_path / "joined")
+    return ensemble(members, tmp_path / "joined")
 
 
 def test_a_joined_run_answers_with_the_mean_over_members_and_views_and_tells_their_spread(
@@ -87,14 +87,14 @@ def test_a_joined_run_answers_with_the_mean_over_members_and_views_and_tells_the
 
 
 def test_files_and_store_get_the_same_answers_from_a_joined_run(joined, store, blobs, tmp_path):
-    done = predict(blobs, joined.path, tmp_path / "out.parquet", progress=False)
+    done = predict(blobs, tmp_path / "out.parquet", run=joined.path, progress=False)
     found, expected = Predictions.read(done.path), predict_store(joined.network(), store)
     order = [found.ids.index(name) for name in expected.ids]
     assert np.array_equal(found.values[order], expected.values)
 
 
 def test_joining_again_counts_every_network_once(joined, members, store, tmp_path):
-    again = join([join(members[:2], tmp_path / "two"), members[2]], tmp_path / "again")
+    again = ensemble([ensemble(members[:2], tmp_path / "two"), members[2]], tmp_path / "again")
     assert again.members == joined.members == ("seed-0", "seed-1", "seed-2")
     assert np.array_equal(
         predict_store(again.network(), store).values,
@@ -104,12 +104,12 @@ def test_joining_again_counts_every_network_once(joined, members, store, tmp_pat
 
 def test_a_joined_run_is_calibrated_anew_and_then_bounds_its_answers(members, store, tmp_path):
     copies = [Run(shutil.copytree(run.path, tmp_path / run.path.name)) for run in members]
-    calibrate(copies[0], store, coverage=0.8, progress=False)
-    joined = join(copies, tmp_path / "joined")
+    calibrate(store, copies[0], coverage=0.8, progress=False)
+    joined = ensemble(copies, tmp_path / "joined")
     assert joined.calibrated().joint is None
     assert predict_store(joined.network(), store).familiarity is None
     assert predict_store(joined.network(), store).bounds is None
-    calibrate(joined, store, coverage=0.8, progress=False)
+    calibrate(store, joined, coverage=0.8, progress=False)
     rows = store.rows("test")
     after, first = (
         predict_store(joined.network(), store, rows),
@@ -123,7 +123,7 @@ def test_a_joined_run_is_calibrated_anew_and_then_bounds_its_answers(members, st
 
 def test_the_report_judges_the_mean_and_names_the_members(joined, store, tmp_path):
     result = evaluate(
-        joined, store, out=tmp_path / "report", baselines=False, resamples=20, progress=False
+        store, joined, out=tmp_path / "report", baselines=False, resamples=20, progress=False
     )
     rows = store.rows("test")
     off = predict_store(joined.network(), store, rows).values - store.values[rows]
@@ -136,13 +136,13 @@ def test_the_report_judges_the_mean_and_names_the_members(joined, store, tmp_pat
 def test_what_any_member_saw_a_joined_run_has_seen(members, learn, store, blobs, tmp_path):
     other = divided(blobs, tmp_path / "other", "another")
     stranger = learn("other", "model.views=2", on=other)
-    joined = join([members[0], stranger], tmp_path / "joined")
+    joined = ensemble([members[0], stranger], tmp_path / "joined")
     with pytest.raises(DataError, match=r"test galaxies of .* taught or tuned .*joined"):
         evaluate(
-            joined, store, out=tmp_path / "report", baselines=False, resamples=20, progress=False
+            store, joined, out=tmp_path / "report", baselines=False, resamples=20, progress=False
         )
     with pytest.raises(DataError, match=r"validation galaxies of .* taught .*joined"):
-        calibrate(joined, store, progress=False)
+        calibrate(store, joined, progress=False)
     seen = joined.seen.to_pylist()
     assert len(seen) == len({tuple(row.values()) for row in seen})
     assert all(row in seen for run in (members[0], stranger) for row in run.seen.to_pylist())
@@ -164,7 +164,7 @@ def test_what_any_member_saw_a_joined_run_has_seen(members, learn, store, blobs,
 )
 def test_runs_that_do_not_belong_together_are_refused(members, learn, tmp_path, settings, told):
     with pytest.raises(CheckpointError, match=f"cannot be joined: {told}"):
-        join([members[0], learn("stranger", *settings)], tmp_path / "joined")
+        ensemble([members[0], learn("stranger", *settings)], tmp_path / "joined")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -176,21 +176,21 @@ def test_how_it_learned_may_differ(members, learn, tmp_path):
         "model.dropout=0.5",
         "train.augment=none",
     )
-    assert len(join([members[0], other], tmp_path / "joined").network().members) == 2
+    assert len(ensemble([members[0], other], tmp_path / "joined").network().members) == 2
 
 
 def test_the_same_network_twice_is_refused(members, joined, tmp_path):
     with pytest.raises(
         CheckpointError, match=r"seed-1.weights\.safetensors and .*joined.* are the same network"
     ):
-        join([joined, members[1]], tmp_path / "again")
+        ensemble([joined, members[1]], tmp_path / "again")
 
 
 def test_one_run_or_a_folder_that_exists_is_refused(members, joined, tmp_path):
     with pytest.raises(ConfigError, match="two runs or more, not 1"):
-        join(members[:1], tmp_path / "again")
+        ensemble(members[:1], tmp_path / "again")
     with pytest.raises(ConfigError, match="joined exists already: name another folder"):
-        join(members, joined.path)
+        ensemble(members, joined.path)
 
 
 def test_an_unfinished_or_damaged_run_is_refused_by_name(members, tmp_path):
@@ -199,10 +199,10 @@ def test_an_unfinished_or_damaged_run_is_refused_by_name(members, tmp_path):
     content[-1] ^= 1
     (copy.path / "weights.safetensors").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"copy.weights\.safetensors is damaged"):
-        join([members[1], copy], tmp_path / "joined")
+        ensemble([members[1], copy], tmp_path / "joined")
     (copy.path / "weights.safetensors").unlink()
     with pytest.raises(CheckpointError, match=r"copy has no weights yet"):
-        join([members[1], copy], tmp_path / "joined")
+        ensemble([members[1], copy], tmp_path / "joined")
     assert [path.name for path in tmp_path.iterdir()] == ["copy"]
 
 
@@ -223,7 +223,7 @@ def test_joining_that_fails_half_way_leaves_nothing(members, tmp_path, monkeypat
 
     monkeypatch.setattr(shutil, "copyfile", full)
     with pytest.raises(DataError, match="No space left on device"):
-        join(members, tmp_path / "joined")
+        ensemble(members, tmp_path / "joined")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -256,8 +256,8 @@ def test_a_run_that_was_not_joined_is_one_network_of_its_own_name(members):
 
 def test_runs_are_joined_by_the_command(members, tmp_path, capsys):
     with pytest.raises(SystemExit, match="0"):
-        main(["join", *(str(run.path) for run in members), str(tmp_path / "joined")])
+        main(["ensemble", *(str(run.path) for run in members), "--out", str(tmp_path / "joined")])
     assert "joined: the mean of seed-0, seed-1, seed-2" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="2"):
-        main(["join", str(members[0].path)])
-    assert "galaxyvotes join RUN RUN [RUN ...] OUT" in capsys.readouterr().err
+        main(["ensemble", str(members[0].path), "--out", str(tmp_path / "other")])
+    assert "galaxyvotes ensemble RUN RUN [RUN ...] --out RUN" in capsys.readouterr().err

@@ -65,7 +65,7 @@ try:
 except (ZeroDivisionError, DataError) as end:
     print(f"{type(end).__name__}: {end}")
 
-main(["train", store, f"{out}/ours", "--recipe", "compact", *(f"--set={each}" for each in ours)])
+main(["train", store, "--out", f"{out}/ours", "--recipe", "compact", *(f"--set={each}" for each in ours)])
 """
 
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from galaxyvotes.config import LabelSettings
 from galaxyvotes.errors import ConfigError, DataError, GalaxyVotesError
 from galaxyvotes.runtime import texts
 from galaxyvotes.sources import matching
@@ -15,7 +16,7 @@ from galaxyvotes.tree import DecisionTree
 
 
 def catalog_of(*sources: Path, **options) -> Catalog:
-    with open_catalog(sources, **options) as catalog:
+    with open_catalog(sources, LabelSettings(**options)) as catalog:
         return catalog
 
 
@@ -434,11 +435,17 @@ def test_images_without_votes_can_be_had_without_a_table(make_folder):
 
 
 def test_ids_are_stems_unless_two_images_share_one(make_folder):
-    with open_catalog([make_folder({"a/1.jpg": 1, "b/1.png.jpg": 2})], unlabelled=True) as catalog:
+    with open_catalog(
+        [make_folder({"a/1.jpg": 1, "b/1.png.jpg": 2})], labels=LabelSettings(unlabelled=True)
+    ) as catalog:
         assert ids_of(catalog.images) == ["1", "1.png"]
-    with open_catalog([make_folder({"c/1.jpg": 3})], unlabelled=True) as catalog:
+    with open_catalog(
+        [make_folder({"c/1.jpg": 3})], labels=LabelSettings(unlabelled=True)
+    ) as catalog:
         assert ids_of(catalog.images) == ["a/1.jpg", "1.png", "c/1.jpg"]  # the others keep theirs
-    with open_catalog([make_folder({"c/1.png.fits": 3})], unlabelled=True) as catalog:
+    with open_catalog(
+        [make_folder({"c/1.png.fits": 3})], labels=LabelSettings(unlabelled=True)
+    ) as catalog:
         assert ids_of(catalog.images) == [
             "a/1.jpg",
             "1.png",

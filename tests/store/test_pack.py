@@ -10,6 +10,7 @@ import threading
 import time
 import zipfile
 from collections import namedtuple
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from galaxyvotes.config import PackSettings, SplitSettings
+from galaxyvotes.config import LabelSettings, PackSettings, SplitSettings
 from galaxyvotes.errors import ConfigError, DataError, GalaxyVotesError
 from galaxyvotes.runtime.threads import in_order
 from galaxyvotes.sources.images import to_square
@@ -31,7 +32,10 @@ SMALL = PackSettings(16, 16)
 
 
 def go(source: Path | list[Path], out: Path, **options) -> Store:
-    return pack(source, out, **{"settings": SMALL, "workers": 1, "progress": False} | options)
+    of_labels = {field.name for field in fields(LabelSettings)}
+    labels = LabelSettings(**{key: options.pop(key) for key in of_labels & options.keys()})
+    defaults = {"settings": SMALL, "workers": 1, "progress": False}
+    return pack(source, out, labels=labels, **defaults | options)
 
 
 def refusal(source: Path, out: Path, kind: type[GalaxyVotesError] = DataError, **options) -> str:

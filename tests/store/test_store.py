@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tomlkit
 
-from galaxyvotes.config import PackSettings
+from galaxyvotes.config import LabelSettings, PackSettings
 from galaxyvotes.errors import DataError
 from galaxyvotes.store.pack import pack
 from galaxyvotes.store.store import FORMAT, Store, manifest_digest
@@ -83,7 +83,7 @@ def test_a_store_without_votes_has_images_and_says_that_it_has_no_tree(galaxies_
     store = pack(
         galaxies_folder,
         tmp_path / "s",
-        unlabelled=True,
+        labels=LabelSettings(unlabelled=True),
         settings=PackSettings(16, 16),
         progress=False,
     )

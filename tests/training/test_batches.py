@@ -18,7 +18,7 @@ from galaxyvotes import (
     simulate,
     train,
 )
-from galaxyvotes.config import TrainSettings
+from galaxyvotes.config import LabelSettings, TrainSettings
 from galaxyvotes.runs.tensors import read_tensors
 from galaxyvotes.training.batches import TrainingBatches
 
@@ -154,7 +154,7 @@ def test_a_store_whose_galaxies_are_all_held_out_elsewhere_is_refused(blobs, blo
     only = pack(
         [blobs, table],
         tmp_path / "store",
-        classes="kind",
+        labels=LabelSettings(classes="kind"),
         settings=PackSettings(32, 32),
         splits=SplitSettings(0.8, 0.1, 0.1, "third"),
         progress=False,
@@ -179,7 +179,7 @@ def test_a_class_that_only_held_out_galaxies_have_is_refused_by_name(blobs, blob
     store = pack(
         [blobs, table],
         tmp_path / "store",
-        classes="kind",
+        labels=LabelSettings(classes="kind"),
         settings=PackSettings(32, 32),
         splits=splits,
         progress=False,
@@ -209,7 +209,7 @@ def test_a_class_that_another_store_teaches_may_be_held_out_by_this_one(
             pack(
                 [blobs, tmp_path / f"{name}.csv"],
                 tmp_path / name,
-                classes="kind",
+                labels=LabelSettings(classes="kind"),
                 progress=False,
                 settings=PackSettings(32, 32),
                 splits=SplitSettings(0.7, 0.15, 0.15),
@@ -225,7 +225,7 @@ def test_two_trees_of_one_name_say_what_differs(blobs, blob_store, tmp_path):
     other = pack(
         [blobs, tmp_path / "other.csv"],
         tmp_path / "store",
-        classes="class",
+        labels=LabelSettings(classes="class"),
         settings=PackSettings(32, 32),
         progress=False,
     )
@@ -261,7 +261,7 @@ def test_one_network_learns_two_trees_and_is_judged_on_each(blob_store, fraction
     assert network.columns == ("long", "round")
     assert network.outputs == slice(37, 39)
     result = evaluate(
-        run, blob_store, out=tmp_path / "report", resamples=20, baselines=False, progress=False
+        blob_store, run, out=tmp_path / "report", resamples=20, baselines=False, progress=False
     )
     assert result.document["network"]["argmax_accuracy"]["value"] > 0.8
     with pytest.raises(ConfigError, match="answers the tree kaggle and class, not 'gz2'"):

@@ -24,6 +24,7 @@ from galaxyvotes import (
     predict_store,
     train,
 )
+from galaxyvotes.config import LabelSettings
 from galaxyvotes.runs.run import Head, Network
 
 finetuning = import_module("galaxyvotes.training.finetune")
@@ -71,7 +72,7 @@ def upside(blobs, tmp_path_factory) -> Store:
     return pack(
         [folder / "images", folder / "shapes.csv"],
         folder / "store",
-        classes="shape",
+        labels=LabelSettings(classes="shape"),
         settings=PackSettings(32, 32),
         splits=SplitSettings(0.4, 0.2, 0.4),
         progress=False,
@@ -105,7 +106,7 @@ def test_galaxies_that_taught_the_first_run_do_not_judge_the_second(base, blobs,
     )
     run = finetune(again, tmp_path / "run", start=base, settings=SETTINGS, progress=False)
     with pytest.raises(DataError, match="taught or tuned"):
-        evaluate(run, again, out=tmp_path / "report", resamples=20, baselines=False, progress=False)
+        evaluate(again, run, out=tmp_path / "report", resamples=20, baselines=False, progress=False)
 
 
 def test_a_frozen_encoder_stays_as_it_was_to_the_last_bit(base, upside, tmp_path):

@@ -1,2 +1,3 @@
 """How far a prediction may be from the volunteers' fraction, and whether a galaxy is like those it
-was calibrated on."""
+was calibrated on.
+"""

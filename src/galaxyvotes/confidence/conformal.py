@@ -39,7 +39,8 @@ Sources: Papadopoulos et al. 2002, ECML, 345 (split conformal); Lei et al. 2018,
 theorem 2.2 and section 5.2 (errors over their scale); Vovk et al. 2005, Algorithmic Learning in a
 Random World, section 4.5 (Mondrian); Barber et al. 2021, Annals of Statistics 49, 486 (CV+);
 Angelopoulos & Bates 2023, Foundations and Trends in Machine Learning 16, 494, section 3.2 (the Beta
-law)."""
+law).
+"""
 
 import math
 import tomllib
@@ -92,7 +93,8 @@ class PredictionIntervals:
     many galaxies gave its quantile, its `typical` variance (see `scale`), its `quantile`, infinite
     if they were too few, and the typical number of `volunteers` of its calibration panels (of all,
     asked or not), infinite if nobody counted them: the scale then has no noise of its own. The
-    weights `by_…` are those of `scale`; the last is None if there was no difficulty."""
+    weights `by_…` are those of `scale`; the last is None if there was no difficulty.
+    """
 
     of: Kind
     coverage: float
@@ -135,7 +137,8 @@ class PredictionIntervals:
     @property
     def unbounded(self) -> tuple[str, ...]:
         """Answers with too few calibration galaxies, whose intervals are 0–1; quantities of that
-        kind have none."""
+        kind have none.
+        """
         return tuple(
             name for name, q in zip(self.columns, self.quantiles, strict=True) if math.isinf(q)
         )
@@ -155,7 +158,8 @@ class PredictionIntervals:
 
         `volunteers` is how many each galaxy has (see `uncertainty.volunteers_of`); where it is not
         given or NaN, the interval is for a panel of the typical size. It says nothing about answers
-        whose calibration knew of none."""
+        whose calibration knew of none.
+        """
         _check(predicted, len(self.columns), self.of, volunteers)
         if (difficulty is None) != (self.by_difficulty is None):
             said = "without" if self.by_difficulty is None else "with"
@@ -281,7 +285,8 @@ def calibrate(
 
 def galaxies_needed(coverage: float = COVERAGE) -> int:
     """The smallest calibration set, of galaxies whose fractions are all known, that gives finite
-    intervals."""
+    intervals.
+    """
     number = 1
     while _rank(number - _for_scale(number), coverage) > number - _for_scale(number):
         number += 1
@@ -295,7 +300,8 @@ def _for_scale(galaxies: int) -> int:
 
 def _rank(galaxies: int, coverage: float) -> int:
     """Which of the scores in rising order is the quantile: ⌈(n + 1)(1 − α)⌉. Source: Lei et al.
-    2018, section 2.2."""
+    2018, section 2.2.
+    """
     return math.ceil((galaxies + 1) * coverage - 1e-9)
 
 
@@ -309,7 +315,8 @@ def parts(
     known: Bool[np.ndarray, " galaxy"], seed: int
 ) -> tuple[Int[np.ndarray, " one"], Int[np.ndarray, " other"]]:
     """The galaxies that give the scale, and those that give the quantiles; those without a known
-    error give nothing."""
+    error give nothing.
+    """
     drawn = np.random.default_rng(seed).permutation(np.flatnonzero(known))
     return drawn[: _for_scale(len(drawn))], drawn[_for_scale(len(drawn)) :]
 
@@ -347,7 +354,8 @@ def _typical_size(
     volunteers: Fractions | None, errors: Fractions, rows: Int[np.ndarray, " row"]
 ) -> Float[np.ndarray, " answer"]:
     """Per answer, the harmonic mean of the numbers of volunteers of these rows; infinite if none is
-    known."""
+    known.
+    """
     sizes = np.full(errors.shape[1], np.inf)
     if volunteers is None:
         return sizes
@@ -360,7 +368,8 @@ def _panels(
     volunteers: Fractions | None, typical: Float[np.ndarray, " answer"]
 ) -> Float[np.ndarray, "*galaxy answer"]:
     """The size of each cell's panel: typical where it is not known, infinite for answers of which
-    none was known."""
+    none was known.
+    """
     if volunteers is None:
         return typical
     return np.where((volunteers >= 1) & np.isfinite(typical), volunteers, typical).astype(
@@ -384,7 +393,8 @@ def askers(tree: DecisionTree, names: tuple[str, ...], of: Kind) -> tuple[str, .
     """Per answer, the answer whose givers are asked; empty if that is everybody, or is not held.
 
     ConfigError if it is not held and conditional fractions are wanted, or if the tree asks for
-    nothing of that kind."""
+    nothing of that kind.
+    """
     if tree.of_quantities and of != "quantity":
         raise ConfigError(
             f"tree {tree.name!r} asks for quantities, which have no {of} fractions: ask for the"
@@ -409,7 +419,8 @@ def askers(tree: DecisionTree, names: tuple[str, ...], of: Kind) -> tuple[str, .
 
 def missing_answers(tree: DecisionTree, names: tuple[str, ...]) -> tuple[str, ...]:
     """Those of these answers whose conditional fractions cannot be told, because who is asked is
-    not among them."""
+    not among them.
+    """
     parents = _parents(tree)
     return tuple(name for name in names if parents[name] and parents[name] not in names)
 
@@ -443,7 +454,8 @@ _OPTIONAL = ("by_difficulty", "volunteers")
 
 def _typed(data: dict[str, Any]) -> dict[str, Any]:
     """The fields of a calibration, each of its own type; what is missing, unknown or of another
-    type is named."""
+    type is named.
+    """
     names = [entry.name for entry in fields(PredictionIntervals)]
     if unknown := [key for key in data if key not in names]:
         raise DataError(f"it has the unknown key {unknown[0]!r}")

@@ -69,7 +69,8 @@ class Cells(NamedTuple):
 
 def cells_of(joint: Values, parents: Sequence[int], of: Kind, min_asked: float) -> Cells:
     """The cells of joint fractions, or of quantities; `parents` is the column whose givers are
-    asked, -1 for all."""
+    asked, -1 for all.
+    """
     if of == "quantity":
         return Cells(joint.astype(np.float64), np.ones(joint.shape), of)
     joint = joint.astype(np.float64).clip(0, 1)
@@ -94,13 +95,15 @@ def terms_of(
 
 def unit_of(of: Kind, typical: Float[np.ndarray, " answer"]) -> Float[np.ndarray, " answer"]:
     """What errors and scales of each answer are counted in: 1 for fractions, its deviation for a
-    quantity."""
+    quantity.
+    """
     return np.sqrt(typical) if of == "quantity" else np.ones(len(typical))
 
 
 def noise_of(cells: Cells, volunteers: Float[np.ndarray, "*galaxy answer"]) -> Values:
     """The sampling variance that panels of so many volunteers (all of a panel, asked or not) have
-    in each cell."""
+    in each cell.
+    """
     return _variance(cells) / volunteers
 
 
@@ -158,7 +161,8 @@ def _least_squares(
     features: Float[np.ndarray, "cell feature"], values: Float[np.ndarray, " cell"]
 ) -> Float[np.ndarray, " feature"]:
     """The coefficients, 0 or more, that come nearest to the values: the best of those with some of
-    them held at 0."""
+    them held at 0.
+    """
     gram, moments = features.T @ features, features.T @ values
     best, most = np.zeros(len(moments)), 0.0
     for chosen in product((False, True), repeat=len(moments)):

@@ -25,7 +25,8 @@ galaxies beta-binomial, exactly (unless distances tie: then fewer).
 Sources: Lee et al. 2018, NeurIPS 31, 7167, equation 2 (Mahalanobis distance of features; we need no
 classes); Ledoit & Wolf 2004, Journal of Multivariate Analysis 88, 365 (shrinkage); Vovk et al.
 2005, Algorithmic Learning in a Random World, section 2.2 (p-values); Bates et al. 2023, Annals of
-Statistics 51, 149, section 2 (many, one reference)."""
+Statistics 51, 149, section 2 (many, one reference).
+"""
 
 from dataclasses import dataclass
 
@@ -54,7 +55,8 @@ class Familiarity:
     others of them are.
 
     `whiten` takes a feature vector, less the middle, to axes on which known galaxies scatter by
-    one; `strangeness` are the squared distances of the references, in rising order."""
+    one; `strangeness` are the squared distances of the references, in rising order.
+    """
 
     middle: Float32[np.ndarray, " feature"]
     whiten: Float32[np.ndarray, "feature feature"]
@@ -86,7 +88,8 @@ class Familiarity:
 
     def distances(self, features: Features) -> Float[np.ndarray, " galaxy"]:
         """Squared Mahalanobis distances from known galaxies; each to the same bit in whatever
-        company."""
+        company.
+        """
         whiten = self.whiten.T.astype(np.float64)
         away = features.astype(np.float64) - self.middle
         return np.array([np.square(whiten @ each).sum() for each in away], np.float64)
@@ -144,7 +147,8 @@ def shrunk_covariance(away: Features) -> Float[np.ndarray, "feature feature"]:
 @dataclass(frozen=True)
 class Shift:
     """How many of a catalogue's galaxies are strange, and whether that is more than chance has
-    it."""
+    it.
+    """
 
     galaxies: int
     strange: int
@@ -157,7 +161,8 @@ class Shift:
     @property
     def level(self) -> float:
         """The familiarity up to which a galaxy is strange, and the share of them expected: 5 %, or
-        one of few ranks."""
+        one of few ranks.
+        """
         return _lowest(self.references) / (self.references + 1)
 
     @property
@@ -173,7 +178,8 @@ class Shift:
     @property
     def found(self) -> bool:
         """Whether the catalogue is unlike the references; wrong for one in a hundred that are like
-        them."""
+        them.
+        """
         return self.chance < ALARM
 
     def __str__(self) -> str:
@@ -193,14 +199,16 @@ class Shift:
 
 def shift(ranks: Float[np.ndarray, " galaxy"], references: int) -> Shift:
     """Whether a catalogue of galaxies of these familiarities is like the `references` that ranked
-    them."""
+    them.
+    """
     strange = np.rint(ranks.astype(np.float64) * (references + 1)) <= _lowest(references)
     return Shift(len(ranks), int(np.count_nonzero(strange)), references)
 
 
 def up_to(ranks: Float[np.ndarray, " galaxy"], references: int) -> list[tuple[float, int, float]]:
     """A few familiarities, how many galaxies have each or less, and the share of galaxies like the
-    references."""
+    references.
+    """
     places = np.rint(ranks.astype(np.float64) * (references + 1))
     expected = [int(level * (references + 1) + 1e-9) for level in _LEVELS]
     return [

@@ -11,7 +11,8 @@ nothing: the factor's logarithm and each shift are drawn there as if by a normal
 deviation 0.5.
 
 Source: Alexandari et al. 2020, ICML, PMLR 119, 222, section 3.2 ("bias-corrected temperature
-scaling")."""
+scaling").
+"""
 
 import math
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ _LEAST = 1e-6  # a smaller fraction says no more
 @dataclass(frozen=True)
 class TemperatureScaling:
     """What the logits of one question are multiplied by, and by how much each of its answers is
-    shifted then."""
+    shifted then.
+    """
 
     factor: float
     shifts: tuple[float, ...]
@@ -54,7 +56,8 @@ class TemperatureScaling:
         """That under which the truth, fractions of one question, is most likely.
 
         What was `said` are the fractions that each view and network gave: softmaxes, whose mean
-        answers."""
+        answers.
+        """
         logs = torch.from_numpy(said.astype(np.float64)).clamp(min=_LEAST).log()
         wanted = torch.from_numpy(labels.astype(np.float64))
         sought = torch.zeros(1 + labels.shape[1], dtype=torch.float64, requires_grad=True)

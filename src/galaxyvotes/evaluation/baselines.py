@@ -17,7 +17,8 @@ answer, on the features of `galaxyvotes.evaluation.features`.
 
 Sources: central pixel: J. Noah-Vanhoucke, CentralPixelBenchmark.go (Kaggle, 2013). Boosting:
 Friedman 2001, Annals of Statistics 29, 1189, in scikit-learn's histogram version (Ke et al. 2017,
-NIPS)."""
+NIPS).
+"""
 
 import os
 from collections.abc import Callable, Sequence
@@ -83,7 +84,8 @@ class Baseline(Protocol):
     """Predictions for rows of a store.
 
     `columns` are the answers to predict, all of the tree's unless given; `seed` settles whatever is
-    left to chance."""
+    left to chance.
+    """
 
     def __call__(
         self,
@@ -117,7 +119,8 @@ def mean_vote(
     seed: int = 0,  # noqa: ARG001 - nothing is left to chance
 ) -> Predictions:
     """For every galaxy the mean fractions of the training galaxies: the best guess without looking
-    at the image."""
+    at the image.
+    """
     names, _, fractions = _training(store, columns)
     return _predictions(
         store, rows, names, np.tile(np.nanmean(fractions, axis=0, dtype=np.float64), (len(rows), 1))
@@ -162,7 +165,8 @@ def boosted_trees(
     split), the same for 700 galaxies as for 50,000: nothing is tuned. A galaxy whose fraction is
     not known is left out for that answer; an answer that never varies is predicted as it is. The
     same seed gives the same predictions on any number of cores: answers are shared out among them,
-    each ensemble grows on one."""
+    each ensemble grows on one.
+    """
     names, training, fractions = _training(store, columns)
     seen, wanted = (_of_images(image_features, store, part) for part in (training, rows))
 
@@ -205,7 +209,8 @@ OF_QUANTITIES: dict[str, Baseline] = {
 
 def central_colour(images: UInt8[np.ndarray, "galaxy side side 3"]) -> Int[np.ndarray, "galaxy 3"]:
     """Red, green and blue of the central pixels over their mean, rounded down; zeros where they are
-    black."""
+    black.
+    """
     half, reach = images.shape[1] // 2, CENTRE_PX // 2
     centre = images[:, max(half - reach, 0) : half + reach, max(half - reach, 0) : half + reach]
     colours = centre.sum(axis=(1, 2), dtype=np.int64)
@@ -216,7 +221,8 @@ def _training(
     store: Galaxies, columns: Sequence[str] | None
 ) -> tuple[tuple[str, ...], Int[np.ndarray, " row"], Float32[np.ndarray, "row answer"]]:
     """Answers to predict, the training rows, and their fractions; refused where nothing can be
-    learned of an answer."""
+    learned of an answer.
+    """
     names, places = _answers(store, columns)
     rows = store.rows("train")
     fractions = store.values[rows][:, places]

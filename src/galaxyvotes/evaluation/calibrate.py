@@ -14,7 +14,8 @@ the other half the ranks.
 Of a head of one question, the third of the galaxies that gives the scale of the errors says first
 how sure the answers should be (see `certainty`); so for the rest, which gives their quantiles,
 these are any network's answers. Trees of several questions keep their answers: in cross-validation
-over 736 galaxies of the challenge there was nothing to win."""
+over 736 galaxies of the challenge there was nothing to win.
+"""
 
 from functools import partial
 from pathlib import Path
@@ -40,8 +41,8 @@ KNOWN = 4000  # galaxies that give the measure: plenty for 256 features
 
 
 def calibrate(
-    run: Run | str | Path,
     store: Store | str | Path,
+    run: Run | str | Path,
     *,
     split: str = "validation",
     coverage: float = COVERAGE,
@@ -65,7 +66,8 @@ def calibrate(
     `seed` draws which third of the galaxies gives the scale, and which say what is familiar.
 
     DataError if a galaxy of the split taught the run or chose its epoch, or if there are too few of
-    them."""
+    them.
+    """
     run = run if isinstance(run, Run) else Run.open(run)
     store = store if isinstance(store, Store) else Store.open(store)
     if seed < 0:
@@ -146,7 +148,8 @@ def familiarity_of(
 ) -> Familiarity:
     """What is familiar to a network after these known galaxies, up to `KNOWN` of them, with ranks
     among the references; among half of the references, after the others, if hardly any others are
-    known."""
+    known.
+    """
     random = np.random.default_rng(seed)
     known = random.permutation(np.setdiff1d(known, references))[:KNOWN]
     if len(known) < len(references) / 2:

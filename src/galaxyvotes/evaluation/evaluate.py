@@ -1,7 +1,8 @@
 """A run judged on galaxies of a store that it has never seen, beside the baselines, in one report.
 
 Judging on seen galaxies (see `judging`) is refused unless they are asked for by the name of their
-split, or with `allow_seen`; the report then says how many there are."""
+split, or with `allow_seen`; the report then says how many there are.
+"""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +31,7 @@ from galaxyvotes.reports.diagrams import architecture, flowchart
 from galaxyvotes.reports.figures import quantity_plots, roc_plot, roc_plots, save
 from galaxyvotes.reports.quantities import write_quantities
 from galaxyvotes.reports.write import Asked, Report, summarise, write_report
-from galaxyvotes.runs.run import Network, Run
+from galaxyvotes.runs.run import Network, Run, opened
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.store.store import Store
 
@@ -82,8 +83,8 @@ class Evaluation:
 
 
 def evaluate(
-    run: Run | str | Path,
     store: Store | str | Path,
+    run: Run | str | Path | None = None,
     *,
     out: str | Path | None = None,
     split: str = "test",
@@ -101,8 +102,9 @@ def evaluate(
     `as_published` adds the protocol of the 2023 paper, marked as contaminated: errors and accuracy
     of the training galaxies, and AUCs of a fifth of all galaxies drawn without regard to what was
     trained on. Raises CheckpointError if run and store do not belong together, DataError if seen
-    galaxies would be judged."""
-    run = run if isinstance(run, Run) else Run.open(run)
+    galaxies would be judged.
+    """
+    run = opened(run)
     store = store if isinstance(store, Store) else Store.open(store)
     head = head_for(run, store)
     if seed < 0 or resamples < 1:
@@ -185,7 +187,7 @@ def evaluate(
 
 
 def draw_figures(
-    run: Run | str | Path,
+    run: Run | str | Path | None,
     store: Store | str | Path | None,
     out: str | Path,
     *,
@@ -198,7 +200,7 @@ def draw_figures(
 
     Quantities have no flowchart; of them, predicted is drawn against measured instead of ROC plots.
     """
-    run = run if isinstance(run, Run) else Run.open(run)
+    run = opened(run)
     out = Path(out)
     side = run.facts["pack"]["size_px"]
     drawn = {} if run.heads[0].tree.of_quantities else {"flowchart": flowchart(run.heads[0].tree)}
@@ -244,7 +246,8 @@ def _asked(
     progress: bool,
 ) -> Asked | None:
     """Fractions of those who were asked, if they are others than those of everybody and intervals
-    were calibrated."""
+    were calibrated.
+    """
     if (
         len(network.tree.questions) == 1
         or not network.conditionals
@@ -268,7 +271,8 @@ def _as_published(
     store: Store, network: Network, seen: Bool[np.ndarray, " galaxy"], seed: int, resamples: int
 ) -> dict[str, Any]:
     """The paper's protocol: AUCs of a second, independent draw from all galaxies; errors of the
-    training galaxies."""
+    training galaxies.
+    """
     everyone = known_rows(store, np.arange(len(store)), network.head)
     random = np.random.default_rng(seed)
     drawn = np.sort(

@@ -25,7 +25,8 @@ Sources: adaptive moments: Bernstein & Jarvis 2002, AJ 123, 583. Concentration, 
 clumpiness: Conselice 2003, ApJS 147, 1. Gini and M20: Lotz, Primack & Madau 2004, AJ 128, 163.
 Fourier amplitudes: Elmegreen, Elmegreen & Montenegro 1992, ApJS 79, 37. They are measured in that
 spirit, on 8-bit colour pictures rather than on calibrated counts: comparable with each other, not
-with published values."""
+with published values.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -72,7 +73,8 @@ def image_features(
 @dataclass(frozen=True)
 class _Grid:
     """Coordinates of the pixels of a square, from its centre, half a side long; what depends on
-    nothing else."""
+    nothing else.
+    """
 
     side: int
     x: Float32[np.ndarray, " pixel"]
@@ -96,7 +98,8 @@ def _grid(side: int) -> _Grid:
 @dataclass(frozen=True)
 class _Galaxies:
     """Some galaxies and what several features need of them; brightness in whole counts, `unit`
-    makes it 0–1."""
+    makes it 0–1.
+    """
 
     grid: _Grid
     unit: float
@@ -113,7 +116,8 @@ class _Galaxies:
     @cached_property
     def polar(self) -> Float32[np.ndarray, "galaxy radius angle"]:
         """Light at three radii of each zone and 32 angles in the galaxy's plane, from its major
-        axis."""
+        axis.
+        """
         ratio, _, cos, sin = (part[:, None, None] for part in self.axes)
         radius = self.radii[:, 1, None, None] * _POLAR_RADII[:, None]
         along, across = radius * np.cos(_ANGLES), radius * np.sin(_ANGLES) * ratio
@@ -177,7 +181,8 @@ def _averaged(
     0–1.
 
     Blocks are as large as leaves 48 of them a side; pixels that do not fill a block are cut off all
-    round."""
+    round.
+    """
     side = images.shape[1]
     block = max((b for b in range(1, side // 48 + 1) if (side % b) % 2 == 0), default=1)
     cut, whole = (side % block) // 2, np.uint16 if block <= 16 else np.uint32
@@ -198,7 +203,8 @@ def _added(parts: Sequence[np.ndarray], dtype: type[np.generic]) -> np.ndarray:
 
 def _sampled(light: Pixels, side: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Light at coordinates, between the four pixels around them; beyond the image that of its
-    rim."""
+    rim.
+    """
     places = [
         np.clip((axis + 1) * np.float32(side / 2) - np.float32(0.5), 0, side - 1) for axis in (x, y)
     ]
@@ -275,7 +281,8 @@ def _sums(values: Pixels, groups: np.ndarray, number: int) -> Float32[np.ndarray
 
 def _growth(common: Pixels, elliptical: Pixels) -> tuple[np.ndarray, np.ndarray]:
     """Elliptical radii that hold 20, 50 and 80 % of the light inside one half side, and that
-    light."""
+    light.
+    """
     inside = np.cumsum(
         _sums(np.maximum(common, 0), _step(elliptical), _STEPS + 1)[:, :_STEPS], axis=1
     )

@@ -1,7 +1,8 @@
 """Which galaxies of a store a run may be judged on, and what volunteers said of them.
 
 A galaxy counts as seen if its pixels, or its id in a catalogue of the same kind of ids, taught or
-tuned the run: it is found however the second store was packed or divided."""
+tuned the run: it is found however the second store was packed or divided.
+"""
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
@@ -46,7 +47,8 @@ def labels_of(
     store: Store, rows: Int[np.ndarray, " galaxy"], head: Head
 ) -> Float32[np.ndarray, "galaxy answer"]:
     """What volunteers said of these galaxies: joint fractions of the head's answers, NaN where not
-    known."""
+    known.
+    """
     places = [store.tree.columns.index(column) for column in head.columns]
     return store.values[rows][:, places]
 
@@ -55,7 +57,8 @@ def volunteers_for(
     store: Store, rows: Int[np.ndarray, " galaxy"], head: Head
 ) -> Float[np.ndarray, "galaxy answer"] | None:
     """Of how many volunteers each of these fractions is (NaN where not known); None if the store
-    holds no votes."""
+    holds no votes.
+    """
     if store.votes is None:
         return None
     places = [store.tree.columns.index(column) for column in head.columns]
@@ -66,7 +69,8 @@ def seen_by(run: Run, store: Store, *splits: str) -> Bool[np.ndarray, " galaxy"]
     """Which galaxies of a store taught or tuned a run, by their pixels or their ids.
 
     With `splits`, only those that the run has seen as such: the training galaxies taught it, the
-    validation galaxies tuned it."""
+    validation galaxies tuned it.
+    """
     rows = [row for row in run.seen.to_pylist() if not splits or row["split"] in splits]
     pixels = {row["pixels"] for row in rows}
     ids = {row["id"] for row in rows if row["id_name"] == store.id_name}
@@ -78,6 +82,7 @@ def seen_by(run: Run, store: Store, *splits: str) -> Bool[np.ndarray, " galaxy"]
 
 def calibrated_on(run: Run, store: Store, number: int) -> Bool[np.ndarray, " galaxy"]:
     """Which galaxies of a store the calibration of a run's head of that number was measured on, by
-    their pixels."""
+    their pixels.
+    """
     pixels = run.calibrated(number).pixels
     return np.array([each in pixels for each in store.pixels], bool)

@@ -7,7 +7,8 @@ machines that multiply in bfloat16 and machines that do not, fractions of a trai
 by less than 0.01.
 
 Each thread computes and averages images of its own on one core. Several cores that share a group
-wait for each other after every layer."""
+wait for each other after every layer.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -47,14 +48,16 @@ Result = TypeVar("Result")
 
 def chunks_of(count: int, workers: int) -> list[slice]:
     """Which of so many images are looked at together: whole groups, small enough that every thread
-    gets some."""
+    gets some.
+    """
     step = GROUP * max(1, min(CHUNK // GROUP, count // (2 * GROUP * workers)))
     return [slice(start, start + step) for start in range(0, max(count, 1), step)]
 
 
 class Seen(NamedTuple):
     """What a network makes of images: its raw output, and the features that its last layer made
-    that from."""
+    that from.
+    """
 
     logits: Float32[np.ndarray, "galaxy answer"]
     features: Float32[np.ndarray, "galaxy feature"]
@@ -82,7 +85,8 @@ def _groups(
     images: UInt8[np.ndarray, "galaxy side side 3"], size: int = GROUP
 ) -> Iterator[tuple[slice, UInt8[np.ndarray, "group side side 3"]]]:
     """Where each group stands among the images, and its images, filled up to a size that is always
-    the same."""
+    the same.
+    """
     for start in range(0, max(len(images), 1), size):
         group = images[start : start + size]
         filled = np.zeros((size, *group.shape[1:]), np.uint8)
@@ -92,7 +96,8 @@ def _groups(
 
 class Said(NamedTuple):
     """What a network says of images, each seen once: joint fractions, and the features that it made
-    them from."""
+    them from.
+    """
 
     values: Float32[np.ndarray, "galaxy answer"]
     features: Float32[np.ndarray, "galaxy feature"]
@@ -100,7 +105,8 @@ class Said(NamedTuple):
 
 def say(network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]) -> Said:
     """What a network, of a run or of an ONNX file, says of images that are packed as it wants
-    them."""
+    them.
+    """
     if isinstance(network.module, OnnxModule):
         said = [
             [each[: place.stop - place.start] for each in network.module.say(filled, network.place)]
@@ -122,7 +128,8 @@ def forward_logits(
     network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], *, progress: bool = False
 ) -> Float32[np.ndarray, "galaxy answer"]:
     """The network's raw output for these rows of a store, in their order; the network ends in
-    evaluation mode."""
+    evaluation mode.
+    """
     return forward_rows(network, store, rows, progress=progress).logits
 
 
@@ -130,7 +137,8 @@ def forward_rows(
     network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], *, progress: bool = False
 ) -> Seen:
     """What the network makes of these rows of a store, in their order; it ends in evaluation
-    mode."""
+    mode.
+    """
     network.module.eval()
     parts = _of_store(lambda part: look(network, store.images(part)), rows, progress=progress)
     return Seen(*(np.concatenate(each) for each in zip(*parts, strict=True)))
@@ -160,7 +168,8 @@ def predict_images(
     Fractions are the mean over its members and the views (`augment.views`) that its recipe asks
     for, `spread` is their standard deviation; how familiar an image is, is what the first member
     sees in the image itself. A network that tells conditional fractions has them from the joint
-    ones, so averaged."""
+    ones, so averaged.
+    """
     said, features = _looks(network, images)
     joint = np.mean(said, axis=0)
     fractions = _told(network, joint)
@@ -179,7 +188,8 @@ def _looks(
     network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]
 ) -> tuple[list[Float32[np.ndarray, "galaxy answer"]], Float32[np.ndarray, "galaxy feature"]]:
     """The joint fractions that each member gives each view of the images, and the first one's
-    features of the first."""
+    features of the first.
+    """
     model = network.recipe.model
     seen = [view.numpy() for view in views(torch.from_numpy(images), model.views, model.zooms)]
     looks = [
@@ -194,7 +204,8 @@ def predict_views(
     network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], *, progress: bool = False
 ) -> Float32[np.ndarray, "look galaxy answer"]:
     """The joint fractions that each member gives each view of these rows of a store, in their
-    order."""
+    order.
+    """
     network = network.folded
     said = _of_store(
         lambda part: np.stack(_looks(network, store.images(part))[0]), rows, progress=progress
@@ -222,7 +233,8 @@ def predict_store(
     progress: bool = False,
 ) -> Predictions:
     """A network's answers for these rows of a store (all of them), in their order; with bounds if
-    it was calibrated."""
+    it was calibrated.
+    """
     store.must_fit(network.pack, "the network")
     network = network.folded if bounds else replace(network.folded, calibrations=())
     chosen = np.arange(len(store)) if rows is None else rows

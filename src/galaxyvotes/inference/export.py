@@ -5,7 +5,8 @@ The file is written beside its place, opened as `predict` opens it, and asked ab
 and real ones where they are given. It takes its place only if it answers as the run does.
 
 It computes in float32, as runs do on most processors; where one multiplies bfloat16 (see
-`predict`), the run itself may differ by up to 0.01, and is compared without that."""
+`predict`), the run itself may differ by up to 0.01, and is compared without that.
+"""
 
 import logging
 import warnings
@@ -26,7 +27,7 @@ from galaxyvotes.errors import CheckpointError, ConfigError, DataError
 from galaxyvotes.inference.engine import say
 from galaxyvotes.inference.onnx_model import LARGEST, library, notes_of, numbered, read_onnx, sealed
 from galaxyvotes.networks.build import encoder, to_input
-from galaxyvotes.runs.run import Network, Run, shipped_run
+from galaxyvotes.runs.run import Network, Run, opened
 from galaxyvotes.runtime.files import replacing
 from galaxyvotes.sources.archives import Source
 from galaxyvotes.store.pack import read_square
@@ -44,7 +45,8 @@ class Exported:
 
     The difference is of fractions, of quantities in units of their deviation (or of how far from
     their mean they are, if that is more), or of features in units of the largest, whichever is
-    larger."""
+    larger.
+    """
 
     path: Path
     difference: float
@@ -54,7 +56,8 @@ class Exported:
 
 class _Graph(nn.Module):
     """From bytes of images to every head's joint fractions, the mean over members, and the first
-    member's features."""
+    member's features.
+    """
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -78,7 +81,7 @@ class _Graph(nn.Module):
 
 
 def export(
-    run: Run | str | Path | None, *, onnx: str | Path, check: str | Path | None = None
+    out: str | Path, *, run: Run | str | Path | None = None, check: str | Path | None = None
 ) -> Exported:
     """Write a run, or the one that comes with the package, as an ONNX file that has been checked
     against it.
@@ -87,11 +90,12 @@ def export(
     random images.
 
     CheckpointError if they differ by more than 1e-4: there is no file then, or the one that was
-    there before."""
-    onnx = Path(onnx)
+    there before.
+    """
+    onnx = Path(out)
     if onnx.suffix.lower() != ".onnx" or onnx.is_dir():
         raise ConfigError(f"{onnx}: name a file that ends in .onnx")
-    run = shipped_run() if run is None else run if isinstance(run, Run) else Run.open(run)
+    run = opened(run)
     network = run.network()
     random = _random_images(network.pack.size_px)
     real = random[:0] if check is None else _real_images(Path(check), network)
@@ -114,7 +118,8 @@ def _difference(
     exported: Network, network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]
 ) -> float:
     """How far the two are off each other at most, in answers of any head or in features; see
-    `Exported`."""
+    `Exported`.
+    """
     network = replace(network, recipe=network.recipe.changed("train.precision=float32"))
     largest = 0.0
     for one, other in zip(exported.all_heads, network.all_heads, strict=True):

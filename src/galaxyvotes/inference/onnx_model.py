@@ -15,7 +15,8 @@ and familiarity are not in it; they stay with the run.
 A file may come from a stranger. It is used if its digest fits, so it is whole and no other program
 has changed it; and, because a digest can be forged, if all it can do is arithmetic on the numbers
 in it: an ONNX model may also point to other files, which onnxruntime would read wherever they are,
-and hold loops and operators from elsewhere."""
+and hold loops and operators from elsewhere.
+"""
 
 import json
 from collections.abc import Iterator
@@ -133,7 +134,8 @@ def sealed(body: bytes) -> bytes:
     """A model with one more entry at the end of its metadata: the digest of everything before it.
 
     Protocol buffers may be joined end to end; so the digest is of the bytes, however another
-    version would write them."""
+    version would write them.
+    """
     return body + _seal(body)
 
 
@@ -145,7 +147,8 @@ def _seal(body: bytes) -> bytes:
 
 def read_onnx(path: str | Path) -> Network:
     """The network in a file that `export` wrote, to be used on the CPU; CheckpointError if it is
-    anything else."""
+    anything else.
+    """
     path = Path(path)
     runtime = library("onnxruntime")
     data = _bytes_of(path)

@@ -2,7 +2,8 @@
 
 Each thread decodes, computes and averages images of its own on one core, from file to answers.
 Several cores that share a group of images wait for each other after every layer, and for the
-threads that decode beside them."""
+threads that decode beside them.
+"""
 
 import os
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from galaxyvotes.errors import CheckpointError, ConfigError, DataError
 from galaxyvotes.inference.engine import chunks_of, predict_images, predict_parts
 from galaxyvotes.inference.onnx_model import OnnxModule, is_onnx, read_onnx
 from galaxyvotes.predictions import Predictions, known_format, writing
-from galaxyvotes.runs.run import Network, Run, shipped_run
+from galaxyvotes.runs.run import Network, Run, opened
 from galaxyvotes.runtime.devices import choose_device, on_a_core_each
 from galaxyvotes.runtime.files import write_text
 from galaxyvotes.runtime.progress import bar
@@ -50,15 +51,16 @@ class Predicted:
     @property
     def rejected_path(self) -> Path:
         """Where the images that could not be used are listed with their reasons, if there are
-        any."""
+        any.
+        """
         return self.path.with_name(self.path.name + ".rejected.csv")
 
 
 def predict(
     images: str | Path | Sequence[str | Path],
-    run: Run | str | Path | None,
     out: str | Path,
     *,
+    run: Run | str | Path | None = None,
     tree: str | None = None,
     fractions: FractionKind = "joint",
     intervals: bool | None = None,
@@ -81,7 +83,8 @@ def predict(
     those it was calibrated on. The extension of `out` says CSV or Parquet. Images are cropped as
     the run's own were. One that cannot be used never stops the others: it is left out and listed
     with its reason in `<out>.rejected.csv`. Of the number of images, memory holds a list of their
-    names and places (a tenth of a kilobyte each), and neither pixels nor answers."""
+    names and places (a tenth of a kilobyte each), and neither pixels nor answers.
+    """
     out = Path(out)
     known_format(out)
     if workers is not None and workers < 1:
@@ -196,7 +199,7 @@ def _opened(run: Run | str | Path | None, device: str) -> tuple[Network, Path]:
                 f"--device {device!r}: an ONNX file is computed on the CPU here; leave out --device"
             )
         return read_onnx(run), Path(run)
-    run = shipped_run() if run is None else run if isinstance(run, Run) else Run.open(run)
+    run = opened(run)
     return run.network(choose_device(device)), run.path
 
 

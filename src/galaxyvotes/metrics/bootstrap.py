@@ -7,7 +7,8 @@ are functions of weighted sums over galaxies: a thousand resamples are one matri
 here knows what is measured; `metrics` says so.
 
 Sources: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13. Areas: Fawcett 2006,
-Pattern Recognition Letters 27, 861, section 7 (the Wilcoxon statistic)."""
+Pattern Recognition Letters 27, 861, section 7 (the Wilcoxon statistic).
+"""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,7 +42,8 @@ Statistic = Callable[[Float[np.ndarray, "resample galaxy"]], Float[np.ndarray, "
 @dataclass(frozen=True)
 class Interval:
     """A statistic and the ends of its 95 % interval: arrays of no axis, or of one value a question
-    or an answer."""
+    or an answer.
+    """
 
     value: Float[np.ndarray, "*values"]
     low: Float[np.ndarray, "*values"]
@@ -111,7 +113,8 @@ def _kept(
     galaxies: int, resamples: int, seed: int
 ) -> tuple[UInt8[np.ndarray, "resample galaxy"], ...]:
     """All of `_drawn`: a report asks for the same resamples once a predictor and more, and drawing
-    them costs most."""
+    them costs most.
+    """
     return tuple(_drawn(galaxies, resamples, seed))
 
 
@@ -132,7 +135,8 @@ def _interval(
     value: Float[np.ndarray, "*values"], draws: Float[np.ndarray, " resample *values"]
 ) -> Interval:
     """The value between the 2.5 and 97.5 percentiles of the defined draws; NaN where none is
-    defined."""
+    defined.
+    """
     ends = np.full((2, *value.shape), np.nan)
     for index in np.ndindex(*value.shape):
         defined = draws[:, *index][~np.isnan(draws[:, *index])]
@@ -164,7 +168,8 @@ def ratio(
 
 def _once(statistic: Statistic) -> Statistic:
     """The same; asked again about the same array of weights, as others made of it do, it
-    remembers."""
+    remembers.
+    """
     last: list[np.ndarray] = [np.empty(0), np.empty(0)]
 
     def remembering(
@@ -204,7 +209,8 @@ def areas(
     predicted: Float[np.ndarray, "galaxy answer"],
 ) -> Statistic:
     """Per answer: the weight of pairs whose positive is above their negative (half if equal) over
-    that of all pairs."""
+    that of all pairs.
+    """
     answers = [_ranks(*columns) for columns in zip(known.T, positive.T, predicted.T, strict=True)]
     return _once(lambda weights: _areas(answers, weights))
 
@@ -215,7 +221,8 @@ class _Ranks(NamedTuple):
     `above` are galaxies of known truth from the lowest of those predictions up; the others are
     below every positive one and need no ranks. Of them, `place` is 2i + 1 for a galaxy predicted
     equal to the i-th lowest, 2i for one between it and the one below. `positives` are galaxies,
-    `equal` is their i. `negative` is 1 for each negative galaxy."""
+    `equal` is their i. `negative` is 1 for each negative galaxy.
+    """
 
     above: Int[np.ndarray, " above"]
     place: Int[np.ndarray, " above"]
@@ -248,7 +255,8 @@ def _areas(
 
 def _pairs(ranks: _Ranks, weights: Float[np.ndarray, " galaxy"]) -> tuple[float, float]:
     """The weight of pairs in the right order, and of all pairs of a positive and a negative
-    galaxy."""
+    galaxy.
+    """
     positive = np.bincount(ranks.equal, weights[ranks.positives])
     negative = np.bincount(ranks.place, weights[ranks.above], 2 * len(positive) + 1)
     negative[1::2] -= positive

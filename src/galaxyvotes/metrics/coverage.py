@@ -7,7 +7,8 @@ statistic (see `intervals`) with every weight one. Whether the fractions themsel
 is `metrics.calibration_error`.
 
 Sources: coverage: Angelopoulos & Bates 2023, Foundations and Trends in Machine Learning 16, 494,
-section 3. Interval score: Gneiting & Raftery 2007, JASA 102, 359, equation 43."""
+section 3. Interval score: Gneiting & Raftery 2007, JASA 102, 359, equation 43.
+"""
 
 import numpy as np
 from jaxtyping import Bool, Float, Num
@@ -47,7 +48,8 @@ def coverage_per_answer(
 
 def width(labels: Fractions, lower: Fractions, upper: Fractions) -> float:
     """Sharpness: the mean width of the intervals, 0–1; the smaller the better, at the same
-    coverage."""
+    coverage.
+    """
     return float(value_of(_width(labels, lower, upper, by_answer=False), len(labels)))
 
 
@@ -115,7 +117,8 @@ def volunteers_of(
     branch begins with.
 
     `votes` are whole counts in the order of the tree's columns, -1 where not known (NaN in the
-    result)."""
+    result).
+    """
     counts = votes.astype(np.float64)
     sums = np.stack([counts[:, where].sum(axis=1) for where in tree.slices], axis=1)
     unknown = np.stack([(counts[:, where] < 0).any(axis=1) for where in tree.slices], axis=1)

@@ -27,7 +27,8 @@ Fractions = Float[np.ndarray, "galaxy answer"]
 
 class Confusion(NamedTuple):
     """How many galaxies have one answer as the volunteers' most voted (row) and one as the most
-    predicted (column)."""
+    predicted (column).
+    """
 
     columns: tuple[str, ...]
     galaxies: Int[np.ndarray, "voted predicted"]
@@ -41,7 +42,8 @@ def chosen(labels: Fractions, predicted: Fractions, cut: float) -> Int[np.ndarra
 
 def statistics(labels: Fractions, predicted: Fractions, cut: float) -> dict[str, Statistic]:
     """`purity` and `completeness` of each answer at a cut; undefined where none is chosen, or none
-    wanted."""
+    wanted.
+    """
     checked(labels, predicted)
     above, wanted = ~np.isnan(labels) & (predicted > cut), labels > THRESHOLD
     both = np.asarray(above & wanted, np.float64)

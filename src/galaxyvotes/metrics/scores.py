@@ -13,7 +13,8 @@ its interval.
 Sources: RMSE over all cells: evaluation page of the Galaxy Challenge (Kaggle, 2014). ROC and AUC:
 Fawcett 2006, Pattern Recognition Letters 27, 861. Reliability: DeGroot & Fienberg 1983, The
 Statistician 32, 12; expected calibration error: Naeini et al. 2015, AAAI, 2901; Guo et al. 2017,
-ICML, section 2."""
+ICML, section 2.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -75,7 +76,8 @@ Fractions = Float[np.ndarray, "galaxy answer"]
 
 class Accuracy(NamedTuple):
     """The fraction of galaxies whose most voted answer is predicted (NaN without any), and how many
-    they are."""
+    they are.
+    """
 
     accuracy: float
     galaxies: int
@@ -83,7 +85,8 @@ class Accuracy(NamedTuple):
 
 class Gap(NamedTuple):
     """How far the predicted answers of a question are from adding up: the mean over galaxies, and
-    the largest."""
+    the largest.
+    """
 
     mean: float
     largest: float
@@ -91,7 +94,8 @@ class Gap(NamedTuple):
 
 class AnswerAuc(NamedTuple):
     """Per answer: the area under its ROC curve (NaN if undefined), and how many galaxies are
-    positive and negative."""
+    positive and negative.
+    """
 
     auc: Float[np.ndarray, " answer"]
     positives: Int[np.ndarray, " answer"]
@@ -101,7 +105,8 @@ class AnswerAuc(NamedTuple):
 @dataclass(frozen=True)
 class Roc:
     """A ROC curve from (0, 0) to (1, 1), thresholds falling from infinity; no points at all if it
-    is undefined."""
+    is undefined.
+    """
 
     false_positive_rate: Float[np.ndarray, " point"]
     true_positive_rate: Float[np.ndarray, " point"]
@@ -111,7 +116,8 @@ class Roc:
 @dataclass(frozen=True)
 class Reliability:
     """Per bin of predicted fraction: mean predicted and mean true fraction (NaN if it is empty),
-    number of cells."""
+    number of cells.
+    """
 
     mean_predicted: Float[np.ndarray, " bin"]
     mean_truth: Float[np.ndarray, " bin"]
@@ -145,7 +151,8 @@ def mae(labels: Fractions, predicted: Fractions) -> float:
 
 def rmse_per_answer(labels: Fractions, predicted: Fractions) -> Float[np.ndarray, " answer"]:
     """Root of the mean squared error of each answer, over the galaxies where it is known; NaN where
-    it never is."""
+    it never is.
+    """
     return value_of(_rmse_per_answer(labels, predicted), len(labels))
 
 
@@ -158,7 +165,8 @@ def argmax_accuracy(labels: Fractions, predicted: Fractions) -> float:
 
     It compares answers to different questions, so it says little beyond the first question.
     Galaxies with anything unknown are left out; among equals the first column counts as the
-    largest."""
+    largest.
+    """
     return float(value_of(_argmax_accuracy(labels, predicted), len(labels)))
 
 
@@ -228,7 +236,8 @@ def auc_per_answer(
     labels: Fractions, predicted: Fractions, *, threshold: float = THRESHOLD
 ) -> AnswerAuc:
     """The AUC of each answer, where positive are galaxies of a fraction above the threshold: the
-    paper's Table I."""
+    paper's Table I.
+    """
     aucs = value_of(_auc_per_answer(labels, predicted, threshold), len(labels))
     return AnswerAuc(aucs, *sides(labels, threshold))
 
@@ -248,7 +257,8 @@ def reliability(labels: Fractions, predicted: Fractions, *, bins: int = BINS) ->
     predicted fraction in 0–1.
 
     All known cells together. A bin holds its lower edge, the last one also 1; predictions outside
-    0–1 count in the outermost bins."""
+    0–1 count in the outermost bins.
+    """
     checked(labels, predicted)
     known = ~np.isnan(labels)
     place = _bin(predicted[known], bins)
@@ -264,7 +274,8 @@ def calibration_error(labels: Fractions, predicted: Fractions, *, bins: int = BI
     over its cells.
 
     Source: Guo et al. 2017, equation 3, with the fraction itself in the place of confidence and of
-    accuracy"""
+    accuracy
+    """
     return float(value_of(_calibration_error(labels, predicted, bins), len(labels)))
 
 
@@ -275,7 +286,8 @@ def consistency(
 
     Zero where predictions keep to the tree: everybody who is asked a question gives one answer. NaN
     without galaxies. `columns` as in `question_accuracy`; a question is also left out if the answer
-    that leads to it is not held."""
+    that leads to it is not held.
+    """
     gaps: dict[str, Gap] = {}
     for name, answers, asked_of in whole_questions(predicted, tree, columns):
         if asked_of != -1:
@@ -342,7 +354,8 @@ def bootstrap(
 
     Resamples are those of `intervals`, the same whoever predicted. Ranking costs most, so the AUCs
     have fewer. What an interval does not hold is the luck of training: the same recipe with another
-    seed is another predictor."""
+    seed is another predictor.
+    """
     positives, negatives = sides(labels)
     frequent = (positives >= FEW_POSITIVES) & (negatives > 0)
     sums = statistics(labels, predicted, tree, columns=columns)
@@ -398,7 +411,8 @@ def checked(
     labels: Num[np.ndarray, "..."] | Bool[np.ndarray, "..."], predicted: Float[np.ndarray, "..."]
 ) -> None:
     """Refuse predictions of another shape, or that are no numbers: leaving these out would
-    flatter."""
+    flatter.
+    """
     if labels.shape != predicted.shape:
         raise ValueError(
             f"the truth has shape {labels.shape}, the predictions have {predicted.shape}"
@@ -411,7 +425,8 @@ def checked(
 
 def _errors(labels: Fractions, predicted: Fractions, power: int) -> tuple[Fractions, Fractions]:
     """|predicted − truth| to a power, zero where unknown; and 1 for each known cell, 0 for the
-    others."""
+    others.
+    """
     checked(labels, predicted)
     known = ~np.isnan(labels)
     errors = np.where(known, np.abs(predicted.astype(np.float64) - labels), 0.0)
@@ -427,7 +442,8 @@ def _question_hits(
     min_confidence: float,
 ) -> tuple[list[str], Float[np.ndarray, "galaxy question"], Float[np.ndarray, "galaxy question"]]:
     """Questions; 1 where a counted galaxy's most voted answer is predicted; 1 where a galaxy is
-    counted."""
+    counted.
+    """
     checked(labels, predicted)
     questions = list(whole_questions(labels, tree, columns))
     hits, counted = (np.zeros((len(labels), len(questions))) for _ in range(2))
@@ -443,7 +459,8 @@ def reached(
     voted: Float[np.ndarray, "galaxy answer"], min_asked: float, min_confidence: float = 0.0
 ) -> Bool[np.ndarray, " galaxy"]:
     """Whether so many volunteers gave one of a question's answers, and so many of these the same
-    one."""
+    one.
+    """
     asked, most = voted.sum(axis=1), voted.max(axis=1)  # NaN, and so not reached, where unknown
     return (
         (asked > 0)

@@ -37,7 +37,8 @@ def dihedral(
     share: Share | None = None,
 ) -> UInt8[Tensor, "galaxy side side colour"]:
     """Each image seen from one of the square's eight sides, drawn evenly; no pixel value
-    changes."""
+    changes.
+    """
     place, count = share or _whole(images)
     chosen = torch.rand(3, count, 1, 1, 1, generator=generator)[:, place].to(images.device) < 0.5
     images = torch.where(chosen[0], images.flip(1), images)
@@ -84,7 +85,8 @@ def views(
 
     The first eight are the sides of the square, of which no pixel value changes; the next eight are
     the same of the image turned by 45°. Turns and zooms are those of `sky`, but the same for all
-    images."""
+    images.
+    """
     for zoom in (1.0, *zooms):
         for start in range(0, count, 8):
             turned = (
@@ -116,7 +118,8 @@ def _warp(
     images: Float[Tensor, "galaxy 3 side side"], turns: Float[Tensor, "turn 2 3"]
 ) -> Float[Tensor, "galaxy 3 side side"]:
     """Each image after its own turn, or all after the same one; what lies beyond an edge is the
-    mirror image of it."""
+    mirror image of it.
+    """
     shape = [len(turns), *images.shape[1:]]
     grid = functional.affine_grid(turns.to(images.device), shape, align_corners=False)
     grid = grid.expand(len(images), -1, -1, -1)

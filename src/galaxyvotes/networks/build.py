@@ -34,7 +34,8 @@ and what that gives for an image are its features.
 
 Sources: Glorot & Bengio 2010, AISTATS, equation 16, for VGG-6's weights. He et al. 2016, CVPR,
 figure 2, for the blocks; He et al. 2019, CVPR, sections 3.1 and 4.2, for the beginning as identity
-and the skip by averages."""
+and the skip by averages.
+"""
 
 import difflib
 from copy import deepcopy
@@ -59,7 +60,8 @@ def build(settings: ModelSettings, *, answers: int, size_px: int = 128) -> nn.Se
 
     (galaxy, 3, height, width) → (galaxy, answer). Where a run has few batches, running statistics
     need a larger `batch_norm_momentum` to settle: after 150 batches with 0.01 they still hold 22 %
-    of where they began."""
+    of where they began.
+    """
     if settings.name == "vgg6":
         return VGG6(answers, size_px=size_px, batch_norm_momentum=settings.batch_norm_momentum)
     if settings.name == "compact":
@@ -106,7 +108,8 @@ def to_input(
     images: UInt8[Tensor, "galaxy height width 3"],
 ) -> Float[Tensor, "galaxy 3 height width"]:
     """What networks take: pixels divided by 255. The axes change their order, the pixels in memory
-    do not."""
+    do not.
+    """
     return images.permute(0, 3, 1, 2).float().div_(255)
 
 
@@ -152,7 +155,8 @@ class VGG6(nn.Sequential):
 
 class Compact(nn.Sequential):
     """Our network for two cores; see the head of this file. Smallest image: 32 px, a multiple of
-    16."""
+    16.
+    """
 
     def __init__(self, answers: int, *, size_px: int, settings: ModelSettings) -> None:
         """Draw new weights; a side that does not halve four times is refused."""

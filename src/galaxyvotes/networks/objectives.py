@@ -21,7 +21,8 @@ mean over its known quantities. So a T type and a colour pull alike, an output t
 the mean, and half precision rounds what is small, not what is far from zero.
 
 Source of `dirichlet_multinomial`: Walmsley et al. 2022, MNRAS 509, 3966, section 5.1, equations 6
-and 7."""
+and 7.
+"""
 
 import difflib
 from collections.abc import Sequence
@@ -43,7 +44,8 @@ OBJECTIVES = ("bce", "mse", "mse_tree", "cross_entropy", "dirichlet_multinomial"
 
 class Standard(NamedTuple):
     """The centre and the scale of a quantity: mean and standard deviation over the galaxies that
-    teach."""
+    teach.
+    """
 
     centre: float
     scale: float
@@ -52,7 +54,8 @@ class Standard(NamedTuple):
 @dataclass(frozen=True)
 class Objective:
     """One of `OBJECTIVES` for these answers of a tree; or squared error, with a standard each, for
-    its quantities."""
+    its quantities.
+    """
 
     name: str
     tree: DecisionTree
@@ -79,7 +82,8 @@ class Objective:
     @property
     def adds_up(self) -> bool:
         """Whether the fractions of a question are a softmax of its logits, times the fraction that
-        was asked it."""
+        was asked it.
+        """
         return self.kind in ("mse_tree", "cross_entropy")
 
     @property
@@ -110,7 +114,8 @@ class Objective:
         """The cost of each galaxy, 0 where nothing is known.
 
         `labels` is what `wants_votes` says: whole votes, -1 where not known, or joint fractions, NaN
-        where not known. TypeError for the other one, which would train without complaint."""
+        where not known. TypeError for the other one, which would train without complaint.
+        """
         if labels.is_floating_point() == self.wants_votes:
             wanted = "votes: whole counts, -1" if self.wants_votes else "joint fractions, NaN"
             raise TypeError(
@@ -137,7 +142,8 @@ def tree_fractions(
     tree: DecisionTree, logits: Float[Tensor, "galaxy answer"]
 ) -> Float[Tensor, "galaxy answer"]:
     """Joint fractions: a softmax within each question, times the joint fraction of the answer it is
-    asked of."""
+    asked of.
+    """
     joint = list(logits.unbind(dim=1))
     for index in tree.depth_first:
         where, parent = tree.slices[index], tree.parents[index]
@@ -154,7 +160,8 @@ def tree_cross_entropy(
     fractions: Float[Tensor, "galaxy answer"],
 ) -> Float[Tensor, " galaxy"]:
     """Cross-entropy in nats, sum over questions; joint fractions weight each by the fraction that
-    was asked it."""
+    was asked it.
+    """
     logs = torch.cat([logits[:, where].log_softmax(dim=1) for where in tree.slices], dim=1)
     return -(fractions * logs).sum(dim=1)
 

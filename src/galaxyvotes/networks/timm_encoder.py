@@ -10,7 +10,8 @@ Weights come in the layout of the Hugging Face hub, which Zoobot's encoders shar
 whose `architecture` is timm's name and whose `pretrained_cfg` holds mean and deviation, and
 model.safetensors. Nothing else is read: .bin, .pt, .pth and .ckpt are pickles, which can run any
 code when they are opened. They are read once, when a run is created, and stand in its
-`start.safetensors` from then on."""
+`start.safetensors` from then on.
+"""
 
 import difflib
 import json
@@ -64,7 +65,8 @@ class TimmNetwork(nn.Sequential):
 
     def __init__(self, answers: int, *, size_px: int, settings: ModelSettings) -> None:
         """Draw new weights; a name that timm does not know or a size that its encoder refuses is a
-        ConfigError."""
+        ConfigError.
+        """
         encoder, features = _encoder(settings.name.removeprefix("timm:"), size_px)
         for module in encoder.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -79,7 +81,8 @@ class TimmNetwork(nn.Sequential):
 
 def load_pretrained(network: nn.Sequential, settings: ModelSettings) -> None:
     """Put the weights that `model.pretrained` names into the encoder, their mean and deviation into
-    the first layer."""
+    the first layer.
+    """
     if not isinstance(network, TimmNetwork):
         raise ConfigError(
             f"model.pretrained is {settings.pretrained!r}, but {settings.name} has no published"
@@ -244,7 +247,8 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 
 def _fill(encoder: Any, tensors: dict[str, Tensor], origin: Path) -> None:
     """Every tensor of the encoder from the file; what the file has beside them (a classifier) is
-    left out."""
+    left out.
+    """
     convert = getattr(import_module(type(encoder).__module__), "checkpoint_filter_fn", None)
     try:
         # timm's own: names of older files, position embeddings for another size of image.

@@ -1,5 +1,6 @@
 """The 2014 challenge: predictions in the form of a submission, and where an error would stand on
-the leaderboard."""
+the leaderboard.
+"""
 
 import tomllib
 import zipfile
@@ -28,7 +29,8 @@ def submit(predictions: Predictions, sample: str | Path, out: str | Path) -> Non
 
     Every id of the sample must be there, no other, and none twice; so must every column. Rows come
     in the sample's order, lines end as in the challenge's own files, and numbers are plain decimals
-    with up to nine places. A name that ends in .zip packs the CSV."""
+    with up to nine places. A name that ends in .zip packs the CSV.
+    """
     out = Path(out)
     if out.suffix.lower() not in (".csv", ".zip"):
         raise ConfigError(f"{out}: a submission ends in .csv or .zip")
@@ -89,7 +91,8 @@ def _check(predictions: Predictions, header: list[str], wanted: list[str], sampl
 
 def _refuse_conditional(columns: list[str], values: Float[np.ndarray, "galaxy answer"]) -> None:
     """A submission holds joint fractions; those of the asked add up to 1 even where hardly anybody
-    was asked."""
+    was asked.
+    """
     challenge = DecisionTree.load("kaggle")
     if sorted(columns) != sorted(challenge.columns):
         return
@@ -132,7 +135,8 @@ def leaderboard_place(rmse: float) -> dict[str, Any]:
     sentence.
 
     `better` is the nearest known place at or above it, `worse` the nearest below; None beyond the
-    ends."""
+    ends.
+    """
     board = leaderboard()
     places, teams, benchmark = board["place"], board["teams"], board["benchmark"]
     better = next((place for place in reversed(places) if place["rmse"] <= rmse), None)

@@ -1,6 +1,7 @@
 """Diagrams drawn from the things themselves: the volunteers' flowchart from a decision tree, the
 architecture from a network. Nothing is drawn by hand, so no picture can fall behind. One unit of a
-canvas is one inch."""
+canvas is one inch.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -40,7 +41,8 @@ INK, MUTED, RULE, FILL, PAPER, ACCENT = (
 @dataclass(frozen=True)
 class _Card:
     """A question as a box: its text in lines, its answers in cells of one width, and where it
-    leads. In inches."""
+    leads. In inches.
+    """
 
     name: str
     text: list[str]
@@ -69,7 +71,8 @@ def flowchart(tree: DecisionTree) -> Figure:
     """What volunteers are asked, and which answer leads where: the paper's figure 1, for any tree.
 
     Answers side by side that lead to the same question share an arrow. Where an answer leads back
-    to a question above it, the question's name stands there in place of an arrow."""
+    to a question above it, the question's name stands there in place of an arrow.
+    """
     cards = [_card(question) for question in tree.questions]
     names = [question.name for question in tree.questions]
     links = [
@@ -173,7 +176,8 @@ def _arrow(
     height: float,
 ) -> None:
     """Down from the answer, an S-curve to each lane and straight along it, and into the top of the
-    target."""
+    target.
+    """
     level, at = layout.layers[edge.source], layout.x[edge.source] + edge.port
     points, codes = [(at, tops[level] - height)], [Curve.MOVETO]
     for step, to in enumerate([*lane, layout.x[edge.target]]):
@@ -200,7 +204,8 @@ def _arrow(
 @dataclass(frozen=True)
 class _Layer:
     """One leaf of a network as it ran: what kind, its own setting, what it gave, how many
-    parameters it owns."""
+    parameters it owns.
+    """
 
     kind: str
     detail: str
@@ -231,7 +236,8 @@ def architecture(network: nn.Module, input_shape: tuple[int, int, int]) -> Figur
     The paper's figures 2 and 3, for any network that takes float (galaxy, channel, height, width).
     Blocks are as high as the image is large and as wide as it has channels; layers that leave the
     shape as it was and have no parameters are thin slabs. Only layers that are called as modules
-    can be seen."""
+    can be seen.
+    """
     layers = _layers(network, input_shape)
     total = sum(p.numel() for p in network.parameters() if p.requires_grad)
     blocks: list[list[_Layer]] = [[_Layer("input", "", input_shape, 0)]]
@@ -470,7 +476,8 @@ def text_width(words: str, size: float) -> float:
 
 def _wrapped(words: str, size: float, width: float) -> list[str]:
     """As few lines as fit `width` inches (unless one word does not), and these as even as can
-    be."""
+    be.
+    """
     parts = words.split()
     widths, space = (
         [text_width(part, size) for part in parts],

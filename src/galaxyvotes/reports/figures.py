@@ -2,7 +2,8 @@
 
 Every function returns a `matplotlib.figure.Figure` and touches no global state (no pyplot), so
 figures may be drawn in any thread. `save` writes one; equal input gives equal bytes. Text stays
-text in SVG: to be searched, copied, read aloud, and recoloured by the page that shows it."""
+text in SVG: to be searched, copied, read aloud, and recoloured by the page that shows it.
+"""
 
 import io
 import math
@@ -88,7 +89,8 @@ def roc_plot(
     labels: Float[np.ndarray, " galaxy"], predicted: Float[np.ndarray, " galaxy"], *, title: str
 ) -> Figure:
     """The ROC curve of one answer, positive where its true fraction is above 0.5: the paper's
-    figures 4 to 7."""
+    figures 4 to 7.
+    """
     figure = Figure(figsize=(4.4, 4.4), layout="constrained", facecolor=PAPER)
     axes = figure.add_subplot()
     _roc_panel(axes, labels, predicted, title, size=10.0)
@@ -105,7 +107,8 @@ def roc_plots(
     columns: Sequence[str] | None = None,
 ) -> Figure:
     """Small multiples: a ROC curve for each answer. `columns` names the answers that the arrays
-    hold, if not all."""
+    hold, if not all.
+    """
     several = len(tree.questions) > 1
     titles = {
         a.column: _panel_title(q.name if several else "", a) for q, _ in tree for a in q.answers
@@ -141,7 +144,8 @@ def reliability_plot(
     labels: Float[np.ndarray, "galaxy answer"], predicted: Float[np.ndarray, "galaxy answer"]
 ) -> Figure:
     """Mean true fraction against mean predicted fraction in ten bins; below, how many fractions are
-    in each."""
+    in each.
+    """
     curve = scores.reliability(labels, predicted)
     filled = curve.counts > 0
     figure = Figure(figsize=(4.4, 5.2), facecolor=PAPER)
@@ -178,7 +182,8 @@ def quantity_plots(
     bounds: Bounds | None = None,
 ) -> Figure:
     """Predicted against measured, a panel a quantity; on the dashed line they are equal. Bounds are
-    thin bars."""
+    thin bars.
+    """
     across = min(3, len(columns))
     down = math.ceil(len(columns) / across)
     figure = Figure(figsize=(4.4 * across, 4.4 * down), layout="constrained", facecolor=PAPER)
@@ -209,7 +214,8 @@ def quantity_plots(
 
 def familiarity_plot(familiarity: Float[np.ndarray, " galaxy"]) -> Figure:
     """The share of galaxies up to each familiarity; on the diagonal they are like those of the
-    calibration."""
+    calibration.
+    """
     figure = Figure(figsize=(4.4, 4.0), facecolor=PAPER)
     figure.subplots_adjust(left=0.13, right=0.97, top=0.98, bottom=0.12)
     axes = figure.add_subplot()
@@ -231,7 +237,8 @@ def familiarity_plot(familiarity: Float[np.ndarray, " galaxy"]) -> Figure:
 
 def history_plot(history: Sequence[Mapping[str, Any]]) -> Figure:
     """Loss, MSE and accuracy (if any) by epoch, of training and validation galaxies: the rows of
-    scores.jsonl."""
+    scores.jsonl.
+    """
     figure = Figure(figsize=(10.2, 3.1), facecolor=PAPER)
     figure.subplots_adjust(left=0.05, right=0.99, top=0.9, bottom=0.16, wspace=0.2)
     epochs = [row["epoch"] for row in history]

@@ -34,7 +34,8 @@ class Edge:
 @dataclass(frozen=True)
 class Layout:
     """Per box its layer (0 on top) and the x of its middle; per edge the x of its lane in each
-    layer it skips."""
+    layer it skips.
+    """
 
     layers: tuple[int, ...]
     x: tuple[float, ...]
@@ -62,7 +63,8 @@ def leads_back(count: int, edges: Sequence[tuple[int, int]]) -> set[tuple[int, i
 
 def lay_out(widths: Sequence[float], edges: Sequence[Edge], *, gap: float, lane: float) -> Layout:
     """Boxes of these widths, `gap` apart, and lanes `lane` wide. No edge may lead back (see
-    `leads_back`)."""
+    `leads_back`).
+    """
     layers = _longest_paths(len(widths), edges)
     ends, lanes = _pieces(layers, edges)
     sizes = [*widths, *(lane for row in lanes for _ in row)]
@@ -98,7 +100,8 @@ def _longest_paths(count: int, edges: Sequence[Edge]) -> list[int]:
 
 def _pieces(layers: list[int], edges: Sequence[Edge]) -> tuple[list[Edge], list[list[int]]]:
     """Every edge cut into pieces of one layer each, through numbered lanes that follow the
-    boxes."""
+    boxes.
+    """
     pieces: list[Edge] = []
     lanes: list[list[int]] = []
     fresh = len(layers)
@@ -116,7 +119,8 @@ def _pieces(layers: list[int], edges: Sequence[Edge]) -> tuple[list[Edge], list[
 
 def _ordered(rows: list[list[int]], pieces: list[Edge]) -> list[list[int]]:
     """Each row sorted by the mean of its neighbours, up and down in turn; the order with the fewest
-    crossings."""
+    crossings.
+    """
     best, fewest = rows, _crossings(rows, pieces)
     for sweep in range(_SWEEPS):
         down = sweep % 2 == 0
@@ -158,7 +162,8 @@ def _positions(
     rows: list[list[int]], pieces: list[Edge], sizes: list[float], *, gap: float, boxes: int
 ) -> np.ndarray:
     """The x of every box and lane: each row in turn moves to its neighbours as far as order and
-    distances allow."""
+    distances allow.
+    """
     x = np.zeros(len(sizes))
     distances: list[np.ndarray] = []
     for row in rows:

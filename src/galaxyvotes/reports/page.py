@@ -2,7 +2,8 @@
 
 It shows a document (see `report`) and adds the figures of the same predictions. Figures are inline
 SVG whose colours follow the page's, light or dark; galaxies are JPEG data URIs. Whatever comes from
-a table or a folder name is escaped."""
+a table or a folder name is escaped.
+"""
 
 import base64
 import io
@@ -60,7 +61,8 @@ def render(
     pictures: UInt8[np.ndarray, "shown height width 3"] | None = None,
 ) -> str:
     """The page's HTML; `pictures` are of the document's best galaxies, then of its worst, then of
-    the strangest."""
+    the strangest.
+    """
     rows = document["network"]["answers"]
     drawn = {
         "roc": inline_svg(figures.roc_plots(labels, network.values, tree, columns=network.columns)),
@@ -119,7 +121,8 @@ def _beside(
     document: Mapping[str, Any], pictures: UInt8[np.ndarray, "shown height width 3"] | None
 ) -> dict[str, list[tuple[Any, str | None]]]:
     """The document's groups of galaxies, each galaxy with its picture, which are in the same order,
-    as a data URI."""
+    as a data URI.
+    """
     shown = {name: document[name] for name in ("best", "worst")}
     shown["strangest"] = document["familiarity"]["strangest"] if document["familiarity"] else []
     uris = (

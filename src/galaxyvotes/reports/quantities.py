@@ -37,7 +37,8 @@ Values = Float[np.ndarray, "galaxy answer"]
 
 def statistics(labels: Values, predicted: Values) -> dict[str, Statistic]:
     """`MEASURES` of each quantity, as functions of weights over galaxies; what is not known counts
-    nowhere."""
+    nowhere.
+    """
     if not np.isfinite(predicted).all():
         raise ValueError(
             f"{np.count_nonzero(~np.isfinite(predicted))} predictions are NaN or infinite"
@@ -69,7 +70,8 @@ def summarise(
     labels: Values, predicted: Predictions, *, seed: int = 0, resamples: int = 1000
 ) -> list[dict[str, Any]]:
     """Per quantity its name, how many galaxies it is known of, their mean and deviation, and every
-    measure."""
+    measure.
+    """
     found = intervals(
         statistics(labels, predicted.values), len(labels), resamples=resamples, seed=seed
     )
@@ -152,7 +154,8 @@ def _ahead(
     labels: Values, one: Predictions, other: Predictions, *, seed: int, resamples: int
 ) -> list[Measure]:
     """Per quantity, by how much the RMSE of `other` is above that of `one`, on the same
-    resamples."""
+    resamples.
+    """
     ours, theirs = (statistics(labels, each.values)["rmse"] for each in (one, other))
     difference: Callable[[np.ndarray], np.ndarray] = lambda weights: theirs(weights) - ours(weights)  # noqa: E731
     found = intervals({"rmse": difference}, len(labels), resamples=resamples, seed=seed)["rmse"]
@@ -176,7 +179,8 @@ def _bounds(
 
 def _summary(document: Mapping[str, Any]) -> str:
     """The report in a sentence or two for each quantity, that promise no more than the numbers
-    do."""
+    do.
+    """
     seen = document["seen_in_training"]
     whom = "galaxies" if seen else "galaxies that it never saw in training"
     sentences: list[str] = []
@@ -218,7 +222,8 @@ def _best_and_worst(
     labels: Values, predicted: Values
 ) -> tuple[Int[np.ndarray, " best"], Int[np.ndarray, " worst"]]:
     """The galaxies with the smallest and largest errors, in units of each quantity's deviation;
-    none among both."""
+    none among both.
+    """
     known = ~np.isnan(labels)
     squares = np.where(known, (labels - _means(labels)) ** 2, 0).sum(axis=0)
     errors = np.where(known, (predicted.astype(np.float64) - labels) ** 2, 0) / np.where(

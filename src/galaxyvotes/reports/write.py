@@ -7,7 +7,8 @@ what stands in it and nothing else. Every measure is `{"value", "low", "high"}`,
 bootstrap interval over galaxies; undefined is null.
 
 What each measure means is said in `metrics`. Accuracy and confident accuracy as one number are the
-mean over the questions that have galaxies to count."""
+mean over the questions that have galaxies to count.
+"""
 
 import csv
 import io
@@ -43,7 +44,8 @@ Images = Callable[[Int[np.ndarray, " galaxy"]], UInt8[np.ndarray, "galaxy height
 
 class Asked(NamedTuple):
     """Fractions of those who were asked: the volunteers', NaN where too few were, and the
-    network's, with bounds."""
+    network's, with bounds.
+    """
 
     labels: Float[np.ndarray, "galaxy answer"]
     network: Predictions
@@ -74,7 +76,8 @@ def summarise(
     columns.
 
     The mean AUC is over the answers where it is defined, and once more over those with ten
-    positives or more: with fewer, an AUC says little."""
+    positives or more: with fewer, an AUC says little.
+    """
     guess, columns = predicted.values, predicted.columns
     found = scores.bootstrap(
         labels,
@@ -144,7 +147,8 @@ def compare(
     """By how much the RMSE of `other` is above that of `predicted`, with its interval.
 
     Both are judged on the same resamples, so the interval is that of the difference, narrower than
-    the two apart."""
+    the two apart.
+    """
     squares = [
         np.where(np.isnan(labels), 0.0, (one.values - labels) ** 2) for one in (predicted, other)
     ]
@@ -195,7 +199,8 @@ def write_report(
     left out for any tree but the challenge's, or for a part of its answers. `nominal_coverage` is
     what the network's bounds promise, if it has any, and those of the fractions `asked`;
     `noise_floor` the RMSE that the volunteers' number allows, if known; `shift` whether these
-    galaxies are like those of the calibration, if the network knows how familiar they are."""
+    galaxies are like those of the calibration, if the network knows how familiar they are.
+    """
     out = Path(out)
     if not len(network):
         raise DataError("no galaxy to judge by: a report needs galaxies with known fractions")
@@ -333,7 +338,8 @@ def familiarity(
     network: Predictions, shift: Shift | None
 ) -> tuple[dict[str, Any] | None, Int[np.ndarray, " shown"]]:
     """How the galaxies' familiarity is distributed, beside that of galaxies like those of the
-    calibration, and the places of the strangest; nothing of a network that does not know."""
+    calibration, and the places of the strangest; nothing of a network that does not know.
+    """
     ranks = network.familiarity
     if ranks is None or shift is None:
         return None, np.empty(0, np.int64)
@@ -410,7 +416,8 @@ def _summary(document: Mapping[str, Any]) -> str:
 
 def verdict(value: float, low: float, high: float, form: str = ".4f") -> str:
     """Who is better, in words; with no clear difference the sign says by how much the baseline's
-    RMSE is above."""
+    RMSE is above.
+    """
     if low > 0:
         return (
             f"the network is better by {value:{form}} (95\N{NO-BREAK SPACE}% interval {low:{form}}"
@@ -441,7 +448,8 @@ def _best_and_worst(
     labels: Float[np.ndarray, "galaxy answer"], predicted: Float[np.ndarray, "galaxy answer"]
 ) -> tuple[Int[np.ndarray, " best"], Int[np.ndarray, " worst"]]:
     """The galaxies with the smallest and largest RMSE over their known answers; none is among
-    both."""
+    both.
+    """
     known = ~np.isnan(labels)
     counts = known.sum(axis=1)
     squares = np.where(known, (predicted - labels) ** 2, 0.0).sum(axis=1)
@@ -455,7 +463,8 @@ def _galaxy(
     row: int, labels: np.ndarray, network: Predictions, tree: DecisionTree
 ) -> dict[str, Any]:
     """One galaxy: of the questions that half of the volunteers reached, or half in the network's
-    view, the worst."""
+    view, the worst.
+    """
     places = {column: i for i, column in enumerate(network.columns)}
     said: np.ndarray = labels[row].astype(float)
     guess: np.ndarray = network.values[row].astype(float)

@@ -6,7 +6,8 @@
 
 A calibration counts whole or not at all: calibration.toml is written last and names the digest of
 what is familiar, and what it does not name does not count. Files that name none, as older runs have
-them, go with familiar.safetensors. It names the weights, too, that it was measured with."""
+them, go with familiar.safetensors. It names the weights, too, that it was measured with.
+"""
 
 import tomllib
 from collections.abc import Sequence
@@ -39,7 +40,8 @@ class Calibration(NamedTuple):
     older galaxyvotes did it or the head lacks answers that lead to others. For quantities, `joint`
     is the calibration of their values, and there is no other. `pixels` are the digests of the
     galaxies that it was measured on. `certainty` is there for a head of one question, which answers
-    with it, and the calibrations are of these answers."""
+    with it, and the calibrations are of these answers.
+    """
 
     joint: PredictionIntervals | None = None
     conditional: PredictionIntervals | None = None
@@ -50,7 +52,8 @@ class Calibration(NamedTuple):
 
 def read_calibration(folder: Path, weights: Sequence[Path], number: int) -> Calibration:
     """What calibrating found of the head of that number of the run in a folder, whose weights are
-    in these files."""
+    in these files.
+    """
     path = folder / numbered("calibration.toml", number)
     if not path.is_file():
         return Calibration()
@@ -119,7 +122,8 @@ def write_calibration(
 
 def numbered(name: str, number: int) -> str:
     """The name of the file of the first head or network; of the others, with their number before
-    its extension."""
+    its extension.
+    """
     return name if number == 1 else f"-{number}.".join(name.split("."))
 
 

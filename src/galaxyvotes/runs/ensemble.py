@@ -27,7 +27,7 @@ from galaxyvotes.errors import CheckpointError, ConfigError
 from galaxyvotes.runs.run import Run
 from galaxyvotes.runs.tensors import file_digest
 
-__all__ = ["join"]
+__all__ = ["ensemble"]
 
 _LEARNING = (
     "batch_norm_momentum",
@@ -36,12 +36,13 @@ _LEARNING = (
 )  # settings of a model that its answers do not depend on
 
 
-def join(runs: Sequence[Run | str | Path], out: str | Path) -> Run:
+def ensemble(runs: Sequence[Run | str | Path], out: str | Path) -> Run:
     """Join finished runs in a new run folder, whose answers are the mean of theirs, each network
     counting the same.
 
     The recipe is that of the first. CheckpointError if the runs do not belong together, ConfigError
-    if there are fewer than two or the folder exists."""
+    if there are fewer than two or the folder exists.
+    """
     opened = [run if isinstance(run, Run) else Run.open(run) for run in runs]
     if len(opened) < 2:
         raise ConfigError(f"joining takes two runs or more, not {len(opened)}")

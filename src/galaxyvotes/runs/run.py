@@ -13,7 +13,8 @@
     state.safetensors      while training: network, optimiser and position, all of them or none
 
 Every tensor file carries a digest of its tensors and of its own header, so a flipped byte is found.
-Nothing is pickled."""
+Nothing is pickled.
+"""
 
 import json
 import shutil
@@ -44,7 +45,7 @@ from galaxyvotes.runs.tensors import FORMAT, file_digest, read_tensors, write_te
 from galaxyvotes.runtime.files import new_folder, replacing, write_text
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["Head", "Network", "Run", "shipped_run"]
+__all__ = ["Head", "Network", "Run", "opened", "shipped_run"]
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,8 @@ class Network:
     @property
     def folded(self) -> "Network":
         """The same network for looking at galaxies only: in evaluation mode, quicker if it has
-        batch norms to fold."""
+        batch norms to fold.
+        """
         return replace(self, module=folded(self.module), others=tuple(map(folded, self.others)))
 
     @property
@@ -139,7 +141,8 @@ class Network:
     @property
     def as_conditional(self) -> "Network":
         """The same network, whose answers are fractions of those who were asked; ConfigError if it
-        cannot know them."""
+        cannot know them.
+        """
         askers(
             self.tree, self.columns, "conditional"
         )  # refuses a head that lacks answers which lead to others
@@ -147,7 +150,8 @@ class Network:
 
     def for_tree(self, tree: str | None) -> "Network":
         """The same network, used for the tree of that name; for its first one if there is no
-        name."""
+        name.
+        """
         names = [head.tree.name for head in self.heads]
         if tree is not None and tree not in names:
             raise ConfigError(f"this network answers the tree {' and '.join(names)}, not {tree!r}")
@@ -167,7 +171,8 @@ class Network:
     @staticmethod
     def beginning(recipe: Recipe, heads: Sequence[Head], pack: PackSettings) -> "Network":
         """The network that a new run of this recipe begins with: untrained, or with pretrained
-        weights."""
+        weights.
+        """
         network = Network.build(recipe, heads, pack)
         if recipe.model.pretrained:
             load_pretrained(network.module, recipe.model)
@@ -294,7 +299,8 @@ class Run:
     @property
     def passed_on(self) -> pa.Table:
         """What a run that begins with this one has seen by it: galaxies that chose the epoch have
-        taught that run."""
+        taught that run.
+        """
         if not self.recipe.train.chooses:
             return self.seen
         place = self.seen.column_names.index("split")
@@ -305,7 +311,8 @@ class Run:
     @property
     def caveat(self) -> str | None:
         """What to know of its validation figures: that the run it began with had learned from these
-        galaxies."""
+        galaxies.
+        """
         known, galaxies = self.facts.get("known_before", (0, 0))
         if not known:
             return None
@@ -344,7 +351,8 @@ class Run:
 
     def alone(self) -> "Run":
         """This run, to learn from or to go on with; CheckpointError if it was joined from
-        several."""
+        several.
+        """
         if "members" in self.facts:
             raise CheckpointError(
                 f"{self.path} was joined from {', '.join(self.members)} and cannot learn as one"
@@ -367,7 +375,8 @@ class Run:
         the first one.
 
         As sure of its answers as calibrating found that it should be; or, if it is wanted
-        `as_trained`, as it is."""
+        `as_trained`, as it is.
+        """
         if not self.finished:
             raise CheckpointError(
                 f"{self.path} has no weights yet: finish it with galaxyvotes train --resume"
@@ -409,6 +418,13 @@ def _digest_of(facts: dict[str, Any]) -> str:
 def shipped_run() -> Run:
     """The run that comes with the package."""
     return Run.open(Path(str(resources.files("galaxyvotes"))) / "weights")
+
+
+def opened(run: Run | str | Path | None) -> Run:
+    """A run by its folder or opened already; the bundled one if there is none."""
+    if run is None:
+        return shipped_run()
+    return run if isinstance(run, Run) else Run.open(run)
 
 
 def load_state(module: nn.Module, tensors: dict[str, Tensor], origin: Path) -> None:

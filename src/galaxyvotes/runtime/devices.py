@@ -36,7 +36,8 @@ def choose_device(name: str = "auto") -> torch.device:
 
 def low_precision(setting: str, device: torch.device) -> bool:
     """Whether convolutions and products run in bfloat16: "auto" means where the device multiplies
-    it faster."""
+    it faster.
+    """
     if setting != "auto":
         return setting == "bfloat16"
     if device.type == "cuda":
@@ -53,7 +54,8 @@ def on_a_core_each(
     work: Callable[[Item], Result], items: Sequence[Item], workers: int | None = None
 ) -> Iterator[tuple[Item, Result]]:
     """`in_order`, where torch computes each item in its own thread only; as many at once as torch
-    has threads."""
+    has threads.
+    """
     threads = torch.get_num_threads()
 
     def alone(item: Item) -> Result:

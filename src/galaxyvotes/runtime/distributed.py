@@ -8,7 +8,8 @@ the whole batch, and what is random is drawn for the whole batch by everybody, w
 share of it. The first process alone writes.
 
 torchrun says in the environment who is who. Without it a process is alone, and nothing here calls
-torch.distributed. The processes of several computers need a folder they all see."""
+torch.distributed. The processes of several computers need a folder they all see.
+"""
 
 import atexit
 import os
@@ -68,14 +69,16 @@ def rank() -> int:
 
 def share_of(galaxies: int) -> Share:
     """This process's share of so many galaxies; empty for some if there are fewer than
-    processes."""
+    processes.
+    """
     start, stop = (galaxies * place // count() for place in (rank(), rank() + 1))
     return Share(slice(start, stop), galaxies)
 
 
 def among_several(arguments: Sequence[str]) -> None:
     """Refuse a command that runs in one process; of one that runs in several, only the first
-    process prints."""
+    process prints.
+    """
     if count() == 1:
         return
     command = next(iter(arguments), "")
@@ -92,7 +95,8 @@ def meet(device: torch.device) -> torch.device:
     """The device of this process, a GPU for each on a computer, once all processes have met.
 
     They part when they end: to meet again at the same address, one could come before another has
-    left."""
+    left.
+    """
     if count() == 1:
         return device
     own = _own(device)
@@ -104,7 +108,8 @@ def meet(device: torch.device) -> torch.device:
 
 def _part() -> None:
     """Leave the others once they have come as far; left to the interpreter's end, torch's threads
-    may abort that."""
+    may abort that.
+    """
     with suppress(RuntimeError):  # one that has failed comes no more
         met = distributed.all_reduce(torch.zeros(1), async_op=True)
         assert met is not None
@@ -150,7 +155,8 @@ def total(*values: float) -> tuple[float, ...]:
 
 def added(sums: Tensor) -> Tensor:
     """The sum of each number over all processes, on the device where it stands; nobody waits for it
-    yet."""
+    yet.
+    """
     return sums if count() == 1 else _added(sums)
 
 
@@ -166,7 +172,8 @@ def first_found(truth: bool) -> bool:
 
 def first(action: Callable[[], object]) -> None:
     """Let the first process do something, for which the others wait; an error there is an error
-    everywhere."""
+    everywhere.
+    """
     if count() == 1:
         action()
         return
@@ -212,7 +219,8 @@ def as_one_batch(
     module: nn.Module, images: Float[Tensor, "galaxy 3 side side"], share: Share
 ) -> Float[Tensor, "galaxy output"]:
     """What a network makes of a share, with batch norm and dropout as they would be with the whole
-    batch."""
+    batch.
+    """
     if count() == 1:
         return module(images)
     with _OneBatch(share):
@@ -225,7 +233,8 @@ def as_one_batch(
 
 class _OneBatch(TorchFunctionMode):
     """Stands between any network, of ours or of timm's, and the two functions in which galaxies of
-    a batch meet."""
+    a batch meet.
+    """
 
     def __init__(self, share: Share) -> None:
         super().__init__()
@@ -244,7 +253,8 @@ class _OneBatch(TorchFunctionMode):
         self, features: Float[Tensor, " galaxy *rest"], p: float
     ) -> Float[Tensor, " galaxy *rest"]:
         """This share of the mask that one process would draw: in the order in which its memory
-        would lie."""
+        would lie.
+        """
         shape, rest = (self.share.of, *features.shape[1:]), features.shape[1:].numel()
         ones = torch.empty_strided(
             shape, (rest, *features.stride()[1:]), dtype=features.dtype, device=features.device
@@ -265,7 +275,8 @@ def _batch_norm(
     counts: bool,
 ) -> Float[Tensor, "galaxy channel *rest"]:
     """Batch norm by mean and variance of the galaxies of all processes, which also enter the
-    running ones."""
+    running ones.
+    """
     assert training
     channels, device = image.shape[1], image.device
     nought, one = torch.zeros(channels, device=device), torch.ones(channels, device=device)
@@ -300,7 +311,8 @@ class _Normalised(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         """The gradient with mean and variance held, less what it does through them: (ȳ + x̂ · mean
-        of x̂ȳ) · w / σ."""
+        of x̂ȳ) · w / σ.
+        """
         image, weight, mean, var, values = ctx.saved_tensors
         held, for_weight, for_bias = torch.ops.aten.native_batch_norm_backward(
             gradients[0], image, weight, mean, var, None, None, False, ctx.eps, [True, True, True]

@@ -15,7 +15,8 @@ __all__ = ["new_folder", "read_text", "replacing", "write_text"]
 @contextmanager
 def replacing(path: Path) -> Generator[Path]:
     """A path to write to; on success the file there takes the place of `path` in one step, on
-    failure it is removed."""
+    failure it is removed.
+    """
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +36,8 @@ def replacing(path: Path) -> Generator[Path]:
 @contextmanager
 def new_folder(out: Path) -> Generator[Path]:
     """A folder to fill, which takes the place of `out` in one step; nothing is left of it on
-    failure."""
+    failure.
+    """
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise ConfigError(f"{out} exists and is not an empty folder; name a new one")
     building = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.partial")

@@ -4,7 +4,8 @@ A training step of VGG-6 on 256 galaxies asks for two gigabytes in large blocks.
 back to the kernel when it is freed, and the kernel hands it out anew in pages of 4 kB, each cleared
 first: on a CPU that takes almost half of the step. Told to keep what was freed, and with pages of 2
 MB where the kernel has them, the process holds the memory of its largest batch until it ends, and
-trains 1.5 to 1.8 times as fast (docs/results.md)."""
+trains 1.5 to 1.8 times as fast (docs/results.md).
+"""
 
 import sys
 
@@ -15,7 +16,8 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h
 
 def keep_freed_memory() -> bool:
     """Tell the C library to reuse large blocks; False where it is not glibc and there is nothing to
-    tell."""
+    tell.
+    """
     import ctypes  # only here: every import of the package imports this module
 
     mallopt = (

@@ -1,5 +1,6 @@
 """Names and ids, of which there may be millions, in a fifth of the memory that as many objects
-take."""
+take.
+"""
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +19,8 @@ AT_ONCE = (
 
 class Texts(Sequence[str]):
     """Texts in one piece of memory, up to 4 GB together; equal to any sequence of the same
-    texts."""
+    texts.
+    """
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         """Take them one by one."""
@@ -79,13 +81,15 @@ class Texts(Sequence[str]):
 
 def hashes_of(texts: Sequence[str]) -> Int[np.ndarray, " text"]:
     """Python's hash of each, which in this process is the same for equal texts and hardly ever for
-    others."""
+    others.
+    """
     return np.fromiter(map(hash, texts), np.int64, len(texts))
 
 
 def shared_hashes(texts: Sequence[str]) -> Int[np.ndarray, " place"]:
     """The places, in rising order, of the texts whose hash another has, too: only these can have an
-    equal one."""
+    equal one.
+    """
     hashes = hashes_of(texts)
     order = np.argsort(hashes)
     hashes = hashes[order]
@@ -95,7 +99,8 @@ def shared_hashes(texts: Sequence[str]) -> Int[np.ndarray, " place"]:
 
 def twins(texts: Sequence[str]) -> tuple[int, int] | None:
     """Where the first text that has an equal one before it stands, behind the place of that one;
-    None if all differ."""
+    None if all differ.
+    """
     places: dict[str, int] = {}
     for place in map(int, shared_hashes(texts)):
         earlier = places.setdefault(texts[place], place)

@@ -15,7 +15,8 @@ def in_order(
     work: Callable[[Item], Result], items: Sequence[Item], workers: int
 ) -> Iterator[tuple[Item, Result]]:
     """Each item with what a pool of threads made of it; at most 2 × `workers` results wait to be
-    taken."""
+    taken.
+    """
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[tuple[Item, Future[Result]]] = deque()
         try:

@@ -9,7 +9,8 @@ Smooth light (bulges, discs, bars, ellipticals), stars and the blur of the atmos
 (Rowe et al. 2015, Astronomy and Computing 10, 121). Structure is painted on top: logarithmic spiral
 arms, knots, rings, tidal tails, arcs, dust. Pictures are stretched as the survey's are (Lupton et
 al. 2004, PASP 116, 133). All lengths are in pixels, and a galaxy fits the central 128 of them, as
-in the challenge's images."""
+in the challenge's images.
+"""
 
 import csv
 import math
@@ -76,7 +77,8 @@ def simulate(
     same bytes, whatever the number of processes; by default there are as many as the machine has
     cores and the work is worth, and a script that calls this keeps its own work under `if __name__
     == "__main__":`. `progress` is called with the number of galaxies done and of all. The folder
-    appears whole at the end; one that holds anything is refused."""
+    appears whole at the end; one that holds anything is refused.
+    """
     for name, value, least in (
         ("galaxies", galaxies, 1),
         ("size_px", size_px, 32),
@@ -214,7 +216,8 @@ def _choose(shares: dict[Any, float], rng: np.random.Generator) -> Any:
 @dataclass(frozen=True)
 class _Pixels:
     """Where each pixel lies: on the sky, along and across the galaxy, and in the plane of its disc
-    (`r`, `azimuth`)."""
+    (`r`, `azimuth`).
+    """
 
     x: Image
     y: Image
@@ -239,7 +242,8 @@ def paint(
     galaxy: Galaxy, rng: np.random.Generator, *, size_px: int = 160
 ) -> UInt8[np.ndarray, "height width 3"]:
     """The picture of a galaxy in its sky, as an RGB image; `rng` draws knots, neighbours and
-    noise."""
+    noise.
+    """
     galsim = _galsim()
     fast = galsim.GSParams(folding_threshold=5e-2, maxk_threshold=1e-2, kvalue_accuracy=1e-4)
     psf = galsim.Moffat(beta=3.5, fwhm=galaxy.psf_fwhm_px, gsparams=fast)
@@ -294,7 +298,8 @@ def _exposed(profile: Any, *, size_px: int, use_true_center: bool = True) -> Ima
 
 def _smooth_light(galaxy: Galaxy, galsim: Any) -> list[tuple[Any, float, float]]:
     """GalSim's part of the galaxy: profiles, the redness of each, and how far the spiral pattern
-    applies to it."""
+    applies to it.
+    """
     degrees, r, redness = galsim.degrees, galaxy.radius_px, galaxy.redness
     turn = galaxy.angle_deg * degrees
 
@@ -359,7 +364,8 @@ def _structure(
     galaxy: Galaxy, at: _Pixels, rng: np.random.Generator
 ) -> Float[np.ndarray, "4 height width"]:
     """Light no smooth profile has, before blur: the disc's relative gain; old stars, young stars, a
-    cloud of gas."""
+    cloud of gas.
+    """
     reach = at.r / galaxy.radius_px
     knots = _smooth_noise(rng, reach.shape, 1.6)
     gain, old, young, cloud = np.zeros((4, *reach.shape))
@@ -414,7 +420,8 @@ def _tail(reach: Image, azimuth: Image) -> Image:
 
 def _dust(galaxy: Galaxy, at: _Pixels) -> Light:
     """The share of light that a lane of dust along the galaxy lets through, in red, green and
-    blue."""
+    blue.
+    """
     width = math.hypot(0.10 * galaxy.radius_px, 0.35 * galaxy.psf_fwhm_px)
     offset = 0.12 * galaxy.radius_px * galaxy.axis_ratio
     lane = np.exp(
@@ -425,7 +432,8 @@ def _dust(galaxy: Galaxy, at: _Pixels) -> Light:
 
 def _artifact(galaxy: Galaxy, at: _Pixels, point: Image, rng: np.random.Generator) -> Light:
     """Light that is no galaxy's: a star with spikes and halo, or a trail across a sky that is not
-    dark."""
+    dark.
+    """
     strength, colour = galaxy.artifact, rng.uniform(-0.3, 1.3)
     if galaxy.type == "star":
         cross = np.exp(-((at.along / 1.2) ** 2)) + np.exp(-((at.across / 1.2) ** 2))
@@ -455,7 +463,8 @@ def _smooth_noise(
 
 def _developed(light: Light) -> UInt8[np.ndarray, "height width 3"]:
     """The picture: an asinh stretch of the intensity that keeps colours, also where it
-    saturates."""
+    saturates.
+    """
     intensity = np.maximum(light.mean(0), 1e-6)
     stretched = np.arcsinh(intensity / _SOFTENING) / math.asinh(_WHITE / _SOFTENING)
     colours = np.maximum(light, 0.0) * (stretched / intensity)

@@ -35,7 +35,8 @@ class Galaxy:
     `type` is elliptical, lenticular, spiral, edge-on, irregular, merger, star or artifact.
     `axis_ratio` is the apparent one, before blur; `bulge` is the bulge's share of the light;
     `brightness` is that of the surface, 1 being usual; `redness` is 0 for young and 1 for old
-    stars. `inclination_deg` is NaN without a disc."""
+    stars. `inclination_deg` is NaN without a disc.
+    """
 
     type: str
     radius_px: float
@@ -75,7 +76,8 @@ class Galaxy:
 @dataclass(frozen=True)
 class Sight:
     """What the picture shows of a galaxy: strengths from 0 (nothing to see) to 1 (plain), unless a
-    unit is named."""
+    unit is named.
+    """
 
     artifact: float = 0.0
     features: float = 0.0
@@ -97,7 +99,8 @@ class Sight:
     @staticmethod
     def of(galaxy: Galaxy) -> "Sight":
         """What the picture shows of the galaxy: its truth, less what inclination, blur and noise
-        hide."""
+        hide.
+        """
         deep = 1.0 / (1.0 + 0.08 / galaxy.brightness**2)
         sharp = deep * math.exp(-((galaxy.psf_fwhm_px / 13.0) ** 2))
         open_view = ramp(galaxy.face_on, 0.12, 0.4)
@@ -232,7 +235,8 @@ def _walk(
     answers: tuple[Answer, ...],
 ) -> list[int]:
     """The answers one volunteer gives, as places in the tree: the walk, then what everybody is
-    asked and it missed."""
+    asked and it missed.
+    """
     path: list[int] = []
     visited: set[str] = set()
     for start in starts:

@@ -8,7 +8,8 @@ is fastest (see `zips`, where a zip in a zip is read).
 
 An archive is hostile until checked: what could fool or exhaust the reader refuses the whole archive
 when it is listed, what spoils one file is raised when that file is read. `zips` says what that is
-for zips; here are the limits of a file's size, and a zip in a zip in a zip is refused."""
+for zips; here are the limits of a file's size, and a zip in a zip in a zip is refused.
+"""
 
 import os
 import re
@@ -61,7 +62,8 @@ class Member:
     @property
     def name(self) -> str:
         """Where it is, for people: the path from the source on, through the zips; always
-        printable."""
+        printable.
+        """
         place = self._place.name
         return _printable(f"{place}/{self.entry}" if place else self.entry)
 
@@ -118,7 +120,8 @@ class Members(Sequence[Member]):
 @dataclass(frozen=True, eq=False)
 class Source:
     """The images and tables under some paths; a context manager, because archives stay open for
-    their members."""
+    their members.
+    """
 
     images: Members
     tables: tuple[Member, ...]
@@ -130,7 +133,8 @@ class Source:
 
         Folders come in alphabetical order, zips in the order of their bytes. Hidden files,
         `__MACOSX` and whatever is no image, table or zip are passed over, and so are symbolic links
-        to folders or out of the folder."""
+        to folders or out of the folder.
+        """
         with ExitStack() as stack:
             listing = _Listing(stack)
             for path in map(Path, paths):
@@ -140,7 +144,8 @@ class Source:
 
     def close(self) -> None:
         """Close the archives. No member can be read any more, and no thread may be reading one
-        now."""
+        now.
+        """
         self._open_files.close()
 
     def __enter__(self) -> "Source":
@@ -232,7 +237,8 @@ class _Packed(NamedTuple):
 
 def _split(path: str) -> tuple[str, str]:
     """A file's name without folders and last suffix, and that suffix in lower case; `posixpath`
-    takes twice as long."""
+    takes twice as long.
+    """
     name = path[path.rfind("/") + 1 :]
     stem, dot, suffix = name.rpartition(".")
     return (stem, f".{suffix.lower()}") if stem.strip(".") and dot else (name, "")

@@ -6,7 +6,8 @@ from the data:
 - The table of votes is the one whose header fits a known tree (`votes.find_layout`); if several do,
   one must be named.
 - Its id column is the one whose values name the images (`naming.name_images`).
-- Without any table, a folder of `<answer>/<image>` sub-folders is a table of classes."""
+- Without any table, a folder of `<answer>/<image>` sub-folders is a table of classes.
+"""
 
 import hashlib
 import re
@@ -21,7 +22,9 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float32, Int, Int32
 
+from galaxyvotes.config import LabelSettings
 from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.kinds import QUANTITIES
 from galaxyvotes.runtime.texts import Texts, shared_hashes, twins
 from galaxyvotes.sources.archives import NOT_READ, Members, Source
 from galaxyvotes.sources.matching import Images, name_images
@@ -47,7 +50,8 @@ class Catalog:
     columns untouched.
 
     Rows stand in the order in which their images were found, whatever the table's order: they are
-    read fastest so."""
+    read fastest so.
+    """
 
     ids: Texts
     images: Members
@@ -79,36 +83,25 @@ class Catalog:
 
 @contextmanager
 def open_catalog(
-    sources: Sequence[str | Path],
-    *,
-    table: str | None = None,
-    tree: str | Path | DecisionTree | None = None,
-    votes: str | None = None,
-    classes: str | None = None,
-    quantity: Sequence[str] = (),
-    id_column: str | None = None,
-    unlabelled: bool = False,
+    sources: str | Path | Sequence[str | Path], labels: LabelSettings | None = None
 ) -> Generator[Catalog]:
     """The catalog of some folders, archives and tables, open for reading while the context lasts.
 
-    `table` names the table of votes where several fit; `tree` the decision tree (a name or a file);
-    `votes` the kind of columns where a table has several (`weighted`, `debiased`, `votes` …);
-    `classes` a column of class names, which becomes a tree of one question; `quantity` columns of
-    numbers, which become a tree of quantities; `id_column` the column that names the images. With
-    `unlabelled`, images without votes are kept, too."""
-    if quantity and not (tree is None and votes is None and classes is None):
-        raise ConfigError(
-            f"quantity {quantity[0]!r} is a tree of its own: leave out tree, votes and classes"
-        )
-    asked = DecisionTree.load(tree) if isinstance(tree, str | Path) else tree
-    asked = DecisionTree.of_numbers(quantity) if quantity else asked
+    `labels` says where the votes are, if they are not found or others are meant. DataError if the
+    sources hold no image, or no table or several that could be meant; ConfigError if the settings
+    contradict each other.
+    """
+    wanted = labels or LabelSettings()
+    paths = [sources] if isinstance(sources, str | Path) else sources
+    tree = DecisionTree.load(wanted.tree) if isinstance(wanted.tree, str | Path) else wanted.tree
+    tree = DecisionTree.of_numbers(wanted.quantity) if wanted.quantity else tree
     with ExitStack() as stack:
-        source = stack.enter_context(Source.open(*sources))
+        source = stack.enter_context(Source.open(*paths))
         if not source.images:
-            raise DataError(f"no image (JPEG, PNG …) in {', '.join(str(path) for path in sources)}")
-        rows = _rows(source, table, asked, votes, classes, id_column, unlabelled=unlabelled)
-        names = tuple(Path(path).resolve().name for path in sources)
-        catalog = _assemble(rows, source.images, names, keep_all=unlabelled)
+            raise DataError(f"no image (JPEG, PNG …) in {', '.join(str(path) for path in paths)}")
+        rows = _rows(source, wanted, tree)
+        names = tuple(Path(path).resolve().name for path in paths)
+        catalog = _assemble(rows, source.images, names, keep_all=wanted.unlabelled)
         del rows  # as large as the catalog, which lives while the context does
         pa.default_memory_pool().release_unused()  # what reading tables took
         yield catalog
@@ -117,7 +110,8 @@ def open_catalog(
 @dataclass(frozen=True)
 class _Rows:
     """Galaxies with an image, in the order of their table: which of the images and which row of the
-    table is theirs."""
+    table is theirs.
+    """
 
     images: Int[np.ndarray, " galaxy"]
     rows: Int[np.ndarray, " galaxy"]
@@ -130,24 +124,15 @@ class _Rows:
     rows_without_image: tuple[str, ...] = ()
 
 
-def _rows(
-    source: Source,
-    table: str | None,
-    tree: DecisionTree | None,
-    votes: str | None,
-    classes: str | None,
-    id_column: str | None,
-    *,
-    unlabelled: bool,
-) -> _Rows:
+def _rows(source: Source, wanted: LabelSettings, tree: DecisionTree | None) -> _Rows:
     """The galaxies that a source's table or folders name, or all its images without either."""
     images, all_of_them = source.images, np.arange(len(source.images))
     everything = [Table(file.name, file.read()) for file in source.tables]
     tables = [each for each in everything if not EXAMPLE_SUBMISSIONS.search(each.name)]
-    found = _vote_table(tables if table is None else everything, table, tree, votes, classes)
+    found = _vote_table(tables if wanted.table is None else everything, wanted, tree)
     if found is not None:
-        return _from_table(*found, tables, Images(images), id_column)
-    if unlabelled:
+        return _from_table(*found, tables, Images(images), wanted.id_column)
+    if wanted.unlabelled:
         return _Rows(all_of_them, all_of_them, ids_of(images), pa.table({}))
     rows = None if tables else _from_folders(images, tree)
     if rows is None:
@@ -156,22 +141,19 @@ def _rows(
 
 
 def _vote_table(
-    tables: list[Table],
-    name: str | None,
-    tree: DecisionTree | None,
-    kind: str | None,
-    classes: str | None,
+    tables: list[Table], wanted: LabelSettings, tree: DecisionTree | None
 ) -> tuple[Table, VoteLayout] | None:
     """The one table that holds votes, and how to read it; None if there is none."""
+    name, kind, classes = wanted.table, wanted.votes, wanted.classes
     if name is not None:
-        wanted = [
+        named = [
             each
             for each in tables
             if each.name == name or PurePosixPath(each.name).name == Path(name).name
         ]
-        if not wanted:
+        if not named:
             raise ConfigError(f"no table {name!r} among the sources; there are {_listed(tables)}")
-        tables = wanted
+        tables = named
     fitting: list[tuple[Table, VoteLayout]] = []
     for table in tables:
         header = table.header()
@@ -189,7 +171,7 @@ def _vote_table(
         raise ConfigError(
             f"several tables hold votes: name one with --table: {_listed([t for t, _ in fitting])}"
         )
-    of_quantities = tree is not None and tree.of_quantities
+    of_quantities = tree is not None and tree.kind is QUANTITIES
     if not fitting and (
         name is not None or classes is not None or kind is not None or of_quantities
     ):
@@ -296,7 +278,8 @@ def _from_table(
 
 def _from_folders(images: Members, tree: DecisionTree | None) -> _Rows | None:
     """Galaxies whose class is the name of their folder; None if they do not lie in two or more
-    folders."""
+    folders.
+    """
     folders = Texts(PurePosixPath(image.entry).parent.name for image in images)
     names = set(folders)
     if len(names) < 2 or any(not name or NO_ANSWERS.match(name) for name in names):
@@ -317,7 +300,8 @@ def _from_folders(images: Members, tree: DecisionTree | None) -> _Rows | None:
 
 def ids_of(images: Members) -> Texts:
     """File stems; whole paths of images that share one, and of those that will be rejected; always
-    printable."""
+    printable.
+    """
     ids = Texts(image.name if image.suffix in NOT_READ else image.id for image in images)
     shared = shared_hashes(ids)
     counts = Counter(ids.take(shared))

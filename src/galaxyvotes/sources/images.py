@@ -20,7 +20,8 @@ What becomes of unusual pixels
 - 16 bits: the high byte, which gives back 8-bit pixels exactly whether they were widened by ×256 or
   by ×257
 - turned by an EXIF orientation: upright
-- 32-bit integers and floats: refused, because nothing says which values are black and white"""
+- 32-bit integers and floats: refused, because nothing says which values are black and white
+"""
 
 import io
 import math
@@ -77,7 +78,8 @@ def to_square(
     `intact` says that a checksum has vouched for the bytes; the pixels are the same, and come
     sooner. `scaled` lets an upright JPEG be decoded at a smaller scale if that has the crop's edges
     and leaves at least 1.5 times `size_px` of it; of galaxies the pixels then differ by about half
-    a grey level (root mean square)."""
+    a grey level (root mean square).
+    """
     header = _read_jpeg_header(data) if data.startswith(_JPEG) else None
     side = 0 if header is None else crop_px or min(header.height, header.width)
     if header is None or not header.is_plain or side > min(header.height, header.width):
@@ -103,7 +105,8 @@ def crop_and_resize(
     The crop starts at (side − crop_px) // 2 on each axis and is exact: pixels are only resampled if
     the two sizes differ, with a bilinear filter that widens when it shrinks (so nothing aliases)
     and never rings around a bright star: torch's, whose pixels are Pillow's, in a third of the
-    time. An image smaller than `crop_px` is a DataError."""
+    time. An image smaller than `crop_px` is a DataError.
+    """
     height, width, _ = pixels.shape
     side = min(height, width) if crop_px is None else crop_px
     if side > min(height, width):
@@ -171,7 +174,8 @@ def _decode_rows(
     only decoding all of it can tell.
 
     libjpeg is told of an image that ends below them. It decodes that, finds the rest of the data
-    and says so; that remark, alone, means that what was asked for is there."""
+    and says so; that remark, alone, means that what was asked for is there.
+    """
     rows += _MARGIN * shrink
     _check_size(header.width, header.height)
     if header.frame != _BASELINE or rows >= header.height:
@@ -289,7 +293,8 @@ def _decode_with_pillow(data: bytes) -> UInt8[np.ndarray, "height width 3"]:
 @contextmanager
 def _quiet() -> Generator[None]:
     """Pillow's remarks on odd metadata and large sizes kept from the user, who is told what matters
-    by an error."""
+    by an error.
+    """
     with _QUIET, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

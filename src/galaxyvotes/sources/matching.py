@@ -22,7 +22,8 @@ __all__ = ["Images", "name_images"]
 
 class Images:
     """The images, found by what a table may call them: their path in their folder or archive, or
-    their stem."""
+    their stem.
+    """
 
     def __init__(self, members: Members) -> None:
         """Index them: a sorted list of hashes, as there may be millions."""
@@ -47,7 +48,8 @@ class Images:
 
     def key(self, text: str) -> str:
         """A table's word for an image, as the image is called here: its path, or without folders
-        and suffix."""
+        and suffix.
+        """
         path = text.strip().replace("\\", "/").removeprefix("./")
         name = path.rsplit("/", 1)[-1]
         stem, dot, suffix = name.rpartition(".")  # ids may hold dots
@@ -101,7 +103,8 @@ class _Naming:
     So many keys are `different`, and so many of these are an image's: `hits`.
 
     `own` is the column of our table, `column` the one whose words the keys are: another table's, if
-    it translates."""
+    it translates.
+    """
 
     own: str
     column: str
@@ -143,7 +146,8 @@ def name_images(
     would give every galaxy another one's votes. So the column with most hits is taken, but if
     another that could be ids has at least half as many, and not for the same images, a ConfigError
     asks for the one that is `wanted`. DataError if none hits. Other tables are only looked at if no
-    column of this one that could be ids names half of its rows or the images."""
+    column of this one that could be ids names half of its rows or the images.
+    """
     own = list(_namings(table, columns, images))
     translated: list[_Naming] = []
     if not any(
@@ -193,7 +197,8 @@ def _namings(table: Table, columns: Sequence[str], images: Images) -> Iterator[_
 
 def _translated(own: Sequence[_Naming], other: Table, images: Images) -> Iterator[_Naming]:
     """Our columns in the words of another table's columns that name images, where a third is the
-    same as ours."""
+    same as ours.
+    """
     columns = [each for each in _namings(other, other.header(), images) if each.could_be_ids]
     for target in [each for each in columns if each.hits]:
         for source in [each for each in columns if each is not target]:

@@ -121,7 +121,8 @@ class Table:
 
     def _lines(self) -> Iterator[tuple[int, list[str]]]:
         """Each row of a CSV, the header first, with the number of the line it begins at; blank
-        lines are no rows."""
+        lines are no rows.
+        """
         reader = csv.reader(
             io.TextIOWrapper(
                 io.BytesIO(self.data), "utf-8-sig", errors="surrogateescape", newline=""

@@ -6,7 +6,8 @@ asked, or whose answer is not known, is NaN as a whole; a row without a single v
 without votes.
 
 Quantities (see `tree`) come the same way, as the numbers they are: where this package says
-fractions of a tree of quantities, it means those numbers."""
+fractions of a tree of quantities, it means those numbers.
+"""
 
 import difflib
 from collections.abc import Callable, Sequence
@@ -34,7 +35,8 @@ NOT_KNOWN = (
 @dataclass(frozen=True)
 class VoteLayout:
     """Which columns of a table are votes: the tree, the columns read as fractions, the columns read
-    as counts."""
+    as counts.
+    """
 
     tree: DecisionTree
     main: VoteColumns
@@ -50,7 +52,8 @@ class VoteLayout:
 @dataclass(frozen=True)
 class Votes:
     """Joint fractions (NaN: not known) and, where the table has them, whole counts (-1: not
-    known)."""
+    known).
+    """
 
     values: Float32[np.ndarray, "galaxy answer"]
     counts: Int32[np.ndarray, "galaxy answer"] | None
@@ -93,7 +96,8 @@ def find_layout(
 
 def closest_layout(columns: Sequence[str], tree: DecisionTree | None = None) -> str:
     """A sentence that says which known columns a header comes nearest to, and which others there
-    are, for an error."""
+    are, for an error.
+    """
     header = set(columns)
     best: tuple[float, str, str] = (0.0, "", "")
     candidates = _candidates(tree)
@@ -317,7 +321,8 @@ class _Reader:
 
 def _stand_ins(values: Float[np.ndarray, "galaxy answer"]) -> Bool[np.ndarray, "galaxy answer"]:
     """Where a column has one of `NOT_KNOWN`, farther from all its other numbers than those are from
-    each other."""
+    each other.
+    """
     found = np.zeros(values.shape, bool)
     for place, column in enumerate(values.T):
         for number in (*NOT_KNOWN, *(-number for number in NOT_KNOWN)):

@@ -16,7 +16,8 @@ is listed: a name that leads outside, two entries of one name, entries that shar
 is read: encryption, an unknown packing, a symbolic link, a local header that contradicts the
 directory, a wrong size or checksum. Python's zipfile checks few of these and reads through one
 lock, so the format is read here. Source: PKWARE, .ZIP File Format Specification (APPNOTE.TXT),
-sections 4.3 to 4.5."""
+sections 4.3 to 4.5.
+"""
 
 import os
 import re
@@ -85,7 +86,8 @@ class Zip:
 
     Its entries stand in the order of their bytes; they are numbered so, and `names` are theirs.
     `limit` says how many bytes are read of a file of a name; 0 passes it over. A zip stored in this
-    one may be of any size."""
+    one may be of any size.
+    """
 
     def __init__(self, content: "Window | _Inflated", limit: Callable[[str], int]) -> None:
         """Read and check its directory."""
@@ -284,7 +286,8 @@ def _find_problem(line: Line) -> str | None:
 
 def _read_directory(archive: Window | _Inflated) -> tuple[Texts, np.ndarray, int]:
     """The names and numbers (`_LINE`) of a zip's entries in the order of their bytes; where its
-    directory begins."""
+    directory begins.
+    """
     tail_at = max(0, archive.size - 65_535 - _END.size - _LOCATOR_BYTES - _END64.size)
     tail = archive.read(tail_at, archive.size - tail_at)
     end = tail.rfind(b"PK\5\6")
@@ -338,7 +341,8 @@ def _parse_directory(
     archive: Window | _Inflated, begin: int, end: int, prefix: int, names: Texts
 ) -> Iterator[tuple[int, ...]]:
     """The numbers of a directory's entries, as far as they can be read; their names are put into
-    `names`."""
+    `names`.
+    """
     directory, at = b"", 0
     while True:
         if (
@@ -373,7 +377,8 @@ def _parse_directory(
 
 def _read_zip64(extra: bytes, *values: int) -> Iterator[int]:
     """The values, those that did not fit into 32 bits taken from the extra field with that
-    purpose."""
+    purpose.
+    """
     at = 0
     while at + 4 <= len(extra):
         kind, length = struct.unpack_from("<2H", extra, at)

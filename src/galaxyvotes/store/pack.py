@@ -3,7 +3,8 @@
 Packing writes beside its goal, in `<out>.partial`, and renames the folder when everything is there.
 Its journal has one line for every few dozen images, with their digests: after a crash, a kill or a
 full disk the same command checks what is there against the journal and goes on behind it. An image
-that cannot be used is recorded with its reason and never stops the others."""
+that cannot be used is recorded with its reason and never stops the others.
+"""
 
 import errno
 import io
@@ -27,7 +28,7 @@ import tomlkit
 import xxhash
 from jaxtyping import UInt8
 
-from galaxyvotes.config import PackSettings, SplitSettings
+from galaxyvotes.config import LabelSettings, PackSettings, SplitSettings
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.runtime.files import write_text
 from galaxyvotes.runtime.memory import keep_freed_memory
@@ -47,7 +48,6 @@ from galaxyvotes.store.store import (
     manifest_digest,
     value_column,
 )
-from galaxyvotes.tree import DecisionTree
 
 __all__ = ["pack", "read_square"]
 
@@ -61,44 +61,29 @@ def pack(
     source: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
-    table: str | None = None,
-    tree: str | Path | DecisionTree | None = None,
-    votes: str | None = None,
-    classes: str | None = None,
-    quantity: str | Sequence[str] = (),
-    id_column: str | None = None,
-    unlabelled: bool = False,
+    labels: LabelSettings | None = None,
     settings: PackSettings | None = None,
     splits: SplitSettings | None = None,
     scaled: bool = False,
     workers: int | None = None,
     progress: bool = True,
 ) -> Store:
-    """Pack images and what volunteers said about them into the folder `out`; see `open_catalog` for
-    the sources.
+    """Pack images and labels into the folder `out`; see `open_catalog` for the sources and `labels`.
 
-    `quantity` names columns of numbers, to be predicted instead of votes: a T type, a colour.
-    `scaled` has JPEGs that are made much smaller decoded at a smaller scale (`images`), which the
-    store's manifest then says.
+    `scaled` has JPEGs that are made much smaller decoded at a smaller scale (`sources.images`),
+    which the store's manifest then says.
 
-    Raises DataError if a table or an archive is not what it should be, if there is no space left
-    (what is packed stays, and the same call goes on), or if not one image could be used."""
+    ConfigError if `out` exists or the settings contradict each other. DataError if a table or an
+    archive is not what it should be, if there is no space left (what is packed stays, and the same
+    call goes on), or if not one image could be used.
+    """
     settings, splits, out = settings or PackSettings(), splits or SplitSettings(), Path(out)
     if workers is not None and workers < 1:
         raise ConfigError(f"workers is {workers}; the smallest is 1")
     if out.exists():
         raise ConfigError(f"{out} exists already: name another folder, or remove it first")
     sources = [Path(source)] if isinstance(source, str | Path) else [Path(each) for each in source]
-    with open_catalog(
-        sources,
-        table=table,
-        tree=tree,
-        votes=votes,
-        classes=classes,
-        quantity=[quantity] if isinstance(quantity, str) else quantity,
-        id_column=id_column,
-        unlabelled=unlabelled,
-    ) as catalog:
+    with open_catalog(sources, labels) as catalog:
         partial = out.with_name(out.name + ".partial")
         packing = _Packing(catalog, partial, settings, splits, scaled)
         try:
@@ -142,7 +127,8 @@ def read_square(
 @dataclass(frozen=True)
 class _Chunk:
     """What became of a few images: those kept with their rows and digests, those rejected with
-    their reasons."""
+    their reasons.
+    """
 
     images: UInt8[np.ndarray, "galaxy side side 3"]
     kept: list[int]
@@ -171,7 +157,8 @@ class _Packing:
     @property
     def how(self) -> dict[str, Any]:
         """What the pixels of a store depend on beside the images; nothing is said of what was not
-        asked for."""
+        asked for.
+        """
         return asdict(self.settings) | ({"scaled": True} if self.scaled else {})
 
     @property

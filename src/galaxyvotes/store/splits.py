@@ -4,7 +4,8 @@ galaxy's own id.
 A keyed hash of the id gives a number in [0, 1); its place decides the split. So a galaxy keeps its
 split when rows are added or reordered. Galaxies whose packed pixels are identical are one galaxy
 under several ids: all of them follow the member with the smallest number, and never stand on both
-sides; in a division that is not turned, a twin that is added moves them towards training only."""
+sides; in a division that is not turned, a twin that is added moves them towards training only.
+"""
 
 from collections.abc import Sequence
 from hashlib import blake2b

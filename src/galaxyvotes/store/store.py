@@ -8,7 +8,8 @@
     rejected.csv     every image and row that could not be used, with its reason
 
 Each image is checked against its digest whenever it is read, so a flipped byte is found at the
-galaxy it hits. The same digest tells which galaxies are pixel-identical."""
+galaxy it hits. The same digest tells which galaxies are pixel-identical.
+"""
 
 import tomllib
 from collections.abc import Iterator
@@ -38,7 +39,8 @@ OWN_COLUMNS = ("split", "source", "pixels")
 @dataclass(frozen=True)
 class Batch:
     """Some galaxies of a store: where they stand in it, their images, and their joint fractions
-    (NaN: not known)."""
+    (NaN: not known).
+    """
 
     rows: Int[np.ndarray, " galaxy"]
     images: UInt8[np.ndarray, "galaxy side side 3"]
@@ -106,7 +108,8 @@ class Store:
 
     def must_fit(self, pack: PackSettings, whose: str, *, otherwise: str = "") -> None:
         """CheckpointError if the images are not packed so, as `whose` network wants; `otherwise` is
-        another way out."""
+        another way out.
+        """
         if self.pack != pack:
             raise CheckpointError(
                 f"{whose} wants images cropped to {pack.crop_px} px and brought to {pack.size_px}"
@@ -156,7 +159,8 @@ class Store:
     @cached_property
     def values(self) -> Float32[np.ndarray, "galaxy answer"]:
         """Joint fractions, or the values of quantities, in the order of the tree's columns; NaN
-        where not known."""
+        where not known.
+        """
         names = [value_column(self.tree, answer) for answer in self.tree.columns]
         return np.stack(
             [self.table.column(name).to_numpy().astype(np.float32) for name in names], axis=1
@@ -165,7 +169,8 @@ class Store:
     @cached_property
     def votes(self) -> Int32[np.ndarray, "galaxy answer"] | None:
         """Whole counts in the order of the tree's columns, -1 where not known; None if the campaign
-        gave none."""
+        gave none.
+        """
         names = [f"votes:{answer}" for answer in self.tree.columns]
         if names[0] not in self.table.column_names:
             return None

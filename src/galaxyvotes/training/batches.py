@@ -7,7 +7,8 @@ nothing.
 
 A galaxy may stand in several stores. Whichever of them keeps it for validation or testing keeps it
 from all of them: it teaches nobody, and a test galaxy tunes nobody either. The same galaxy is one
-with the same pixels, or the same id in a catalogue that calls its ids alike."""
+with the same pixels, or the same id in a catalogue that calls its ids alike.
+"""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -40,7 +41,8 @@ Rows = Int[np.ndarray, "_"]  # of any one store
 @dataclass(frozen=True)
 class Answers:
     """What is known of some galaxies, a column an output: joint fractions or quantities (NaN where
-    not known) and, if every store of votes has them, whole votes (-1 where not known)."""
+    not known) and, if every store of votes has them, whole votes (-1 where not known).
+    """
 
     values: Float32[np.ndarray, "galaxy output"]
     votes: Int32[np.ndarray, "galaxy output"] | None
@@ -56,7 +58,8 @@ class Answers:
 @dataclass(frozen=True)
 class TrainingBatches:
     """Stores to learn from together, the heads they speak to, and each store's galaxies that teach
-    and that tune."""
+    and that tune.
+    """
 
     stores: tuple[Store, ...]
     heads: tuple[Head, ...]
@@ -68,7 +71,8 @@ class TrainingBatches:
     @staticmethod
     def of(stores: Sequence[Store], recipe: Recipe) -> "TrainingBatches":
         """All galaxies of these stores that may teach or tune; DataError where nothing can be
-        learned from a store."""
+        learned from a store.
+        """
         stores = tuple(stores)
         _refuse_unlike(stores)
         heads: list[Head] = []
@@ -131,7 +135,8 @@ class TrainingBatches:
 
     def seen(self) -> pa.Table:
         """Every galaxy that teaches or tunes: its id, what its catalogue calls ids, the digest of
-        its pixels, split."""
+        its pixels, split.
+        """
         rows: list[dict[str, str | bytes]] = [
             {
                 "id": store.ids[row],
@@ -150,7 +155,8 @@ class TrainingBatches:
         """How many galaxies of each store stand in a batch.
 
         Shares go with the number of training galaxies to the power of `balance`: 1 as they come, 0
-        the same of each."""
+        the same of each.
+        """
         if self.settings.batch_size < count():
             raise ConfigError(
                 f"train.batch_size is {self.settings.batch_size}, and there are {count()}"
@@ -172,7 +178,8 @@ class TrainingBatches:
     @property
     def steps(self) -> int:
         """Batches of an epoch, which goes once through the store that needs most of them; the
-        others begin again."""
+        others begin again.
+        """
         if len(self.stores) == 1:
             return math.ceil(len(self.train[0]) / self.settings.batch_size)
         largest = max(range(len(self.train)), key=lambda place: len(self.train[place]))
@@ -180,7 +187,8 @@ class TrainingBatches:
 
     def galaxies(self, step: int) -> int:
         """How many galaxies the batch of a step has; only the last one of a single store may be
-        smaller."""
+        smaller.
+        """
         size = self.settings.batch_size
         return size if len(self.stores) > 1 else min(size, len(self.train[0]) - step * size)
 
@@ -189,7 +197,8 @@ class TrainingBatches:
         there, else None.
 
         A GPU learns from a batch sooner than a processor reads one; a CPU would have nothing from a
-        second copy."""
+        second copy.
+        """
         galaxy = 3 * self.stores[0].size_px ** 2
         if (
             device.type != "cuda"
@@ -220,7 +229,8 @@ class TrainingBatches:
         from.
 
         Images come from the stores, or from what is held in a device's memory and stay there. Of
-        several processes each reads its own share, which may be empty; see `processes`."""
+        several processes each reads its own share, which may be empty; see `processes`.
+        """
         orders = [self._order(place, epoch) for place in range(len(self.stores))]
 
         def images(place: int, rows: Rows) -> Images:
@@ -315,7 +325,8 @@ def _head_of(heads: Sequence[Head], store: Store) -> Head:
 
 def _standardised(head: Head, stores: tuple[Store, ...], train: Sequence[Rows]) -> Head:
     """The same head; if it gives quantities, it knows how large they are among the galaxies that
-    teach it."""
+    teach it.
+    """
     if not head.tree.of_quantities:
         return head
     teachers = [
@@ -383,7 +394,8 @@ def _labelled(store: Store, split: str, columns: tuple[str, ...], objective: str
 
 def _refuse_unmet(head: Head, stores: tuple[Store, ...], train: Sequence[Rows]) -> None:
     """A class that galaxies have, but none that teaches, would be learned as one that nothing
-    is."""
+    is.
+    """
     if len(head.tree.questions) > 1 or head.tree.of_quantities:
         return
     own = [

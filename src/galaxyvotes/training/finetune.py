@@ -5,7 +5,8 @@ The new run begins with everything the other one knows: all of its network but t
 of that the heads for trees that both answer. A tree that it does not answer begins with the first
 it does answer that asks the same: another catalogue's columns for one flowchart. The encoder then
 learns slowly (`train.encoder_rate`) or not at all. What the other run has seen counts as seen by
-the new one, so neither can be judged on it."""
+the new one, so neither can be judged on it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +18,8 @@ from torch import nn
 from galaxyvotes.config import Recipe
 from galaxyvotes.errors import CheckpointError, ConfigError
 from galaxyvotes.networks.build import encoder
-from galaxyvotes.runs.run import Network, Run, shipped_run
+from galaxyvotes.runs.run import Network, Run
+from galaxyvotes.runs.run import opened as opened_run
 from galaxyvotes.runtime import distributed
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.store.store import Store
@@ -49,13 +51,12 @@ def finetune(
     With `other_size` they may be packed otherwise, such as with more pixels of the same sky, for a
     network whose weights fit any size: its encoder needs a few epochs at the full rate then
     (`train.encoder_rate=1`), and what it has seen is known by ids alone, because the digests of
-    pixels are of the packed ones. CheckpointError if something does not fit."""
+    pixels are of the packed ones. CheckpointError if something does not fit.
+    """
     opened = open_stores(stores)
     distributed.meet(choose_device(device))
     if not (resume and distributed.first_found(Path(out).exists())):
-        begun = (
-            shipped_run() if start is None else start if isinstance(start, Run) else Run.open(start)
-        )
+        begun = opened_run(start)
         chosen = replace(
             Recipe.load(recipe or "finetune", settings),
             model=replace(begun.recipe.model, pretrained=""),
@@ -90,7 +91,8 @@ def finetune(
 @torch.no_grad()
 def _begin_from(known: Network, new: Network) -> None:
     """Give a new network all that another one knows, but for heads of trees whose flowchart the
-    other does not know."""
+    other does not know.
+    """
     last, before = new.module[-1], known.module[-1]
     assert isinstance(last, nn.Linear)
     assert isinstance(before, nn.Linear)
@@ -123,7 +125,8 @@ def _shapes(network: Network) -> dict[str, torch.Size]:
 
 def _alike(one: Network, other: Network) -> bool:
     """Whether two heads answer one flowchart in full, whatever its columns are called; one question
-    says too little."""
+    says too little.
+    """
     whole = all(
         head.columns == head.tree.columns and not head.tree.of_quantities for head in (one, other)
     )

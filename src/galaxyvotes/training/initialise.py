@@ -1,5 +1,6 @@
 """A run as it is before the first step: its folder, what it will have seen, and the network that it
-begins with."""
+begins with.
+"""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +29,8 @@ def create_run(
     start: str = "",
 ) -> Run:
     """A new run folder; it begins as its recipe says, or with the network called `start` and what
-    that has seen."""
+    that has seen.
+    """
     if distributed.first_found(out.exists()):
         raise ConfigError(
             f"{out} exists already: continue it with --resume, or name another folder"
@@ -83,7 +85,8 @@ def create_run(
 
 def _refuse_a_galaxy_alone(network: Network, batches: TrainingBatches) -> None:
     """Batch norms of others' encoders stop at a map of one pixel of one galaxy, at the end of an
-    epoch."""
+    epoch.
+    """
     alone = batches.galaxies(batches.steps - 1) == 1 and isinstance(network.module, TimmNetwork)
     if alone and any(isinstance(module, nn.BatchNorm2d) for module in network.module.modules()):
         raise ConfigError(

@@ -11,7 +11,8 @@ Metrics of an epoch are the paper's: loss, MSE and accuracy (argmax over all ans
 training galaxies as they were met during the epoch and on the validation galaxies after it. With
 several stores, the loss is that of all heads together, and MSE and accuracy are those of the first
 store's head; on validation galaxies, those of each other head stand beside them under its tree's
-name. Quantities have no accuracy."""
+name. Quantities have no accuracy.
+"""
 
 import json
 import math
@@ -69,7 +70,8 @@ def train(
     returned as it is. KeyboardInterrupt after a stop.
 
     Started by torchrun, the processes learn one network together; see
-    `galaxyvotes.runtime.distributed`."""
+    `galaxyvotes.runtime.distributed`.
+    """
     opened = open_stores(stores)
     own = distributed.meet(choose_device(device))
     if resume and distributed.first_found(Path(out).exists()):
@@ -121,7 +123,8 @@ class _Position:
 
 class _Training:
     """One run in progress. Its state is what `_save` writes: network, optimiser, averages, best
-    network, position."""
+    network, position.
+    """
 
     def __init__(self, run: Run, batches: TrainingBatches, device: torch.device) -> None:
         self.run, self.batches, self.device = run, batches, device
@@ -263,7 +266,8 @@ class _Training:
     @torch.no_grad()
     def _average(self) -> None:
         """Let the averaged network follow; quickly at first, so that it soon forgets how the
-        network began."""
+        network began.
+        """
         if not self.settings.average:
             return
         done = self.position.epoch * self.batches.steps + self.position.step
@@ -406,7 +410,8 @@ def _costs(
     head: Network, logits: Float[Tensor, "galaxy output"], said: Answers
 ) -> Float[Tensor, " galaxy"]:
     """What each galaxy costs a head, from the outputs of the whole network and what volunteers
-    said."""
+    said.
+    """
     labels = said.votes if head.objective.wants_votes else said.values
     assert labels is not None  # a mixture without votes is refused an objective that wants them
     return head.objective.loss(

@@ -1,5 +1,6 @@
 """What moves the weights: Adam, or AdamW where they decay or the encoder learns slower; and its
-rate at each step."""
+rate at each step.
+"""
 
 import math
 from typing import Any
@@ -17,7 +18,8 @@ _RISES = 0.3  # for how much of training one cycle's rate rises
 
 def optimiser_of(module: nn.Sequential, settings: TrainSettings) -> torch.optim.Optimizer:
     """The optimiser that a recipe asks for, over all weights of a network; one fused step moves
-    them all."""
+    them all.
+    """
     if settings.weight_decay or settings.encoder_rate < 1:
         parts = _parameters(module, settings.weight_decay, settings.encoder_rate)
         return torch.optim.AdamW(
@@ -47,7 +49,8 @@ def learning_rate(settings: TrainSettings, epochs: float) -> float:
 
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     """Let the optimiser's next step have a rate, of which each part of the network takes its
-    share."""
+    share.
+    """
     for group in optimiser.param_groups:
         group["lr"] = rate * group.get("share", 1.0)
 
@@ -56,7 +59,8 @@ def _parameters(
     module: nn.Sequential, weight_decay: float, encoder_rate: float
 ) -> list[dict[str, Any]]:
     """Matrices decay, biases and the scales of batch norms do not; the encoder learns at its share
-    of the rate."""
+    of the rate.
+    """
     return [
         {
             "params": [each for each in part.parameters() if (each.dim() > 1) == matrices],

@@ -1,0 +1,116 @@
+"""Commands that make data: simulate, pack, tree."""
+
+from pathlib import Path
+from typing import Annotated
+
+from galaxyvotes.cli.options import Flag, Quantities, named
+from galaxyvotes.errors import ConfigError
+
+__all__ = ["pack", "simulate", "tree"]
+
+
+def pack(
+    *sources: Path,
+    crop: int = 128,
+    size: int = 128,
+    scaled: Annotated[bool, Flag] = False,
+    table: str | None = None,
+    tree: str | None = None,
+    votes: str | None = None,
+    classes: str | None = None,
+    quantity: Quantities = (),
+    id_column: str | None = None,
+    unlabelled: Annotated[bool, Flag] = False,
+    splits: str = "0.8,0.1,0.1",
+    split_key: str = "galaxyvotes",
+    split_turn: float = 0.0,
+    workers: int | None = None,
+    out: Path,
+) -> None:
+    """Pack images and labels into a store, which train, finetune and evaluate read.
+
+    galaxyvotes pack SOURCE [SOURCE ...] --out STORE
+
+    A SOURCE is a folder, a zip, the challenge's zip of zips, a CSV or Parquet table;
+    several belong together. The same command goes on with a pack that was stopped.
+
+    Args:
+        sources: Folders, zips and tables of one catalogue.
+        crop: Side in pixels of the central square that is kept; 0 keeps all of it.
+        size: Side in pixels to which that square is resized.
+        scaled: Decode JPEGs at a smaller scale where the size allows it: faster, and half a grey
+            level less exact.
+        table: The table of votes, where several could be it.
+        tree: The decision tree, by name (see galaxyvotes tree) or as a .toml file; by default it is
+            found from the header.
+        votes: Which of its columns to read, where a table has several kinds: weighted, debiased,
+            fraction, votes ...
+        classes: A column of class names, which become the answers of one question.
+        quantity: A column of numbers to predict instead of votes, e.g. a T type; may be repeated.
+        id_column: The column that names the images; by default the one that fits most of them.
+        unlabelled: Also pack images that have no labels.
+        splits: Fractions of training, validation and test galaxies.
+        split_key: Another word draws other splits.
+        split_turn: Rotates the splits: with 0.7,0.1,0.2 the turns 0, 0.2, 0.4, 0.6 and 0.8 test
+            each galaxy once.
+        workers: Threads; by default one a core.
+        out: The store to make.
+    """
+    from galaxyvotes.config import LabelSettings, PackSettings, SplitSettings
+    from galaxyvotes.store.pack import pack as pack_
+
+    try:
+        train, validation, test = (float(part) for part in splits.split(","))
+    except ValueError:
+        raise ConfigError(
+            f"--splits {splits!r}: expected three fractions, e.g. 0.8,0.1,0.1"
+        ) from None
+    store = pack_(
+        named(sources, "pack SOURCE [SOURCE ...] --out STORE"),
+        out,
+        labels=LabelSettings(table, tree, votes, classes, quantity, id_column, unlabelled),
+        settings=PackSettings(crop, size),
+        splits=SplitSettings(train, validation, test, split_key, split_turn),
+        scaled=scaled,
+        workers=workers,
+    )
+    print(store.summary)
+
+
+def simulate(*, galaxies: int = 2000, seed: int = 0, out: Path) -> None:
+    """Simulate a small Galaxy Zoo: images, volunteers' votes, and the true shapes beside them.
+
+    Args:
+        galaxies: How many.
+        seed: The same seed draws the same galaxies.
+        out: The folder to make; galaxyvotes pack reads it.
+    """
+    from galaxyvotes.runtime.progress import counting
+    from galaxyvotes.simulation.galaxies import simulate as simulate_
+
+    with counting("simulating", galaxies) as progress:
+        simulate_(out, galaxies=galaxies, seed=seed, progress=progress)
+    print(f"{out}: {galaxies:,} galaxies")
+
+
+def tree(name: str | None = None, *, out: Path | None = None) -> None:
+    """Print a decision tree, or draw it as a flowchart; without a name, list the bundled ones.
+
+    Args:
+        name: A bundled tree, or a .toml file.
+        out: Draw it into this file (.svg, .png, .pdf).
+    """
+    from galaxyvotes.tree import DecisionTree, shipped
+
+    if name is None:
+        print(*(f"{each:10} {DecisionTree.load(each).title}" for each in shipped()), sep="\n")
+        return
+    chosen = DecisionTree.load(name)
+    if out is None:
+        print(chosen.draw())
+        return
+    from galaxyvotes.reports.diagrams import flowchart
+    from galaxyvotes.reports.figures import save
+
+    save(flowchart(chosen), out)
+    print(out)

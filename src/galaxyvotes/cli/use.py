@@ -1,0 +1,161 @@
+"""Commands that use runs: predict, evaluate, figures, export, submit, demo."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from galaxyvotes.cli.options import Device, FinishedRun, Flag, PackedStore, named
+
+__all__ = ["demo", "evaluate", "export", "figures", "predict", "submit"]
+
+
+def predict(
+    *images: Path,
+    run: Path | None = None,
+    tree: str | None = None,
+    fractions: Literal["joint", "conditional"] = "joint",
+    intervals: bool | None = None,
+    device: Device = "auto",
+    workers: int | None = None,
+    out: Path,
+) -> None:
+    """Predict the vote fractions of every answer for galaxy images: a CSV or Parquet table.
+
+    galaxyvotes predict IMAGES [IMAGES ...] --out TABLE
+
+    Args:
+        images: Folders, zips, image files, or one packed store.
+        run: A run folder or an ONNX file that export wrote; the bundled model if it is left out.
+        tree: The tree to predict, if the run has several; its first one if it is left out.
+        fractions: Fractions of all volunteers (joint) or of those who were asked (conditional).
+        intervals: Also write the bounds of each answer, <answer>_low and <answer>_high; by default
+            if the run is calibrated.
+        workers: Threads, each with images of its own; by default one a core.
+        out: The table to write: .csv or .parquet.
+    """
+    from galaxyvotes.inference.predict import predict as predict_
+
+    done = predict_(
+        named(images, "predict IMAGES [IMAGES ...] --out TABLE"),
+        out,
+        run=run,
+        tree=tree,
+        fractions=fractions,
+        intervals=intervals,
+        device=device,
+        workers=workers,
+    )
+    print(f"{done.path}: {done.galaxies:,} galaxies")
+    if done.rejected:
+        print(f"{len(done.rejected):,} images could not be used: {done.rejected_path}")
+    if done.warning:
+        print(f"warning: {done.warning}")
+
+
+def evaluate(
+    store: PackedStore,
+    *,
+    run: FinishedRun = None,
+    split: Literal["test", "validation", "train"] = "test",
+    allow_seen: Annotated[bool, Flag] = False,
+    as_published: Annotated[bool, Flag] = False,
+    baselines: Annotated[bool, Parameter(negative="--no-baselines")] = True,
+    seed: int = 0,
+    device: Device = "auto",
+    out: Path | None = None,
+) -> None:
+    """Evaluate a run on galaxies it has never seen, beside baselines: report.html, .json, .csv.
+
+    Args:
+        split: Which galaxies: test, or by name those that tuned or trained the run.
+        allow_seen: Evaluate although the run has seen some of these galaxies; the report says how
+            many.
+        as_published: Add the 2023 paper's protocol, which evaluates mostly on training galaxies,
+            marked as contaminated.
+        baselines: Also fit the baselines (mean vote, central pixel, boosted trees).
+        seed: Of the bootstrap and the boosted trees.
+        out: Folder for the report; by default the run folder, or report for the bundled model.
+    """
+    from galaxyvotes.evaluation.evaluate import evaluate as evaluate_
+
+    result = evaluate_(
+        store,
+        run,
+        out=out or run or Path("report"),
+        split=split,
+        allow_seen=allow_seen,
+        as_published=as_published,
+        baselines=baselines,
+        seed=seed,
+        device=device,
+    )
+    print(result.table(), result.path, sep="\n")
+
+
+def figures(
+    store: Path | None = None,
+    *,
+    run: FinishedRun = None,
+    kind: Literal["svg", "png", "pdf"] = "svg",
+    device: Device = "auto",
+    out: Path = Path("figures"),
+) -> None:
+    """Draw the figures of the 2023 paper: flowchart, architecture and ROC curves.
+
+    Args:
+        store: A packed store, for the ROC curves of its test galaxies.
+        out: Folder for the figures.
+    """
+    from galaxyvotes.evaluation.evaluate import draw_figures
+
+    for path in draw_figures(run, store, out, kind=kind, device=device):
+        print(path)
+
+
+def export(*, run: FinishedRun = None, check: Path | None = None, out: Path) -> None:
+    """Export a run to one ONNX file, which any ONNX runtime computes without galaxyvotes.
+
+    The file is compared with the run before it is written.
+
+    Args:
+        check: A folder, zip, image or store: real galaxies to compare the two on, besides random
+            images.
+        out: The file to write: .onnx. Its metadata says what goes in and what comes out.
+    """
+    from galaxyvotes.inference.export import export as export_
+
+    done = export_(out, run=run, check=check)
+    print(
+        f"{done.path}: differs from the run by {done.difference:.1g} at most, on {done.random}"
+        f" random and {done.real} real images"
+    )
+
+
+def submit(predictions: Path, *, sample: Path, out: Path) -> None:
+    """Write predictions as a submission to the 2014 challenge.
+
+    Args:
+        predictions: A table that galaxyvotes predict wrote.
+        sample: A sample submission (.csv or .zip); its header, ids and order are kept.
+        out: The submission to write: .csv or .zip.
+    """
+    from galaxyvotes.predictions import Predictions
+    from galaxyvotes.reports.challenge import submit as submit_
+
+    submit_(Predictions.read(predictions), sample, out)
+    print(out)
+
+
+def demo(*, galaxies: int = 2500, seed: int = 0, out: Path = Path("demo")) -> None:
+    """Simulate galaxies, pack, train and evaluate in a few minutes, and leave a report.
+
+    Args:
+        galaxies: How many to simulate.
+        seed: Of everything that is random.
+        out: The folder to make; a demo that was stopped there goes on.
+    """
+    from galaxyvotes.demo import demo as demo_
+
+    result = demo_(out, galaxies=galaxies, seed=seed)
+    print(result.table(), f"report: {result.path}", sep="\n")
