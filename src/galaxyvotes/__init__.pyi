@@ -20,7 +20,7 @@ from .predictions import Predictions as Predictions
 from .reports.challenge import submit as submit
 from .runs.calibration import Calibration as Calibration
 from .runs.ensemble import ensemble as ensemble
-from .runs.run import Network as Network
+from .runs.network import Network as Network
 from .runs.run import Run as Run
 from .simulation.galaxies import simulate as simulate
 from .sources.catalog import Catalog as Catalog

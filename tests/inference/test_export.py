@@ -33,7 +33,7 @@ from galaxyvotes import (
 )
 from galaxyvotes.inference.engine import say
 from galaxyvotes.inference.onnx_model import OnnxModule, read_onnx, sealed
-from galaxyvotes.runs.run import Head, Network
+from galaxyvotes.runs.network import Head, Network
 from galaxyvotes.runs.tensors import write_tensors
 from galaxyvotes.tree import Answer, Question
 

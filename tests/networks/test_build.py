@@ -6,7 +6,9 @@ from torch.nn import functional
 
 from galaxyvotes.config import RECIPES, ModelSettings
 from galaxyvotes.errors import ConfigError
-from galaxyvotes.networks.build import MODELS, VGG6, Compact, build, encoder, folded, to_input
+from galaxyvotes.networks.build import MODELS, build, encoder, folded, to_input
+from galaxyvotes.networks.compact import Compact
+from galaxyvotes.networks.vgg6 import VGG6
 
 
 def network(seed: int = 0, *, answers: int = 5, size_px: int = 36, **settings) -> VGG6:

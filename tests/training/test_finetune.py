@@ -25,7 +25,7 @@ from galaxyvotes import (
     train,
 )
 from galaxyvotes.config import LabelSettings
-from galaxyvotes.runs.run import Head, Network
+from galaxyvotes.runs.network import Head, Network
 
 finetuning = import_module("galaxyvotes.training.finetune")
 

@@ -31,7 +31,8 @@ from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.evaluation.seen import head_for, known_rows, labels_of, seen_by, volunteers_for
 from galaxyvotes.inference.engine import forward_rows, predict_store, predict_views
 from galaxyvotes.runs.calibration import Calibration
-from galaxyvotes.runs.run import Network, Run
+from galaxyvotes.runs.network import Network
+from galaxyvotes.runs.run import Run
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.store.store import Store
 

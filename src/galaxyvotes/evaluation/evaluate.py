@@ -31,7 +31,8 @@ from galaxyvotes.reports.diagrams import architecture, flowchart
 from galaxyvotes.reports.figures import quantity_plots, roc_plot, roc_plots, save
 from galaxyvotes.reports.quantities import write_quantities
 from galaxyvotes.reports.write import Asked, Report, summarise, write_report
-from galaxyvotes.runs.run import Network, Run, opened
+from galaxyvotes.runs.network import Network
+from galaxyvotes.runs.run import Run, opened
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.store.store import Store
 

@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float, Float32, Int
 
 from galaxyvotes.errors import CheckpointError
 from galaxyvotes.metrics.coverage import volunteers_of
-from galaxyvotes.runs.run import Head, Run
+from galaxyvotes.runs.network import Head
+from galaxyvotes.runs.run import Run
 from galaxyvotes.store.store import Store
 
 __all__ = ["calibrated_on", "head_for", "known_rows", "labels_of", "seen_by", "volunteers_for"]

@@ -24,7 +24,7 @@ from galaxyvotes.inference.onnx_model import OnnxModule
 from galaxyvotes.networks.augment import views
 from galaxyvotes.networks.build import encoder, to_input
 from galaxyvotes.predictions import Predictions
-from galaxyvotes.runs.run import Network
+from galaxyvotes.runs.network import Network
 from galaxyvotes.runtime.devices import low_precision, on_a_core_each
 from galaxyvotes.runtime.progress import progress_bar
 from galaxyvotes.store.store import Store

@@ -27,7 +27,8 @@ from galaxyvotes.errors import CheckpointError, ConfigError, DataError
 from galaxyvotes.inference.engine import say
 from galaxyvotes.inference.onnx_model import LARGEST, library, notes_of, numbered, read_onnx, sealed
 from galaxyvotes.networks.build import encoder, to_input
-from galaxyvotes.runs.run import Network, Run, opened
+from galaxyvotes.runs.network import Network
+from galaxyvotes.runs.run import Run, opened
 from galaxyvotes.runtime.files import replacing
 from galaxyvotes.sources.archives import Source
 from galaxyvotes.store.pack import read_square

@@ -33,7 +33,7 @@ from torch import nn
 from galaxyvotes.config import PackSettings, Recipe
 from galaxyvotes.errors import CheckpointError, GalaxyVotesError, MissingExtraError
 from galaxyvotes.networks.objectives import Standard
-from galaxyvotes.runs.run import Head, Network
+from galaxyvotes.runs.network import Head, Network
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["OnnxModule", "is_onnx", "library", "notes_of", "numbered", "read_onnx", "sealed"]

@@ -18,7 +18,8 @@ from galaxyvotes.errors import CheckpointError, ConfigError, DataError
 from galaxyvotes.inference.engine import chunks_of, predict_images, predict_parts
 from galaxyvotes.inference.onnx_model import OnnxModule, is_onnx, read_onnx
 from galaxyvotes.predictions import Predictions, known_format, writing
-from galaxyvotes.runs.run import Network, Run, opened
+from galaxyvotes.runs.network import Network
+from galaxyvotes.runs.run import Run, opened
 from galaxyvotes.runtime.devices import choose_device, on_a_core_each
 from galaxyvotes.runtime.files import write_text
 from galaxyvotes.runtime.progress import bar

@@ -12,12 +12,12 @@ import torch
 import xxhash
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
-from torch import Tensor
+from torch import Tensor, nn
 
 from galaxyvotes.errors import CheckpointError
 from galaxyvotes.runtime.files import replacing
 
-__all__ = ["FORMAT", "file_digest", "read_tensors", "tensor_digest", "write_tensors"]
+__all__ = ["FORMAT", "file_digest", "load_state", "read_tensors", "tensor_digest", "write_tensors"]
 
 FORMAT = 1
 
@@ -53,6 +53,14 @@ def read_tensors(
     if tensor_digest(tensors, note) != digest:
         raise CheckpointError(f"{path} is damaged: its digest does not fit; {mend}")
     return tensors, json.loads(note)
+
+
+def load_state(module: nn.Module, tensors: dict[str, Tensor], origin: Path) -> None:
+    """Put tensors into a module; ones that do not fit are a CheckpointError."""
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise CheckpointError(f"{origin} does not fit the network of its run: {error}") from None
 
 
 def tensor_digest(tensors: dict[str, Tensor], note: str) -> str:

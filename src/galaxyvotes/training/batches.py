@@ -27,7 +27,7 @@ from galaxyvotes.config import Recipe, TrainSettings
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.metrics.bootstrap import mean_defined
 from galaxyvotes.networks.objectives import Objective, Standard
-from galaxyvotes.runs.run import Head
+from galaxyvotes.runs.network import Head
 from galaxyvotes.runtime.distributed import count, share_of
 from galaxyvotes.store.store import Store
 

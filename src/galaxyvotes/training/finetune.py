@@ -18,7 +18,8 @@ from torch import nn
 from galaxyvotes.config import Recipe
 from galaxyvotes.errors import CheckpointError, ConfigError
 from galaxyvotes.networks.build import encoder
-from galaxyvotes.runs.run import Network, Run
+from galaxyvotes.runs.network import Network
+from galaxyvotes.runs.run import Run
 from galaxyvotes.runs.run import opened as opened_run
 from galaxyvotes.runtime import distributed
 from galaxyvotes.runtime.devices import choose_device

@@ -2,6 +2,7 @@
 begins with.
 """
 
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from torch import nn
 from galaxyvotes.config import Recipe
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.networks.timm_encoder import TimmNetwork
-from galaxyvotes.runs.run import Network, Run, pack_facts
+from galaxyvotes.runs.network import Network
+from galaxyvotes.runs.run import Run
 from galaxyvotes.runtime import distributed
 from galaxyvotes.training.batches import TrainingBatches
 
@@ -45,7 +47,7 @@ def create_run(
     facts: dict[str, Any] = {
         "galaxyvotes": version("galaxyvotes"),
         "torch": torch.__version__,
-        "pack": pack_facts(pack),
+        "pack": asdict(pack),
         "stores": [
             {
                 "path": store.path.name,

@@ -36,8 +36,9 @@ from galaxyvotes.inference.engine import forward_logits
 from galaxyvotes.metrics.scores import argmax_accuracy, mse
 from galaxyvotes.networks.augment import dihedral, sky
 from galaxyvotes.networks.build import encoder, to_input
-from galaxyvotes.runs.run import Network, Run, load_state
-from galaxyvotes.runs.tensors import read_tensors, write_tensors
+from galaxyvotes.runs.network import Network
+from galaxyvotes.runs.run import Run
+from galaxyvotes.runs.tensors import load_state, read_tensors, write_tensors
 from galaxyvotes.runtime import distributed
 from galaxyvotes.runtime.devices import choose_device, low_precision
 from galaxyvotes.runtime.files import write_text
