@@ -17,8 +17,10 @@ def commands() -> str:
     """The page: every command's --help, in alphabetical order."""
     names = sorted(name for name in app if not name.startswith("-"))
     parts = [
-        "# Commands\n\nMade from `--help` by `python docs/commands.py`; change the docstrings in"
-        " `cli.py` instead.\n"
+        (
+            "# Commands\n\nMade from `--help` by `python docs/commands.py`; change the docstrings in"
+            " `cli.py` instead.\n"
+        )
     ]
     for name in names:
         text = io.StringIO()
