@@ -8,8 +8,9 @@ import tomlkit
 
 from galaxyvotes.config import LabelSettings, PackSettings
 from galaxyvotes.errors import DataError
+from galaxyvotes.runtime.digests import contents_digest
 from galaxyvotes.store.pack import pack
-from galaxyvotes.store.store import FORMAT, Store, manifest_digest
+from galaxyvotes.store.store import FORMAT, Store
 
 
 def flip(path: Path, position: int, bit: int = 0) -> None:
@@ -27,7 +28,7 @@ def refusal(path: Path) -> str:
 def rewrite(store: Store, **changes) -> None:
     """Give the store another manifest, with its own digest right."""
     manifest = {**store.manifest, **changes}
-    manifest["digest"] = manifest_digest(manifest)
+    manifest["digest"] = contents_digest(manifest, tomlkit.dumps)
     (store.path / "store.toml").write_text(tomlkit.dumps(manifest), "utf-8")
 
 

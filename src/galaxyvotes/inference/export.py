@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import xxhash
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
@@ -29,6 +28,7 @@ from galaxyvotes.inference.onnx_model import LARGEST, library, notes_of, numbere
 from galaxyvotes.networks.build import encoder, to_input
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run, opened
+from galaxyvotes.runtime.digests import digest_of
 from galaxyvotes.runtime.files import replacing
 from galaxyvotes.sources.archives import Source
 from galaxyvotes.store.pack import read_square
@@ -196,10 +196,7 @@ def _quiet() -> Generator[None]:
 
 
 def _weights_digest(run: Run) -> str:
-    digest = xxhash.xxh3_128()
-    for path in run.weights:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    return digest_of(path.read_bytes() for path in run.weights)
 
 
 def _random_images(side: int) -> UInt8[np.ndarray, "galaxy side side 3"]:

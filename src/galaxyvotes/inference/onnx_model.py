@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xxhash
 from jaxtyping import Float32, UInt8
 from torch import nn
 
@@ -34,6 +33,7 @@ from galaxyvotes.config import PackSettings, Recipe
 from galaxyvotes.errors import CheckpointError, GalaxyVotesError, MissingExtraError
 from galaxyvotes.networks.objectives import Standard
 from galaxyvotes.runs.network import Head, Network
+from galaxyvotes.runtime.digests import digest_of
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["OnnxModule", "is_onnx", "library", "notes_of", "numbered", "read_onnx", "sealed"]
@@ -141,7 +141,7 @@ def sealed(body: bytes) -> bytes:
 
 def _seal(body: bytes) -> bytes:
     tail = library("onnx").ModelProto()
-    tail.metadata_props.add(key=_SEAL, value=xxhash.xxh3_128(body).hexdigest())
+    tail.metadata_props.add(key=_SEAL, value=digest_of([body]))
     return tail.SerializeToString()
 
 

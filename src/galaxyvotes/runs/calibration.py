@@ -17,13 +17,13 @@ from typing import NamedTuple
 import numpy as np
 import tomlkit
 import torch
-import xxhash
 
 from galaxyvotes.confidence.conformal import PredictionIntervals
 from galaxyvotes.confidence.familiarity import Familiarity
 from galaxyvotes.confidence.temperature import TemperatureScaling
 from galaxyvotes.errors import CheckpointError
-from galaxyvotes.runs.tensors import file_digest, read_tensors, tensor_digest, write_tensors
+from galaxyvotes.runs.tensors import read_tensors, tensor_digest, write_tensors
+from galaxyvotes.runtime.digests import digest_of, file_digest
 from galaxyvotes.runtime.files import write_text
 
 __all__ = ["Calibration", "numbered", "read_calibration", "write_calibration"]
@@ -58,7 +58,7 @@ def read_calibration(folder: Path, weights: Sequence[Path], number: int) -> Cali
     if not path.is_file():
         return Calibration()
     digest, _, text = path.read_text("utf-8").partition("\n")
-    if digest != f"# {xxhash.xxh3_128(text.encode()).hexdigest()}":
+    if digest != f"# {digest_of([text.encode()])}":
         raise CheckpointError(f"{path} is damaged: its digest does not fit; {_AGAIN}")
     table = tomllib.loads(text)
     named, asked, measured, sure = (
@@ -110,7 +110,7 @@ def write_calibration(
     table |= {} if found.conditional is None else {"conditional": found.conditional.to_table()}
     table |= {} if found.certainty is None else {"certainty": found.certainty.to_table()}
     text = tomlkit.dumps(table)
-    checked = f"# {xxhash.xxh3_128(text.encode()).hexdigest()}\n{text}"
+    checked = f"# {digest_of([text.encode()])}\n{text}"
     write_text(folder / numbered("calibration.toml", number), checked)
     for path in (
         *folder.glob(_familiar_file(number, "*")),

@@ -25,7 +25,7 @@ import torch
 
 from galaxyvotes.errors import CheckpointError, ConfigError
 from galaxyvotes.runs.run import Run
-from galaxyvotes.runs.tensors import file_digest
+from galaxyvotes.runtime.digests import file_digest
 
 __all__ = ["ensemble"]
 

@@ -21,7 +21,7 @@ import shutil
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-import xxhash
 
 from galaxyvotes.config import PackSettings, Recipe
 from galaxyvotes.errors import CheckpointError, ConfigError
 from galaxyvotes.networks.objectives import Standard
 from galaxyvotes.runs.calibration import Calibration, numbered, read_calibration, write_calibration
 from galaxyvotes.runs.network import Head, Network
-from galaxyvotes.runs.tensors import FORMAT, file_digest, load_state, read_tensors, write_tensors
+from galaxyvotes.runs.tensors import FORMAT, load_state, read_tensors, write_tensors
+from galaxyvotes.runtime.digests import contents_digest, file_digest
 from galaxyvotes.runtime.files import new_folder, replacing, write_text
 from galaxyvotes.tree import DecisionTree
 
@@ -273,10 +273,7 @@ class Run:
 
 
 def _digest_of(facts: dict[str, Any]) -> str:
-    text = json.dumps(
-        {key: value for key, value in facts.items() if key != "digest"}, sort_keys=True
-    )
-    return xxhash.xxh3_128(text.encode()).hexdigest()
+    return contents_digest(facts, partial(json.dumps, sort_keys=True))
 
 
 def shipped_run() -> Run:

@@ -5,19 +5,20 @@ Files are safetensors: nothing is pickled, so reading one runs no code.
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-import xxhash
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor, nn
 
 from galaxyvotes.errors import CheckpointError
+from galaxyvotes.runtime.digests import digest_of
 from galaxyvotes.runtime.files import replacing
 
-__all__ = ["FORMAT", "file_digest", "load_state", "read_tensors", "tensor_digest", "write_tensors"]
+__all__ = ["FORMAT", "load_state", "read_tensors", "tensor_digest", "write_tensors"]
 
 FORMAT = 1
 
@@ -65,14 +66,12 @@ def load_state(module: nn.Module, tensors: dict[str, Tensor], origin: Path) -> N
 
 def tensor_digest(tensors: dict[str, Tensor], note: str) -> str:
     """One digest of what tensors and a note say, whatever their order."""
-    digest = xxhash.xxh3_128(note.encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
+    def parts() -> Iterator[bytes]:
+        yield note.encode()
+        for name in sorted(tensors):
+            tensor = tensors[name]
+            yield f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode()
+            yield tensor.flatten().view(torch.uint8).numpy().tobytes()
 
-def file_digest(path: Path) -> str:
-    """A digest of all its bytes."""
-    return xxhash.xxh3_128(path.read_bytes()).hexdigest()
+    return digest_of(parts())

@@ -9,10 +9,9 @@ from the data:
 - Without any table, a folder of `<answer>/<image>` sub-folders is a table of classes.
 """
 
-import hashlib
 import re
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -25,6 +24,7 @@ from jaxtyping import Float32, Int, Int32
 from galaxyvotes.config import LabelSettings
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.kinds import QUANTITIES
+from galaxyvotes.runtime.digests import blake2b_digest
 from galaxyvotes.runtime.texts import Texts, shared_hashes, twins
 from galaxyvotes.sources.archives import NOT_READ, Members, Source
 from galaxyvotes.sources.matching import Images, name_images
@@ -72,13 +72,14 @@ class Catalog:
 
     def digest(self) -> str:
         """One digest of everything that decides what packing makes of it."""
-        digest = hashlib.blake2b(digest_size=16)
+        return blake2b_digest(self._parts())
+
+    def _parts(self) -> Iterator[bytes]:
         for name, image in zip(self.ids, self.images, strict=True):
-            digest.update(f"{name}\0{image.name}\0".encode())
-        digest.update(repr((self.sources, self.votes_from, self.tree)).encode())
+            yield f"{name}\0{image.name}\0".encode()
+        yield repr((self.sources, self.votes_from, self.tree)).encode()
         for values in (self.values, self.counts):
-            digest.update(b"" if values is None else values.tobytes())
-        return digest.hexdigest()
+            yield b"" if values is None else values.tobytes()
 
 
 @contextmanager

@@ -25,11 +25,16 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import tomlkit
-import xxhash
 from jaxtyping import UInt8
 
 from galaxyvotes.config import LabelSettings, PackSettings, SplitSettings
 from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.runtime.digests import (
+    IMAGE_DIGEST_BYTES,
+    contents_digest,
+    file_digest,
+    image_digest,
+)
 from galaxyvotes.runtime.files import write_text
 from galaxyvotes.runtime.memory import keep_freed_memory
 from galaxyvotes.runtime.progress import bar
@@ -43,9 +48,6 @@ from galaxyvotes.store.store import (
     FORMAT,
     OWN_COLUMNS,
     Store,
-    file_digest,
-    image_digest,
-    manifest_digest,
     value_column,
 )
 
@@ -53,7 +55,6 @@ __all__ = ["pack", "read_square"]
 
 CHUNK = 64  # images that one thread takes at a time, and that one line of the journal answers for
 TOGETHER = 65_536  # rows of the store's table that are made and written together
-DIGEST_BYTES = 16
 HEADER_BYTES = 128  # of images.npy, rewritten with the final number of galaxies
 
 
@@ -146,7 +147,7 @@ class _Packing:
 
     def __post_init__(self) -> None:
         self.kept = array("Q")
-        self.digests = bytearray()  # DIGEST_BYTES for each of those kept
+        self.digests = bytearray()  # IMAGE_DIGEST_BYTES for each of those kept
         self.rejected: list[tuple[int, str]] = []
 
     @property
@@ -215,7 +216,8 @@ class _Packing:
                     range(self.done, self.done + len(rows))
                 )
                 found = [
-                    xxhash.xxh3_128(file.read(self.image_bytes)).digest() for _ in entry["kept"]
+                    image_digest(np.frombuffer(file.read(self.image_bytes), np.uint8))
+                    for _ in entry["kept"]
                 ]
                 if not as_expected or found != digests:
                     break
@@ -277,7 +279,7 @@ class _Packing:
 
     def _digest(self, place: int) -> bytes:
         """The digest of the image at this place among those kept."""
-        return bytes(self.digests[DIGEST_BYTES * place : DIGEST_BYTES * (place + 1)])
+        return bytes(self.digests[IMAGE_DIGEST_BYTES * place : IMAGE_DIGEST_BYTES * (place + 1)])
 
     def finish(self) -> None:
         """Write the table, the tree, the rejected and, last, the manifest."""
@@ -344,7 +346,8 @@ class _Packing:
                 name: int((splits == name).sum()) for name in ("train", "validation", "test")
             },
             "duplicates": (
-                len(self.kept) - len(np.unique(np.frombuffer(self.digests, f"S{DIGEST_BYTES}")))
+                len(self.kept)
+                - len(np.unique(np.frombuffer(self.digests, f"S{IMAGE_DIGEST_BYTES}")))
             ),
             "rejected_images": len(self.rejected),
             "rows_without_image": len(catalog.rows_without_image),
@@ -352,7 +355,7 @@ class _Packing:
             "images_without_row": len(catalog.images_without_row),
             "digests": {name: file_digest(folder / name) for name in small},
         }
-        manifest["digest"] = manifest_digest(manifest)
+        manifest["digest"] = contents_digest(manifest, tomlkit.dumps)
         write_text(folder / "store.toml", tomlkit.dumps(manifest))
 
     def _table(self, part: slice, splits: np.ndarray) -> pa.Table:

@@ -22,11 +22,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import tomlkit
-import xxhash
 from jaxtyping import Float32, Int, Int32, Shaped, UInt8
 
 from galaxyvotes.config import PackSettings
 from galaxyvotes.errors import CheckpointError, DataError
+from galaxyvotes.runtime.digests import contents_digest, file_digest, image_digest
 from galaxyvotes.store.splits import SPLITS
 from galaxyvotes.tree import DecisionTree
 
@@ -78,7 +78,7 @@ class Store:
                 f"{path} was packed by a newer galaxyvotes (format {found}; this one reads"
                 f" {FORMAT}): upgrade galaxyvotes, or pack it again with this one"
             )
-        if manifest_digest(manifest) != manifest.get("digest"):
+        if contents_digest(manifest, tomlkit.dumps) != manifest.get("digest"):
             raise DataError(
                 f"{path / 'store.toml'} is damaged: its digest does not fit; pack the store again"
             )
@@ -257,24 +257,3 @@ class Store:
 def value_column(tree: DecisionTree, answer: str) -> str:
     """What `galaxies.parquet` calls an answer's fractions, or a quantity's values."""
     return f"{'quantity' if tree.of_quantities else 'fraction'}:{answer}"
-
-
-def image_digest(image: UInt8[np.ndarray, "side side 3"]) -> bytes:
-    """128 bits that two different images do not share by accident."""
-    return xxhash.xxh3_128(np.ascontiguousarray(image).data).digest()
-
-
-def file_digest(path: Path) -> str:
-    """The digest of a whole file."""
-    digest = xxhash.xxh3_128()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def manifest_digest(manifest: dict[str, Any]) -> str:
-    """The digest of a manifest's content, its own digest left out."""
-    return xxhash.xxh3_128(
-        tomlkit.dumps({k: v for k, v in manifest.items() if k != "digest"}).encode()
-    ).hexdigest()
