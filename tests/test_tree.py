@@ -126,6 +126,51 @@ def test_an_unknown_question_stays_unknown_only_where_somebody_was_asked(kaggle)
     assert (joint[1, kaggle.slices[1]] == 0).all()
 
 
+def test_conditional_fractions_of_some_answers_are_those_of_the_whole_tree(kaggle, make_fractions):
+    joint = make_fractions(kaggle, 20)
+    whole = kaggle.conditional(joint)
+    columns = ("Class2.1", "Class1.2", "Class6.1")  # edge-on: yes; a disc; anything odd
+    places = [kaggle.columns.index(name) for name in columns]
+    np.testing.assert_array_equal(kaggle.conditional(joint[:, places], columns), whole[:, places])
+    assert kaggle.parents_of(columns) == ("Class1.2", "", "")
+
+
+def test_a_conditional_fraction_is_nan_where_fewer_than_that_were_asked(kaggle):
+    joint = np.zeros((2, 2))
+    joint[:, 0], joint[:, 1] = (0.24, 0.25), 0.1
+    found = kaggle.conditional(joint, ("Class1.2", "Class2.1"), min_asked=0.25)
+    np.testing.assert_allclose(found, [[0.24, np.nan], [0.25, 0.4]])
+
+
+def test_answers_without_their_parent_have_no_conditional_fractions(kaggle):
+    columns = ("Class3.1", "Class1.2")
+    assert kaggle.orphans(columns) == ("Class3.1",)
+    assert kaggle.parents_of(columns) == ("", "")
+    with pytest.raises(ConfigError, match=r"fraction of Class3\.1 needs that of Class2\.2: add"):
+        kaggle.conditional(np.zeros((1, 2)), columns)
+
+
+def test_values_that_a_tree_does_not_have_are_refused(kaggle):
+    ttype = DecisionTree.of_numbers(["ttype"])
+    with pytest.raises(ConfigError, match="'ttype' asks for quantities, which have no joint frac"):
+        ttype.check_values("joint", ["ttype"])
+    with pytest.raises(ConfigError, match="tree 'kaggle' asks for fractions, not for quantities"):
+        kaggle.check_values("quantity", kaggle.columns)
+    with pytest.raises(ConfigError, match="tree 'kaggle' has no answer 'bar'; its answers are"):
+        kaggle.check_values("joint", ["bar"])
+
+
+def test_volunteers_of_a_branch_are_those_of_its_first_question(kaggle):
+    votes = np.zeros((2, 37), int)
+    votes[:, kaggle.slices[0]] = 10, 20, 3
+    votes[:, kaggle.slices[5]] = 12, 20
+    votes[1, kaggle.slices[0]] = -1
+    found = kaggle.volunteers(votes)
+    np.testing.assert_array_equal(found[0, kaggle.slices[1]], 33)
+    np.testing.assert_array_equal(found[:, kaggle.slices[7]], 32)
+    assert np.isnan(found[1, kaggle.slices[1]]).all()
+
+
 def test_float32_stays_float32(kaggle, make_fractions):
     joint = make_fractions(kaggle, 3)
     assert joint.dtype == kaggle.conditional(joint).dtype == kaggle.joint(joint).dtype == np.float32

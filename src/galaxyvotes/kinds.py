@@ -6,8 +6,12 @@ scaled (`confidence.error_scale`). What differs in a word or a number stands her
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
-__all__ = ["FRACTIONS", "QUANTITIES", "Kind"]
+__all__ = ["FRACTIONS", "QUANTITIES", "FractionKind", "Kind", "ValueKind"]
+
+FractionKind = Literal["joint", "conditional"]  # of everybody, of those who were asked
+ValueKind = Literal[FractionKind, "quantity"]
 
 
 @dataclass(frozen=True)

@@ -27,19 +27,30 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import tomlkit
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 from galaxyvotes.errors import ConfigError
-from galaxyvotes.kinds import FRACTIONS, QUANTITIES, Kind
+from galaxyvotes.kinds import FRACTIONS, QUANTITIES, Kind, ValueKind
 from galaxyvotes.runtime.files import read_text
 
-__all__ = ["BOUNDS", "FAMILIARITY", "Answer", "DecisionTree", "Question", "VoteColumns"]
+__all__ = [
+    "BOUNDS",
+    "FAMILIARITY",
+    "Answer",
+    "DecisionTree",
+    "Question",
+    "VoteColumns",
+    "asked_fractions",
+    "conditional_fractions",
+]
 
 BOUNDS = (
     "_low",
     "_high",
 )  # what tables of predictions append to an answer's column, for the ends of its interval …
 FAMILIARITY = "familiarity"  # … and what they call their last column
+
+_ROUNDING = 1e-6  # fractions are float32, often rounded to six digits
 
 Holds = Literal["joint", "conditional", "votes", "class", "quantity"]
 
@@ -146,8 +157,8 @@ class DecisionTree:
         for table in self.tables:
             if (table.holds == "quantity") != (self.kind is QUANTITIES):
                 raise ConfigError(
-                    f"tree {self.name!r} asks for {self.kind.name}, and its table {table.name!r} holds"
-                    f" {table.holds!r}"
+                    f"tree {self.name!r} asks for {self.kind.name}, and its table {table.name!r}"
+                    f" holds {table.holds!r}"
                 )
             if ("{answer}" in table.columns) == (table.holds == "class"):
                 expected = (
@@ -158,6 +169,29 @@ class DecisionTree:
                     f" expected {expected}"
                 )
         _ = self.depth_first  # refuses a circle
+
+    def check_values(self, kind: ValueKind, columns: Sequence[str]) -> None:
+        """Refuse values that these answers do not have: ConfigError for answers of another tree,
+        for fractions of a tree of quantities or the reverse, and for conditional fractions if
+        `columns` lacks the answer whose givers are asked.
+        """
+        if self.kind is QUANTITIES and kind != "quantity":
+            raise ConfigError(
+                f"tree {self.name!r} asks for quantities, which have no {kind} fractions: ask for"
+                " the quantities themselves"
+            )
+        if self.kind is FRACTIONS and kind == "quantity":
+            raise ConfigError(f"tree {self.name!r} asks for fractions, not for quantities")
+        if foreign := [name for name in columns if name not in self.columns]:
+            raise ConfigError(
+                f"tree {self.name!r} has no answer {foreign[0]!r}; its answers are"
+                f" {', '.join(self.columns)}"
+            )
+        if kind == "conditional" and (orphans := self.orphans(columns)):
+            raise ConfigError(
+                f"the conditional fraction of {orphans[0]} needs that of"
+                f" {self.parent_of[orphans[0]]}: add this answer"
+            )
 
     def unlike(self, other: "DecisionTree") -> str:
         """What a tree of the same name has otherwise, and what to do."""
@@ -225,6 +259,34 @@ class DecisionTree:
         )
 
     @cached_property
+    def parent_of(self) -> dict[str, str | None]:
+        """Per answer, the answer that its question is asked of; None means everybody."""
+        return {
+            answer.column: question.asked_of
+            for question in self.questions
+            for answer in question.answers
+        }
+
+    def parents_of(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Per answer among `columns`, the answer of them that its question is asked of.
+
+        Empty if everybody is asked, or if that answer is not among them.
+        """
+        parents = [self.parent_of[name] or "" for name in columns]
+        return tuple(parent if parent in columns else "" for parent in parents)
+
+    def orphans(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Those of these answers whose question is asked of an answer that is not among them.
+
+        Their conditional fractions cannot be computed from the joint ones.
+        """
+        return tuple(
+            name
+            for name in columns
+            if self.parent_of[name] is not None and self.parent_of[name] not in columns
+        )
+
+    @cached_property
     def flowchart(self) -> tuple[tuple[int | None, tuple[str | None, ...]], ...]:
         """What is asked of whom and what follows, whatever answers are called: tables of one
         campaign share it.
@@ -271,16 +333,42 @@ class DecisionTree:
         return asked
 
     def conditional(
-        self, joint: Float[np.ndarray, "galaxy answer"]
+        self,
+        joint: Float[np.ndarray, "galaxy answer"],
+        columns: Sequence[str] | None = None,
+        *,
+        min_asked: float = 0.0,
     ) -> Float[np.ndarray, "galaxy answer"]:
-        """Fractions of those who were asked, from fractions of everybody; NaN where nobody was
-        asked.
+        """Fractions of those who were asked, in 0–1, from fractions of everybody.
+
+        NaN where nobody was asked, or fewer than `min_asked`. `columns` names the answers that the
+        array holds, if not all of them.
+
+        Raises ConfigError if the tree asks for quantities, or if `columns` lacks an answer whose
+        givers are asked the question of another.
         """
-        result = np.full_like(joint, np.nan)
-        asked = self.asked(joint)
-        for index, where in enumerate(self.slices):
-            reached = asked[:, index] > 0
-            result[reached, where] = joint[reached, where] / asked[reached, index, None]
+        columns = self.columns if columns is None else tuple(columns)
+        self.check_values("conditional", columns)
+        places = [columns.index(name) if name else -1 for name in self.parents_of(columns)]
+        asked = asked_fractions(joint, places)
+        return conditional_fractions(joint, asked, min_asked).astype(joint.dtype)
+
+    def volunteers(
+        self, votes: Num[np.ndarray, "galaxy answer"]
+    ) -> Float[np.ndarray, "galaxy answer"]:
+        """Of how many volunteers each cell is a joint fraction: all votes on the question that its
+        branch begins with.
+
+        `votes` are whole counts, -1 where not known (NaN in the result).
+        """
+        counts = votes.astype(np.float64)
+        sums = np.stack([counts[:, where].sum(axis=1) for where in self.slices], axis=1)
+        unknown = np.stack([(counts[:, where] < 0).any(axis=1) for where in self.slices], axis=1)
+        sums[unknown] = np.nan
+        result = np.full(counts.shape, np.nan)
+        for index in self.depth_first:
+            parent, where = self.parents[index], self.slices[index]
+            result[:, where] = (sums[:, index] if parent is None else result[:, parent])[:, None]
         return result
 
     def joint(
@@ -406,6 +494,28 @@ class DecisionTree:
         return DecisionTree(
             "+".join(columns), f"Numbers: {', '.join(columns)}", questions, QUANTITY_COLUMNS
         )
+
+
+def asked_fractions(
+    joint: Float[np.ndarray, "galaxy answer"], parents: Sequence[int]
+) -> Float[np.ndarray, "galaxy answer"]:
+    """Per cell, the fraction of everybody who was asked, from joint fractions.
+
+    `parents` is per answer the column whose givers are asked, -1 for everybody.
+    """
+    joint = joint.astype(np.float64).clip(0, 1)
+    return np.column_stack([joint, np.ones(len(joint))])[:, list(parents)]
+
+
+def conditional_fractions(
+    joint: Float[np.ndarray, "galaxy answer"],
+    asked: Float[np.ndarray, "galaxy answer"],
+    min_asked: float = 0.0,
+) -> Float[np.ndarray, "galaxy answer"]:
+    """Fractions of those who were asked, in 0–1; NaN where fewer than `min_asked`, or nobody, was."""
+    joint = joint.astype(np.float64).clip(0, 1)
+    reached = (asked > 0) & (asked >= min_asked - _ROUNDING)
+    return np.divide(joint, asked, out=np.full(joint.shape, np.nan), where=reached).clip(0, 1)
 
 
 _TREES = resources.files("galaxyvotes") / "trees"

@@ -39,7 +39,7 @@ from galaxyvotes.confidence.temperature import TemperatureScaling
 from galaxyvotes.config import LabelSettings
 from galaxyvotes.evaluation.calibrate import familiarity_of
 from galaxyvotes.inference.engine import predict_views
-from galaxyvotes.metrics.coverage import coverage, volunteers_of
+from galaxyvotes.metrics.coverage import coverage
 from galaxyvotes.runs import calibration as calibrated_files
 from galaxyvotes.runs.calibration import Calibration
 
@@ -513,7 +513,7 @@ def test_a_store_of_whole_votes_tells_the_calibration_how_many_volunteers_there_
 ):
     found = calibrate(store, run, progress=False).joint
     rows = store.rows("validation")
-    counted = volunteers_of(store.votes[rows], store.tree)
+    counted = store.tree.volunteers(store.votes[rows])
     assert found.volunteers[0] == pytest.approx(
         1 / np.mean(1 / counted[:, 0]), rel=0.05
     )  # those of a third of them
@@ -523,7 +523,7 @@ def test_a_store_of_whole_votes_tells_the_calibration_how_many_volunteers_there_
     rows = store.rows("test")
     said = predict_store(run.network(), store, rows)
     own = found.bounds(
-        said.values, said.spread, volunteers=volunteers_of(store.votes[rows], store.tree)
+        said.values, said.spread, volunteers=store.tree.volunteers(store.votes[rows])
     )
     held = result.document["intervals"]["coverage"]["value"]
     assert held == pytest.approx(coverage(store.values[rows], *own))
@@ -579,7 +579,7 @@ def test_the_report_says_how_often_intervals_of_those_who_were_asked_held(
     network = run.network().as_conditional
     said = predict_store(network, store, rows)
     joint = predict_store(run.network(), store, rows).values
-    counted = volunteers_of(store.votes[rows], store.tree)
+    counted = store.tree.volunteers(store.votes[rows])
     lower, upper = network.calibration.bounds(joint, said.spread, volunteers=counted)
     labels = store.values[rows]
     round_, smooth = (store.tree.columns.index(name) for name in ("Class7.1", "Class1.1"))

@@ -132,14 +132,14 @@ def test_the_noise_floor_is_the_rmse_of_the_fractions_behind_the_panels(kaggle):
     )
     behind, volunteers = kaggle.joint(conditional), random.integers(5, 60, 4000)
     counts = panels(kaggle, conditional, volunteers, random)
-    found = coverage.volunteers_of(counts, kaggle)
+    found = kaggle.volunteers(counts)
     np.testing.assert_array_equal(found, np.tile(volunteers[:, None], (1, 37)))
     observed = counts / volunteers[:, None]
     assert coverage.noise_floor(observed, found) == pytest.approx(
         scores.rmse(observed, behind), rel=0.02
     )
     counts[:2000, kaggle.slices[0]] = -1  # not known: neither it, nor whatever hangs on it, counts
-    part = coverage.volunteers_of(counts, kaggle)
+    part = kaggle.volunteers(counts)
     assert np.isnan(part[:2000, kaggle.slices[1]]).all()
     assert not np.isnan(part[:2000, kaggle.slices[5]]).any()  # everybody is asked Q6
     assert coverage.noise_floor(np.where(np.isnan(part), np.nan, observed), part) > 0

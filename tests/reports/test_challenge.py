@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galaxyvotes.confidence.conformal import conditional
 from galaxyvotes.errors import ConfigError, DataError, GalaxyVotesError
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.reports.challenge import submit
@@ -171,7 +170,7 @@ def test_kaggles_own_benchmark_comes_back_byte_for_byte(shared_data, tmp_path, k
 
 
 def test_fractions_of_those_who_were_asked_are_no_submission(predictions, sample, tmp_path, kaggle):
-    asked = conditional(predictions.values.astype(np.float64), kaggle, kaggle.columns)
+    asked = kaggle.conditional(predictions.values.astype(np.float64))
     told = refusal(
         dataclasses.replace(predictions, values=asked.astype(np.float32)),
         sample,

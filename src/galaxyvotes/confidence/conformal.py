@@ -54,7 +54,6 @@ from jaxtyping import Bool, Float, Int
 
 from galaxyvotes.confidence.error_scale import (
     Cells,
-    Kind,
     cells_of,
     fit_weights,
     noise_of,
@@ -64,16 +63,14 @@ from galaxyvotes.confidence.error_scale import (
     unit_of,
 )
 from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.kinds import ValueKind
 from galaxyvotes.predictions import Bounds, Fractions
 from galaxyvotes.tree import DecisionTree
 
 __all__ = [
     "PredictionIntervals",
-    "askers",
     "calibrate",
-    "conditional",
     "galaxies_needed",
-    "missing_answers",
     "parts",
 ]
 
@@ -96,7 +93,7 @@ class PredictionIntervals:
     weights `by_…` are those of `scale`; the last is None if there was no difficulty.
     """
 
-    of: Kind
+    of: ValueKind
     coverage: float
     min_asked: float
     by_fraction: float
@@ -156,7 +153,7 @@ class PredictionIntervals:
         `difficulty` is given if and only if it was when calibrating, and measured the same way. Of
         conditional fractions, cells with fewer than `min_asked` predicted to be asked are NaN.
 
-        `volunteers` is how many each galaxy has (see `uncertainty.volunteers_of`); where it is not
+        `volunteers` is how many each galaxy has (see `tree.volunteers`); where it is not
         given or NaN, the interval is for a panel of the typical size. It says nothing about answers
         whose calibration knew of none.
         """
@@ -210,7 +207,7 @@ def calibrate(
     tree: DecisionTree,
     difficulty: Fractions | None = None,
     *,
-    of: Kind = "joint",
+    of: ValueKind = "joint",
     coverage: float = COVERAGE,
     min_asked: float = MIN_ASKED,
     volunteers: Fractions | None = None,
@@ -225,7 +222,7 @@ def calibrate(
     Both arrays are joint fractions (0–1) or quantities; NaN in the truth is not known, and left out
     answer by answer. `difficulty` (0 or more, in any unit) is a spread of the predictions over
     views or networks, of the kind that intervals are for. `volunteers` is how many people each
-    joint fraction comes from (see `uncertainty.volunteers_of`); NaN where not known, which counts
+    joint fraction comes from (see `tree.volunteers`); NaN where not known, which counts
     as typical. `columns` names the answers that the arrays hold, if not all of them.
 
     Of conditional fractions, a cell counts if at least `min_asked` of everybody were asked, by the
@@ -239,7 +236,8 @@ def calibrate(
             " min_asked above 0 to 1"
         )
     names = tree.columns if columns is None else tuple(columns)
-    asked_of = askers(tree, names, of)
+    tree.check_values(of, names)
+    asked_of = tree.parents_of(names)
     _check(predicted, len(names), of, volunteers)
     if labels.shape != predicted.shape:
         raise ValueError(
@@ -324,7 +322,7 @@ def parts(
 # ---- cells
 
 
-def _check(predicted: Fractions, answers: int, of: Kind, volunteers: Fractions | None) -> None:
+def _check(predicted: Fractions, answers: int, of: ValueKind, volunteers: Fractions | None) -> None:
     if of == "quantity" and volunteers is not None:
         raise ConfigError(
             "a quantity is nobody's vote, so its intervals are for no panel: leave out volunteers"
@@ -377,62 +375,6 @@ def _panels(
     )
 
 
-def conditional(
-    joint: Fractions, tree: DecisionTree, columns: tuple[str, ...], *, min_asked: float = 0.0
-) -> Fractions:
-    """Fractions of those who were asked, up to 1, from joint fractions; NaN where nobody was, or
-    fewer than that.
-
-    ConfigError if `columns` lacks an answer whose givers are asked another of them.
-    """
-    places = _places(columns, askers(tree, columns, "conditional"))
-    return cells_of(joint, places, "conditional", min_asked).values.astype(joint.dtype)
-
-
-def askers(tree: DecisionTree, names: tuple[str, ...], of: Kind) -> tuple[str, ...]:
-    """Per answer, the answer whose givers are asked; empty if that is everybody, or is not held.
-
-    ConfigError if it is not held and conditional fractions are wanted, or if the tree asks for
-    nothing of that kind.
-    """
-    if tree.of_quantities and of != "quantity":
-        raise ConfigError(
-            f"tree {tree.name!r} asks for quantities, which have no {of} fractions: ask for the"
-            " quantities themselves"
-        )
-    if of == "quantity" and not tree.of_quantities:
-        raise ConfigError(f"tree {tree.name!r} asks for fractions, not for quantities")
-    if wrong := [name for name in names if name not in tree.columns]:
-        raise ConfigError(
-            f"tree {tree.name!r} has no answer {wrong[0]!r}; its answers are"
-            f" {', '.join(tree.columns)}"
-        )
-    parents = _parents(tree)
-    lost = missing_answers(tree, names)
-    if lost and of == "conditional":
-        raise ConfigError(
-            f"the conditional fraction of {lost[0]} needs that of {parents[lost[0]]}: add this"
-            " answer"
-        )
-    return tuple("" if name in lost else parents[name] for name in names)
-
-
-def missing_answers(tree: DecisionTree, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of these answers whose conditional fractions cannot be told, because who is asked is
-    not among them.
-    """
-    parents = _parents(tree)
-    return tuple(name for name in names if parents[name] and parents[name] not in names)
-
-
-def _parents(tree: DecisionTree) -> dict[str, str]:
-    return {
-        answer.column: question.asked_of or ""
-        for question, _ in tree
-        for answer in question.answers
-    }
-
-
 def _places(columns: tuple[str, ...], asked_of: tuple[str, ...]) -> list[int]:
     """Per answer, the column of those who are asked; -1 for everybody."""
     return [columns.index(name) if name else -1 for name in asked_of]
@@ -466,7 +408,7 @@ def _typed(data: dict[str, Any]) -> dict[str, Any]:
         items = cast("list[Any]", value) if listed and isinstance(value, list) else [value]
         if isinstance(value, list) != listed or any(type(item) is not kind for item in items):
             raise DataError(f"{key} is not {'a list of ' if listed else ''}{kind.__name__}")
-    if data["of"] not in get_args(Kind):
-        raise DataError(f"of is {data['of']!r}; expected one of {', '.join(get_args(Kind))}")
+    if data["of"] not in get_args(ValueKind):
+        raise DataError(f"of is {data['of']!r}; expected one of {', '.join(get_args(ValueKind))}")
     known = {key: tuple(value) if key in _LISTS else value for key, value in data.items()}
     return {"by_difficulty": None, "volunteers": (math.inf,) * len(known["columns"])} | known

@@ -24,15 +24,16 @@ Nothing here knows what a quantile is; `conformal` does.
 
 from collections.abc import Sequence
 from itertools import compress, product
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from galaxyvotes.kinds import ValueKind
+from galaxyvotes.tree import asked_fractions, conditional_fractions
+
 __all__ = [
     "Cells",
-    "FractionKind",
-    "Kind",
     "cells_of",
     "fit_weights",
     "noise_of",
@@ -42,15 +43,12 @@ __all__ = [
     "unit_of",
 ]
 
-FractionKind = Literal["joint", "conditional"]  # fractions
-Kind = Literal[FractionKind, "quantity"]
 Values = Float[np.ndarray, "galaxy answer"]
 Terms = Float[np.ndarray, "galaxy answer 3"]
 
 _LEAST = (
     0.005  # finer than one vote of a hundred; keeps every ratio of an error to its scale finite
 )
-_ROUNDING = 1e-6  # fractions are float32, often rounded to six digits
 _REWEIGHTINGS = 20  # at most: it settles in five to ten
 _SETTLED = 1e-3
 
@@ -64,22 +62,19 @@ class Cells(NamedTuple):
 
     values: Values
     asked: Values
-    of: Kind
+    of: ValueKind
 
 
-def cells_of(joint: Values, parents: Sequence[int], of: Kind, min_asked: float) -> Cells:
+def cells_of(joint: Values, parents: Sequence[int], of: ValueKind, min_asked: float) -> Cells:
     """The cells of joint fractions, or of quantities; `parents` is the column whose givers are
     asked, -1 for all.
     """
     if of == "quantity":
         return Cells(joint.astype(np.float64), np.ones(joint.shape), of)
-    joint = joint.astype(np.float64).clip(0, 1)
-    asked = np.column_stack([joint, np.ones(len(joint))])[:, list(parents)]
+    asked = asked_fractions(joint, parents)
     if of == "joint":
-        return Cells(joint, asked, of)
-    reached = (asked > 0) & (asked >= min_asked - _ROUNDING)
-    conditional = np.divide(joint, asked, out=np.full(joint.shape, np.nan), where=reached)
-    return Cells(conditional.clip(0, 1), asked, of)
+        return Cells(joint.astype(np.float64).clip(0, 1), asked, of)
+    return Cells(conditional_fractions(joint, asked, min_asked), asked, of)
 
 
 def terms_of(
@@ -93,7 +88,7 @@ def terms_of(
     return np.stack([_variance(cells), typical * _share(cells) / square, squared / square], axis=-1)
 
 
-def unit_of(of: Kind, typical: Float[np.ndarray, " answer"]) -> Float[np.ndarray, " answer"]:
+def unit_of(of: ValueKind, typical: Float[np.ndarray, " answer"]) -> Float[np.ndarray, " answer"]:
     """What errors and scales of each answer are counted in: 1 for fractions, its deviation for a
     quantity.
     """

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int
 
-from galaxyvotes.confidence.conformal import COVERAGE, missing_answers, parts
+from galaxyvotes.confidence.conformal import COVERAGE, parts
 from galaxyvotes.confidence.conformal import calibrate as fit
 from galaxyvotes.confidence.familiarity import Familiarity
 from galaxyvotes.confidence.temperature import TemperatureScaling
@@ -121,7 +121,7 @@ def calibrate(
     )
     of = "quantity" if head.tree.of_quantities else "joint"
     joint, conditional, spread = fitted(predicted.spread, of=of), None, predicted.spread
-    if not head.tree.of_quantities and not missing_answers(head.tree, head.columns):
+    if not head.tree.of_quantities and not head.tree.orphans(head.columns):
         if spread is not None:
             told = predict_store(
                 network.as_conditional, store, rows, progress=progress, bounds=False

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 
-from galaxyvotes.confidence.conformal import conditional
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.evaluation.baselines import BASELINES, OF_QUANTITIES
 from galaxyvotes.evaluation.seen import (
@@ -264,7 +263,7 @@ def _asked(
             told, bounds=calibration.bounds(predicted.values, told.spread, volunteers=volunteers)
         )
     return Asked(
-        conditional(labels, network.tree, network.columns, min_asked=calibration.min_asked), told
+        network.tree.conditional(labels, network.columns, min_asked=calibration.min_asked), told
     )
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
 from galaxyvotes.errors import CheckpointError
-from galaxyvotes.metrics.coverage import volunteers_of
 from galaxyvotes.runs.network import Head
 from galaxyvotes.runs.run import Run
 from galaxyvotes.store.store import Store
@@ -63,7 +62,7 @@ def volunteers_for(
     if store.votes is None:
         return None
     places = [store.tree.columns.index(column) for column in head.columns]
-    return volunteers_of(store.votes[rows], store.tree)[:, places]
+    return store.tree.volunteers(store.votes[rows])[:, places]
 
 
 def seen_by(run: Run, store: Store, *splits: str) -> Bool[np.ndarray, " galaxy"]:

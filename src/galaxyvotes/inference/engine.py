@@ -19,7 +19,6 @@ import torch
 from jaxtyping import Float32, Int, UInt8
 from torch import nn
 
-from galaxyvotes.confidence.conformal import conditional
 from galaxyvotes.inference.onnx_model import OnnxModule
 from galaxyvotes.networks.augment import views
 from galaxyvotes.networks.build import encoder, to_input
@@ -220,7 +219,7 @@ def _told(
     return (
         joint
         if network.fraction_kind == "joint"
-        else conditional(joint, network.tree, network.columns)
+        else network.tree.conditional(joint, network.columns)
     )
 
 

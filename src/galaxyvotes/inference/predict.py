@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxyvotes.confidence.error_scale import FractionKind
 from galaxyvotes.confidence.familiarity import Shift, shift
 from galaxyvotes.errors import CheckpointError, ConfigError, DataError
 from galaxyvotes.inference.engine import chunks_of, predict_images, predict_parts
 from galaxyvotes.inference.onnx_model import OnnxModule, is_onnx, read_onnx
+from galaxyvotes.kinds import FractionKind
 from galaxyvotes.predictions import Predictions, known_format, writing
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run, opened

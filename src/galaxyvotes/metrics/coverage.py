@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Num
 
 from galaxyvotes.metrics.bootstrap import Statistic, ratio, root, value_of
-from galaxyvotes.tree import DecisionTree
 
 __all__ = [
     "coverage",
@@ -22,7 +21,6 @@ __all__ = [
     "interval_score",
     "noise_floor",
     "statistics",
-    "volunteers_of",
     "width",
     "width_per_answer",
 ]
@@ -98,7 +96,7 @@ def noise_floor(fractions: Fractions, volunteers: Num[np.ndarray, "galaxy answer
     sampling variance θ(1 − θ)/n around the θ behind it, of which p(1 − p)/(n − 1) is an unbiased
     estimate. It is averaged over galaxies and answers, and the root is taken once. Cells that are
     not known or have fewer than two volunteers are left out. `volunteers` are those who could have
-    given the answer (see `volunteers_of`), not only those asked. Weighted or debiased fractions
+    given the answer (see `DecisionTree.volunteers`), not only those asked. Weighted or debiased fractions
     come from no plain panel; for them the floor is approximate.
 
     Source: Cochran 1977, Sampling Techniques, section 3.2
@@ -108,28 +106,6 @@ def noise_floor(fractions: Fractions, volunteers: Num[np.ndarray, "galaxy answer
     variance = p * (1 - p) / np.where(known, volunteers - 1.0, 1.0)
     cells = known.astype(np.float64)
     return float(value_of(root(ratio(variance.sum(axis=1), cells.sum(axis=1))), len(fractions)))
-
-
-def volunteers_of(
-    votes: Num[np.ndarray, "galaxy answer"], tree: DecisionTree
-) -> Float[np.ndarray, "galaxy answer"]:
-    """Per cell, of how many volunteers it is a joint fraction: all votes on the question that its
-    branch begins with.
-
-    `votes` are whole counts in the order of the tree's columns, -1 where not known (NaN in the
-    result).
-    """
-    counts = votes.astype(np.float64)
-    sums = np.stack([counts[:, where].sum(axis=1) for where in tree.slices], axis=1)
-    unknown = np.stack([(counts[:, where] < 0).any(axis=1) for where in tree.slices], axis=1)
-    sums[unknown] = np.nan
-    result = np.full(counts.shape, np.nan)
-    for index in tree.depth_first:
-        parent = tree.parents[index]
-        result[:, tree.slices[index]] = (sums[:, index] if parent is None else result[:, parent])[
-            :, None
-        ]
-    return result
 
 
 # ---- statistics: functions of weights over galaxies

@@ -9,11 +9,11 @@ from functools import cached_property
 import torch
 from torch import nn
 
-from galaxyvotes.confidence.conformal import PredictionIntervals, askers
-from galaxyvotes.confidence.error_scale import FractionKind
+from galaxyvotes.confidence.conformal import PredictionIntervals
 from galaxyvotes.confidence.familiarity import Familiarity
 from galaxyvotes.config import PackSettings, Recipe
 from galaxyvotes.errors import ConfigError
+from galaxyvotes.kinds import FractionKind
 from galaxyvotes.networks.build import build, folded
 from galaxyvotes.networks.objectives import Objective, Standard
 from galaxyvotes.networks.timm_encoder import load_pretrained
@@ -117,9 +117,7 @@ class Network:
         """The same network, whose answers are fractions of those who were asked; ConfigError if it
         cannot know them.
         """
-        askers(
-            self.tree, self.columns, "conditional"
-        )  # refuses a head that lacks answers which lead to others
+        self.tree.check_values("conditional", self.columns)
         return replace(self, fraction_kind="conditional", calibrations=self.conditionals)
 
     def for_tree(self, tree: str | None) -> "Network":
