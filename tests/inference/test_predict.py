@@ -22,7 +22,6 @@ from galaxyvotes import (
 from galaxyvotes.inference.engine import fractions_of, logits_of, predict_images
 from galaxyvotes.networks.augment import views
 from galaxyvotes.networks.build import to_input
-from galaxyvotes.runtime.devices import choose_device
 
 module = import_module(
     "galaxyvotes.inference.predict"
@@ -197,11 +196,6 @@ def test_images_that_share_a_name_keep_their_whole_path(blob_run, tmp_path, make
     assert Predictions.read(tmp_path / "out.csv").ids == ("a/1.jpg", "b/1.jpg")
 
 
-def test_a_device_is_chosen_by_itself():
-    assert choose_device().type in ("cuda", "mps", "cpu")
-    assert choose_device("cpu").type == "cpu"
-
-
 def test_a_device_that_does_not_exist_is_an_error_that_says_which_do(blob_run, blobs, tmp_path):
     with pytest.raises(ConfigError, match="--device 'toaster'"):
         predict(blobs, tmp_path / "out.csv", run=blob_run, device="toaster", progress=False)
@@ -239,3 +233,31 @@ def test_rejected_images_of_any_name_are_listed_as_csv(blob_run, blobs, tmp_path
     assert "is not an image" in reason
     predict_again = predict(blobs, tmp_path / "out.csv", run=blob_run, progress=False)
     assert not predict_again.rejected_path.exists()
+
+
+def test_predicting_leaves_torchs_random_numbers_and_threads_as_they_were(blobs, tmp_path):
+    torch.manual_seed(5)
+    expected = torch.rand(4)
+    torch.manual_seed(5)
+    torch.set_num_threads(3)
+    try:
+        with pytest.raises(DataError, match="not one of 80 images could be used"):  # too small
+            predict(blobs, tmp_path / "out.csv", progress=False)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(1)
+    assert torch.equal(torch.rand(4), expected)
+
+
+def test_the_number_of_threads_is_as_before_after_an_error(blob_run, blobs, tmp_path, monkeypatch):
+    def out_of_memory(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(module, "predict_images", out_of_memory)
+    torch.set_num_threads(3)
+    try:
+        with pytest.raises(MemoryError):
+            predict(blobs, tmp_path / "out.csv", run=blob_run, progress=False)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(1)

@@ -38,8 +38,7 @@ SETTINGS = (
 def made(
     settings: ModelSettings = RESNET, seed: int = 0, *, answers: int = 5, size_px: int = 32
 ) -> TimmNetwork:
-    torch.manual_seed(seed)
-    module = build(settings, answers=answers, size_px=size_px)
+    module = build(settings, answers=answers, size_px=size_px, seed=seed)
     assert isinstance(module, TimmNetwork)
     return module
 

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 import zipfile
 from collections import namedtuple
@@ -525,28 +524,3 @@ def test_the_journal_is_plain_lines_of_what_was_done(unfinished):
     entries = [json.loads(line) for line in (partial / "journal.jsonl").read_text().splitlines()]
     rows = [sorted([*entry["kept"], *(row for row, _ in entry["rejected"])]) for entry in entries]
     assert rows == [[0, 1], [2, 3], [4, 5], [6, 7], [8]]
-
-
-# Threads
-
-
-def test_work_comes_back_in_order_with_little_waiting():
-    started = []
-    lock = threading.Lock()
-
-    def work(item: int) -> int:
-        with lock:
-            started.append(item)
-        time.sleep(0.001 * (item % 3))
-        return item * item
-
-    for place, (item, result) in enumerate(in_order(work, range(50), 3)):
-        assert (item, result) == (place, place * place)
-        assert len(started) <= place + 1 + 2 * 3
-
-
-def test_an_error_of_the_work_comes_out_where_its_turn_is():
-    results = in_order(lambda item: 1 // (3 - item), range(9), 2)
-    assert [next(results)[1] for _ in range(3)] == [0, 0, 1]
-    with pytest.raises(ZeroDivisionError):
-        next(results)

@@ -24,8 +24,9 @@ from galaxyvotes.networks.augment import views
 from galaxyvotes.networks.build import encoder, to_input
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.runs.network import Network
-from galaxyvotes.runtime.devices import low_precision, on_a_core_each
+from galaxyvotes.runtime.devices import low_precision
 from galaxyvotes.runtime.progress import progress_bar
+from galaxyvotes.runtime.threads import on_a_core_each
 from galaxyvotes.store.store import Store
 
 __all__ = [

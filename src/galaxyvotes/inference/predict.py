@@ -20,9 +20,10 @@ from galaxyvotes.kinds import FractionKind
 from galaxyvotes.predictions import Predictions, known_format, writing
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run, opened
-from galaxyvotes.runtime.devices import choose_device, on_a_core_each
+from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.runtime.files import write_text
 from galaxyvotes.runtime.progress import bar
+from galaxyvotes.runtime.threads import on_a_core_each
 from galaxyvotes.sources.archives import Source
 from galaxyvotes.sources.catalog import ids_of
 from galaxyvotes.store.pack import read_square

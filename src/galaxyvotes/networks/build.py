@@ -8,6 +8,7 @@ each beside this one; `timm:NAME` is any encoder of timm's (see `networks.timm_e
 
 import difflib
 
+import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
@@ -22,14 +23,25 @@ __all__ = ["MODELS", "build", "encoder", "folded", "to_input"]
 MODELS = ("vgg6", "compact")
 
 
-def build(settings: ModelSettings, *, answers: int, size_px: int = 128) -> nn.Sequential:
-    """The network of these settings with new weights, drawn from torch's seed, for images of side
-    `size_px`.
+def build(
+    settings: ModelSettings, *, answers: int, size_px: int = 128, seed: int = 0
+) -> nn.Sequential:
+    """The network of these settings for images of side `size_px`, with new weights on the CPU.
 
-    (galaxy, 3, height, width) → (galaxy, answer). Where a run has few batches, running statistics
-    need a larger `batch_norm_momentum` to settle: after 150 batches with 0.01 they still hold 22 %
-    of where they began.
+    (galaxy, 3, height, width) → (galaxy, answer). One seed gives one network; torch's own random
+    numbers go on as if nothing had been drawn. Where a run has few batches, running statistics need
+    a larger `batch_norm_momentum` to settle: after 150 batches with 0.01 they still hold 22 % of
+    their first value.
+
+    Raises ConfigError for an unknown name (with the nearest), and for images that do not fit the
+    network.
     """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return _build(settings, answers, size_px)
+
+
+def _build(settings: ModelSettings, answers: int, size_px: int) -> nn.Sequential:
     if settings.name == "vgg6":
         return VGG6(answers, size_px=size_px, batch_norm_momentum=settings.batch_norm_momentum)
     if settings.name == "compact":

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import torch
 from torch import nn
 
 from galaxyvotes.confidence.conformal import PredictionIntervals
@@ -131,10 +130,15 @@ class Network:
 
     @staticmethod
     def build(recipe: Recipe, heads: Sequence[Head], pack: PackSettings) -> "Network":
-        """An untrained network, drawn from the recipe's seed."""
-        torch.manual_seed(recipe.train.seed)
+        """A network with new weights, drawn from the recipe's seed.
+
+        Raises ConfigError if the model or the objective does not fit the heads or the images.
+        """
         module = build(
-            recipe.model, answers=sum(len(head.columns) for head in heads), size_px=pack.size_px
+            recipe.model,
+            answers=sum(len(head.columns) for head in heads),
+            size_px=pack.size_px,
+            seed=recipe.train.seed,
         )
         network = Network(module, tuple(heads), pack, recipe)
         _ = [each.objective for each in network.all_heads]  # refuses an objective that does not fit
