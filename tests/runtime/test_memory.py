@@ -4,8 +4,9 @@ import sys
 import pytest
 
 CODE = """
-import sys
+import os, sys
 if sys.argv[1] == "keep":
+    os.environ["THP_MEM_ALLOC_ENABLE"] = "1"  # as the command line does
     from galaxyvotes.runtime.memory import keep_freed_memory
     assert keep_freed_memory()
 import torch
