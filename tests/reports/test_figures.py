@@ -1,42 +1,15 @@
 import re
-import xml.etree.ElementTree as ET
 from itertools import combinations
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
-from galaxyvotes.errors import ConfigError
+from galaxyvotes.predictions import Bounds
 from galaxyvotes.reports import figures
-from galaxyvotes.reports.diagrams import _layers
-from galaxyvotes.reports.layout import Edge, lay_out, leads_back
-from galaxyvotes.tree import Answer, DecisionTree, Question
+from galaxyvotes.reports.drawing import DARK, svg
+from galaxyvotes.tree import DecisionTree
 
 KAGGLE = DecisionTree.load("kaggle")
-
-
-def vgg6() -> nn.Module:
-    return nn.Sequential(
-        *(
-            nn.Conv2d(3, 16, 3),
-            nn.ReLU(),
-            nn.Conv2d(16, 16, 3),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Dropout(0.25),
-        ),
-        *(nn.Conv2d(16, 32, 3), nn.ReLU(), nn.Conv2d(32, 32, 3), nn.ReLU(), nn.BatchNorm2d(32)),
-        *(
-            nn.MaxPool2d(4),
-            nn.Dropout(0.25),
-            nn.Flatten(),
-            nn.Linear(6272, 256),
-            nn.ReLU(),
-            nn.Dropout(0.5),
-        ),
-        *(nn.Linear(256, 37), nn.Sigmoid()),
-    )
 
 
 def galaxies(count: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -48,153 +21,6 @@ def galaxies(count: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return labels, np.clip(0.7 * labels + random.uniform(0, 0.2, labels.shape), 0, 1).astype(
         np.float32
     )
-
-
-def words_of(figure) -> str:
-    """All text of a figure's SVG, in one line."""
-    return " ".join(
-        text for text in ET.fromstring(figures.to_svg(figure)).itertext() if text.strip()
-    )
-
-
-# ---- flowchart
-
-
-@pytest.mark.parametrize("name", ["kaggle", "gz2", "decals", "classes5"])
-def test_the_flowchart_shows_every_question_and_every_answer(name):
-    tree = DecisionTree.load(name)
-    words = words_of(figures.flowchart(tree)).split()
-    for question in tree.questions:
-        assert question.name in words
-        for text in (question.text, *(answer.text for answer in question.answers)):
-            assert set(text.split()) <= set(words)
-
-
-def test_the_kaggle_flowchart_ends_where_volunteers_end():
-    assert (
-        words_of(figures.flowchart(KAGGLE)).split().count("end") == 3
-    )  # artifact, nothing odd, what is odd
-
-
-def test_no_box_of_a_flowchart_lies_over_another():
-    axes = figures.flowchart(KAGGLE).axes[0]
-    boxes = [patch.get_window_extent() for patch in axes.patches if patch.get_zorder() == 3]
-    for a, b in combinations(boxes, 2):
-        inside = a.containsx(b.x0) and a.containsx(b.x1) and a.containsy(b.y0) and a.containsy(b.y1)
-        around = b.containsx(a.x0) and b.containsx(a.x1) and b.containsy(a.y0) and b.containsy(a.y1)
-        assert inside or around or not a.overlaps(b)
-
-
-def test_the_text_of_an_answer_fits_its_box():
-    figure = figures.flowchart(KAGGLE)
-    figure.canvas.draw()
-    axes = figure.axes[0]
-    boxes = [patch.get_window_extent() for patch in axes.patches if patch.get_zorder() == 3]
-    for text in axes.texts:
-        extent = text.get_window_extent()
-        assert any(
-            b.x0 <= extent.x0 and extent.x1 <= b.x1 and b.y0 <= extent.y0 and extent.y1 <= b.y1
-            for b in boxes
-        )
-
-
-def test_an_answer_that_leads_back_says_so():
-    ask = Question("Q1", "Again?", (Answer("a", "yes", "Q1"), Answer("b", "no")))
-    assert "back to Q1" in words_of(figures.flowchart(DecisionTree("loop", "A loop", (ask,))))
-
-
-def test_text_that_looks_like_markup_is_drawn_as_it_is():
-    tree = DecisionTree.of_classes(["<script>", "$x$ & y"])
-    words = words_of(figures.flowchart(tree))
-    assert "<script>" in words
-    assert "$x$ & y" in words
-
-
-def test_layers_put_every_box_below_those_that_lead_to_it_and_keep_boxes_and_lanes_apart():
-    edges = [
-        Edge(0, 1),
-        Edge(0, 2, 0.4),
-        Edge(1, 4),
-        Edge(2, 3),
-        Edge(3, 4),
-        Edge(0, 4, 0.8),
-        Edge(4, 5),
-    ]
-    layout = lay_out([2.0, 3.0, 1.0, 1.0, 2.0, 1.0], edges, gap=0.5, lane=0.2)
-    assert layout.layers == (0, 1, 1, 2, 3, 4)
-    assert [len(lane) for lane in layout.lanes] == [0, 0, 1, 0, 0, 2, 0]
-    assert len(set(layout.lanes[5])) == 1  # straight
-    assert abs(layout.x[1] - layout.x[2]) >= 2.5 - 1e-9
-    assert (
-        min(
-            abs(layout.lanes[5][0] - layout.x[box]) - width / 2
-            for box, width in ((1, 3.0), (2, 1.0))
-        )
-        >= 0.6 - 1e-9
-    )
-
-
-def test_an_edge_leads_back_only_to_a_box_on_the_way():
-    assert leads_back(4, [(0, 1), (1, 2), (2, 0), (0, 2), (3, 3), (3, 2)]) == {(2, 0), (3, 3)}
-
-
-# ---- architecture
-
-
-def test_the_architecture_names_every_kind_of_layer_and_the_parameters():
-    words = words_of(figures.architecture(vgg6(), (3, 128, 128)))
-    for kind in (
-        "Conv2d",
-        "ReLU",
-        "MaxPool2d",
-        "Dropout",
-        "BatchNorm2d",
-        "Flatten",
-        "Linear",
-        "Sigmoid",
-    ):
-        assert re.search(rf"{kind} × \d", words)
-    assert "1,632,117 trainable parameters" in words
-    for shape in ("16 × 126 × 126", "32 × 14 × 14", "6,272", "256", "37"):
-        assert shape in words
-
-
-def test_looking_at_a_network_leaves_it_as_it_was():
-    network = vgg6()
-    network[4].eval()
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    figures.architecture(network, (3, 128, 128))
-    assert network.training
-    assert network[3].training
-    assert not network[4].training
-    assert not any(module._forward_hooks for module in network.modules())
-    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
-
-
-def test_a_layer_used_twice_stands_twice_and_its_parameters_count_once():
-    class Twice(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer = nn.Conv2d(3, 3, 1)
-            self.scale = nn.Parameter(torch.ones(5))
-
-        def forward(self, images):
-            return self.layer(self.layer(images)) * self.scale.sum()
-
-    layers = _layers(Twice(), (3, 8, 8))
-    assert [layer.parameters for layer in layers] == [12, 0]
-    words = words_of(figures.architecture(Twice(), (3, 8, 8)))
-    assert "17 trainable parameters, 5 of them outside these layers" in words
-
-
-def test_a_long_network_is_drawn_in_rows():
-    network = nn.Sequential(*(nn.Conv2d(3, 3, 3) for _ in range(30)))
-    width, height = figures.architecture(network, (3, 64, 64)).get_size_inches()
-    assert width < 13
-    assert height > 8
-
-
-# ---- curves
 
 
 def test_every_answer_has_a_roc_panel_with_its_auc_or_says_why_not():
@@ -261,21 +87,29 @@ def test_a_history_plot_leaves_out_a_measure_that_nobody_has():
     assert len(figures.history_plot(history).axes) == 2
 
 
-# ---- files
+def test_quantities_have_a_panel_each_with_unknown_values_left_out():
+    labels = np.array([[1.0, np.nan], [2.0, 5.0], [3.0, 6.0]])
+    bounds = Bounds(labels - 1, labels + 1)
+    figure = figures.quantity_plots(labels, labels + 0.5, ["ttype", "colour"], bounds=bounds)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["predicted ttype", "predicted colour"]
+    assert [len(axes.lines[1].get_xdata()) for axes in figure.axes] == [3, 2]
 
 
-@pytest.mark.parametrize("name", ["figure.svg", "figure.png", "figure.PDF"])
-def test_the_same_figure_is_the_same_bytes(tmp_path, name):
-    tree = DecisionTree.load("classes5")
-    for folder in ("a", "b"):
-        figures.save(figures.flowchart(tree), tmp_path / folder / name)
-    assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-    assert [path.name for path in (tmp_path / "a").iterdir()] == [name]
+def test_many_galaxies_are_drawn_as_pixels_so_that_the_file_stays_small():
+    values = np.random.default_rng(0).normal(size=(20_000, 1))
+    assert len(svg(figures.quantity_plots(values, values + 0.1, ["ttype"]))) < 150_000
 
 
-def test_an_unknown_figure_format_is_refused_by_name(tmp_path):
-    with pytest.raises(
-        ConfigError, match=r"tree\.gif: unknown figure format '\.gif'.*\.svg, \.png or \.pdf"
-    ):
-        figures.save(figures.flowchart(DecisionTree.load("classes5")), tmp_path / "tree.gif")
-    assert list(tmp_path.iterdir()) == []
+def test_the_familiarity_of_galaxies_like_the_references_lies_along_the_diagonal():
+    steps = figures.familiarity_plot(np.arange(1, 101) / 100).axes[0].lines[1].get_xydata()
+    assert np.abs(steps[:, 0] - steps[:, 1]).max() < 0.02
+
+
+@pytest.mark.parametrize("draw", [figures.reliability_plot, figures.quantity_plots])
+def test_a_figure_is_drawn_in_the_colours_of_the_palette(draw):
+    labels = np.random.default_rng(1).random((20, 1))
+    columns = [["a"]] if draw is figures.quantity_plots else []
+    image = svg(draw(labels, labels, *columns, palette=DARK)).decode()
+    assert DARK.paper in image
+    assert DARK.accent in image
+    assert "#ffffff" not in image

@@ -109,8 +109,8 @@ def tree(name: str | None = None, *, out: Path | None = None) -> None:
     if out is None:
         print(chosen.draw())
         return
-    from galaxyvotes.reports.diagrams import flowchart
-    from galaxyvotes.reports.figures import save
+    from galaxyvotes.reports.drawing import save
+    from galaxyvotes.reports.flowchart import flowchart
 
     save(flowchart(chosen), out)
     print(out)

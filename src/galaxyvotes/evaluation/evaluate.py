@@ -26,8 +26,10 @@ from galaxyvotes.inference.engine import predict_store
 from galaxyvotes.inference.predict import shift_of
 from galaxyvotes.metrics.coverage import noise_floor
 from galaxyvotes.predictions import Predictions
-from galaxyvotes.reports.diagrams import architecture, flowchart
-from galaxyvotes.reports.figures import quantity_plots, roc_plot, roc_plots, save
+from galaxyvotes.reports.architecture import architecture
+from galaxyvotes.reports.drawing import save
+from galaxyvotes.reports.figures import quantity_plots, roc_plot, roc_plots
+from galaxyvotes.reports.flowchart import flowchart
 from galaxyvotes.reports.quantities import write_quantities
 from galaxyvotes.reports.write import Asked, Report, summarise, write_report
 from galaxyvotes.runs.network import Network

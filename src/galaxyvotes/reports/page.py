@@ -1,15 +1,15 @@
 """The report as one page that needs nothing else: no script, no font, no picture from anywhere.
 
-It shows a document (see `report`) and adds the figures of the same predictions. Figures are inline
-SVG whose colours follow the page's, light or dark; galaxies are JPEG data URIs. Whatever comes from
-a table or a folder name is escaped.
+It shows a document (see `write`) and adds the figures of the same predictions. Each figure is drawn
+twice, light and dark, and the browser shows the one that fits its colour scheme. Figures are SVG
+data URIs, galaxies JPEG. Whatever comes from a table or a folder name is escaped.
 """
 
 import base64
 import io
 import itertools
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from importlib import resources
 from typing import Any
 
@@ -22,19 +22,11 @@ from PIL import Image
 
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.reports import figures
-from galaxyvotes.reports.diagrams import ACCENT, FILL, INK, MUTED, PAPER, RULE
+from galaxyvotes.reports.drawing import DARK, LIGHT, Palette, svg
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["render"]
 
-_COLOURS = {
-    INK: "ink",
-    MUTED: "muted",
-    RULE: "rule",
-    FILL: "fill",
-    PAPER: "paper",
-    ACCENT: "accent",
-}
 _PICTURE_PX = 192
 HEADLINE = (
     ("rmse", "RMSE", False),
@@ -65,8 +57,20 @@ def render(
     """
     rows = document["network"]["answers"]
     drawn = {
-        "roc": inline_svg(figures.roc_plots(labels, network.values, tree, columns=network.columns)),
-        "reliability": inline_svg(figures.reliability_plot(labels, network.values)),
+        "roc": themed(
+            figures.roc_plots,
+            labels,
+            network.values,
+            tree,
+            columns=network.columns,
+            alt="ROC curve of each answer; the areas are in the table above.",
+        ),
+        "reliability": themed(
+            figures.reliability_plot,
+            labels,
+            network.values,
+            alt="Mean label against mean prediction; the numbers are in the table beside.",
+        ),
         **_always(document, network),
     }
     return _filled(
@@ -95,11 +99,18 @@ def render_quantities(
     pictures: UInt8[np.ndarray, "shown height width 3"] | None = None,
 ) -> str:
     """The page of quantities (see `quantities`); `pictures` as in `render`."""
-    plots = figures.quantity_plots(labels, network.values, network.columns, bounds=network.bounds)
+    plots = themed(
+        figures.quantity_plots,
+        labels,
+        network.values,
+        network.columns,
+        bounds=network.bounds,
+        alt="Predicted against measured values of each quantity, one point a galaxy.",
+    )
     return _filled(
         "quantities.html.j2",
         d=document,
-        figures={"predicted": inline_svg(plots), **_always(document, network)},
+        figures={"predicted": plots, **_always(document, network)},
         headline=QUANTITY_HEADLINE,
         predictors={"network": document["network"], **document["baselines"]},
         galaxies=_beside(document, pictures),
@@ -108,13 +119,14 @@ def render_quantities(
 
 def _always(document: Mapping[str, Any], network: Predictions) -> dict[str, Markup | None]:
     """The figures of fractions and quantities alike."""
-    ranks = network.familiarity if document["familiarity"] else None
-    return {
-        "familiarity": None if ranks is None else inline_svg(figures.familiarity_plot(ranks)),
-        "history": (
-            inline_svg(figures.history_plot(document["history"])) if document["history"] else None
-        ),
-    }
+    drawn: dict[str, Markup | None] = {"familiarity": None, "history": None}
+    if document["familiarity"]:
+        alt = "Cumulative distribution of familiarity; the numbers are in the table beside."
+        drawn["familiarity"] = themed(figures.familiarity_plot, network.familiarity, alt=alt)
+    if document["history"]:
+        alt = "Loss and other measures by epoch, of the training and the validation set."
+        drawn["history"] = themed(figures.history_plot, document["history"], alt=alt)
+    return drawn
 
 
 def _beside(
@@ -150,7 +162,12 @@ def _filled(template: str, **values: Any) -> str:
         "percent": _percent,
         "short": _short,
     }
-    style = Markup((home / "report.css").read_text("utf-8"))  # ours, not a user's
+    sheets = (
+        _variables(LIGHT),
+        f"@media (prefers-color-scheme: dark) {{ {_variables(DARK)} }}",
+        (home / "report.css").read_text("utf-8"),
+    )
+    style = Markup("\n".join(sheets))  # nothing in it is a user's
     return environment.get_template(template).render(style=style, **values)
 
 
@@ -164,26 +181,27 @@ def _rows_of(answers: Any, rows: list[Mapping[str, Any]]) -> list[tuple[int, Any
     return [(places[answer.column], answer) for answer in answers if answer.column in places]
 
 
-def inline_svg(figure: Figure) -> Markup:
-    """A figure as part of a page: its colours and font are the page's."""
-    text = figures.to_svg(figure)
-    text = text[text.index("<svg") :]
-    text = re.sub(
-        r"<metadata>.*?</metadata>\s*|<defs>\s*<style.*?</defs>\s*", "", text, flags=re.DOTALL
+def themed(draw: Callable[..., Figure], *given: Any, alt: str, **settings: Any) -> Markup:
+    """A figure in both palettes, as an element that shows the one of the browser's colour scheme;
+    `alt` says what is in it.
+    """
+    light, dark = (_uri(draw, palette, *given, **settings) for palette in (LIGHT, DARK))
+    picture = (
+        '<picture><source media="(prefers-color-scheme: dark)" srcset="{}"><img src="{}" alt="{}">'
+        "</picture>"
     )
-    text = re.sub(
-        r' xmlns(:xlink)?="[^"]*"| version="1.1"| width="[^"]*pt" height="[^"]*pt"',
-        "",
-        text,
-        count=4,
-    )
-    text = re.sub(
-        r' id="[a-z0-9.]+_\d+"', "", text
-    )  # matplotlib's names of groups would stand twice on a page
-    text = re.sub(r"font-family: [^;\"]*;? ?", "", text).replace("xlink:href", "href")
-    for colour, name in _COLOURS.items():
-        text = text.replace(colour, f"var(--{name})")
-    return Markup(text)  # matplotlib has escaped what it was given
+    return Markup(picture).format(dark, light, alt)
+
+
+def _uri(draw: Callable[..., Figure], palette: Palette, *given: Any, **settings: Any) -> str:
+    image = svg(draw(*given, palette=palette, **settings))
+    return "data:image/svg+xml;base64," + base64.b64encode(image).decode()
+
+
+def _variables(palette: Palette) -> str:
+    """The colours of a palette as variables of a style sheet."""
+    colours = (f"--{name.replace('_', '-')}: {colour};" for name, colour in asdict(palette).items())
+    return f":root {{ {' '.join(colours)} }}"
 
 
 def jpeg_uri(picture: UInt8[np.ndarray, "height width 3"]) -> str:
