@@ -271,3 +271,10 @@ def test_predicting_one_image_imports_nothing_that_only_training_or_reports_need
         "pandas",
     }
     assert not loaded & (ours | others | {"torch._dynamo", "torch._inductor", "sympy"})
+
+
+def test_a_command_of_one_process_is_refused_in_several(monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(SystemExit, match="2"):
+        main(["predict", "images", "--out", "answers.csv"])
+    assert "predict runs in one process, and here are 3" in capsys.readouterr().err

@@ -385,7 +385,7 @@ def test_a_run_that_began_with_pretrained_weights_can_be_finetuned_without_them(
 def test_a_last_batch_of_one_galaxy_is_refused_before_there_is_a_folder(blob_store, tmp_path):
     alone = len(blob_store.rows("train")) - 1
     settings = (*SETTINGS, f"train.batch_size={alone}")
-    with pytest.raises(ConfigError, match=r"would be alone, .*set another train\.batch_size"):
+    with pytest.raises(ConfigError, match=r"the last has 1, .*set another train\.batch_size"):
         train(blob_store, tmp_path / "run", recipe="small", settings=settings, progress=False)
     assert not (tmp_path / "run").exists()
 

@@ -1,8 +1,4 @@
-"""From a run to a new question: what it knew stays, what it has seen stays seen."""
-
-import os
-import signal
-from importlib import import_module
+"""From a run to a new question: its weights are kept, and galaxies it has seen stay seen."""
 
 import numpy as np
 import pytest
@@ -26,8 +22,7 @@ from galaxyvotes import (
 )
 from galaxyvotes.config import LabelSettings
 from galaxyvotes.runs.network import Head, Network
-
-finetuning = import_module("galaxyvotes.training.finetune")
+from galaxyvotes.training.finetune import copy_weights
 
 SETTINGS = ("train.epochs=8", "train.batch_size=8")
 LONGER = ("train.epochs=40", "train.batch_size=8", "train.average=0.9")
@@ -79,16 +74,16 @@ def upside(blobs, tmp_path_factory) -> Store:
     )
 
 
-def test_a_network_that_knows_blobs_learns_new_words_for_them_from_a_dozen(base, upside, tmp_path):
+def test_a_network_trained_on_blobs_learns_new_classes_of_them_from_a_dozen(base, upside, tmp_path):
     run = finetune(upside, tmp_path / "run", start=base, settings=LONGER, progress=False)
     rows = upside.rows("test")
-    said = predict_store(run.network(), upside, rows)
-    assert said.columns == ("disc", "needle")
-    assert (said.values.argmax(axis=1) == upside.values[rows].argmax(axis=1)).mean() > 0.9
+    predicted = predict_store(run.network(), upside, rows)
+    assert predicted.columns == ("disc", "needle")
+    assert (predicted.values.argmax(axis=1) == upside.values[rows].argmax(axis=1)).mean() > 0.9
     assert run.facts["start"] == base.path.name
 
 
-def test_what_the_first_run_has_seen_counts_as_seen(base, blob_store, upside, tmp_path):
+def test_galaxies_that_the_first_run_has_seen_count_as_seen(base, blob_store, upside, tmp_path):
     run = finetune(
         [upside, blob_store], tmp_path / "run", start=base, settings=SETTINGS, progress=False
     )
@@ -99,7 +94,9 @@ def test_what_the_first_run_has_seen_counts_as_seen(base, blob_store, upside, tm
     )
 
 
-def test_galaxies_that_taught_the_first_run_do_not_judge_the_second(base, blobs, upside, tmp_path):
+def test_the_second_run_is_not_evaluated_on_training_galaxies_of_the_first(
+    base, blobs, upside, tmp_path
+):
     splits = SplitSettings(0.4, 0.2, 0.4, "another")
     again = pack(
         blobs, tmp_path / "again", settings=PackSettings(32, 32), splits=splits, progress=False
@@ -120,38 +117,38 @@ def test_a_frozen_encoder_stays_as_it_was_to_the_last_bit(base, upside, tmp_path
     assert not torch.equal(before["dense.weight"], after["dense.weight"])
 
 
-def test_a_head_that_both_answer_begins_with_what_it_knew(base, blob_store, upside, tmp_path):
+def test_a_head_of_both_runs_starts_with_its_trained_weights(base, blob_store, upside, tmp_path):
     settings = ("train.epochs=1", "train.batch_size=8", "train.learning_rate=1e-6")
     run = finetune(
         [upside, blob_store], tmp_path / "run", start=base, settings=settings, progress=False
     )
     rows = blob_store.rows("test")
-    said = predict_store(run.network(tree="class"), blob_store, rows)
-    assert (said.values.argmax(axis=1) == blob_store.values[rows].argmax(axis=1)).mean() > 0.9
+    predicted = predict_store(run.network(tree="class"), blob_store, rows)
+    assert (predicted.values.argmax(axis=1) == blob_store.values[rows].argmax(axis=1)).mean() > 0.9
 
 
-def test_another_catalogues_columns_for_the_same_flowchart_begin_with_what_was_known():
+def test_another_catalogues_columns_of_the_same_flowchart_start_with_trained_weights():
     ours, theirs, other = (DecisionTree.load(name) for name in ("kaggle", "gz2", "decals"))
     recipe = Recipe.load("compact", ("model.width=8",))
-    known, new = (
+    trained, new = (
         Network.build(recipe, heads, PackSettings(64, 64))
         for heads in (
             (Head(other, other.columns), Head(theirs, theirs.columns)),
             (Head(ours, ours.columns),),
         )
     )
-    finetuning._begin_from(known, new)  # type: ignore[attr-defined]
-    assert torch.equal(new.module[-1].weight, known.module[-1].weight[known.all_heads[1].outputs])
+    copy_weights(trained, new)
+    assert torch.equal(
+        new.module[-1].weight, trained.module[-1].weight[trained.all_heads[1].outputs]
+    )
     alone = Network.build(recipe, (Head(other, other.columns),), PackSettings(64, 64))
     drawn = Network.build(recipe, (Head(ours, ours.columns),), PackSettings(64, 64))
     before = drawn.module[-1].weight.clone()
-    finetuning._begin_from(alone, drawn)  # type: ignore[attr-defined]
+    copy_weights(alone, drawn)
     assert torch.equal(drawn.module[-1].weight, before)
 
 
-def test_a_run_that_died_before_it_had_its_beginning_does_not_begin_from_nothing(
-    base, upside, tmp_path
-):
+def test_a_run_that_has_lost_its_start_does_not_start_from_random_weights(base, upside, tmp_path):
     run = finetune(upside, tmp_path / "run", start=base, settings=SETTINGS, progress=False)
     (run.path / "weights.safetensors").unlink()
     (run.path / "start.safetensors").unlink()
@@ -160,23 +157,12 @@ def test_a_run_that_died_before_it_had_its_beginning_does_not_begin_from_nothing
 
 
 def test_finetuning_stopped_and_resumed_ends_bit_for_bit_as_if_never_stopped(
-    base, upside, tmp_path, monkeypatch
+    base, upside, tmp_path, stop_after
 ):
-    training = import_module("galaxyvotes.training.loop")._Training
     whole = finetune(upside, tmp_path / "whole", start=base, settings=SETTINGS, progress=False)
-    step, count = training._step, 0
-
-    def interrupted(self, images, said):
-        nonlocal count
-        step(self, images, said)
-        count += 1
-        if count == 3:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(training, "_step", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            finetune(upside, tmp_path / "run", start=base, settings=SETTINGS, progress=False)
+    stop_after(3)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(upside, tmp_path / "run", start=base, settings=SETTINGS, progress=False)
     run = finetune(upside, tmp_path / "run", start=base, resume=True, progress=False)
     assert (run.path / "weights.safetensors").read_bytes() == (
         whole.path / "weights.safetensors"
@@ -200,7 +186,7 @@ def larger(blobs, tmp_path_factory) -> Store:
     )
 
 
-def test_a_network_goes_on_with_more_pixels_if_asked_to(base, larger, tmp_path):
+def test_a_network_is_trained_on_with_more_pixels_if_asked_to(base, larger, tmp_path):
     settings = ("train.epochs=1", "train.batch_size=8", "train.learning_rate=1e-6", "model.views=4")
     run = finetune(
         larger, tmp_path / "run", start=base, settings=settings, other_size=True, progress=False
@@ -216,7 +202,7 @@ def test_a_network_goes_on_with_more_pixels_if_asked_to(base, larger, tmp_path):
         torch.testing.assert_close(before[name], after[name], atol=1e-3, rtol=0)
 
 
-def test_weights_that_fit_one_size_only_say_so(blob_store, larger, upside, base, tmp_path):
+def test_weights_that_fit_one_size_only_are_refused(blob_store, larger, upside, base, tmp_path):
     paper = train(
         blob_store, tmp_path / "paper", recipe="small", settings=("train.epochs=1",), progress=False
     )
@@ -231,7 +217,7 @@ def test_weights_that_fit_one_size_only_say_so(blob_store, larger, upside, base,
     assert not (tmp_path / "run").exists()
 
 
-def test_weights_from_elsewhere_are_refused(base, upside, tmp_path):
+def test_pretrained_weights_beside_those_of_a_run_are_refused(base, upside, tmp_path):
     with pytest.raises(
         ConfigError, match=r"begins with the weights of .*leave out model\.pretrained"
     ):

@@ -1,15 +1,26 @@
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
-from importlib import import_module
 
 import pytest
 
-from galaxyvotes import ConfigError, DataError, Run, Store, predict_store, train
+from galaxyvotes import (
+    ConfigError,
+    DataError,
+    PackSettings,
+    Run,
+    SplitSettings,
+    Store,
+    evaluate,
+    pack,
+    predict_store,
+    simulate,
+    train,
+)
 from galaxyvotes.errors import CheckpointError
+from galaxyvotes.training import learner
+from galaxyvotes.training.learner import Learner
 
 SETTINGS = ("train.epochs=3", "train.batch_size=8", "train.checkpoint_minutes=0")
 
@@ -30,7 +41,7 @@ def ending(run: Run) -> tuple[bytes, list[dict]]:
 
 @pytest.fixture(scope="module")
 def whole(store, tmp_path_factory) -> Run:
-    """A run that nothing interrupted."""
+    """A run that was never interrupted."""
     return go(store, tmp_path_factory.mktemp("whole") / "run")
 
 
@@ -56,37 +67,31 @@ def test_another_seed_gives_another_network(store, whole, tmp_path):
     assert ending(other)[0] != ending(whole)[0]
 
 
-@pytest.mark.parametrize("stop_after", [1, 7, 8, 13])
+@pytest.mark.parametrize("steps", [1, 7, 8, 13])
 def test_a_run_stopped_at_any_step_and_resumed_ends_bit_for_bit_as_if_never_stopped(
-    store, whole, tmp_path, monkeypatch, stop_after
+    store, whole, tmp_path, stop_after, steps
 ):
-    training = import_module("galaxyvotes.training.loop")._Training
-    step, count = training._step, 0
-
-    def interrupted(self, images, said):
-        nonlocal count
-        step(self, images, said)
-        count += 1
-        if count == stop_after:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(training, "_step", interrupted)
-        with pytest.raises(KeyboardInterrupt, match="--resume"):
-            go(store, tmp_path / "run")
+    stop_after(steps)
+    with pytest.raises(KeyboardInterrupt, match="--resume"):
+        go(store, tmp_path / "run")
     assert not Run.open(tmp_path / "run").finished
     assert ending(go(store, tmp_path / "run", settings=(), resume=True)) == ending(whole)
 
 
 def test_a_run_killed_outright_goes_on_to_the_same_end(store, whole, tmp_path):
     out = tmp_path / "run"
-    code = (
-        "import torch; torch.set_num_threads(1)\nfrom importlib import import_module\nimport"
-        " time\ntraining = import_module('galaxyvotes.training.loop')\nsave ="
-        " training._Training._save\ndef slow(self):\n    save(self);"
-        f" time.sleep(0.2)\ntraining._Training._save = slow\ntraining.train({str(store.path)!r},"
-        f" {str(out)!r}, recipe='small', settings={SETTINGS!r}, progress=False)\n"
-    )
+    code = f"""
+import time
+import torch
+from galaxyvotes.training import loop
+torch.set_num_threads(1)
+write_state = loop.write_state
+def slow(*state):
+    write_state(*state)
+    time.sleep(0.2)
+loop.write_state = slow
+loop.train({str(store.path)!r}, {str(out)!r}, recipe="small", settings={SETTINGS!r}, progress=False)
+"""
     process = subprocess.Popen([sys.executable, "-c", code])
     try:
         while not (out / "state.safetensors").exists():
@@ -100,23 +105,22 @@ def test_a_run_killed_outright_goes_on_to_the_same_end(store, whole, tmp_path):
     assert ending(go(store, out, settings=(), resume=True)) == ending(whole)
 
 
-def test_it_learns_what_the_volunteers_see(store, blob_run):
+def test_predictions_for_test_galaxies_are_right_after_training(store, blob_run):
     rows = store.rows("test")
     predicted = predict_store(blob_run.network(), store, rows).values
     assert (predicted.argmax(axis=1) == store.values[rows].argmax(axis=1)).mean() > 0.9
 
 
-def test_a_cosine_schedule_rises_falls_and_ends_near_nothing_and_a_constant_one_stays(
+def test_a_cosine_schedule_rises_and_falls_to_nearly_zero_and_a_constant_one_stays(
     store, tmp_path, monkeypatch
 ):
-    training = import_module("galaxyvotes.training.loop")._Training
-    step, rates = training._step, []
+    learn, rates = Learner.learn, []
 
-    def watched(self, images, said):
-        step(self, images, said)
-        rates.append(self.optimiser.param_groups[0]["lr"])
+    def watched(self, batch, share, *, seed, rate):
+        rates.append(rate)
+        return learn(self, batch, share, seed=seed, rate=rate)
 
-    monkeypatch.setattr(training, "_step", watched)
+    monkeypatch.setattr(Learner, "learn", watched)
     go(store, tmp_path / "cosine", settings=(*SETTINGS, "train.schedule=cosine"))
     peak = rates.index(max(rates))
     assert rates[:peak] == sorted(rates[:peak])
@@ -127,7 +131,7 @@ def test_a_cosine_schedule_rises_falls_and_ends_near_nothing_and_a_constant_one_
     assert set(rates) == {1e-3}
 
 
-def test_the_test_galaxies_teach_nothing(store, whole):
+def test_test_galaxies_are_never_used_for_training(store, whole):
     seen = set(whole.seen.column("id").to_pylist())
     assert seen == {
         store.ids[row] for split in ("train", "validation") for row in store.rows(split).tolist()
@@ -140,7 +144,7 @@ def test_a_finished_run_resumed_is_returned_as_it_is(store, whole):
     assert ending(go(store, whole.path, settings=(), resume=True)) == before
 
 
-def test_a_run_goes_on_with_no_other_recipe(store, whole):
+def test_a_run_cannot_be_resumed_with_another_recipe(store, whole):
     with pytest.raises(
         ConfigError, match=r"goes on with the recipe it began with, small: leave out the recipe"
     ):
@@ -152,7 +156,7 @@ def test_a_folder_that_exists_is_refused(store, whole):
         go(store, whole.path)
 
 
-def test_a_run_cannot_go_on_with_another_store(store, whole, tmp_path):
+def test_a_run_cannot_be_resumed_with_another_store(store, whole, tmp_path):
     state = json.loads((whole.path / "run.json").read_text())
     state["stores"][0]["digest"] = "another"
     del state["digest"]
@@ -175,7 +179,7 @@ def test_fewer_answers_give_a_smaller_network(store, tmp_path):
     assert predict_store(run.network(), store, store.rows("test")).columns == ("round",)
 
 
-def test_answers_that_few_galaxies_have_can_be_left_out(store, tmp_path):
+def test_leaving_out_all_answers_is_refused_before_there_is_a_folder(store, tmp_path):
     with pytest.raises(ConfigError, match=r"no answer has a mean fraction of 0\.9"):
         go(store, tmp_path / "run", settings=("train.min_mean_fraction=0.9",))
     assert not (tmp_path / "run").exists()
@@ -186,11 +190,93 @@ def test_an_answer_that_does_not_exist_is_refused_by_name(store, tmp_path):
         go(store, tmp_path / "run", settings=("train.answers=square",))
 
 
-def test_an_output_that_is_no_number_is_an_error_that_says_what_to_do(store, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        import_module("galaxyvotes.training.loop"),
-        "to_input",
-        lambda images: images.permute(0, 3, 1, 2) / 0.0,
-    )
-    with pytest.raises(DataError, match=r"lower train\.learning_rate"):
+def test_an_output_that_is_not_finite_is_an_error_that_says_what_to_do(
+    store, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(learner, "to_input", lambda images: images.permute(0, 3, 1, 2) / 0.0)
+    with pytest.raises(
+        DataError, match=r"became NaN or infinite in epoch 1: lower train\.learning_rate"
+    ):
         go(store, tmp_path / "run")
+
+
+def test_one_network_learns_two_trees_and_is_evaluated_on_each(
+    blob_store, fractions_store, tmp_path
+):
+    settings = (
+        "train.epochs=6",
+        "train.batch_size=16",
+        "train.average=0.9",
+        "train.weight_decay=0.01",
+        "train.clip_norm=1",
+        "train.augment=sky",
+        "train.schedule=cosine",
+        "train.balance=0.5",
+    )
+    run = train(
+        [fractions_store, blob_store],
+        tmp_path / "run",
+        recipe="small",
+        settings=settings,
+        progress=False,
+    )
+    assert [head.tree.name for head in run.heads] == ["kaggle", "class"]
+    assert {"validation_mse", "class_validation_accuracy"} <= set(run.history[-1])
+    network = run.network(tree="class")
+    assert network.columns == ("long", "round")
+    assert network.outputs == slice(37, 39)
+    result = evaluate(
+        blob_store, run, out=tmp_path / "report", resamples=20, baselines=False, progress=False
+    )
+    assert result.document["network"]["argmax_accuracy"]["value"] > 0.8
+    with pytest.raises(ConfigError, match="answers the tree kaggle and class, not 'gz2'"):
+        run.network(tree="gz2")
+
+
+def test_two_stores_stopped_and_resumed_end_bit_for_bit_as_if_never_stopped(
+    blob_store, fractions_store, tmp_path, stop_after
+):
+    settings = (
+        "train.epochs=2",
+        "train.batch_size=16",
+        "train.average=0.9",
+        "train.weight_decay=0.01",
+        "train.clip_norm=1",
+        "train.augment=sky",
+    )
+    stores = [fractions_store, blob_store]
+    whole = train(stores, tmp_path / "whole", recipe="small", settings=settings, progress=False)
+    stop_after(4)
+    with pytest.raises(KeyboardInterrupt):
+        train(stores, tmp_path / "run", recipe="small", settings=settings, progress=False)
+    assert ending(train(stores, tmp_path / "run", resume=True, progress=False)) == ending(whole)
+
+
+def test_training_ends_when_validation_has_not_improved_for_so_many_epochs(blob_store, tmp_path):
+    settings = (
+        "train.epochs=40",
+        "train.batch_size=16",
+        "train.patience=2",
+        "train.learning_rate=0.02",
+    )
+    run = train(blob_store, tmp_path / "run", recipe="small", settings=settings, progress=False)
+    losses = [row["validation_loss"] for row in run.history]
+    assert len(losses) - 1 - losses.index(min(losses)) == 2
+    assert len(losses) < 40
+
+
+def test_an_objective_of_whole_votes_learns_from_them(
+    tmp_path,
+):
+    zoo = simulate(tmp_path / "zoo", galaxies=40, processes=1)
+    store = pack(
+        zoo,
+        tmp_path / "store",
+        settings=PackSettings(128, 32),
+        splits=SplitSettings(0.6, 0.2, 0.2),
+        progress=False,
+    )
+    settings = ("train.objective=dirichlet_multinomial", "train.epochs=4", "train.batch_size=8")
+    run = train(store, tmp_path / "run", recipe="small", settings=settings, progress=False)
+    assert run.history[-1]["loss"] < run.history[0]["loss"]
+    assert run.history[-1]["validation_mse"] < 0.1

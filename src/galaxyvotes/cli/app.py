@@ -9,11 +9,12 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from cyclopts import App, CycloptsError, Group
 
 from galaxyvotes.cli import data, learn, use
-from galaxyvotes.errors import GalaxyVotesError
+from galaxyvotes.errors import ConfigError, GalaxyVotesError
 
 __all__ = ["app", "main"]
 
@@ -42,9 +43,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     gc.set_threshold(100_000, 10, 10)  # torch makes hundreds of thousands of objects, no garbage
     try:
         if "WORLD_SIZE" in os.environ:
-            given = sys.argv[1:] if arguments is None else arguments
-            import_module("galaxyvotes.runtime.distributed").among_several(given)
+            _check_processes(sys.argv[1:] if arguments is None else arguments)
         app(arguments, exit_on_error=False, print_error=False)
     except (GalaxyVotesError, CycloptsError, KeyboardInterrupt) as end:
         print(f"galaxyvotes: {str(end) or 'stopped'}", file=sys.stderr)
         sys.exit(130 if isinstance(end, KeyboardInterrupt) else 2)
+
+
+def _check_processes(arguments: Sequence[str]) -> None:
+    """Refuse several processes for a command that runs in one; of the others, the first process
+    alone prints.
+    """
+    distributed = import_module("galaxyvotes.runtime.distributed")
+    command, processes = next(iter(arguments), ""), distributed.count()
+    if processes > 1 and command not in ("train", "finetune"):
+        raise ConfigError(
+            f"galaxyvotes {command} runs in one process, and here are {processes}: start it without"
+            " torchrun; train and finetune run in several"
+        )
+    if distributed.rank():
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115

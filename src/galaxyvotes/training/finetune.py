@@ -1,11 +1,11 @@
-"""From a network that knows galaxies to a new question, with a few dozen to a few hundred galaxies
-of it.
+"""From the network of another run to a new question, with a few dozen to a few hundred galaxies of
+it.
 
-The new run begins with everything the other one knows: all of its network but the last layer, and
-of that the heads for trees that both answer. A tree that it does not answer begins with the first
-it does answer that asks the same: another catalogue's columns for one flowchart. The encoder then
-learns slowly (`train.encoder_rate`) or not at all. What the other run has seen counts as seen by
-the new one, so neither can be judged on it.
+The new run starts with all that the other network has learned: its encoder, and the outputs for
+trees that both predict. A tree that the other run does not have starts with the outputs of the
+first tree of the same flowchart: another catalogue's names for the same questions. The encoder then
+learns slowly (`train.encoder_rate`) or not at all. Galaxies that the other run has seen count as
+seen by the new one, so neither is evaluated on them.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from galaxyvotes.config import Recipe
 from galaxyvotes.errors import CheckpointError, ConfigError
+from galaxyvotes.kinds import FRACTIONS, QUANTITIES
 from galaxyvotes.networks.build import encoder
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run
@@ -25,7 +27,7 @@ from galaxyvotes.runtime import distributed
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.store.store import Store
 from galaxyvotes.training.batches import TrainingBatches, open_stores
-from galaxyvotes.training.initialise import create_run
+from galaxyvotes.training.initialise import WarmStart, create_run
 from galaxyvotes.training.loop import train
 
 __all__ = ["finetune"]
@@ -43,92 +45,119 @@ def finetune(
     device: str = "auto",
     progress: bool = True,
 ) -> Run:
-    """Teach the network of another run, or the one that comes with the package, to answer what
-    these stores ask.
+    """Train the network of another run, or the bundled model, to predict the labels of these
+    stores.
 
-    As `train`, whose arguments these are, but with recipe `finetune` and from `start`, whose
-    network it keeps (the first, if it was joined from several): of `model`, settings can change
-    only what holds no weights, such as `model.views`. The stores must be packed as that run's were.
-    With `other_size` they may be packed otherwise, such as with more pixels of the same sky, for a
+    As `train`, whose arguments these are, but with the recipe `finetune` and from the run `start`,
+    whose network it keeps (the first one of an ensemble): settings of `model` can change only what
+    has no weights, such as `model.views`. The stores must be packed as those of that run. With
+    `other_size` they may be packed otherwise, such as with more pixels of the same sky, for a
     network whose weights fit any size: its encoder needs a few epochs at the full rate then
-    (`train.encoder_rate=1`), and what it has seen is known by ids alone, because the digests of
-    pixels are of the packed ones. CheckpointError if something does not fit.
+    (`train.encoder_rate=1`), and galaxies it has seen are recognised by their ids alone, because
+    digests are of the packed pixels.
+
+    Raises what `train` raises; CheckpointError also if `start` has no weights, or if these do not
+    fit the stores or the settings; ConfigError also if `model.pretrained` is set.
     """
     opened = open_stores(stores)
-    distributed.meet(choose_device(device))
-    if not (resume and distributed.first_found(Path(out).exists())):
-        begun = opened_run(start)
-        chosen = replace(
-            Recipe.load(recipe or "finetune", settings),
-            model=replace(begun.recipe.model, pretrained=""),
-        )
-        for setting in settings:
-            chosen = chosen.changed(setting) if setting.strip().startswith("model.") else chosen
-        if chosen.model.pretrained:
-            raise ConfigError(
-                f"finetune begins with the weights of {begun.path}: leave out model.pretrained"
-            )
+    distributed.connect(choose_device(device))
+    if not (resume and distributed.first_finds(Path(out).exists())):
+        source = opened_run(start)
+        chosen = _recipe(source, recipe, settings)
         if not other_size:
-            opened[0].must_fit(begun.pack, str(begun.path), otherwise=", or pass --other-size")
+            opened[0].must_fit(source.pack, str(source.path), otherwise=", or pass --other-size")
         batches = TrainingBatches.of(opened, chosen)
-        network = Network.build(chosen, batches.heads, opened[0].pack)
-        known = begun.network(as_trained=True)
-        if _shapes(known) != _shapes(network):
-            raise CheckpointError(
-                f"the weights of {begun.path} fit {known.recipe.model.name} on images of"
-                f" {begun.pack.size_px} px only, not {chosen.model.name} on {opened[0].size_px} px:"
-                " leave out --other-size and --set model.…"
-            )
-        _begin_from(known, network)
-        create_run(
-            batches, Path(out), chosen, begun=(network, begun.passed_on), start=begun.path.name
-        )
+        create_run(batches, Path(out), chosen, _warm_start(source, chosen, batches))
         recipe, settings = None, ()
     return train(
         opened, out, recipe=recipe, settings=settings, resume=True, device=device, progress=progress
     )
 
 
-@torch.no_grad()
-def _begin_from(known: Network, new: Network) -> None:
-    """Give a new network all that another one knows, but for heads of trees whose flowchart the
-    other does not know.
+def _recipe(source: Run, recipe: str | Path | Recipe | None, settings: tuple[str, ...]) -> Recipe:
+    """A recipe with the network of a run, and only then the settings of `model`."""
+    chosen = Recipe.load(recipe or "finetune", settings)
+    chosen = replace(chosen, model=replace(source.recipe.model, pretrained=""))
+    for setting in settings:
+        if setting.strip().startswith("model."):
+            chosen = chosen.changed(setting)
+    if chosen.model.pretrained:
+        raise ConfigError(
+            f"finetune begins with the weights of {source.path}: leave out model.pretrained"
+        )
+    return chosen
+
+
+def _warm_start(source: Run, recipe: Recipe, batches: TrainingBatches) -> WarmStart:
+    """A network for these batches with the weights of a run, as far as they have the same
+    meaning.
     """
-    last, before = new.module[-1], known.module[-1]
-    assert isinstance(last, nn.Linear)
-    assert isinstance(before, nn.Linear)
-    for ours, theirs in zip(list(new.module)[:-1], list(known.module)[:-1], strict=True):
+    pack = batches.stores[0].pack
+    network = Network.build(recipe, batches.heads, pack)
+    trained = source.network(as_trained=True)
+    if _shapes(trained) != _shapes(network):
+        raise CheckpointError(
+            f"the weights of {source.path} fit {trained.recipe.model.name} on images of"
+            f" {source.pack.size_px} px only, not {recipe.model.name} on {pack.size_px} px: leave"
+            " out --other-size and --set model.…"
+        )
+    copy_weights(trained, network)
+    return WarmStart(network, source.path.name, source.passed_on)
+
+
+@torch.no_grad()
+def copy_weights(trained: Network, network: Network) -> None:
+    """Copy the encoder, and the outputs of each head that has one like it in the trained
+    network.
+    """
+    for ours, theirs in zip(list(network.module)[:-1], list(trained.module)[:-1], strict=True):
         ours.load_state_dict(theirs.state_dict())
-    for head in new.all_heads:
-        same = [
-            h
-            for h in known.all_heads
-            if h.columns == head.columns and h.tree.questions == head.tree.questions
-        ]
-        alike = [h for h in known.all_heads if _alike(h, head)]
-        for other in (*same, *alike)[:1]:
-            weight, bias = before.weight[other.outputs], before.bias[other.outputs]
-            if head.tree.of_quantities:  # the same value, by the new galaxies' standard
-                (now, wide), (then, before_wide) = (
-                    weight.new_tensor(each.head.standards).T for each in (head, other)
-                )
-                weight, bias = (
-                    weight * (before_wide / wide)[:, None],
-                    (then + before_wide * bias - now) / wide,
-                )
-            last.weight[head.outputs], last.bias[head.outputs] = weight, bias
+    last = network.module[-1]
+    assert isinstance(last, nn.Linear)
+    for head in network.all_heads:
+        other = _head_like(head, trained)
+        if other is not None:
+            last.weight[head.outputs], last.bias[head.outputs] = _output_weights(other, head)
+
+
+def _head_like(head: Network, trained: Network) -> Network | None:
+    """The trained head of the same questions and answers, else of the same flowchart."""
+    others = trained.all_heads
+    same = [
+        other
+        for other in others
+        if other.columns == head.columns and other.tree.questions == head.tree.questions
+    ]
+    return next(iter([*same, *(other for other in others if _alike(other, head))]), None)
+
+
+def _alike(one: Network, other: Network) -> bool:
+    """Whether two heads predict all of one flowchart, whatever its columns are called; one question
+    alone says too little.
+    """
+    whole = all(
+        head.columns == head.tree.columns and head.tree.kind is FRACTIONS for head in (one, other)
+    )
+    return whole and len(one.tree.questions) > 1 and one.tree.flowchart == other.tree.flowchart
+
+
+def _output_weights(
+    trained: Network, head: Network
+) -> tuple[Float[Tensor, "answer feature"], Float[Tensor, " answer"]]:
+    """Weights and biases with which a head predicts what a trained one does; quantities the same
+    values, standardised by the new training galaxies.
+    """
+    last = trained.module[-1]
+    assert isinstance(last, nn.Linear)
+    weight, bias = last.weight[trained.outputs], last.bias[trained.outputs]
+    if head.tree.kind is not QUANTITIES:
+        return weight, bias
+    (centre, scale), (old_centre, old_scale) = (
+        weight.new_tensor(each.head.standards).T for each in (head, trained)
+    )
+    return weight * (old_scale / scale)[:, None], (old_centre + old_scale * bias - centre) / scale
 
 
 def _shapes(network: Network) -> dict[str, torch.Size]:
     """Of all weights but those of the last layer, which has a row for each answer."""
     return {name: tensor.shape for name, tensor in encoder(network.module).state_dict().items()}
-
-
-def _alike(one: Network, other: Network) -> bool:
-    """Whether two heads answer one flowchart in full, whatever its columns are called; one question
-    says too little.
-    """
-    whole = all(
-        head.columns == head.tree.columns and not head.tree.of_quantities for head in (one, other)
-    )
-    return whole and len(one.tree.questions) > 1 and one.tree.flowchart == other.tree.flowchart

@@ -1,11 +1,11 @@
-"""A run as it is before the first step: its folder, what it will have seen, and the network that it
-begins with.
+"""A run before its first step: its folder, the galaxies it will have seen, and the network it
+starts with.
 """
 
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import torch
@@ -19,81 +19,97 @@ from galaxyvotes.runs.run import Run
 from galaxyvotes.runtime import distributed
 from galaxyvotes.training.batches import TrainingBatches
 
-__all__ = ["create_run"]
+__all__ = ["WarmStart", "create_run"]
+
+
+class WarmStart(NamedTuple):
+    """The network that a run starts with, the name of the run it comes from, and the galaxies that
+    this has seen.
+    """
+
+    network: Network
+    name: str
+    seen: pa.Table
 
 
 def create_run(
-    batches: TrainingBatches,
-    out: Path,
-    recipe: Recipe,
-    *,
-    begun: tuple[Network, pa.Table] | None = None,
-    start: str = "",
+    batches: TrainingBatches, out: Path, recipe: Recipe, start: WarmStart | None = None
 ) -> Run:
-    """A new run folder; it begins as its recipe says, or with the network called `start` and what
-    that has seen.
+    """A new run folder, written by the first process; its network starts as its recipe says, or
+    with that of another run.
+
+    Raises ConfigError if `out` exists, or if batch norms of an encoder of timm's would have a
+    single galaxy; whatever else prevents the network from being built comes before there is a
+    folder, too.
     """
-    if distributed.first_found(out.exists()):
+    if distributed.first_finds(out.exists()):
         raise ConfigError(
             f"{out} exists already: continue it with --resume, or name another folder"
         )
     pack = batches.stores[0].pack
-    network = (
-        begun[0] if begun else Network.beginning(recipe, batches.heads, pack)
-    )  # fails before there is a folder
-    start = start or recipe.model.pretrained
-    _ = batches.quotas
-    _refuse_a_galaxy_alone(network, batches)
-    facts: dict[str, Any] = {
+    network = start.network if start else Network.beginning(recipe, batches.heads, pack)
+    _check_batch_norms(network, batches)
+    name = start.name if start else recipe.model.pretrained
+    facts = _facts(batches) | ({"start": name} if name else {})
+    seen = batches.seen()
+    if start:
+        facts["known_before"] = _known_before(seen, start.seen)
+        seen = pa.concat_tables([seen, start.seen])
+    distributed.first(
+        lambda: Run.create(out, recipe, batches.heads, seen, facts, network if name else None)
+    )
+    return Run(out)
+
+
+def _facts(batches: TrainingBatches) -> dict[str, Any]:
+    """What `run.json` says of the software and the stores."""
+    return {
         "galaxyvotes": version("galaxyvotes"),
         "torch": torch.__version__,
-        "pack": asdict(pack),
+        "pack": asdict(batches.stores[0].pack),
         "stores": [
             {
                 "path": store.path.name,
                 "digest": store.digest,
                 "galaxies": len(store),
                 "id_name": store.id_name,
-                "train": len(train_),
+                "train": len(train),
                 "validation": len(validation),
             }
-            for store, train_, validation in zip(
+            for store, train, validation in zip(
                 batches.stores, batches.train, batches.validation, strict=True
             )
         ],
         "left_out": batches.left_out,
-        **({"start": start} if start else {}),
     }
-    if begun:
-        validation, taught = (
-            [
-                (row["pixels"], (row["id_name"], row["id"]))
-                for row in table.to_pylist()
-                if row["split"] == split
-            ]
-            for table, split in ((batches.seen(), "validation"), (begun[1], "train"))
-        )
-        known = {key for keys in taught for key in keys}
-        facts["known_before"] = (
-            sum(not known.isdisjoint(keys) for keys in validation),
-            len(validation),
-        )
-    seen = pa.concat_tables([batches.seen(), *(begun[1:] if begun else ())])
-    distributed.first(
-        lambda: Run.create(out, recipe, batches.heads, seen, facts, network if start else None)
+
+
+def _known_before(seen: pa.Table, before: pa.Table) -> tuple[int, int]:
+    """How many of the validation galaxies another run was trained on, and how many there are."""
+    validation, train = (
+        [
+            {row["pixels"], (row["id_name"], row["id"])}
+            for row in table.to_pylist()
+            if row["split"] == split
+        ]
+        for table, split in ((seen, "validation"), (before, "train"))
     )
-    return Run(out)
+    trained_on = {key for keys in train for key in keys}
+    return sum(not trained_on.isdisjoint(keys) for keys in validation), len(validation)
 
 
-def _refuse_a_galaxy_alone(network: Network, batches: TrainingBatches) -> None:
-    """Batch norms of others' encoders stop at a map of one pixel of one galaxy, at the end of an
-    epoch.
+def _check_batch_norms(network: Network, batches: TrainingBatches) -> None:
+    """ConfigError if a process would have one galaxy in the last batch of an epoch: batch norms of
+    timm's encoders fail where that is left with one pixel.
     """
-    alone = batches.galaxies(batches.steps - 1) == 1 and isinstance(network.module, TimmNetwork)
-    if alone and any(isinstance(module, nn.BatchNorm2d) for module in network.module.modules()):
+    last = batches.size_of(batches.steps - 1)
+    if last // distributed.count() > 1 or not isinstance(network.module, TimmNetwork):
+        return
+    if any(isinstance(module, nn.BatchNorm2d) for module in network.module.modules()):
+        shared = f" for {distributed.count()} processes" if distributed.count() > 1 else ""
         raise ConfigError(
             f"of {len(batches.train[0])} training galaxies in batches of"
-            f" {batches.settings.batch_size} the last would be alone, and"
-            f" {network.recipe.model.name} has batch norms, which want two: set another"
-            " train.batch_size"
+            f" {batches.settings.batch_size} the last has {last}{shared}, and"
+            f" {network.recipe.model.name} has batch norms, which want two{shared and ' each'}: set"
+            " another train.batch_size"
         )

@@ -1,5 +1,5 @@
-"""What moves the weights: Adam, or AdamW where they decay or the encoder learns slower; and its
-rate at each step.
+"""The optimiser of a recipe: Adam, or AdamW where weights decay or the encoder learns more slowly;
+and its learning rate at each step.
 """
 
 import math
@@ -13,17 +13,15 @@ from galaxyvotes.networks.build import encoder
 
 __all__ = ["learning_rate", "optimiser_of", "set_rate"]
 
-_RISES = 0.3  # for how much of training one cycle's rate rises
+_RISES = 0.3  # the part of training in which the rate of "one_cycle" rises
 
 
 def optimiser_of(module: nn.Sequential, settings: TrainSettings) -> torch.optim.Optimizer:
-    """The optimiser that a recipe asks for, over all weights of a network; one fused step moves
-    them all.
-    """
+    """The optimiser of all weights of a network; one fused step moves them all."""
     if settings.weight_decay or settings.encoder_rate < 1:
-        parts = _parameters(module, settings.weight_decay, settings.encoder_rate)
+        groups = _groups(module, settings.weight_decay, settings.encoder_rate)
         return torch.optim.AdamW(
-            parts, settings.learning_rate, eps=settings.adam_epsilon, fused=True
+            groups, settings.learning_rate, eps=settings.adam_epsilon, fused=True
         )
     return torch.optim.Adam(
         module.parameters(), settings.learning_rate, eps=settings.adam_epsilon, fused=True
@@ -31,13 +29,14 @@ def optimiser_of(module: nn.Sequential, settings: TrainSettings) -> torch.optim.
 
 
 def learning_rate(settings: TrainSettings, epochs: float) -> float:
-    """The rate of a step that stands so many epochs after the beginning."""
+    """The learning rate after so many epochs, in which a step may stand anywhere.
+
+    "one_cycle" is that of Smith & Topin 2018, arXiv:1708.07120, section 3, with half cosines.
+    """
     if settings.schedule == "constant":
         return settings.learning_rate
     done = epochs / settings.epochs
-    if (
-        settings.schedule == "one_cycle"
-    ):  # Smith & Topin 2018, arXiv:1708.07120, section 3, with half cosines
+    if settings.schedule == "one_cycle":
         rises = done < _RISES
         part = done / _RISES if rises else (1 - done) / (1 - _RISES)
         least = 1 / 25 if rises else 1 / 250_000
@@ -48,14 +47,12 @@ def learning_rate(settings: TrainSettings, epochs: float) -> float:
 
 
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Let the optimiser's next step have a rate, of which each part of the network takes its
-    share.
-    """
+    """Give the optimiser's next step a learning rate, of which each group has its share."""
     for group in optimiser.param_groups:
         group["lr"] = rate * group.get("share", 1.0)
 
 
-def _parameters(
+def _groups(
     module: nn.Sequential, weight_decay: float, encoder_rate: float
 ) -> list[dict[str, Any]]:
     """Matrices decay, biases and the scales of batch norms do not; the encoder learns at its share

@@ -1,0 +1,202 @@
+"""A network while it learns: what one batch does to its weights and to their running mean.
+
+Everything random is drawn from a seed: augmentation for the whole batch, of which each process
+takes its share, and dropout for the share.
+"""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import replace
+from importlib import import_module
+
+import torch
+from jaxtyping import Float, Float32, Int32
+from torch import Tensor, nn
+
+from galaxyvotes.config import TrainSettings
+from galaxyvotes.errors import DataError
+from galaxyvotes.kinds import FRACTIONS
+from galaxyvotes.networks.augment import dihedral, sky
+from galaxyvotes.networks.batch import Batch
+from galaxyvotes.networks.build import encoder, to_input
+from galaxyvotes.networks.timm_encoder import TimmNetwork
+from galaxyvotes.runs.network import Network
+from galaxyvotes.runtime import distributed
+from galaxyvotes.runtime.devices import low_precision
+from galaxyvotes.runtime.distributed import Share
+from galaxyvotes.training.optimiser import optimiser_of, set_rate
+
+__all__ = ["SUMS", "Learner", "check_finite", "labels_for"]
+
+# What a batch adds to the metrics of its epoch: the loss of its galaxies, squared errors of the
+# first head and how many they are, and the same of the accuracy of its largest answer.
+SUMS = ("loss", "squared", "known", "correct", "compared")
+
+
+class Learner:
+    """A network with its optimiser and, if the recipe averages, a running mean of its weights.
+
+    `averaged` is the network to validate and to keep: of the mean weights, or the same one.
+    """
+
+    def __init__(self, network: Network, device: torch.device) -> None:
+        """Move the network to the device, and connect it with those of other processes."""
+        self.network, self.device, self.settings = network, device, network.recipe.train
+        self.module = network.module.to(device)
+        self.averaged = (
+            replace(network, module=deepcopy(self.module)) if self.settings.average else network
+        )
+        if distributed.count() > 1 and device.type == "cuda":
+            _synchronise_batch_norms(self.module)
+        self.optimiser = optimiser_of(self.module, self.settings)
+        self._parallel = distributed.parallel(self.module)
+        self._encoder = encoder(self.module)
+        self._low_precision = low_precision(self.settings.precision, device)
+
+    def learn(self, batch: Batch, share: Share, *, seed: int, rate: float) -> Float[Tensor, " sum"]:
+        """Take one step of the optimiser, at a learning rate.
+
+        The result are the `SUMS` of the whole batch, on the device: a GPU that is asked for numbers
+        at each step would stand idle.
+        """
+        batch = batch.to(self.device)
+        logits = self._logits(batch, share, seed)
+        losses = [
+            head.objective.loss(
+                logits[:, head.outputs], labels_for(head, batch.values, batch.votes)
+            )
+            for head in self.network.all_heads
+        ]
+        loss = torch.stack(losses).sum(dim=0)
+        self._step(loss.sum() / share.of, rate)
+        average_batch_norms(self.module, share)
+        return distributed.summed(metric_sums(self.network, logits, batch, loss))
+
+    @torch.no_grad()
+    def average(self, steps: int) -> None:
+        """Let the running mean follow after so many steps; fast at first, so that it soon forgets
+        the initial weights.
+        """
+        if not self.settings.average:
+            return
+        keep = min(self.settings.average, steps / (steps + 10))
+        mean, now = self.averaged.module.state_dict(), self.module.state_dict()
+        for name, tensor in mean.items():
+            if tensor.is_floating_point():
+                tensor.lerp_(now[name], 1 - keep)
+            else:
+                tensor.copy_(now[name])
+
+    def _logits(self, batch: Batch, share: Share, seed: int) -> Float32[Tensor, "galaxy output"]:
+        """The output of the network for this share of a batch, augmented."""
+        self.module.train()
+        if self.settings.encoder_rate == 0:
+            self._encoder.eval()  # its batch statistics stay, too
+        pixels = batch.images
+        if self.settings.augment == "dihedral":
+            pixels = dihedral(pixels, torch.Generator().manual_seed(seed), share)
+        images = to_input(pixels)
+        if self.settings.augment == "sky":
+            images = sky(images, torch.Generator().manual_seed(seed), share)
+        with (
+            _seeded(seed + distributed.rank(), self.device),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=self._low_precision),
+        ):
+            return self._parallel(images).float()
+
+    def _step(self, loss: Tensor, rate: float) -> None:
+        """Follow the gradient of the loss that all shares of a batch add up to."""
+        set_rate(self.optimiser, rate)
+        self.optimiser.zero_grad(set_to_none=True)
+        (loss * distributed.count()).backward()  # gradients become the mean over processes
+        if self.settings.clip_norm:
+            torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.settings.clip_norm)
+        self.optimiser.step()
+
+
+def labels_for(
+    network: Network,
+    values: Float32[Tensor, "galaxy output"] | None,
+    votes: Int32[Tensor, "galaxy output"] | None,
+) -> Float32[Tensor, "galaxy answer"] | Int32[Tensor, "galaxy answer"]:
+    """What the objective of the head in use learns from, of the labels of all outputs."""
+    labels = votes if network.objective.wants_votes else values
+    assert labels is not None  # stores without votes are refused an objective that needs them
+    return labels[:, network.outputs]
+
+
+def metric_sums(
+    network: Network,
+    logits: Float[Tensor, "galaxy output"],
+    batch: Batch,
+    loss: Float[Tensor, " galaxy"],
+) -> Float[Tensor, " sum"]:
+    """The `SUMS` of a batch, from the loss of each galaxy; of quantities the largest means nothing,
+    so none is compared.
+    """
+    assert batch.values is not None
+    labels = batch.values[:, network.outputs]
+    predicted = network.objective.values(logits.detach()[:, network.outputs])
+    known = ~labels.isnan()
+    squared = (predicted - labels.nan_to_num()).square() * known
+    compared = known.all(dim=1) & (network.tree.kind is FRACTIONS)
+    correct = (predicted.argmax(dim=1) == labels.nan_to_num().argmax(dim=1)) & compared
+    dtype = torch.float32 if logits.device.type == "mps" else torch.float64
+    terms = (loss.detach(), squared, known, correct, compared)
+    return torch.stack([term.sum().to(dtype) for term in terms])
+
+
+def check_finite(finite: bool, settings: TrainSettings, epoch: int) -> None:
+    """DataError unless the outputs of an epoch, counted from 0, are finite."""
+    if not finite:
+        raise DataError(
+            f"the network's output became NaN or infinite in epoch {epoch + 1}: lower"
+            f" train.learning_rate ({settings.learning_rate:g})"
+        )
+
+
+@torch.no_grad()
+def average_batch_norms(module: nn.Module, share: Share) -> None:
+    """Make the running statistics of batch norms the mean over all processes, weighted by their
+    galaxies.
+
+    Those of SyncBatchNorm are of the whole batch already.
+    """
+    if distributed.count() == 1:
+        return
+    running = [
+        statistics
+        for norm in module.modules()
+        if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d) and norm.training
+        for statistics in (norm.running_mean, norm.running_var)
+        if statistics is not None
+    ]
+    if not running:
+        return
+    means = distributed.summed(torch.cat(running) * (share.galaxies / share.of))
+    parts: Sequence[Tensor] = torch.split(means, [len(statistics) for statistics in running])
+    for statistics, part in zip(running, parts, strict=True):
+        statistics.copy_(part)
+
+
+def _synchronise_batch_norms(module: nn.Module) -> None:
+    """Replace batch norms by those that have the statistics of the whole batch."""
+    if isinstance(module, TimmNetwork):  # timm's have an activation inside, which torch would lose
+        import_module("timm.layers").convert_sync_batchnorm(module)
+    else:
+        nn.SyncBatchNorm.convert_sync_batchnorm(module)
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Generator[None]:
+    """torch's own generators, from which dropout draws, begin with a seed; afterwards they are as
+    before.
+    """
+    others = [] if device.type == "cpu" else [device]
+    with torch.random.fork_rng(others, device_type=device.type):
+        torch.default_generator.manual_seed(seed)
+        for other in others:
+            state = torch.Generator(other).manual_seed(seed).get_state()
+            torch.get_device_module(other).set_rng_state(state, other)
+        yield

@@ -1,0 +1,67 @@
+"""Metrics of the validation galaxies, of which each process predicts its share."""
+
+import math
+from functools import partial
+
+import torch
+from jaxtyping import Float32, Int32
+from torch import Tensor
+
+from galaxyvotes.inference.engine import forward_logits
+from galaxyvotes.kinds import FRACTIONS
+from galaxyvotes.metrics.scores import argmax_accuracy, mse
+from galaxyvotes.runs.network import Network
+from galaxyvotes.runtime import distributed
+from galaxyvotes.training.batches import TrainingBatches
+from galaxyvotes.training.learner import check_finite, labels_for
+
+__all__ = ["validate"]
+
+
+def validate(network: Network, batches: TrainingBatches, *, epoch: int) -> dict[str, float]:
+    """The loss of all heads together, and MSE and accuracy of each.
+
+    Those of the first head are `validation_mse` and `validation_accuracy`; of another, the name of
+    its tree stands before these. The accuracy of quantities is NaN.
+
+    Raises DataError if an output is NaN or infinite.
+    """
+    row: dict[str, float] = {"validation_loss": 0.0}
+    for head in network.all_heads:
+        outputs, values, votes = _outputs_and_labels(head, batches)
+        check_finite(bool(outputs.isfinite().all()), batches.settings, epoch)
+        logits, labels = outputs[:, head.outputs], labels_for(head, values, votes)
+        row["validation_loss"] += float(head.objective.loss(logits, labels).mean())
+        predicted, known = head.objective.values(logits).numpy(), values[:, head.outputs].numpy()
+        prefix = "" if head.place == 0 else f"{head.tree.name}_"
+        row[f"{prefix}validation_mse"] = mse(known, predicted)
+        row[f"{prefix}validation_accuracy"] = (
+            argmax_accuracy(known, predicted) if head.tree.kind is FRACTIONS else math.nan
+        )
+    return row
+
+
+def _outputs_and_labels(
+    head: Network, batches: TrainingBatches
+) -> tuple[
+    Float32[Tensor, "galaxy output"],
+    Float32[Tensor, "galaxy output"],
+    Int32[Tensor, "galaxy output"] | None,
+]:
+    """The outputs of a head, zeros in place of those of others, for the validation galaxies of its
+    stores; and their labels.
+    """
+    logits: list[Tensor] = []
+    values: list[Tensor] = []
+    votes: list[Tensor] = []
+    for number, (store, rows) in enumerate(zip(batches.stores, batches.validation, strict=True)):
+        if batches.head_of(store) is batches.heads[head.place]:
+            predict = partial(forward_logits, head, store)
+            logits.append(torch.from_numpy(distributed.gathered(predict, rows)))
+            store_values, store_votes = batches.labels(number, rows)
+            values.append(store_values)
+            votes += [] if store_votes is None else [store_votes]
+    whole_values = torch.cat(values)
+    outputs = torch.zeros_like(whole_values)
+    outputs[:, head.outputs] = torch.cat(logits)
+    return outputs, whole_values, torch.cat(votes) if len(votes) == len(values) else None
