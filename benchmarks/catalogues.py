@@ -8,6 +8,8 @@ from collections.abc import Container
 from dataclasses import replace
 from pathlib import Path
 
+from msgspec import structs
+
 import galaxyvotes as gv
 
 PACK, LARGER = gv.PackSettings(208, 64), gv.PackSettings(208, 96)
@@ -79,11 +81,11 @@ def debiased() -> gv.DecisionTree:
     (columns,) = (table for table in tree.tables if table.name == "debiased")
     named = {answer.column: columns.of(answer.column) for answer in tree.answers}
     questions = tuple(
-        replace(
+        structs.replace(
             question,
             asked_of=question.asked_of and named[question.asked_of],
             answers=tuple(
-                replace(answer, column=named[answer.column]) for answer in question.answers
+                structs.replace(answer, column=named[answer.column]) for answer in question.answers
             ),
         )
         for question in tree.questions
@@ -92,7 +94,7 @@ def debiased() -> gv.DecisionTree:
         tree,
         name="gz2_debiased",
         questions=questions,
-        tables=(replace(columns, columns="{answer}"),),
+        tables=(structs.replace(columns, columns="{answer}"),),
     )
 
 

@@ -126,7 +126,7 @@ def zoobot_side(work: Path) -> Callable[[str], None]:
     from zoobot.pytorch.predictions import predict_on_catalog
     from zoobot.pytorch.training.representations import ZoobotEncoder
 
-    from galaxyvotes.config import RECIPES
+    from galaxyvotes.config import Recipe
     from galaxyvotes.networks.build import build
 
     warnings.simplefilter("ignore")
@@ -152,7 +152,7 @@ def zoobot_side(work: Path) -> Callable[[str], None]:
         )
         predict_on_catalog.predict(
             catalog,
-            Encoder(build(RECIPES[name].model, answers=37, size_px=size)),
+            Encoder(build(Recipe.load(name).model, answers=37, size_px=size)),
             str(work / "zoobot.csv"),
             [f"answer{number}" for number in range(37)],
             look,
@@ -231,12 +231,12 @@ def work_of_networks() -> dict[str, float]:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from galaxyvotes.config import RECIPES
+    from galaxyvotes.config import Recipe
     from galaxyvotes.networks.build import build
 
     needed: dict[str, float] = {}
     for name, (_, size) in SIZES.items():
-        network = build(RECIPES[name.split()[0]].model, answers=37, size_px=size).eval()
+        network = build(Recipe.load(name.split()[0]).model, answers=37, size_px=size).eval()
         with torch.inference_mode(), FlopCounterMode(display=False) as counter:
             network(torch.zeros(1, 3, size, size))
         needed[name] = counter.get_total_flops() / 1e9 * VIEWS[name]

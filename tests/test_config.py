@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galaxyvotes.config import (
-    RECIPES,
     ModelSettings,
     PackSettings,
     Recipe,
     SplitSettings,
     TrainSettings,
+    recipe_names,
 )
 from galaxyvotes.errors import ConfigError, GalaxyVotesError
 
@@ -59,7 +59,15 @@ def test_the_papers_recipe_is_the_papers(tmp_path):
 
 
 def test_a_recipe_has_the_name_it_is_loaded_by():
-    assert all(Recipe.load(name).name == name for name in RECIPES)
+    assert all(Recipe.load(name).name == name for name in recipe_names())
+
+
+def test_exactly_these_recipes_ship():
+    assert recipe_names() == ("compact", "finetune", "paper", "small", "strong")
+
+
+def test_the_papers_recipe_is_what_the_defaults_are():
+    assert Recipe.load("paper") == Recipe()
 
 
 def test_what_a_recipe_file_does_not_name_has_its_default_and_the_file_names_the_recipe(tmp_path):
@@ -73,7 +81,7 @@ def test_single_settings_change_a_recipe_in_their_order():
         "small", ["train.epochs=10", "train.epochs=11", "model.batch_norm_momentum=0.5"]
     )
     assert (changed.train.epochs, changed.model.batch_norm_momentum) == (11, 0.5)
-    assert changed.train.batch_size == RECIPES["small"].train.batch_size
+    assert changed.train.batch_size == Recipe.load("small").train.batch_size
 
 
 @pytest.mark.parametrize(
@@ -127,7 +135,7 @@ def refusal(setting: str) -> str:
         ),
         ("model.x=1", "unknown setting model.x; known are model.name, model.batch_norm_momentum"),
         ("train.epochs", "--set 'train.epochs': expected section.name=value, e.g. train.epochs=10"),
-        ("train=10", "--set train=10: train is a section of settings, not a value"),
+        ("train=10", "--set train=10: train is 10; expected a section, [train]"),
         ("=10", "unknown setting ; known are name, model, train"),
         ("train.epochs=", "--set train.epochs=: train.epochs is ''; expected a whole number"),
         ("train.epochs=ten", "train.epochs is 'ten'; expected a whole number"),
@@ -136,9 +144,10 @@ def refusal(setting: str) -> str:
         ("train.learning_rate=true", "train.learning_rate is True; expected a number"),
         ("train.learning_rate=fast", "train.learning_rate is 'fast'; expected a number"),
         ("train.objective=3", "train.objective is 3; expected a text"),
-        ("train.augment=flip", "train.augment is 'flip'; one of none, dihedral"),
-        ("train.augment=[1]", "train.augment is [1]; one of none, dihedral"),
+        ("train.augment=flip", "train.augment is 'flip'; expected one of none, dihedral"),
+        ("train.augment=[1]", "train.augment is [1]; expected one of none, dihedral"),
         ("train.answers=[1, 2]", "train.answers is [1, 2]; expected a list of names"),
+        ("train.epochs.x=1", "train.epochs is {'x': 1}; expected a whole number"),
         ("train.epochs=0", "--set train.epochs=0: train.epochs is 0; the smallest is 1"),
         ("train.batch_size=1", "train.batch_size is 1; the smallest is 2"),
         ("train.seed=-1", "train.seed is -1; the smallest is 0"),
@@ -153,7 +162,7 @@ def refusal(setting: str) -> str:
         ),
         ("model.zooms=[1.1, 1.3]", "model.zooms is [1.1, 1.3]; each lies in 0.83–1.2"),
         ("model.zooms=nan", "model.zooms is [nan]; each lies in 0.83–1.2"),
-        ("model.zooms=1.1,large", "model.zooms is '1.1,large'; expected a list of numbers"),
+        ("model.zooms=1.1,large", "model.zooms is ['1.1', 'large']; expected a list of numbers"),
         (
             "model.batch_norm_momentum=0",
             "model.batch_norm_momentum is 0.0; it lies above 0, up to 1",
@@ -176,7 +185,7 @@ def test_an_unknown_key_in_a_recipe_file_is_refused_with_the_file_and_the_neares
     ("text", "told"),
     [
         ("epochs = \n", "mine.toml: not TOML: Invalid value (at line 1, column 10)"),
-        ("train = 5\n", "mine.toml: train is a section of settings, not a value"),
+        ("train = 5\n", "mine.toml: train is 5; expected a section, [train]"),
         ("[train]\nepochs = 0\n", "mine.toml: train.epochs is 0; the smallest is 1"),
         ("[train]\nepochs = 1\nepochs = 2\n", "mine.toml: not TOML: "),
     ],

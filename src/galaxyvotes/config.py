@@ -1,25 +1,26 @@
-"""Every setting and its default, in frozen dataclasses; named recipes; TOML in and out.
+"""Every setting and its default, in frozen dataclasses, and recipes as TOML files.
 
-A recipe is a name (`paper`, `small`) or a TOML file, plus single settings such as
-`train.learning_rate=1e-3`. The resolved recipe is saved with the run, so a run folder alone
-rebuilds its network.
+A recipe is one that ships (`recipes/*.toml`, by its name) or a TOML file, plus single settings such
+as `train.learning_rate=1e-3`. What a file does not name has its default. The resolved recipe is
+saved with the run, so a run folder alone rebuilds its network.
 """
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, cast, get_args, get_origin
+from typing import Any, Literal, cast
 
 import tomlkit
 
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.runtime.files import read_text
+from galaxyvotes.runtime.toml import from_table, parsed
 from galaxyvotes.tree import DecisionTree
 
 __all__ = [
-    "RECIPES",
     "SKY_ZOOM",
     "LabelSettings",
     "ModelSettings",
@@ -27,6 +28,7 @@ __all__ = [
     "Recipe",
     "SplitSettings",
     "TrainSettings",
+    "recipe_names",
 ]
 
 SKY_ZOOM = 1.2  # `train.augment` "sky" shows galaxies from 1 / 1.2 to 1.2 times their size
@@ -85,7 +87,8 @@ class LabelSettings:
             self.tree is None and self.votes is None and self.classes is None
         ):
             raise ConfigError(
-                f"quantity {self.quantity[0]!r} is a tree of its own: leave out tree, votes and classes"
+                f"quantity {self.quantity[0]!r} is a tree of its own: leave out tree, votes and"
+                " classes"
             )
 
 
@@ -236,42 +239,37 @@ class Recipe:
 
     @staticmethod
     def load(source: "str | Path | Recipe", settings: Sequence[str] = ()) -> "Recipe":
-        """A recipe by name, from a TOML file or as it is, with single settings such as
-        `train.epochs=10` on top.
+        """A recipe that ships, by its name, one from a TOML file, or one as it is, with single
+        settings such as `train.epochs=10` on top.
+
+        Raises ConfigError if there is no such recipe or file, or if a setting is unknown or cannot
+        be; DataError if the file is not text.
         """
-        if isinstance(source, Recipe):
-            recipe = source
-        elif str(source) in RECIPES:
-            recipe = RECIPES[str(source)]
-        elif Path(source).suffix == ".toml":
-            path = Path(source)
-            if not path.is_file():
-                raise ConfigError(f"no recipe file {path}")
-            recipe = Recipe.from_toml(read_text(path), origin=str(path))
-        else:
-            raise ConfigError(
-                f"no recipe {str(source)!r}{_nearest(str(source), RECIPES)}; or give a .toml file"
-            )
+        recipe = source if isinstance(source, Recipe) else _read(source)
         for setting in settings:
             recipe = recipe.changed(setting)
         return recipe
 
     def changed(self, setting: str) -> "Recipe":
-        """This recipe with one setting, `section.name=value`, changed."""
+        """This recipe with one setting, `section.name=value`, changed.
+
+        The value is TOML, or else a text without quotes; the items of a list are divided by commas.
+
+        Raises ConfigError if the setting is unknown, or if the value cannot be.
+        """
         key, equals, value = setting.partition("=")
-        path = key.strip().split(".")
         if not equals:
             raise ConfigError(
                 f"--set {setting!r}: expected section.name=value, e.g. train.epochs=10"
             )
-        try:
-            parsed = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            parsed = value.strip()
-        nested: dict[str, Any] = {path[-1]: parsed}
-        for part in reversed(path[:-1]):
-            nested = {part: nested}
-        return _merge(self, nested, f"--set {setting}")
+        table = section = asdict(self)
+        *sections, name = key.strip().split(".")
+        for each in sections:
+            if not isinstance(section.get(each), dict):
+                section[each] = {}
+            section = section[each]
+        section[name] = _value(value, listed=isinstance(section.get(name), tuple))
+        return from_table(table, Recipe, f"--set {setting}", strict=False, noun="setting")
 
     def to_toml(self) -> str:
         """The whole recipe as TOML; `from_toml` reads it back equal."""
@@ -279,129 +277,48 @@ class Recipe:
 
     @staticmethod
     def from_toml(text: str, origin: str = "recipe") -> "Recipe":
-        """The recipe in a TOML text; what it does not name has its default."""
-        try:
-            data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"{origin}: not TOML: {error}") from None
-        return _merge(Recipe(name=Path(origin).stem), data, origin)
+        """The recipe in a TOML text; what it does not name has its default, its name that of the
+        file, `origin`.
+
+        Raises ConfigError if it is not TOML, or if a setting is unknown or cannot be.
+        """
+        table = {"name": Path(origin).stem} | parsed(text, origin)
+        return from_table(table, Recipe, origin, noun="setting")
 
 
-def _merge(settings: Any, data: dict[str, Any], origin: str, prefix: str = "") -> Any:
-    known = {entry.name: entry for entry in fields(settings)}
-    changes: dict[str, Any] = {}
-    for key, value in data.items():
-        if key not in known:
-            elsewhere = [name for name in _names(Recipe()) if name.endswith(f".{key}")]
-            hint = f"; did you mean {elsewhere[0]}?" if elsewhere else _nearest(key, known, prefix)
-            raise ConfigError(f"{origin}: unknown setting {prefix}{key}{hint}")
-        current = getattr(settings, key)
-        if is_dataclass(current):
-            if not isinstance(value, dict):
-                raise ConfigError(f"{origin}: {prefix}{key} is a section of settings, not a value")
-            changes[key] = _merge(current, cast("dict[str, Any]", value), origin, f"{prefix}{key}.")
-        else:
-            changes[key] = _coerce(known[key].type, value, f"{origin}: {prefix}{key}")
+_RECIPES = resources.files("galaxyvotes") / "recipes"
+
+
+def recipe_names() -> tuple[str, ...]:
+    """The names of the recipes that come with the package."""
+    names = (entry.name for entry in _RECIPES.iterdir())
+    return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
+
+
+def _read(source: str | Path) -> Recipe:
+    """The recipe of that name, or in that file."""
+    path = Path(source)
+    if str(source) in recipe_names():
+        text = (_RECIPES / f"{source}.toml").read_text("utf-8")
+        return Recipe.from_toml(text, origin=str(source))
+    if path.suffix != ".toml":
+        near = difflib.get_close_matches(str(source), recipe_names(), n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(recipe_names())}"
+        raise ConfigError(f"no recipe {str(source)!r}; {hint}; or give a .toml file")
+    if not path.is_file():
+        raise ConfigError(f"no recipe file {path}")
+    return Recipe.from_toml(read_text(path), origin=str(path))
+
+
+def _value(text: str, *, listed: bool) -> Any:
+    """The value in the text of a setting: TOML if it is, else the text; of a `listed` setting a
+    list, whose items may stand without brackets.
+    """
+    value: Any
     try:
-        return replace(settings, **changes)
-    except ConfigError as error:
-        raise ConfigError(f"{origin}: {error}") from None
-
-
-def _names(settings: Any, prefix: str = "") -> Iterator[str]:
-    """Every setting, section.name."""
-    for entry in fields(settings):
-        value = getattr(settings, entry.name)
-        yield from _names(value, f"{entry.name}.") if is_dataclass(value) else [prefix + entry.name]
-
-
-def _coerce(kind: Any, value: Any, where: str) -> Any:
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise ConfigError(f"{where} is {value!r}; one of {', '.join(get_args(kind))}")
-        return value
-    if get_origin(kind) is tuple:
-        return tuple(_list(get_args(kind)[0], value, where))
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-        expected = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[
-            kind
-        ]
-        raise ConfigError(f"{where} is {value!r}; expected {expected}")
-    return value
-
-
-def _list(kind: Any, value: Any, where: str) -> Iterator[Any]:
-    """The items of a list of names or of numbers, which may also be written as `a,b`."""
-    expected = {str: "names", float: "numbers"}[kind]
-    items = cast("Sequence[Any]", value) if isinstance(value, list | tuple) else [value]
-    if isinstance(value, str):
-        items = [part.strip() for part in value.split(",") if part.strip()]
-    for item in items:
-        try:
-            yield float(item) if kind is float else _coerce(kind, item, where)
-        except (ConfigError, ValueError, TypeError):
-            raise ConfigError(f"{where} is {value!r}; expected a list of {expected}") from None
-
-
-def _nearest(name: str, known: Any, prefix: str = "") -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    listed = ", ".join(f"{prefix}{each}" for each in known)
-    return f"; did you mean {prefix}{close[0]}?" if close else f"; known are {listed}"
-
-
-# How our networks learn, whatever their size.
-_OURS = TrainSettings(
-    objective="cross_entropy",
-    epochs=24,
-    batch_size=64,
-    balance=0.5,
-    learning_rate=3e-3,
-    weight_decay=0.02,
-    clip_norm=5.0,
-    schedule="cosine",
-    average=0.999,
-    augment="sky",
-)
-
-RECIPES: dict[str, Recipe] = {
-    # The 2023 paper's, exactly: docs/decisions.md says where its text and its code differ and which
-    # we follow.
-    "paper": Recipe("paper"),
-    # The same network for hundreds to thousands of galaxies: many small steps, batch-norm
-    # statistics that settle within them, each galaxy seen from its eight sides, and the epoch that
-    # validates best.
-    "small": Recipe(
-        "small",
-        ModelSettings(batch_norm_momentum=0.1),
-        TrainSettings(batch_size=32, epochs=40, augment="dihedral", keep="best"),
-    ),
-    # Our small network, on two cores in an hour: from few fractions beside many classes, or
-    # whatever there is. Its validation galaxies choose nothing, so that they can calibrate its
-    # intervals.
-    "compact": Recipe(
-        "compact",
-        ModelSettings("compact", batch_norm_momentum=0.1, views=8),
-        _OURS,
-    ),
-    # The same, wider and deeper, for tens of thousands of galaxies with all fractions, packed at
-    # 128 px: 11 million parameters, 9.7 GFLOP to learn from a galaxy of 128 px. That is, reckoned
-    # and not tried, days on two cores and minutes on a large GPU.
-    "strong": Recipe(
-        "strong",
-        ModelSettings("compact", batch_norm_momentum=0.1, width=64, depth=2, dropout=0.3, views=8),
-        replace(
-            _OURS, epochs=60, batch_size=256, learning_rate=4e-3, weight_decay=0.05, average=0.9995
-        ),
-    ),
-    # From another run's network to a few hundred galaxies of a new question; the network is that
-    # run's.
-    "finetune": Recipe(
-        "finetune",
-        ModelSettings("compact", batch_norm_momentum=0.1, views=8),
-        replace(
-            _OURS, epochs=60, batch_size=32, learning_rate=2e-3, encoder_rate=0.1, average=0.99
-        ),
-    ),
-}
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    if listed and isinstance(value, str):
+        return [item.strip() for item in value.split(",") if item.strip()]
+    return cast("Any", value if isinstance(value, list) or not listed else [value])

@@ -17,13 +17,11 @@ both; several stores do (see `batches`).
 Source: Willett et al. 2013, MNRAS 435, 2835, section 2 and table 2.
 """
 
-import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, get_args
 
 import numpy as np
 import tomlkit
@@ -31,7 +29,21 @@ from jaxtyping import Float, Num
 
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.kinds import FRACTIONS, QUANTITIES, Kind, ValueKind
+from galaxyvotes.questions import (
+    BOUNDS,
+    FAMILIARITY,
+    FRACTION_COLUMNS,
+    QUANTITY_COLUMNS,
+    Answer,
+    Question,
+    TreeFile,
+    VoteColumns,
+    check_questions,
+    check_tables,
+    owners_of,
+)
 from galaxyvotes.runtime.files import read_text
+from galaxyvotes.runtime.toml import from_table, parsed
 
 __all__ = [
     "BOUNDS",
@@ -44,63 +56,7 @@ __all__ = [
     "conditional_fractions",
 ]
 
-BOUNDS = (
-    "_low",
-    "_high",
-)  # what tables of predictions append to an answer's column, for the ends of its interval …
-FAMILIARITY = "familiarity"  # … and what they call their last column
-
 _ROUNDING = 1e-6  # fractions are float32, often rounded to six digits
-
-Holds = Literal["joint", "conditional", "votes", "class", "quantity"]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answer; `column` names it in every table, `next` is the question that follows it."""
-
-    column: str
-    text: str
-    next: str | None = None
-
-
-@dataclass(frozen=True)
-class Question:
-    """One question; everybody who gave the answer `asked_of` is asked it, or everybody if that is
-    None.
-
-    A `quantity` is a number instead of fractions, and has one answer.
-    """
-
-    name: str
-    text: str
-    answers: tuple[Answer, ...]
-    asked_of: str | None = None
-    quantity: bool = False
-
-
-@dataclass(frozen=True)
-class VoteColumns:
-    """How tables of a campaign name one kind of column, `{answer}` standing for the answer's own
-    name.
-
-    `holds` says what is in them: joint or conditional fractions, whole votes, quantities, or (one
-    column) a class. `normalise` divides the answers of a question by their sum: for fractions
-    debiased one by one.
-    """
-
-    name: str
-    columns: str
-    holds: Holds
-    normalise: bool = False
-
-    def of(self, answer: str) -> str:
-        """The name of the column that holds this answer."""
-        return self.columns.replace("{answer}", answer)
-
-
-FRACTION_COLUMNS = (VoteColumns("fraction", "{answer}", "joint"),)
-QUANTITY_COLUMNS = (VoteColumns("quantity", "{answer}", "quantity"),)
 
 
 @dataclass(frozen=True)
@@ -117,58 +73,8 @@ class DecisionTree:
 
     def __post_init__(self) -> None:
         """Refuse a tree that contradicts itself, naming the question."""
-        names = [question.name for question in self.questions]
-        columns = self.columns
-        if not self.questions:
-            raise ConfigError(f"tree {self.name!r} has no question")
-        for column in columns:
-            bound = any(
-                column.endswith(end) and column.removesuffix(end) in columns for end in BOUNDS
-            )
-            if column == FAMILIARITY or bound:
-                raise ConfigError(
-                    f"tree {self.name!r} has the answer column {column!r}, which is what tables of"
-                    " predictions call a bound or the familiarity: rename it"
-                )
-        tables = [table.name for table in self.tables]
-        for values, what in ((names, "question"), (columns, "answer column"), (tables, "table")):
-            for value in values:
-                if list(values).count(value) > 1:
-                    raise ConfigError(f"tree {self.name!r} has the {what} {value!r} twice")
-        for question in self.questions:
-            where = f"tree {self.name!r}, question {question.name!r}"
-            if question.quantity:
-                self._check_quantity(question, where)
-            elif len(question.answers) < 2:
-                raise ConfigError(
-                    f"{where} has {len(question.answers)} answer(s); a question needs two or more"
-                )
-            if question.asked_of is not None and question.asked_of not in columns:
-                raise ConfigError(
-                    f"{where}: asked_of names {question.asked_of!r}, which is no answer of this"
-                    " tree"
-                )
-            for answer in question.answers:
-                if answer.next is not None and answer.next not in names:
-                    raise ConfigError(
-                        f"{where}, answer {answer.column!r}: next names {answer.next!r}, which is"
-                        " no question"
-                    )
-        for table in self.tables:
-            if (table.holds == "quantity") != (self.kind is QUANTITIES):
-                raise ConfigError(
-                    f"tree {self.name!r} asks for {self.kind.name}, and its table {table.name!r}"
-                    f" holds {table.holds!r}"
-                )
-            if ("{answer}" in table.columns) == (table.holds == "class"):
-                expected = (
-                    "one column, without {answer}" if table.holds == "class" else "{answer} in it"
-                )
-                raise ConfigError(
-                    f"tree {self.name!r}, table {table.name!r}: columns is {table.columns!r};"
-                    f" expected {expected}"
-                )
-        _ = self.depth_first  # refuses a circle
+        check_questions(self.questions, f"tree {self.name!r}")
+        check_tables(self.tables, self.kind, f"tree {self.name!r}")
 
     def check_values(self, kind: ValueKind, columns: Sequence[str]) -> None:
         """Refuse values that these answers do not have: ConfigError for answers of another tree,
@@ -205,23 +111,6 @@ class DecisionTree:
             f"{what}; pack both with one tree (--tree FILE.toml; of classes beside --classes"
             " COLUMN), or rename one"
         )
-
-    def _check_quantity(self, question: Question, where: str) -> None:
-        """Refuse a quantity that is asked like a question, or beside questions."""
-        if len(question.answers) != 1:
-            raise ConfigError(
-                f"{where} is a quantity and has {len(question.answers)} answers; a quantity has one"
-            )
-        if question.asked_of is not None or question.answers[0].next is not None:
-            raise ConfigError(
-                f"{where} is a quantity: everybody has it, and nothing follows it; leave out"
-                " asked_of and next"
-            )
-        if not all(each.quantity for each in self.questions):
-            raise ConfigError(
-                f"{where} is a quantity beside questions that are not; make two trees and two"
-                " stores"
-            )
 
     @property
     def kind(self) -> Kind:
@@ -299,27 +188,18 @@ class DecisionTree:
     @cached_property
     def depth_first(self) -> tuple[int, ...]:
         """Question indices, each after the question that its `asked_of` belongs to."""
-        owner = {
-            answer.column: i
-            for i, question in enumerate(self.questions)
-            for answer in question.answers
-        }
+        owners = owners_of(self.questions)
         order: list[int] = []
 
-        def visit(index: int, path: tuple[int, ...]) -> None:
-            if index in path:
-                circle = " → ".join(
-                    self.questions[i].name for i in (*path[path.index(index) :], index)
-                )
-                raise ConfigError(f"tree {self.name!r}: asked_of goes in a circle: {circle}")
-            asked_of = self.questions[index].asked_of
-            if asked_of is not None:
-                visit(owner[asked_of], (*path, index))
+        def visit(question: Question) -> None:
+            if question.asked_of is not None:
+                visit(owners[question.asked_of])
+            index = self.questions.index(question)
             if index not in order:
                 order.append(index)
 
-        for index in range(len(self.questions)):
-            visit(index, ())
+        for question in self.questions:
+            visit(question)
         return tuple(order)
 
     def asked(
@@ -415,45 +295,24 @@ class DecisionTree:
 
     def to_toml(self) -> str:
         """The tree as the text of a tree file; `from_toml` reads it back equal."""
-        document = {"name": self.name, "title": self.title, "source": self.source}
-        document |= {"table": [_plain(table) for table in self.tables]}
-        document |= {
-            "question": [
-                {key: value for key, value in _plain(question).items() if key != "answers"}
-                | {"answer": [_plain(answer) for answer in question.answers]}
-                for question in self.questions
-            ]
-        }
-        return tomlkit.dumps(document)
+        file = TreeFile(self.name, self.title, self.source, self.tables, self.questions)
+        return tomlkit.dumps(file.to_table())
 
     @staticmethod
     def from_toml(text: str, origin: str = "tree file") -> "DecisionTree":
-        """The tree in the text of a tree file; `origin` names it in errors."""
+        """The tree in the text of a tree file; `origin` names it in errors.
+
+        A file that names no tables has columns called as its answers are.
+
+        Raises ConfigError if it is not TOML, has an unknown or missing key or a value of another
+        type, or if the tree contradicts itself.
+        """
+        file = from_table(parsed(text, origin), TreeFile, origin)
+        quantities = any(question.quantity for question in file.questions)
+        usual = QUANTITY_COLUMNS if quantities else FRACTION_COLUMNS
         try:
-            data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"{origin}: not TOML: {error}") from None
-        try:
-            tables = tuple(_made(VoteColumns, "[[table]]", each) for each in _list(data, "table"))
-            questions = tuple(
-                _made(
-                    Question,
-                    "[[question]]",
-                    each,
-                    answers=tuple(
-                        _made(Answer, "[[question.answer]]", answer)
-                        for answer in _list(each, "answer")
-                    ),
-                )
-                for each in _list(data, "question")
-            )
-            usual = (
-                QUANTITY_COLUMNS
-                if any(question.quantity for question in questions)
-                else FRACTION_COLUMNS
-            )
-            return _made(
-                DecisionTree, "the tree", data, questions=questions, tables=tables or usual
+            return DecisionTree(
+                file.name, file.title, file.questions, file.tables or usual, file.source
             )
         except ConfigError as error:
             raise ConfigError(f"{origin}: {error}") from None
@@ -512,14 +371,13 @@ def conditional_fractions(
     asked: Float[np.ndarray, "galaxy answer"],
     min_asked: float = 0.0,
 ) -> Float[np.ndarray, "galaxy answer"]:
-    """Fractions of those who were asked, in 0–1; NaN where fewer than `min_asked`, or nobody, was."""
+    """Fractions of those who were asked, in 0–1; NaN where fewer than `min_asked` were."""
     joint = joint.astype(np.float64).clip(0, 1)
     reached = (asked > 0) & (asked >= min_asked - _ROUNDING)
     return np.divide(joint, asked, out=np.full(joint.shape, np.nan), where=reached).clip(0, 1)
 
 
 _TREES = resources.files("galaxyvotes") / "trees"
-_FLAGS = ("normalise", "quantity")
 
 
 def shipped() -> tuple[str, ...]:
@@ -531,39 +389,3 @@ def shipped() -> tuple[str, ...]:
             if entry.name.endswith(".toml")
         )
     )
-
-
-def _list(data: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    """Take a list of tables out of a TOML table."""
-    found = data.pop(key, [])
-    tables: list[Any] = found
-    if not isinstance(found, list) or not all(isinstance(each, dict) for each in tables):
-        raise ConfigError(f"{key} is {found!r}; expected one or more tables")
-    return tables
-
-
-def _made(kind: Any, where: str, given: dict[str, Any], **made: Any) -> Any:
-    """A dataclass from the keys of a TOML table; what is missing, unknown or of another type is
-    named.
-    """
-    known = {entry.name: entry for entry in fields(kind) if entry.name not in made}
-    for key, value in given.items():
-        if key not in known:
-            raise ConfigError(f"{where} has the unknown key {key!r}; known are {', '.join(known)}")
-        if not isinstance(value, bool if key in _FLAGS else str):
-            expected = "true or false" if key in _FLAGS else "a text in quotes"
-            raise ConfigError(f"{where}: {key} is {value!r}; expected {expected}")
-        if key == "holds" and value not in get_args(Holds):
-            raise ConfigError(f"{where}: holds is {value!r}; one of {', '.join(get_args(Holds))}")
-    if missing := [
-        key for key, entry in known.items() if entry.default is MISSING and key not in given
-    ]:
-        raise ConfigError(
-            f"{where} {given or ''} has no {' and no '.join(missing)}".replace("  ", " ")
-        )
-    return kind(**given, **made)
-
-
-def _plain(item: Any) -> dict[str, Any]:
-    values = {entry.name: getattr(item, entry.name) for entry in fields(item)}
-    return {key: value for key, value in values.items() if value is not None and value is not False}

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from galaxyvotes.config import RECIPES, ModelSettings
+from galaxyvotes.config import ModelSettings, Recipe
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.networks.build import MODELS, build, encoder, folded, to_input
 from galaxyvotes.networks.compact import Compact
@@ -76,7 +76,7 @@ def test_a_network_that_cannot_be_built_is_refused(settings):
 
 
 def test_the_strong_recipe_is_the_size_that_it_says_and_takes_a_step():
-    network = build(RECIPES["strong"].model, answers=37, size_px=128)
+    network = build(Recipe.load("strong").model, answers=37, size_px=128)
     assert round(sum(each.numel() for each in network.parameters()) / 1e6) == 11
     small = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     network(small).square().sum().backward()
