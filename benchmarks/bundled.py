@@ -19,7 +19,7 @@ from catalogues import FRACTIONS, LARGER, Catalogue
 from galaxyvotes.evaluation.baselines import mean_vote
 from galaxyvotes.evaluation.seen import calibrated_on, seen_by
 from galaxyvotes.metrics import bootstrap, coverage, scores
-from galaxyvotes.runs.run import shipped_run
+from galaxyvotes.runs.run import bundled_run
 from provenance import write
 
 MEASURES = (
@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     store = Catalogue(given.data, given.work, "fractions", FRACTIONS, settings=LARGER).whole
-    run = shipped_run()
+    run = bundled_run()
     rows = store.rows("test")
     rows = rows[~(seen_by(run, store) | calibrated_on(run, store, 1))[rows]]
     predicted = gv.predict_store(run.network(tree=store.tree.name), store, rows)

@@ -25,7 +25,7 @@ from galaxyvotes.confidence.familiarity import shift
 from galaxyvotes.metrics.coverage import noise_floor
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.reports.write import write_report
-from galaxyvotes.runs.run import shipped_run
+from galaxyvotes.runs.run import bundled_run
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.tree import DecisionTree
 from provenance import spread, write
@@ -77,7 +77,7 @@ def main() -> None:
     )
     network = replace(said.pop("network"), familiarity=ranks)
     volunteers = np.full(labels.shape, float(VOLUNTEERS))
-    calibration = shipped_run().network(choose_device("cpu"), tree="kaggle").calibration
+    calibration = bundled_run().network(choose_device("cpu"), tree="kaggle").intervals
     seconds: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as work:
         for _ in range(given.rounds):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from galaxyvotes import Predictions, predict
-from galaxyvotes.runs.run import shipped_run
+from galaxyvotes.runs.run import bundled_run
 
 WEIGHTS = Path(str(resources.files("galaxyvotes"))) / "weights"
 
@@ -53,7 +53,7 @@ def test_its_conditional_fractions_have_bounds_too(tmp_path, make_jpeg):
 
 
 def test_it_remembers_which_galaxies_it_has_seen():
-    run = shipped_run()
+    run = bundled_run()
     assert run.seen.num_rows > 20_000
     assert set(run.seen.column("split").to_pylist()) == {"train", "validation"}
 
@@ -70,7 +70,7 @@ def test_it_tells_real_galaxies_apart_that_it_has_never_seen(shared_data, tmp_pa
     assert isinstance(store, Store)
     result = evaluate(
         store,
-        shipped_run(),
+        bundled_run(),
         out=tmp_path / "report",
         allow_seen=True,
         baselines=False,

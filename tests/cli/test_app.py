@@ -102,7 +102,7 @@ def test_a_run_goes_on_with_its_own_recipe_or_says_that_it_is_new(capsys, blob_s
     )
     again = ("--start", tmp_path / "run", "--set", "train.epochs=1")
     status, out, _ = run(capsys, "finetune", blob_store.path, "--out", tmp_path / "again", *again)
-    assert "validation galaxies had taught" not in out
+    assert "validation galaxies were training galaxies" not in out
     other = pack(
         blob_store.path.parent / "images",
         tmp_path / "other",
@@ -112,7 +112,8 @@ def test_a_run_goes_on_with_its_own_recipe_or_says_that_it_is_new(capsys, blob_s
     )
     status, out, _ = run(capsys, "finetune", other.path, "--out", tmp_path / "third", *again)
     assert re.search(
-        rf"\d+ of its {len(other.rows('validation'))} validation galaxies had taught run before",
+        rf"\d+ of its {len(other.rows('validation'))} validation galaxies were training galaxies of"
+        " run,",
         out,
     )
 

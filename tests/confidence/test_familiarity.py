@@ -11,6 +11,7 @@ from sklearn.covariance import ledoit_wolf
 from galaxyvotes import DataError, predict_store
 from galaxyvotes.confidence.familiarity import Familiarity, Shift, shift, shrunk_covariance
 from galaxyvotes.inference.engine import look, predict_images
+from galaxyvotes.runs.calibration import Calibration
 
 
 def features(random, galaxies: int, *, width: float = 1.0) -> np.ndarray:
@@ -167,7 +168,7 @@ def network(blob_run, blob_store):
         np.concatenate([blob_store.rows(each) for each in ("validation", "test")]),
     ]
     known, references = (look(bare, blob_store.images(each)).features for each in rows)
-    return replace(bare, familiars=(Familiarity.of(known, references),))
+    return replace(bare, calibrations=(Calibration(familiarity=Familiarity.of(known, references)),))
 
 
 def _zoomed(images: np.ndarray) -> np.ndarray:
@@ -189,16 +190,16 @@ STRANGE = {
 def test_an_image_unlike_any_galaxy_is_as_strange_as_can_be(network, blob_store, kind):
     images = STRANGE[kind](blob_store.images(blob_store.rows("test")))
     familiarity = predict_images(network, images, ("",) * len(images)).familiarity
-    assert (familiarity <= 2 / (1 + network.familiar.references)).all()
-    assert shift(familiarity, network.familiar.references).found
+    assert (familiarity <= 2 / (1 + network.familiarity.references)).all()
+    assert shift(familiarity, network.familiarity.references).found
 
 
 def test_how_familiar_a_galaxy_is_does_not_depend_on_its_neighbours(network, blob_store):
     images = blob_store.images(np.arange(70))
     whole = look(network, images).features
     assert np.array_equal(whole[33:50], look(network, images[33:50]).features)
-    distances = network.familiar.distances(whole)
-    assert np.array_equal(distances[33:50], network.familiar.distances(whole[33:50].copy()))
+    distances = network.familiarity.distances(whole)
+    assert np.array_equal(distances[33:50], network.familiarity.distances(whole[33:50].copy()))
 
 
 def test_a_run_that_was_never_calibrated_says_nothing_of_it(blob_run, blob_store, network):

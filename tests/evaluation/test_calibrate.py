@@ -76,8 +76,8 @@ def test_a_calibrated_run_bounds_its_answers_and_keeps_doing_so(store, run):
     before = predict_store(run.network(), store)
     assert before.bounds is None
     found = calibrate(store, run, progress=False)
-    assert found.certainty is None
-    assert Run.open(run.path).calibrated().joint == found.joint
+    assert found.temperature is None
+    assert Run.open(run.path).calibration().joint == found.joint
     rows = store.rows("test")
     after = predict_store(Run.open(run.path).network(), store, rows)
     assert np.array_equal(after.values, before.values[rows])
@@ -137,7 +137,7 @@ def test_galaxies_that_chose_the_epoch_do_not_calibrate(store, tmp_path):
         DataError, match=r"validation galaxies of .* chose the epoch of .*train\.keep=last"
     ):
         calibrate(store, run, progress=False)
-    assert run.calibrated() == Calibration()
+    assert run.calibration() == Calibration()
     assert calibrate(store, run, split="test", progress=False).joint.columns == store.tree.columns
 
 
@@ -163,7 +163,7 @@ def test_a_calibrated_run_knows_its_kind_of_galaxies_and_warns_of_another(
     store, run, tmp_path, capsys
 ):
     calibrate(store, run, progress=False)
-    references = Run.open(run.path).calibrated().familiar.references
+    references = Run.open(run.path).calibration().familiarity.references
     assert references == len(store.rows("validation"))
     alike = predict_store(run.network(), store, store.rows("test"))
     assert ((alike.familiarity > 0) & (alike.familiarity <= 1)).all()
@@ -246,12 +246,12 @@ def test_what_is_familiar_may_be_measured_in_another_store_without_labels(store,
         **how,
     )
     calibrate(store, run, familiar=many, progress=False)
-    met = run.calibrated().familiar
+    met = run.calibration().familiarity
     taught = {store.pixels[row] for row in store.rows("train").tolist()}
     assert (
         met.references == sum(each not in taught for each in many.pixels) // 2
     )  # the other half gave the measure
-    assert run.calibrated().pixels == {
+    assert run.calibration().pixels == {
         store.pixels[row] for row in store.rows("validation").tolist()
     }
     other = pack(zoo, tmp_path / "other", settings=PackSettings(128, 24), progress=False)
@@ -315,7 +315,7 @@ def test_a_calibration_that_was_stopped_half_way_does_not_count_at_all(store, ru
                 calibrate(store, run, progress=False, **settings)
 
     stopped()
-    assert run.calibrated() == Calibration()
+    assert run.calibration() == Calibration()
     assert predict_store(run.network(), store, store.rows("test")).familiarity is None
     calibrate(store, run, progress=False)
     before = predict_store(run.network(), store, store.rows("test"))
@@ -334,18 +334,18 @@ def test_a_calibration_of_an_older_galaxyvotes_can_be_read_and_bounds_joint_frac
     network = run.network()
     text = "\n".join(
         line
-        for line in network.calibration.to_toml().splitlines()
+        for line in network.intervals.to_toml().splitlines()
         if not line.startswith("volunteers")
     )
     digest = xxhash.xxh3_128(text.encode()).hexdigest()
     (run.path / "calibration.toml").write_text(f"# {digest}\n{text}")
     familiar_file(run).rename(run.path / "familiar.safetensors")
     older = run.network()
-    assert older.familiar.references == network.familiar.references
-    assert older.calibration == replace(
-        network.calibration, volunteers=(math.inf,) * len(store.tree.columns)
+    assert older.familiarity.references == network.familiarity.references
+    assert older.intervals == replace(
+        network.intervals, volunteers=(math.inf,) * len(store.tree.columns)
     )
-    assert run.calibrated().conditional is None
+    assert run.calibration().conditional is None
     images, out = store.path.parent / "zoo" / "images", tmp_path / "out.csv"
     with pytest.raises(
         CheckpointError, match=r"never calibrated for conditional fractions of .*calibrate \(again"
@@ -400,7 +400,7 @@ def test_a_run_without_the_answers_that_lead_to_others_is_calibrated_for_joint_f
     settings = (*SETTINGS, "train.objective=bce", "train.answers=Class1.1,Class3.1,Class3.2")
     run = train(store, tmp_path / "run", recipe="small", settings=settings, progress=False)
     calibrate(store, run, progress=False)
-    assert run.calibrated().conditional is None
+    assert run.calibration().conditional is None
     with pytest.raises(
         ConfigError, match=r"conditional fraction of Class3\.1 needs that of Class2\.2"
     ):
@@ -437,9 +437,9 @@ def test_of_classes_answers_become_as_sure_as_a_third_of_the_galaxies_bears_out(
     found = calibrate(classes, run, progress=False)
     third = rows[parts(np.ones(len(rows), bool), 0)[0]]
     looks = predict_views(run.network(as_trained=True), classes, third)
-    assert found.certainty == TemperatureScaling.of(looks, classes.values[third])
-    kept = Run.open(run.path).calibrated()
-    assert kept._replace(familiar=None) == found._replace(familiar=None)
+    assert found.temperature == TemperatureScaling.of(looks, classes.values[third])
+    kept = Run.open(run.path).calibration()
+    assert kept._replace(familiarity=None) == found._replace(familiarity=None)
     after = predict_store(run.network(), classes, rows)
     labels, fitted = classes.values[rows], np.isin(rows, third)
     likelihoods = [(labels * np.log(each.values))[fitted].sum() for each in (before, after)]
@@ -452,8 +452,8 @@ def test_of_classes_answers_become_as_sure_as_a_third_of_the_galaxies_bears_out(
         main(
             ["calibrate", str(classes.path), "--run", str(run.path)]
         )  # again: from the network as it was trained
-    assert f"logits × {found.certainty.factor:.2f}" in capsys.readouterr().out
-    assert run.calibrated().certainty == found.certainty
+    assert f"logits × {found.temperature.factor:.2f}" in capsys.readouterr().out
+    assert run.calibration().temperature == found.temperature
 
 
 def test_networks_joined_are_made_sure_together_and_a_finetuned_one_begins_as_it_was_trained(
@@ -470,7 +470,7 @@ def test_networks_joined_are_made_sure_together_and_a_finetuned_one_begins_as_it
         for seed in (0, 1)
     ]
     joined = ensemble(runs, tmp_path / "joined")
-    sure = calibrate(classes, joined, progress=False).certainty
+    sure = calibrate(classes, joined, progress=False).temperature
     taught = joined.network().members
     for member, run in zip(taught, runs, strict=True):
         before = run.network().module[-1]
@@ -489,7 +489,7 @@ def test_only_the_head_of_that_question_is_made_sure_and_an_exported_one_is_as_s
     run = train(
         [store, classes], tmp_path / "run", recipe="small", settings=SETTINGS, progress=False
     )
-    sure = calibrate(classes, run, progress=False).certainty
+    sure = calibrate(classes, run, progress=False).temperature
     before, after = run.network(as_trained=True), run.network()
     first, second = after.all_heads
     last, was = after.module[-1], before.module[-1]
@@ -505,7 +505,7 @@ def test_only_the_head_of_that_question_is_made_sure_and_an_exported_one_is_as_s
 def test_classes_learned_as_fractions_of_their_own_keep_their_answers(classes, tmp_path):
     settings = (*SETTINGS, "train.objective=bce")
     run = train(classes, tmp_path / "run", recipe="small", settings=settings, progress=False)
-    assert calibrate(classes, run, progress=False).certainty is None
+    assert calibrate(classes, run, progress=False).temperature is None
 
 
 def test_a_store_of_whole_votes_tells_the_calibration_how_many_volunteers_there_were(
@@ -580,7 +580,7 @@ def test_the_report_says_how_often_intervals_of_those_who_were_asked_held(
     said = predict_store(network, store, rows)
     joint = predict_store(run.network(), store, rows).values
     counted = store.tree.volunteers(store.votes[rows])
-    lower, upper = network.calibration.bounds(joint, said.spread, volunteers=counted)
+    lower, upper = network.intervals.bounds(joint, said.spread, volunteers=counted)
     labels = store.values[rows]
     round_, smooth = (store.tree.columns.index(name) for name in ("Class7.1", "Class1.1"))
     asked = (labels[:, smooth] >= 0.25) & (joint[:, smooth] >= 0.25)

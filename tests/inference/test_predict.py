@@ -142,7 +142,7 @@ def test_a_file_is_read_once_however_many_views_and_members_look_at_it(
     monkeypatch.setattr(
         module,
         "_opened",
-        lambda run, device: (replace(network, others=(network.module,)), blob_run.path),
+        lambda run, device: (replace(network, other_members=(network.module,)), blob_run.path),
     )
     done = predict(blobs, tmp_path / "out.csv", run=blob_run, progress=False)
     assert len(read) == len(set(read)) == done.galaxies

@@ -339,8 +339,8 @@ def test_calibrated_bounds_hold_and_are_not_cut_off(store, run, table, tmp_path,
     assert 'href="#familiarity"' in page
     assert all(f"<h4>{each['id']}</h4><p>Familiarity" in page for each in strangest)
     assert "promise to hold 90 %" in report.path.read_text("utf-8")
-    assert run.calibrated().joint.of == "quantity"
-    assert run.calibrated().conditional is None
+    assert run.calibration().joint.of == "quantity"
+    assert run.calibration().conditional is None
 
 
 def test_a_frozen_encoder_learns_a_quantity_and_a_second_run_begins_with_it(
@@ -489,7 +489,7 @@ def test_runs_are_joined_in_the_unit_of_the_table_if_the_same_galaxies_taught_th
     divided = packed(table, tmp_path / "divided", splits=SplitSettings(0.4, 0.3, 0.3, "another"))
     third = train(divided, tmp_path / "third", recipe="small", settings=quick, progress=False)
     with pytest.raises(
-        CheckpointError, match="differ in the galaxies that taught their quantities"
+        CheckpointError, match="differ in the training galaxies of their quantities"
     ):
         ensemble([run, third], tmp_path / "no")
 

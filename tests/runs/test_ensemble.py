@@ -106,7 +106,7 @@ def test_a_joined_run_is_calibrated_anew_and_then_bounds_its_answers(members, st
     copies = [Run(shutil.copytree(run.path, tmp_path / run.path.name)) for run in members]
     calibrate(store, copies[0], coverage=0.8, progress=False)
     joined = ensemble(copies, tmp_path / "joined")
-    assert joined.calibrated().joint is None
+    assert joined.calibration().joint is None
     assert predict_store(joined.network(), store).familiarity is None
     assert predict_store(joined.network(), store).bounds is None
     calibrate(store, joined, coverage=0.8, progress=False)
@@ -163,7 +163,7 @@ def test_what_any_member_saw_a_joined_run_has_seen(members, learn, store, blobs,
     ],
 )
 def test_runs_that_do_not_belong_together_are_refused(members, learn, tmp_path, settings, told):
-    with pytest.raises(CheckpointError, match=f"cannot be joined: {told}"):
+    with pytest.raises(CheckpointError, match=f"do not make an ensemble: {told}"):
         ensemble([members[0], learn("stranger", *settings)], tmp_path / "joined")
     assert list(tmp_path.iterdir()) == []
 
@@ -229,8 +229,8 @@ def test_joining_that_fails_half_way_leaves_nothing(members, tmp_path, monkeypat
 
 def test_a_joined_run_cannot_learn_and_says_what_can(joined, store, tmp_path):
     told = (
-        r"was joined from seed-0, seed-1, seed-2 and cannot learn as one network: name one of these"
-        r" runs"
+        r"is an ensemble of seed-0, seed-1, seed-2 and cannot be trained as one network: name one of"
+        r" these runs"
     )
     with pytest.raises(CheckpointError, match=told):
         train(store, joined.path, resume=True, progress=False)
@@ -250,7 +250,7 @@ def test_finetuning_a_joined_run_begins_with_its_first_network(joined, members, 
 def test_a_run_that_was_not_joined_is_one_network_of_its_own_name(members):
     assert members[0].members == ("seed-0",)
     assert members[0].weights == (members[0].path / "weights.safetensors",)
-    assert members[0].network().others == ()
+    assert members[0].network().other_members == ()
     assert "members" not in json.loads((members[0].path / "run.json").read_text())
 
 

@@ -148,7 +148,7 @@ def calibrate(
     if intervals.unbounded:
         what = "they have no bounds" if intervals.of == "quantity" else "their intervals are 0–1"
         print(f"too few galaxies for {', '.join(intervals.unbounded)}: {what}")
-    if scaling := found.certainty:
+    if scaling := found.temperature:
         shifts = ", ".join(
             f"{name} {by:+.2f}" for name, by in zip(intervals.columns, scaling.shifts, strict=True)
         )

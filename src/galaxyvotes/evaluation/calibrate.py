@@ -106,7 +106,7 @@ def calibrate(
         said = predict_views(network, store, rows[for_scale], progress=progress)
         certainty = TemperatureScaling.of(said, labels[for_scale])
         certainty.teach(network.module, network.outputs)
-        for other in network.others:
+        for other in network.other_members:
             certainty.teach(other, network.outputs)
     predicted = predict_store(network, store, rows, progress=progress, bounds=False)
     fitted = partial(
@@ -131,7 +131,7 @@ def calibrate(
     met = familiarity_of(network, others, known, references, seed)
     pixels = frozenset(store.pixels[int(row)] for row in rows)
     found = Calibration(joint, conditional, met, pixels, certainty)
-    run.save_calibration(found, network.place + 1)
+    run.save_calibration(found, network.head_index + 1)
     return found
 
 

@@ -33,7 +33,7 @@ from galaxyvotes.reports.flowchart import flowchart
 from galaxyvotes.reports.quantities import write_quantities
 from galaxyvotes.reports.write import Asked, Report, summarise, write_report
 from galaxyvotes.runs.network import Network
-from galaxyvotes.runs.run import Run, opened
+from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.store.store import Store
 
@@ -106,7 +106,7 @@ def evaluate(
     trained on. Raises CheckpointError if run and store do not belong together, DataError if seen
     galaxies would be judged.
     """
-    run = opened(run)
+    run = open_run(run)
     store = store if isinstance(store, Store) else Store.open(store)
     head = head_for(run, store)
     if seed < 0 or resamples < 1:
@@ -131,7 +131,7 @@ def evaluate(
             " was trained on, or pass --allow-seen"
         )
     network = run.network(choose_device(device), tree=head.tree.name)
-    calibrated = calibrated_on(run, store, network.place + 1)[rows]
+    calibrated = calibrated_on(run, store, network.head_index + 1)[rows]
     if calibrated.any() and split == "test" and not allow_seen:
         examples = ", ".join(store.ids[int(row)] for row in rows[calibrated][:3])
         raise DataError(
@@ -141,10 +141,8 @@ def evaluate(
         )
     predicted = predict_store(network, store, rows, progress=progress)
     labels, volunteers = labels_of(store, rows, head), volunteers_for(store, rows, head)
-    if network.calibration is not None and volunteers is not None:
-        bounds = network.calibration.bounds(
-            predicted.values, predicted.spread, volunteers=volunteers
-        )
+    if network.intervals is not None and volunteers is not None:
+        bounds = network.intervals.bounds(predicted.values, predicted.spread, volunteers=volunteers)
         predicted = replace(predicted, bounds=bounds)
     floor = np.nan if volunteers is None else noise_floor(labels, volunteers)
     fitting = OF_QUANTITIES if head.tree.of_quantities else BASELINES
@@ -165,7 +163,7 @@ def evaluate(
         "seen_in_training": int(seen[rows].sum()),
         "images": pictures,
         "history": run.history,
-        "nominal_coverage": network.calibration.coverage if network.calibration else None,
+        "nominal_coverage": network.intervals.coverage if network.intervals else None,
         "shift": shift_of(network, predicted),
         "seed": seed,
         "resamples": resamples,
@@ -202,7 +200,7 @@ def draw_figures(
 
     Quantities have no flowchart; of them, predicted is drawn against measured instead of ROC plots.
     """
-    run = opened(run)
+    run = open_run(run)
     out = Path(out)
     side = run.facts["pack"]["size_px"]
     drawn = {} if run.heads[0].tree.of_quantities else {"flowchart": flowchart(run.heads[0].tree)}
@@ -250,15 +248,10 @@ def _asked(
     """Fractions of those who were asked, if they are others than those of everybody and intervals
     were calibrated.
     """
-    if (
-        len(network.tree.questions) == 1
-        or not network.conditionals
-        or network.conditionals[network.place] is None
-    ):
+    calibration = network.calibration.conditional
+    if len(network.tree.questions) == 1 or calibration is None:
         return None
     telling = network.as_conditional
-    calibration = telling.calibration
-    assert calibration is not None
     told = predict_store(telling, store, rows, progress=progress)
     if volunteers is not None:
         told = replace(

@@ -84,5 +84,5 @@ def calibrated_on(run: Run, store: Store, number: int) -> Bool[np.ndarray, " gal
     """Which galaxies of a store the calibration of a run's head of that number was measured on, by
     their pixels.
     """
-    pixels = run.calibrated(number).pixels
+    pixels = run.calibration(number).pixels
     return np.array([each in pixels for each in store.pixels], bool)

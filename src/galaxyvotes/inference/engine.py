@@ -109,7 +109,10 @@ def say(network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]) -> Sa
     """
     if isinstance(network.module, OnnxModule):
         said = [
-            [each[: place.stop - place.start] for each in network.module.say(filled, network.place)]
+            [
+                each[: place.stop - place.start]
+                for each in network.module.say(filled, network.head_index)
+            ]
             for place, filled in _groups(images)
         ]
         return Said(*(np.concatenate(each) for each in zip(*said, strict=True)))
@@ -177,8 +180,8 @@ def predict_images(
     if len(said) > 1:  # a view that sees nobody asked is of the mean's opinion
         each_told = [_told(network, each) for each in said]
         spread = np.std([np.where(np.isnan(each), fractions, each) for each in each_told], axis=0)
-    bounds = None if network.calibration is None else network.calibration.bounds(joint, spread)
-    familiarity = None if network.familiar is None else network.familiar.ranks(features)
+    bounds = None if network.intervals is None else network.intervals.bounds(joint, spread)
+    familiarity = None if network.familiarity is None else network.familiarity.ranks(features)
     return Predictions(
         names, network.columns, fractions, bounds=bounds, spread=spread, familiarity=familiarity
     )
@@ -236,7 +239,7 @@ def predict_store(
     it was calibrated.
     """
     store.must_fit(network.pack, "the network")
-    network = network.folded if bounds else replace(network.folded, calibrations=())
+    network = network.folded if bounds else network.folded.without_intervals
     chosen = np.arange(len(store)) if rows is None else rows
     return Predictions.together(list(predict_parts(network, store, chosen, progress=progress)))
 

@@ -27,7 +27,7 @@ from galaxyvotes.inference.engine import say
 from galaxyvotes.inference.onnx_model import LARGEST, library, notes_of, numbered, read_onnx, sealed
 from galaxyvotes.networks.build import encoder, to_input
 from galaxyvotes.runs.network import Network
-from galaxyvotes.runs.run import Run, opened
+from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.digests import digest_of
 from galaxyvotes.runtime.files import replacing
 from galaxyvotes.sources.archives import Source
@@ -96,7 +96,7 @@ def export(
     onnx = Path(out)
     if onnx.suffix.lower() != ".onnx" or onnx.is_dir():
         raise ConfigError(f"{onnx}: name a file that ends in .onnx")
-    run = opened(run)
+    run = open_run(run)
     network = run.network()
     random = _random_images(network.pack.size_px)
     real = random[:0] if check is None else _real_images(Path(check), network)

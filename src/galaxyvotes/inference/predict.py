@@ -7,7 +7,7 @@ threads that decode beside them.
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from galaxyvotes.inference.onnx_model import OnnxModule, is_onnx, read_onnx
 from galaxyvotes.kinds import FractionKind
 from galaxyvotes.predictions import Predictions, known_format, writing
 from galaxyvotes.runs.network import Network
-from galaxyvotes.runs.run import Run, opened
+from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.runtime.files import write_text
 from galaxyvotes.runtime.progress import bar
@@ -99,7 +99,7 @@ def predict(
             f"{origin} is an ONNX file, which has answers but not how far off they may be: predict"
             " with the folder of its run, or leave out --intervals"
         )
-    if intervals and network.calibration is None:
+    if intervals and network.intervals is None:
         whose = "" if fractions == "joint" else "conditional fractions of "
         raise CheckpointError(
             f"{origin} was never calibrated for {whose}the tree {network.tree.name!r}, so nobody"
@@ -107,7 +107,7 @@ def predict(
             " fractions only), or leave out --intervals"
         )
     if intervals is False:
-        network = replace(network, calibrations=())
+        network = network.without_intervals
     paths = [Path(images)] if isinstance(images, str | Path) else [Path(path) for path in images]
     if packed := [path for path in paths if (path / "store.toml").is_file()]:
         if len(paths) > 1:
@@ -144,7 +144,7 @@ def predict(
                 bad,
             )
 
-        bounds, familiarity = network.calibration is not None, network.familiar is not None
+        bounds, familiarity = network.intervals is not None, network.familiarity is not None
         with writing(out, network.columns, bounds=bounds, familiarity=familiarity) as write:
             for chunk, (answers, bad) in on_a_core_each(
                 answer, chunks_of(len(members), workers), workers
@@ -178,7 +178,7 @@ def _predict_store(
     """Write a network's answers for all galaxies of a store, as they come."""
     store.must_fit(network.pack, "the network")
     shifted: Shift | None = None
-    bounds, familiarity = network.calibration is not None, network.familiar is not None
+    bounds, familiarity = network.intervals is not None, network.familiarity is not None
     with writing(
         out, network.columns, id_name=store.id_name, bounds=bounds, familiarity=familiarity
     ) as write:
@@ -201,15 +201,15 @@ def _opened(run: Run | str | Path | None, device: str) -> tuple[Network, Path]:
                 f"--device {device!r}: an ONNX file is computed on the CPU here; leave out --device"
             )
         return read_onnx(run), Path(run)
-    run = opened(run)
+    run = open_run(run)
     return run.network(choose_device(device)), run.path
 
 
 def shift_of(network: Network, predictions: Predictions) -> Shift | None:
     """Whether these galaxies are like those the network was calibrated on; None if it was not."""
-    if network.familiar is None or predictions.familiarity is None:
+    if network.familiarity is None or predictions.familiarity is None:
         return None
-    return shift(predictions.familiarity, network.familiar.references)
+    return shift(predictions.familiarity, network.familiarity.references)
 
 
 def _quoted(text: str) -> str:

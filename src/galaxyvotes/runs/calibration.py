@@ -1,12 +1,14 @@
-"""What calibrating found, as files of a run folder; `calibrate` finds it.
+"""The calibration of a run's heads, as files of its folder; `evaluation.calibrate` measures it.
 
-    calibration.toml                how far off the answers of a run's first head may be, and how sure they should be;
-                                    calibration-2.toml … of others
-    familiar-1-DIGEST.safetensors   what galaxies like those look like to it, and the digests of those measured
+    calibration.toml                the prediction intervals of the first head, and the temperature
+                                    of its probabilities; calibration-2.toml … of the others
+    familiar-1-DIGEST.safetensors   what measures familiarity, and digests of the calibration
+                                    galaxies; familiar-2-DIGEST … of the others
 
 A calibration counts whole or not at all: calibration.toml is written last and names the digest of
-what is familiar, and what it does not name does not count. Files that name none, as older runs have
-them, go with familiar.safetensors. It names the weights, too, that it was measured with.
+the file of tensors, and a file that it does not name does not count. Files that name none, as older
+runs have them, belong to familiar.safetensors. It also names the digests of the weights that it was
+measured with.
 """
 
 import tomllib
@@ -26,106 +28,130 @@ from galaxyvotes.runs.tensors import read_tensors, tensor_digest, write_tensors
 from galaxyvotes.runtime.digests import digest_of, file_digest
 from galaxyvotes.runtime.files import write_text
 
-__all__ = ["Calibration", "numbered", "read_calibration", "write_calibration"]
+__all__ = ["Calibration", "numbered_file", "read_calibration", "write_calibration"]
 
-_AGAIN = "run galaxyvotes calibrate again"
-_MEASURED_ON = "calibrated"
+_MEND = "run galaxyvotes calibrate again"
+_PIXELS = "calibrated"  # the tensor of digests of the calibration galaxies
 
 
 class Calibration(NamedTuple):
-    """What calibrating found of one head: how far off its answers may be, of both kinds, and what
-    is familiar to it.
+    """What calibration measured of one head: prediction intervals, familiarity, temperature.
 
-    Nothing is there if it was never calibrated, and no calibration of conditional fractions if an
-    older galaxyvotes did it or the head lacks answers that lead to others. For quantities, `joint`
-    is the calibration of their values, and there is no other. `pixels` are the digests of the
-    galaxies that it was measured on. `certainty` is there for a head of one question, which answers
-    with it, and the calibrations are of these answers.
+    All is None if it was never calibrated. `joint` are the intervals of joint fractions, or of
+    quantities, which have no other. `conditional` is None also if the head lacks answers that lead
+    to others of it, or if an older galaxyvotes calibrated it. `pixels` are the digests of the
+    calibration galaxies. `temperature` is there for a head of one question; the intervals are of
+    fractions that it has scaled.
     """
 
     joint: PredictionIntervals | None = None
     conditional: PredictionIntervals | None = None
-    familiar: Familiarity | None = None
+    familiarity: Familiarity | None = None
     pixels: frozenset[bytes] = frozenset()
-    certainty: TemperatureScaling | None = None
+    temperature: TemperatureScaling | None = None
 
 
 def read_calibration(folder: Path, weights: Sequence[Path], number: int) -> Calibration:
-    """What calibrating found of the head of that number of the run in a folder, whose weights are
-    in these files.
+    """The calibration of the head of that number of the run in a folder; an empty one if there is
+    none.
+
+    Raises CheckpointError if a file is damaged or missing, or if the calibration was measured with
+    other weights than those in these files; DataError if its values cannot be.
     """
-    path = folder / numbered("calibration.toml", number)
+    path = folder / numbered_file("calibration.toml", number)
     if not path.is_file():
         return Calibration()
     digest, _, text = path.read_text("utf-8").partition("\n")
     if digest != f"# {digest_of([text.encode()])}":
-        raise CheckpointError(f"{path} is damaged: its digest does not fit; {_AGAIN}")
+        raise CheckpointError(f"{path} is damaged: its digest does not fit; {_MEND}")
     table = tomllib.loads(text)
-    named, asked, measured, sure = (
+    tensors_digest, conditional, measured_with, temperature = (
         table.pop(name, None) for name in ("familiar", "conditional", "weights", "certainty")
     )
-    if measured is not None and measured != [file_digest(each) for each in weights]:
+    if measured_with is not None and measured_with != [file_digest(each) for each in weights]:
         raise CheckpointError(
-            f"{path} was measured with other weights than those of {folder}; {_AGAIN}"
-        )
-    file = folder / (
-        numbered("familiar.safetensors", number) if named is None else _familiar_file(number, named)
-    )
-    familiar, pixels = None, frozenset[bytes]()
-    if named is not None or file.is_file():
-        tensors = read_tensors(file, mend=_AGAIN)[0]
-        familiar = Familiarity.from_tensors(tensors, str(file))
-        pixels = frozenset(
-            each.tobytes() for each in tensors.get(_MEASURED_ON, torch.empty(0)).numpy()
+            f"{path} was measured with other weights than those of {folder}; {_MEND}"
         )
     joint = PredictionIntervals.from_table(table, str(path))
+    familiarity, pixels = _read_tensors(folder, number, tensors_digest)
     return Calibration(
         joint,
-        None if asked is None else PredictionIntervals.from_table(asked, f"{path}, [conditional],"),
-        familiar,
+        (
+            None
+            if conditional is None
+            else PredictionIntervals.from_table(conditional, f"{path}, [conditional],")
+        ),
+        familiarity,
         pixels,
         (
             None
-            if sure is None
-            else TemperatureScaling.from_table(sure, len(joint.columns), f"{path}, [certainty],")
+            if temperature is None
+            else TemperatureScaling.from_table(
+                temperature, len(joint.columns), f"{path}, [certainty],"
+            )
         ),
     )
 
 
+def _read_tensors(
+    folder: Path, number: int, digest: str | None
+) -> tuple[Familiarity | None, frozenset[bytes]]:
+    """What the file of tensors of that digest holds; of no digest, the one of older runs."""
+    if digest is None:
+        path = folder / numbered_file("familiar.safetensors", number)
+        if not path.is_file():
+            return None, frozenset()
+    else:
+        path = folder / _tensors_file(number, digest)
+    tensors = read_tensors(path, mend=_MEND)[0]
+    rows = tensors.get(_PIXELS, torch.empty(0)).numpy()
+    return Familiarity.from_tensors(tensors, str(path)), frozenset(row.tobytes() for row in rows)
+
+
 def write_calibration(
-    found: Calibration, folder: Path, weights: Sequence[Path], number: int
+    calibration: Calibration, folder: Path, weights: Sequence[Path], number: int
 ) -> None:
-    """Write it into the run folder, all of it or nothing; what is there already is replaced."""
-    assert found.joint is not None
-    assert found.familiar is not None
-    digests = np.frombuffer(b"".join(sorted(found.pixels)), np.uint8).reshape(len(found.pixels), -1)
-    tensors = found.familiar.to_tensors() | {_MEASURED_ON: torch.from_numpy(digests.copy())}
+    """Write it into the run folder, all of it or nothing; one that is there already is replaced.
+
+    Raises DataError if it cannot be written.
+    """
+    assert calibration.joint is not None
+    assert calibration.familiarity is not None
+    rows = np.frombuffer(b"".join(sorted(calibration.pixels)), np.uint8)
+    pixels = torch.from_numpy(rows.reshape(len(calibration.pixels), -1).copy())
+    tensors = calibration.familiarity.to_tensors() | {_PIXELS: pixels}
     digest = tensor_digest(tensors, "{}")
-    write_tensors(folder / _familiar_file(number, digest), tensors, {})
+    write_tensors(folder / _tensors_file(number, digest), tensors, {})
     table = {
         "familiar": digest,
-        "weights": [file_digest(each) for each in weights],
-        **found.joint.to_table(),
+        "weights": [file_digest(path) for path in weights],
+        **calibration.joint.to_table(),
     }
-    table |= {} if found.conditional is None else {"conditional": found.conditional.to_table()}
-    table |= {} if found.certainty is None else {"certainty": found.certainty.to_table()}
+    if calibration.conditional is not None:
+        table["conditional"] = calibration.conditional.to_table()
+    if calibration.temperature is not None:
+        table["certainty"] = calibration.temperature.to_table()
     text = tomlkit.dumps(table)
-    checked = f"# {digest_of([text.encode()])}\n{text}"
-    write_text(folder / numbered("calibration.toml", number), checked)
-    for path in (
-        *folder.glob(_familiar_file(number, "*")),
-        folder / numbered("familiar.safetensors", number),
-    ):
-        if path.name != _familiar_file(number, digest):
+    write_text(
+        folder / numbered_file("calibration.toml", number),
+        f"# {digest_of([text.encode()])}\n{text}",
+    )
+    _remove_older_tensors(folder, number, digest)
+
+
+def _remove_older_tensors(folder: Path, number: int, digest: str) -> None:
+    older = folder / numbered_file("familiar.safetensors", number)
+    for path in (*folder.glob(_tensors_file(number, "*")), older):
+        if path.name != _tensors_file(number, digest):
             path.unlink(missing_ok=True)
 
 
-def numbered(name: str, number: int) -> str:
-    """The name of the file of the first head or network; of the others, with their number before
-    its extension.
+def numbered_file(name: str, number: int) -> str:
+    """The name of the file of the first head or member; of the others, with their number before its
+    extension.
     """
     return name if number == 1 else f"-{number}.".join(name.split("."))
 
 
-def _familiar_file(number: int, digest: str) -> str:
+def _tensors_file(number: int, digest: str) -> str:
     return f"familiar-{number}-{digest}.safetensors"

@@ -1,5 +1,5 @@
-"""A network as one uses it: its weights, the heads it predicts, and which square of an image it
-takes.
+"""A network as one uses it: its weights, the heads it predicts, what its calibration measured, and
+which square of an image it takes.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from galaxyvotes.kinds import FractionKind
 from galaxyvotes.networks.build import build, folded
 from galaxyvotes.networks.objectives import Objective, Standard
 from galaxyvotes.networks.timm_encoder import load_pretrained
+from galaxyvotes.runs.calibration import Calibration
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["Head", "Network"]
@@ -23,10 +24,10 @@ __all__ = ["Head", "Network"]
 
 @dataclass(frozen=True)
 class Head:
-    """The answers of one tree that a network gives, one output each; a network of several trees has
-    several heads.
+    """The answers of one tree that a network predicts, one output each; a network of several trees
+    has several heads.
 
-    Quantities have a standard each, measured on the galaxies that teach; fractions have none.
+    Quantities have a standard each, measured on the training galaxies; fractions have none.
     """
 
     tree: DecisionTree
@@ -36,97 +37,21 @@ class Head:
 
 @dataclass(frozen=True)
 class Network:
-    """A network with what is needed to use one of its heads, and which square of an image it wants
-    to see.
+    """One network, or the members of an ensemble, used for one of its heads.
 
-    `others` are networks of the same shape, if it was joined from several: together they answer
-    with their mean.
-
-    `fraction_kind` says which kind of fractions its answers are, and the calibrations are of that kind.
+    `calibrations` has one for each head, or none. `other_members` are networks of the same shape as
+    `module`; an ensemble predicts the mean over all of them. `fraction_kind` is the kind of
+    fractions that are predicted, and that prediction intervals are for.
     """
 
     module: nn.Sequential
     heads: tuple[Head, ...]
     pack: PackSettings
     recipe: Recipe
-    place: int = 0
-    calibrations: tuple[PredictionIntervals | None, ...] = ()
-    familiars: tuple[Familiarity | None, ...] = ()
-    others: tuple[nn.Sequential, ...] = ()
-    conditionals: tuple[PredictionIntervals | None, ...] = ()
+    head_index: int = 0
+    calibrations: tuple[Calibration, ...] = ()
+    other_members: tuple[nn.Sequential, ...] = ()
     fraction_kind: FractionKind = "joint"
-
-    @property
-    def head(self) -> Head:
-        """The head in use."""
-        return self.heads[self.place]
-
-    @property
-    def tree(self) -> DecisionTree:
-        """The tree its answers belong to."""
-        return self.head.tree
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The answers it gives."""
-        return self.head.columns
-
-    @property
-    def calibration(self) -> PredictionIntervals | None:
-        """How far off its answers may be; None if nobody has measured that."""
-        return self.calibrations[self.place] if self.calibrations else None
-
-    @property
-    def familiar(self) -> Familiarity | None:
-        """What galaxies it knows its answers for; None if it was never calibrated."""
-        return self.familiars[self.place] if self.familiars else None
-
-    @property
-    def outputs(self) -> slice:
-        """Where its answers stand among the outputs of the module."""
-        start = sum(len(head.columns) for head in self.heads[: self.place])
-        return slice(start, start + len(self.columns))
-
-    @cached_property
-    def objective(self) -> Objective:
-        """What its outputs mean as fractions."""
-        return Objective(self.recipe.train.objective, self.tree, self.columns, self.head.standards)
-
-    @property
-    def members(self) -> tuple["Network", ...]:
-        """The networks whose mean answers, itself first; only itself unless it was joined."""
-        return tuple(
-            replace(self, module=module, others=()) for module in (self.module, *self.others)
-        )
-
-    @property
-    def folded(self) -> "Network":
-        """The same network for looking at galaxies only: in evaluation mode, quicker if it has
-        batch norms to fold.
-        """
-        return replace(self, module=folded(self.module), others=tuple(map(folded, self.others)))
-
-    @property
-    def all_heads(self) -> tuple["Network", ...]:
-        """The same network, once for each of its heads."""
-        return tuple(replace(self, place=place) for place in range(len(self.heads)))
-
-    @property
-    def as_conditional(self) -> "Network":
-        """The same network, whose answers are fractions of those who were asked; ConfigError if it
-        cannot know them.
-        """
-        self.tree.check_values("conditional", self.columns)
-        return replace(self, fraction_kind="conditional", calibrations=self.conditionals)
-
-    def for_tree(self, tree: str | None) -> "Network":
-        """The same network, used for the tree of that name; for its first one if there is no
-        name.
-        """
-        names = [head.tree.name for head in self.heads]
-        if tree is not None and tree not in names:
-            raise ConfigError(f"this network answers the tree {' and '.join(names)}, not {tree!r}")
-        return replace(self, place=0 if tree is None else names.index(tree))
 
     @staticmethod
     def build(recipe: Recipe, heads: Sequence[Head], pack: PackSettings) -> "Network":
@@ -141,15 +66,121 @@ class Network:
             seed=recipe.train.seed,
         )
         network = Network(module, tuple(heads), pack, recipe)
-        _ = [each.objective for each in network.all_heads]  # refuses an objective that does not fit
+        network.check_objective()
         return network
 
     @staticmethod
-    def beginning(recipe: Recipe, heads: Sequence[Head], pack: PackSettings) -> "Network":
-        """The network that a new run of this recipe begins with: untrained, or with pretrained
-        weights.
+    def initial(recipe: Recipe, heads: Sequence[Head], pack: PackSettings) -> "Network":
+        """The network that a new run of this recipe starts from: `build`, with the published
+        weights that `model.pretrained` names.
+
+        Raises ConfigError or CheckpointError if there are none, or if they do not fit.
         """
         network = Network.build(recipe, heads, pack)
         if recipe.model.pretrained:
             load_pretrained(network.module, recipe.model)
         return network
+
+    @property
+    def head(self) -> Head:
+        """The head in use."""
+        return self.heads[self.head_index]
+
+    @property
+    def tree(self) -> DecisionTree:
+        """The tree of the head in use."""
+        return self.head.tree
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The answers that the head in use predicts."""
+        return self.head.columns
+
+    @property
+    def outputs(self) -> slice:
+        """Where the outputs of the head in use stand among those of the module."""
+        start = sum(len(head.columns) for head in self.heads[: self.head_index])
+        return slice(start, start + len(self.columns))
+
+    @cached_property
+    def objective(self) -> Objective:
+        """How outputs of the head in use become fractions or quantities."""
+        return Objective(self.recipe.train.objective, self.tree, self.columns, self.head.standards)
+
+    @property
+    def calibration(self) -> Calibration:
+        """The calibration of the head in use; an empty one if it was never calibrated."""
+        return self.calibrations[self.head_index] if self.calibrations else Calibration()
+
+    @property
+    def intervals(self) -> PredictionIntervals | None:
+        """The prediction intervals of the head and of the kind of fractions in use, if calibrated
+        for them.
+        """
+        found = self.calibration
+        return found.joint if self.fraction_kind == "joint" else found.conditional
+
+    @property
+    def familiarity(self) -> Familiarity | None:
+        """What measures how familiar a galaxy is, if the head in use is calibrated."""
+        return self.calibration.familiarity
+
+    @property
+    def members(self) -> tuple["Network", ...]:
+        """The networks of an ensemble, each by itself, or this network alone."""
+        modules = (self.module, *self.other_members)
+        return tuple(replace(self, module=module, other_members=()) for module in modules)
+
+    @property
+    def all_heads(self) -> tuple["Network", ...]:
+        """This network, once for each of its heads."""
+        return tuple(replace(self, head_index=index) for index in range(len(self.heads)))
+
+    def for_tree(self, tree: str | None) -> "Network":
+        """This network, used for the tree of that name; for its first one if that is None.
+
+        Raises ConfigError if it has no head for the tree.
+        """
+        names = [head.tree.name for head in self.heads]
+        if tree is not None and tree not in names:
+            raise ConfigError(f"this network answers the tree {' and '.join(names)}, not {tree!r}")
+        return replace(self, head_index=0 if tree is None else names.index(tree))
+
+    @property
+    def as_conditional(self) -> "Network":
+        """This network, predicting fractions of those who were asked.
+
+        Raises ConfigError if the head in use lacks answers that lead to others of it, or predicts
+        quantities.
+        """
+        self.tree.check_values("conditional", self.columns)
+        return replace(self, fraction_kind="conditional")
+
+    @property
+    def without_intervals(self) -> "Network":
+        """This network, predicting no intervals; familiarity stays."""
+        kept = (each._replace(joint=None, conditional=None) for each in self.calibrations)
+        return replace(self, calibrations=tuple(kept))
+
+    @property
+    def folded(self) -> "Network":
+        """This network for predictions only: in evaluation mode, its batch norms folded into its
+        convolutions where it can (see `networks.build.folded`).
+        """
+        others = tuple(map(folded, self.other_members))
+        return replace(self, module=folded(self.module), other_members=others)
+
+    def scale_logits(self) -> None:
+        """Change the last layer of `module` so that each head's logits are scaled by the
+        temperature of its calibration.
+        """
+        for network in self.all_heads:
+            if network.calibration.temperature is not None:
+                network.calibration.temperature.teach(self.module, network.outputs)
+
+    def check_objective(self) -> None:
+        """Raise ConfigError if the recipe's objective does not fit a head."""
+        for network in self.all_heads:
+            Objective(
+                self.recipe.train.objective, network.tree, network.columns, network.head.standards
+            )

@@ -1,16 +1,18 @@
-"""A run is one folder, and the folder alone is enough to predict, to judge or to go on training.
+"""A run is one folder, and the folder alone is enough to predict, to evaluate or to go on training.
 
-    config.toml            the resolved recipe
-    tree.toml              the decision tree of its first head; tree-2.toml … of the others
-    run.json               what it was trained on or joined from, and on which computer; which answers each head gives,
-                           and how large its quantities are
-    seen.parquet           every galaxy that taught or tuned it: id, the catalogue's word for ids, pixels, split
-    metrics.jsonl          one line an epoch
-    start.safetensors      where training began, if it was another run's network or had pretrained weights
-    weights.safetensors    the network at the end of training; weights-2.safetensors … of a run joined from several
-    calibration.toml       how far off its answers may be, once it is calibrated; calibration-2.toml … for other heads
-    familiar-1-DIGEST.safetensors   what the galaxies of that calibration look like to it; familiar-2-DIGEST …
-    state.safetensors      while training: network, optimiser and position, all of them or none
+    config.toml          the resolved recipe
+    tree.toml            the decision tree of its first head; tree-2.toml … of the others
+    run.json             the stores it was trained on, or the runs it is an ensemble of; the image
+                         that it takes; the answers of each head, and the mean and deviation of
+                         quantities; digests of the small files
+    seen.parquet         every training and validation galaxy: id, the catalogue's word for ids,
+                         digest of the pixels, split
+    metrics.jsonl        one line an epoch
+    start.safetensors    the weights that training started from, if they were not new
+    weights.safetensors  the trained network; weights-2.safetensors … of an ensemble's others
+    calibration.toml, familiar-1-DIGEST.safetensors
+                         once it is calibrated; see `runs.calibration`
+    state.safetensors    while training: network, optimiser and position, all of them or none
 
 Every tensor file carries a digest of its tensors and of its own header, so a flipped byte is found.
 Nothing is pickled.
@@ -33,14 +35,34 @@ import torch
 from galaxyvotes.config import PackSettings, Recipe
 from galaxyvotes.errors import CheckpointError, ConfigError
 from galaxyvotes.networks.objectives import Standard
-from galaxyvotes.runs.calibration import Calibration, numbered, read_calibration, write_calibration
+from galaxyvotes.runs.calibration import (
+    Calibration,
+    numbered_file,
+    read_calibration,
+    write_calibration,
+)
 from galaxyvotes.runs.network import Head, Network
 from galaxyvotes.runs.tensors import FORMAT, load_state, read_tensors, write_tensors
 from galaxyvotes.runtime.digests import contents_digest, file_digest
 from galaxyvotes.runtime.files import new_folder, replacing, write_text
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["Run", "opened", "shipped_run"]
+__all__ = ["Run", "bundled_run", "open_run"]
+
+
+def bundled_run() -> "Run":
+    """The run that comes with the package."""
+    return Run.open(Path(str(resources.files("galaxyvotes"))) / "weights")
+
+
+def open_run(run: "Run | str | Path | None") -> "Run":
+    """A run by its folder, or opened already; the bundled one if that is None.
+
+    Raises CheckpointError if the folder is no run, or damaged.
+    """
+    if run is None:
+        return bundled_run()
+    return run if isinstance(run, Run) else Run.open(run)
 
 
 @dataclass(frozen=True)
@@ -56,37 +78,31 @@ class Run:
         heads: Sequence[Head],
         seen: pa.Table,
         facts: dict[str, Any],
+        *,
         start: Network | None = None,
         weights: Sequence[Path] = (),
     ) -> "Run":
-        """A new folder, there whole or not at all; one that exists is refused.
+        """A new folder, there whole or not at all.
 
-        It holds everything but trained weights, or copies of these. `start`: see the head.
+        `facts` are those of run.json. `start` is the network that training starts from, if its
+        weights are not new; `facts` name it. `weights` are copied: the files of an ensemble.
+
+        Raises ConfigError if the path exists, DataError if it cannot be written.
         """
         path = Path(path)
         if path.exists():
             raise ConfigError(
                 f"{path} exists already: continue it with --resume, or name another folder"
             )
-        trees = [numbered("tree.toml", number) for number in range(1, len(heads) + 1)]
         with new_folder(path) as folder:
-            write_text(folder / "config.toml", recipe.to_toml())
-            for name, head in zip(trees, heads, strict=True):
-                write_text(folder / name, head.tree.to_toml())
-            with replacing(folder / "seen.parquet") as partial:
-                pq.write_table(seen, partial)
+            small = _write_small_files(folder, recipe, heads, seen)
             if start is not None:
-                write_tensors(
-                    folder / "start.safetensors",
-                    dict(start.module.state_dict()),
-                    {"start": facts["start"]},
-                )
+                state = dict(start.module.state_dict())
+                write_tensors(folder / "start.safetensors", state, {"start": facts["start"]})
             for number, source in enumerate(weights, 1):
-                with replacing(folder / numbered("weights.safetensors", number)) as partial:
+                with replacing(folder / numbered_file("weights.safetensors", number)) as partial:
                     shutil.copyfile(source, partial)
-            digests = {
-                name: file_digest(folder / name) for name in ("config.toml", *trees, "seen.parquet")
-            }
+            digests = {name: file_digest(folder / name) for name in small}
             columns = [head.columns for head in heads]
             facts = {"format": FORMAT, **facts, "columns": columns, "digests": digests}
             if any(head.standards for head in heads):
@@ -97,24 +113,27 @@ class Run:
 
     @staticmethod
     def open(path: str | Path) -> "Run":
-        """The run in a folder, its small files checked against their digests."""
+        """The run in a folder.
+
+        Raises CheckpointError if it is none, if a newer galaxyvotes wrote it, or if a small file is
+        missing, damaged or has changed. Files of tensors are checked when they are read.
+        """
         path = Path(path)
         if not (path / "run.json").is_file():
             raise CheckpointError(f"{path} is no run: it has no run.json")
         try:
             facts = json.loads((path / "run.json").read_text("utf-8"))
-            found, digests = int(facts["format"]), dict(facts["digests"])
+            written_as, digests = int(facts["format"]), dict(facts["digests"])
         except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
             raise CheckpointError(f"{path / 'run.json'} is damaged: {error!r}") from None
-        if found > FORMAT:
+        if written_as > FORMAT:
             raise CheckpointError(
-                f"{path} was written by a newer galaxyvotes (format {found}; this one reads"
+                f"{path} was written by a newer galaxyvotes (format {written_as}; this one reads"
                 f" {FORMAT}): upgrade galaxyvotes"
             )
         lacking = [name for name in ("pack", "stores", "columns") if name not in facts]
-        if lacking or facts.get("digest", _digest_of(facts)) != _digest_of(
-            facts
-        ):  # older runs have no digest
+        digest = _digest_of(facts)
+        if lacking or facts.get("digest", digest) != digest:  # older runs have no digest
             raise CheckpointError(
                 f"{path / 'run.json'} is damaged or has changed since the run began; restore it"
             )
@@ -125,76 +144,75 @@ class Run:
                 )
         return Run(path)
 
+    # ---- what the folder holds
+
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What `run.json` says."""
+        """The contents of `run.json`."""
         return json.loads((self.path / "run.json").read_text("utf-8"))
 
     @property
     def pack(self) -> PackSettings:
-        """Which square of an image its network wants to see."""
+        """Which square of an image its network takes."""
         return PackSettings(**self.facts["pack"])
 
     @cached_property
     def recipe(self) -> Recipe:
         """The resolved recipe."""
-        return Recipe.from_toml(
-            (self.path / "config.toml").read_text("utf-8"), str(self.path / "config.toml")
-        )
+        path = self.path / "config.toml"
+        return Recipe.from_toml(path.read_text("utf-8"), str(path))
 
     @cached_property
     def heads(self) -> tuple[Head, ...]:
-        """The trees it was trained on, each with the answers that its network gives."""
+        """The trees it was trained on, each with the answers that its network predicts."""
         heads: list[Head] = []
         standards = self.facts.get("standards", [[]] * len(self.facts["columns"]))
-        for number, (columns, each) in enumerate(
+        for number, (columns, pairs) in enumerate(
             zip(self.facts["columns"], standards, strict=True), 1
         ):
-            path = self.path / numbered("tree.toml", number)
+            path = self.path / numbered_file("tree.toml", number)
             tree = DecisionTree.from_toml(path.read_text("utf-8"), str(path))
-            heads.append(Head(tree, tuple(columns), tuple(Standard(*pair) for pair in each)))
+            heads.append(Head(tree, tuple(columns), tuple(Standard(*pair) for pair in pairs)))
         return tuple(heads)
 
     @cached_property
     def seen(self) -> pa.Table:
-        """Every galaxy that taught or tuned it: columns id, id_name, pixels (digest), split."""
+        """Every training and validation galaxy: columns id, id_name, pixels (digest), split."""
         return pq.read_table(self.path / "seen.parquet")
 
     @property
-    def passed_on(self) -> pa.Table:
-        """What a run that begins with this one has seen by it: galaxies that chose the epoch have
-        taught that run.
+    def seen_by_successors(self) -> pa.Table:
+        """`seen` as it counts for a run that starts from this one: galaxies that chose the epoch are
+        training galaxies of that run.
         """
         if not self.recipe.train.chooses:
             return self.seen
-        place = self.seen.column_names.index("split")
+        index = self.seen.column_names.index("split")
         return self.seen.set_column(
-            place, "split", pa.array(["train"] * len(self.seen), pa.string())
+            index, "split", pa.array(["train"] * len(self.seen), pa.string())
         )
 
     @property
     def caveat(self) -> str | None:
-        """What to know of its validation figures: that the run it began with had learned from these
-        galaxies.
+        """What limits the validation figures: galaxies that the run it started from was trained
+        on.
         """
         known, galaxies = self.facts.get("known_before", (0, 0))
         if not known:
             return None
         return (
-            f"{known:,} of its {galaxies:,} validation galaxies had taught {self.facts['start']}"
-            " before: its validation figures flatter, and neither calibrate nor evaluate takes"
-            " such galaxies"
+            f"{known:,} of its {galaxies:,} validation galaxies were training galaxies of"
+            f" {self.facts['start']}, from which it started: its validation figures are too good,"
+            " and neither calibrate nor evaluate takes such galaxies"
         )
 
     @property
     def history(self) -> list[dict[str, Any]]:
         """One row an epoch: loss, MSE and accuracy on training and validation galaxies."""
         path = self.path / "metrics.jsonl"
-        return (
-            [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-            if path.is_file()
-            else []
-        )
+        if not path.is_file():
+            return []
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
     @property
     def finished(self) -> bool:
@@ -203,29 +221,27 @@ class Run:
 
     @property
     def members(self) -> tuple[str, ...]:
-        """The names of the runs it was joined from; its own if it was not."""
+        """The names of the runs that an ensemble was made of; its own name otherwise."""
         return tuple(self.facts.get("members", [self.path.name]))
 
     @property
     def weights(self) -> tuple[Path, ...]:
-        """Where the weights of its networks are."""
-        return tuple(
-            self.path / numbered("weights.safetensors", n) for n in range(1, len(self.members) + 1)
-        )
+        """The files of weights, one a member."""
+        numbers = range(1, len(self.members) + 1)
+        return tuple(self.path / numbered_file("weights.safetensors", n) for n in numbers)
 
-    def alone(self) -> "Run":
-        """This run, to learn from or to go on with; CheckpointError if it was joined from
-        several.
-        """
+    def check_trainable(self) -> None:
+        """Raise CheckpointError if this is an ensemble, which cannot be trained as one network."""
         if "members" in self.facts:
             raise CheckpointError(
-                f"{self.path} was joined from {', '.join(self.members)} and cannot learn as one"
-                " network: name one of these runs, and join what comes of them"
+                f"{self.path} is an ensemble of {', '.join(self.members)} and cannot be trained as"
+                " one network: name one of these runs, and make an ensemble of the results"
             )
-        return self
+
+    # ---- the network
 
     def untrained(self) -> Network:
-        """The network as it was before the first step."""
+        """The network with new weights of the recipe's seed."""
         return Network.build(self.recipe, self.heads, self.pack)
 
     def network(
@@ -235,54 +251,59 @@ class Run:
         tree: str | None = None,
         as_trained: bool = False,
     ) -> Network:
-        """The trained network or networks, in evaluation mode, to answer the tree of that name or
-        the first one.
+        """The trained network, or the members of the ensemble, in evaluation mode, for the tree of
+        that name or the first one.
 
-        As sure of its answers as calibrating found that it should be; or, if it is wanted
-        `as_trained`, as it is.
+        Its logits are scaled by the temperature that calibration found; not if `as_trained`.
+
+        Raises CheckpointError if training is not finished, or if weights or calibration are
+        missing, damaged or do not fit; ConfigError if the run has no such tree.
         """
         if not self.finished:
             raise CheckpointError(
                 f"{self.path} has no weights yet: finish it with galaxyvotes train --resume"
             )
-        numbers = range(1, len(self.heads) + 1)
-        found = [self.calibrated(number) for number in numbers]
-        network = self.untrained()
+        calibrations = tuple(self.calibration(n) for n in range(1, len(self.heads) + 1))
+        network = replace(self.untrained(), calibrations=calibrations)
         others = tuple(deepcopy(network.module) for _ in self.weights[1:])
-        for module, path in zip((network.module, *others), self.weights, strict=True):
-            load_state(module, read_tensors(path)[0], path)
-            for head, each in zip(network.all_heads, found, strict=True):
-                if each.certainty is not None and not as_trained:
-                    each.certainty.teach(module, head.outputs)
-            module.to(device).eval()
-        return replace(
-            network,
-            calibrations=tuple(each.joint for each in found),
-            familiars=tuple(each.familiar for each in found),
-            conditionals=tuple(each.conditional for each in found),
-            others=others,
-        ).for_tree(tree)
+        network = replace(network, other_members=others)
+        for member, path in zip(network.members, self.weights, strict=True):
+            load_state(member.module, read_tensors(path)[0], path)
+            if not as_trained:
+                member.scale_logits()
+            member.module.to(device).eval()
+        return network.for_tree(tree)
 
-    def calibrated(self, number: int = 1) -> Calibration:
-        """What calibrating found of its head of that number."""
+    def check(self) -> None:
+        """Raise CheckpointError if training is not finished, or if a file is missing, damaged or
+        does not fit the recipe.
+        """
+        self.network()
+
+    def calibration(self, number: int = 1) -> Calibration:
+        """The calibration of the head of that number; an empty one if there is none.
+
+        Raises CheckpointError if it is damaged, or was measured with other weights.
+        """
         return read_calibration(self.path, self.weights, number)
 
-    def save_calibration(self, found: Calibration, number: int = 1) -> None:
-        """Write it beside the weights, all of it or nothing; what is there already is replaced."""
-        write_calibration(found, self.path, self.weights, number)
+    def save_calibration(self, calibration: Calibration, number: int = 1) -> None:
+        """Write a calibration, all of it or nothing; one that is there already is replaced."""
+        write_calibration(calibration, self.path, self.weights, number)
+
+
+def _write_small_files(
+    folder: Path, recipe: Recipe, heads: Sequence[Head], seen: pa.Table
+) -> tuple[str, ...]:
+    """Write the files whose digests stand in run.json; their names."""
+    write_text(folder / "config.toml", recipe.to_toml())
+    trees = [numbered_file("tree.toml", number) for number in range(1, len(heads) + 1)]
+    for name, head in zip(trees, heads, strict=True):
+        write_text(folder / name, head.tree.to_toml())
+    with replacing(folder / "seen.parquet") as partial:
+        pq.write_table(seen, partial)
+    return ("config.toml", *trees, "seen.parquet")
 
 
 def _digest_of(facts: dict[str, Any]) -> str:
     return contents_digest(facts, partial(json.dumps, sort_keys=True))
-
-
-def shipped_run() -> Run:
-    """The run that comes with the package."""
-    return Run.open(Path(str(resources.files("galaxyvotes"))) / "weights")
-
-
-def opened(run: Run | str | Path | None) -> Run:
-    """A run by its folder or opened already; the bundled one if there is none."""
-    if run is None:
-        return shipped_run()
-    return run if isinstance(run, Run) else Run.open(run)

@@ -1,5 +1,5 @@
-"""Tensors in a file, with a note and a digest of both: written whole or not at all, read only if
-nothing has changed.
+"""Tensors in a file, with a note and a digest of both: written whole or not at all, and read only
+if nothing has changed.
 
 Files are safetensors: nothing is pickled, so reading one runs no code.
 """
@@ -20,14 +20,17 @@ from galaxyvotes.runtime.files import replacing
 
 __all__ = ["FORMAT", "load_state", "read_tensors", "tensor_digest", "write_tensors"]
 
-FORMAT = 1
+FORMAT = 1  # of these files, and of run folders
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
-    """Write tensors and a JSON-able note in one step, with the digest of both."""
+def write_tensors(path: Path, tensors: dict[str, Tensor], note: dict[str, Any]) -> None:
+    """Write tensors and a note, which JSON can hold, in one step, with the digest of both.
+
+    Raises DataError if the file cannot be written.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    note = json.dumps(metadata)
-    header = {"format": FORMAT, "note": note, "digest": tensor_digest(tensors, note)}
+    text = json.dumps(note)
+    header = {"format": FORMAT, "note": text, "digest": tensor_digest(tensors, text)}
     with replacing(path) as partial:
         # One key: safetensors writes several in any order, and equal runs shall be equal files.
         save_file(tensors, partial, metadata={"galaxyvotes": json.dumps(header)})
@@ -36,19 +39,23 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, An
 def read_tensors(
     path: Path, *, mend: str = "restore it or train again"
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and their note; damage is a CheckpointError that says how to `mend` it."""
+    """Tensors and their note.
+
+    Raises CheckpointError if the file is missing or damaged, or if a newer galaxyvotes wrote it; it
+    ends with how to `mend` that.
+    """
     try:
         opened: Any = safe_open(path, framework="pt")
         with opened as file:
             notes: dict[str, str] = file.metadata() or {}
             header = json.loads(notes.get("galaxyvotes", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        found, note, digest = int(header["format"]), str(header["note"]), header["digest"]
+        written_as, note, digest = int(header["format"]), str(header["note"]), header["digest"]
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} cannot be read: {error!r}; {mend}") from None
-    if found > FORMAT:
+    if written_as > FORMAT:
         raise CheckpointError(
-            f"{path} was written by a newer galaxyvotes (format {found}; this one reads {FORMAT}):"
+            f"{path} was written by a newer galaxyvotes (format {written_as}; this one reads {FORMAT}):"
             " upgrade galaxyvotes"
         )
     if tensor_digest(tensors, note) != digest:
@@ -57,7 +64,10 @@ def read_tensors(
 
 
 def load_state(module: nn.Module, tensors: dict[str, Tensor], origin: Path) -> None:
-    """Put tensors into a module; ones that do not fit are a CheckpointError."""
+    """Put tensors into a module.
+
+    Raises CheckpointError, naming their `origin`, if they do not fit it.
+    """
     try:
         module.load_state_dict(tensors)
     except RuntimeError as error:
@@ -65,7 +75,7 @@ def load_state(module: nn.Module, tensors: dict[str, Tensor], origin: Path) -> N
 
 
 def tensor_digest(tensors: dict[str, Tensor], note: str) -> str:
-    """One digest of what tensors and a note say, whatever their order."""
+    """One digest of a note and of the names, types, shapes and values of tensors, in any order."""
 
     def parts() -> Iterator[bytes]:
         yield note.encode()

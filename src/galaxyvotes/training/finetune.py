@@ -21,8 +21,7 @@ from galaxyvotes.errors import CheckpointError, ConfigError
 from galaxyvotes.kinds import FRACTIONS, QUANTITIES
 from galaxyvotes.networks.build import encoder
 from galaxyvotes.runs.network import Network
-from galaxyvotes.runs.run import Run
-from galaxyvotes.runs.run import opened as opened_run
+from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime import distributed
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.store.store import Store
@@ -62,7 +61,7 @@ def finetune(
     opened = open_stores(stores)
     distributed.connect(choose_device(device))
     if not (resume and distributed.first_finds(Path(out).exists())):
-        source = opened_run(start)
+        source = open_run(start)
         chosen = _recipe(source, recipe, settings)
         if not other_size:
             opened[0].must_fit(source.pack, str(source.path), otherwise=", or pass --other-size")
@@ -102,7 +101,7 @@ def _warm_start(source: Run, recipe: Recipe, batches: TrainingBatches) -> WarmSt
             " out --other-size and --set model.…"
         )
     copy_weights(trained, network)
-    return WarmStart(network, source.path.name, source.passed_on)
+    return WarmStart(network, source.path.name, source.seen_by_successors)
 
 
 @torch.no_grad()

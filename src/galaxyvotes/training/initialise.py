@@ -47,7 +47,7 @@ def create_run(
             f"{out} exists already: continue it with --resume, or name another folder"
         )
     pack = batches.stores[0].pack
-    network = start.network if start else Network.beginning(recipe, batches.heads, pack)
+    network = start.network if start else Network.initial(recipe, batches.heads, pack)
     _check_batch_norms(network, batches)
     name = start.name if start else recipe.model.pretrained
     facts = _facts(batches) | ({"start": name} if name else {})
@@ -56,7 +56,7 @@ def create_run(
         facts["known_before"] = _known_before(seen, start.seen)
         seen = pa.concat_tables([seen, start.seen])
     distributed.first(
-        lambda: Run.create(out, recipe, batches.heads, seen, facts, network if name else None)
+        lambda: Run.create(out, recipe, batches.heads, seen, facts, start=network if name else None)
     )
     return Run(out)
 

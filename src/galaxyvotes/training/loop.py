@@ -93,7 +93,8 @@ def _run_to_resume(
 ) -> Run:
     if settings:
         raise ConfigError("a resumed run keeps its recipe: leave out --set, or start another run")
-    run = Run.open(out).alone()
+    run = Run.open(out)
+    run.check_trainable()
     if recipe is not None and Recipe.load(recipe).name != run.recipe.name:
         raise ConfigError(
             f"{out} goes on with the recipe it began with, {run.recipe.name}: leave out the recipe,"

@@ -33,7 +33,7 @@ def validate(network: Network, batches: TrainingBatches, *, epoch: int) -> dict[
         logits, labels = outputs[:, head.outputs], labels_for(head, values, votes)
         row["validation_loss"] += float(head.objective.loss(logits, labels).mean())
         predicted, known = head.objective.values(logits).numpy(), values[:, head.outputs].numpy()
-        prefix = "" if head.place == 0 else f"{head.tree.name}_"
+        prefix = "" if head.head_index == 0 else f"{head.tree.name}_"
         row[f"{prefix}validation_mse"] = mse(known, predicted)
         row[f"{prefix}validation_accuracy"] = (
             argmax_accuracy(known, predicted) if head.tree.kind is FRACTIONS else math.nan
@@ -55,7 +55,7 @@ def _outputs_and_labels(
     values: list[Tensor] = []
     votes: list[Tensor] = []
     for number, (store, rows) in enumerate(zip(batches.stores, batches.validation, strict=True)):
-        if batches.head_of(store) is batches.heads[head.place]:
+        if batches.head_of(store) is batches.heads[head.head_index]:
             predict = partial(forward_logits, head, store)
             logits.append(torch.from_numpy(distributed.gathered(predict, rows)))
             store_values, store_votes = batches.labels(number, rows)
