@@ -32,7 +32,7 @@ bench: .peers/installed
 	for script in startup large_report memory many_processes packing keras_speed predict_speed; do \
 		.peers/bin/python benchmarks/$$script.py --json benchmarks/json/$$script.json || exit 1; \
 	done
-	.peers/bin/python benchmarks/shown.py
+	.peers/bin/python benchmarks/speed_page.py
 
 clean:
 	rm -rf .venv .peers demo build dist

@@ -77,19 +77,20 @@ def pack(
     print(store.summary)
 
 
-def simulate(*, galaxies: int = 2000, seed: int = 0, out: Path) -> None:
+def simulate(*, galaxies: int = 2000, seed: int = 0, size: int = 160, out: Path) -> None:
     """Simulate a small Galaxy Zoo: images, volunteers' votes, and the true shapes beside them.
 
     Args:
         galaxies: How many.
         seed: The same seed draws the same galaxies.
+        size: Side of the images in pixels. The bundled model needs 208 or more.
         out: The folder to make; galaxyvotes pack reads it.
     """
     from galaxyvotes.runtime.progress import counting
     from galaxyvotes.simulation.galaxies import simulate as simulate_
 
     with counting("simulating", galaxies) as progress:
-        simulate_(out, galaxies=galaxies, seed=seed, progress=progress)
+        simulate_(out, galaxies=galaxies, seed=seed, size_px=size, progress=progress)
     print(f"{out}: {galaxies:,} galaxies")
 
 

@@ -1,0 +1,106 @@
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from galaxyvotes.cli.app import app
+
+ROOT = Path(__file__).parents[1]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "benchmarks" / "README.md",
+    ROOT / "src" / "galaxyvotes" / "weights" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+RECORDS = {"CHANGELOG.md", "decisions.md"}  # what was written on a date is left as it was
+WIDTH = 88
+
+
+def script(path: str) -> ModuleType:
+    """A Python file of the repository that is in no package, as a module."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def prose(page: Path) -> list[tuple[int, str]]:
+    """The lines of a page, by number, that are in no block of code or comment."""
+    text = re.sub(
+        r"^```.*?^```$|<!--.*?-->",
+        lambda block: "\n" * block.group().count("\n"),
+        page.read_text("utf-8"),
+        flags=re.M | re.S,
+    )
+    return list(enumerate(text.splitlines(), 1))
+
+
+def test_every_command_has_a_page_that_is_not_stale():
+    page = (ROOT / "docs" / "commands.md").read_text("utf-8")
+    assert page == script("docs/commands.py").commands(), "run python docs/commands.py"
+
+
+def test_the_page_on_speed_shows_what_was_last_measured():
+    speed = script("benchmarks/speed_page.py")
+    assert speed.PAGE.read_text("utf-8") == speed.page(), "run python benchmarks/speed_page.py"
+
+
+def test_the_pictures_show_what_was_last_measured():
+    assert script("benchmarks/pictures.py").stale() == [], "run python benchmarks/pictures.py"
+
+
+def test_the_readme_fits_on_two_screens():
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 120
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_scripts_and_figures_that_a_page_names_exist(page: Path):
+    named = re.findall(r"\b((?:benchmarks|docs)/[a-z0-9_/]+\.[a-z]+)", page.read_text("utf-8"))
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.name not in RECORDS], ids=lambda page: page.name
+)
+def test_prose_is_88_columns_wide(page: Path):
+    long = [
+        (number, line)
+        for number, line in prose(page)
+        if len(line) > WIDTH and not line.startswith(("|", "!["))
+    ]
+    assert long == []
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.name not in RECORDS], ids=lambda page: page.name
+)
+def test_commands_within_a_sentence_are_understood(page: Path):
+    text = "\n".join(line for _, line in prose(page))
+    for command in re.findall(r"`galaxyvotes ([^`]+)`", text):
+        words = shlex.split(command.replace("[SOURCE ...]", ""))
+        if words != ["--help"]:
+            app.parse_args(words, exit_on_error=False, print_error=False)
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.name not in RECORDS], ids=lambda page: page.name
+)
+def test_options_that_a_page_names_exist(page: Path):
+    commands = (ROOT / "docs" / "commands.md").read_text("utf-8")
+    scripts = "\n".join(path.read_text("utf-8") for path in (ROOT / "benchmarks").glob("*.py"))
+    known = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", commands + scripts))
+    known |= {"--help", "--nproc-per-node"}
+    text = "\n".join(line for _, line in prose(page))
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - known == set()
