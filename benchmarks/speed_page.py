@@ -14,11 +14,11 @@ PAGE = Path(__file__).parents[1] / "docs" / "speed.md"
 HEAD = """\
 # Speed
 
-Written by `python benchmarks/speed_page.py` from the figures in `benchmarks/json/`; `make
-bench` measures most of them anew. Each script runs galaxyvotes and its peer in turn and
-takes ratios within a round. In brackets are the lowest and the highest round. What was
-tried to make things faster, and what did not help, is in [experiments](experiments.md).
-Nothing here was measured on a GPU.
+Written by `python benchmarks/speed_page.py` from the figures in `benchmarks/json/`;
+`make bench` measures most of them anew. Each script runs galaxyvotes and its peer in
+turn and takes ratios within a round. In brackets are the lowest and the highest round.
+What was tried to make things faster, and what did not help, is in
+[experiments](experiments.md). Nothing here was measured on a GPU.
 """
 Row = tuple[str, str, str]
 
@@ -154,7 +154,7 @@ def page() -> str:
     for title, name, rows in SECTIONS:
         facts = read(name)["provenance"]
         source = f"commit {facts['commit']} · {facts['machine']} · {facts['date']}"
-        parts.append(f"## {title}\n\n{table(list(rows()))}\n\n`{facts['command']}`  \n{source}\n")
+        parts.append(f"## {title}\n\n{table(list(rows()))}\n\n    {facts['command']}\n\n{source}\n")
     return "\n".join(parts)
 
 

@@ -17,10 +17,7 @@ def commands() -> str:
     """The page: every command's --help, in alphabetical order."""
     names = sorted(name for name in app if not name.startswith("-"))
     parts = [
-        (
-            "# Commands\n\nMade from `--help` by `python docs/commands.py`; change the docstrings in"
-            " `cli.py` instead.\n"
-        )
+        "# Commands\n\nWritten by `python docs/commands.py` from `galaxyvotes COMMAND --help`.\n"
     ]
     for name in names:
         text = io.StringIO()

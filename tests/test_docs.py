@@ -78,7 +78,7 @@ def test_prose_is_88_columns_wide(page: Path):
     long = [
         (number, line)
         for number, line in prose(page)
-        if len(line) > WIDTH and not line.startswith(("|", "!["))
+        if len(line) > WIDTH and not line.startswith(("|", "![", "    "))
     ]
     assert long == []
 
@@ -90,7 +90,7 @@ def test_commands_within_a_sentence_are_understood(page: Path):
     text = "\n".join(line for _, line in prose(page))
     for command in re.findall(r"`galaxyvotes ([^`]+)`", text):
         words = shlex.split(command.replace("[SOURCE ...]", ""))
-        if words != ["--help"]:
+        if "--help" not in words:
             app.parse_args(words, exit_on_error=False, print_error=False)
 
 
