@@ -1,13 +1,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test lint bench clean
+.PHONY: install demo lint test docs bench clean
 
 install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,export,simulate]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs,export,simulate]'
 	touch $@
 
 demo: install
@@ -19,8 +19,11 @@ lint: install
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-test: lint
+test: lint docs
 	$(BIN)/pytest -n auto --dist loadfile
+
+docs: install
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
 
 # An environment apart, because Keras and Zoobot are no concern of ours.
 .peers/installed: pyproject.toml constraints.txt benchmarks/peers.txt
@@ -33,6 +36,7 @@ bench: .peers/installed
 		.peers/bin/python benchmarks/$$script.py --json benchmarks/json/$$script.json || exit 1; \
 	done
 	.peers/bin/python benchmarks/speed_page.py
+	.peers/bin/python benchmarks/pictures.py
 
 clean:
 	rm -rf .venv .peers demo build dist

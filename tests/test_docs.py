@@ -6,6 +6,7 @@ from types import ModuleType
 
 import pytest
 
+import galaxyvotes
 from galaxyvotes.cli.app import app
 
 ROOT = Path(__file__).parents[1]
@@ -53,6 +54,12 @@ def test_the_page_on_speed_shows_what_was_last_measured():
 
 def test_the_pictures_show_what_was_last_measured():
     assert script("benchmarks/pictures.py").stale() == [], "run python benchmarks/pictures.py"
+
+
+def test_the_api_page_has_every_public_name():
+    page = (ROOT / "docs" / "api.md").read_text("utf-8")
+    listed = re.findall(r"^\.\. auto[a-z]+:: ([A-Za-z_]+)$", page, flags=re.MULTILINE)
+    assert sorted(listed) == list(galaxyvotes.__all__)
 
 
 def test_the_readme_fits_on_two_screens():

@@ -1,0 +1,18 @@
+"""Settings of Sphinx: `make docs` builds the pages, and the API reference from the docstrings."""
+
+project = "galaxyvotes"
+copyright = "2026, the galaxyvotes developers"  # noqa: A001
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+
+html_theme = "furo"
+html_title = "galaxyvotes"
+html_show_sphinx = False
+
+myst_heading_anchors = 3
+suppress_warnings = ["myst.xref_missing"]  # links to files of the repository that are no pages
+
+default_role = "code"  # `name` in a docstring is code
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 80
+python_use_unqualified_type_names = True
