@@ -88,7 +88,7 @@ def surer(looks: np.ndarray, labels: np.ndarray) -> np.ndarray:
     fifths = np.random.default_rng(0).permutation(len(labels)) % 5
     told = np.zeros_like(labels)
     for fifth in range(5):
-        sure = TemperatureScaling.of(looks[:, fifths != fifth], labels[fifths != fifth])
+        sure = TemperatureScaling.fit(looks[:, fifths != fifth], labels[fifths != fifth])
         powers = looks[:, fifths == fifth].clip(1e-6) ** sure.factor * np.exp(sure.shifts)
         told[fifths == fifth] = (powers / powers.sum(axis=2, keepdims=True)).mean(axis=0)
     return told

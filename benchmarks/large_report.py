@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxyvotes.confidence.familiarity import shift
+from galaxyvotes.confidence.familiarity import Shift
 from galaxyvotes.metrics.coverage import noise_floor
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.reports.write import write_report
@@ -97,7 +97,7 @@ def main() -> None:
                     images=lambda places: np.zeros((len(places), 128, 128, 3), np.uint8),
                     nominal_coverage=calibration.coverage,
                     noise_floor=noise_floor(labels, volunteers),
-                    shift=shift(ranks, REFERENCES),
+                    shift=Shift.count(ranks, REFERENCES),
                     seed=given.seed,
                 )
                 for kind, took in (

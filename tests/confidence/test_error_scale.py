@@ -8,11 +8,11 @@ from galaxyvotes.confidence.error_scale import (
     Cells,
     _least_squares,
     cells_of,
+    error_scale,
     fit_weights,
-    noise_of,
-    scale_of,
-    terms_of,
+    sampling_variance,
     typical_variance,
+    variance_terms,
 )
 
 laws = settings(max_examples=40, deadline=None)
@@ -42,10 +42,10 @@ def test_the_weights_that_drew_the_errors_are_found_again():
     random = np.random.default_rng(0)
     cells = Cells(random.uniform(0, 1, (4000, 3)), random.uniform(0, 1, (4000, 3)), "joint")
     difficulty = random.uniform(0, 0.3, (4000, 3))
-    terms = terms_of(cells, typical_variance(cells, np.arange(4000)), difficulty)
+    terms = variance_terms(cells, typical_variance(cells, np.arange(4000)), difficulty)
     weights = np.array([0.05, 0.02, 0.5])
-    noise = noise_of(cells, random.integers(5, 60, (4000, 1)) * np.ones((1, 3)))
-    errors = np.abs(random.normal(0, scale_of(terms, weights, noise)))
+    noise = sampling_variance(cells, random.integers(5, 60, (4000, 1)) * np.ones((1, 3)))
+    errors = np.abs(random.normal(0, error_scale(terms, weights, noise)))
     errors[random.random(errors.shape) < 0.1] = np.nan
     np.testing.assert_allclose(fit_weights(terms, errors, noise), weights, rtol=0.2)
     np.testing.assert_array_equal(fit_weights(terms, np.full(errors.shape, np.nan), noise), 0)
@@ -63,15 +63,15 @@ def test_conditional_cells_are_fractions_of_those_asked_where_enough_are():
 def test_the_terms_are_those_of_the_formula():
     fractions, asked = np.array([[0.5, 0.2]]), np.array([[1.0, 0.5]])
     typical, difficulty = np.array([0.1, 0.3]), np.array([[0.2, 0.0]])
-    joint = terms_of(Cells(fractions, asked, "joint"), typical, difficulty)
+    joint = variance_terms(Cells(fractions, asked, "joint"), typical, difficulty)
     np.testing.assert_allclose(joint[0], [[0.25, 0.1, 0.04], [0.16, 0.15, 0.0]])
-    conditional = terms_of(Cells(fractions, asked, "conditional"), typical, None)
+    conditional = variance_terms(Cells(fractions, asked, "conditional"), typical, None)
     np.testing.assert_allclose(conditional[0], [[0.25, 0.1, 0.0], [0.32, 0.3, 0.0]])
     weights = np.array([1.0, 0.0, 0.0])
-    assert scale_of(conditional, weights, np.full((1, 2), 0.01))[0, 0] == pytest.approx(
+    assert error_scale(conditional, weights, np.full((1, 2), 0.01))[0, 0] == pytest.approx(
         np.sqrt(0.26 + 0.005**2)
     )
     for of, expected in (("joint", [0.025, 0.016]), ("conditional", [0.025, 0.032])):
         np.testing.assert_allclose(
-            noise_of(Cells(fractions, asked, of), np.array([10.0, 10.0]))[0], expected
+            sampling_variance(Cells(fractions, asked, of), np.array([10.0, 10.0]))[0], expected
         )

@@ -9,7 +9,7 @@ from PIL import Image
 from sklearn.covariance import ledoit_wolf
 
 from galaxyvotes import DataError, predict_store
-from galaxyvotes.confidence.familiarity import Familiarity, Shift, shift, shrunk_covariance
+from galaxyvotes.confidence.familiarity import Familiarity, Shift, shrunk_covariance
 from galaxyvotes.inference.engine import look, predict_images
 from galaxyvotes.runs.calibration import Calibration
 
@@ -29,8 +29,8 @@ def test_a_galaxy_like_the_references_is_of_low_familiarity_no_more_often_than_i
     random = np.random.default_rng(0)
     ranks = []
     for _ in range(600):
-        familiar = Familiarity.of(features(random, 40), features(random, 39))
-        ranks.append(familiar.ranks(features(random, 1))[0])
+        familiar = Familiarity.fit(features(random, 40), features(random, 39))
+        ranks.append(familiar.scores(features(random, 1))[0])
     for level in (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0):
         expected = np.floor(level * 40) / 40
         assert np.mean(np.array(ranks) <= level + 1e-6) == pytest.approx(
@@ -40,8 +40,8 @@ def test_a_galaxy_like_the_references_is_of_low_familiarity_no_more_often_than_i
 
 def test_known_galaxies_that_taught_the_network_do_not_break_the_promise():
     random = np.random.default_rng(1)
-    familiar = Familiarity.of(features(random, 40, width=0.3), features(random, 2000))
-    ranks = familiar.ranks(features(random, 2000))
+    familiar = Familiarity.fit(features(random, 40, width=0.3), features(random, 2000))
+    ranks = familiar.scores(features(random, 2000))
     assert np.mean(ranks <= 0.05) == pytest.approx(0.05, abs=0.02)
     assert np.mean(ranks) == pytest.approx(0.5, abs=0.03)
 
@@ -57,46 +57,46 @@ def test_the_covariance_is_shrunk_as_much_as_scikit_learn_shrinks_it(galaxies):
 
 def test_a_feature_that_never_varied_counts_when_it_does():
     random = np.random.default_rng(2)
-    familiar = Familiarity.of(features(random, 300), features(random, 99))
+    familiar = Familiarity.fit(features(random, 300), features(random, 99))
     galaxies = features(random, 20)
-    assert np.median(familiar.ranks(galaxies)) > 0.2
+    assert np.median(familiar.scores(galaxies)) > 0.2
     galaxies[:, -1] = 1.0
-    assert (familiar.ranks(galaxies) == np.float32(0.01)).all()
+    assert (familiar.scores(galaxies) == np.float32(0.01)).all()
 
 
 def test_a_feature_that_is_not_a_number_is_as_strange_as_can_be():
     random = np.random.default_rng(3)
-    familiar = Familiarity.of(features(random, 50), features(random, 99))
-    assert familiar.ranks(np.full((1, 21), np.nan, np.float32)) == np.float32(0.01)
+    familiar = Familiarity.fit(features(random, 50), features(random, 99))
+    assert familiar.scores(np.full((1, 21), np.nan, np.float32)) == np.float32(0.01)
 
 
 def test_fewer_galaxies_than_features_and_features_that_are_all_alike_do():
     random = np.random.default_rng(4)
     wide = random.normal(size=(50, 256)).astype(np.float32)
-    familiar = Familiarity.of(wide[:30], wide[30:])
-    assert (familiar.ranks(wide[30:] * 4) < 0.1).all()
-    alike = Familiarity.of(np.ones((30, 5), np.float32), np.ones((20, 5), np.float32))
-    assert alike.ranks(np.ones((1, 5), np.float32)) == 1
-    assert alike.ranks(np.full((1, 5), 2, np.float32)) == np.float32(1 / 21)
+    familiar = Familiarity.fit(wide[:30], wide[30:])
+    assert (familiar.scores(wide[30:] * 4) < 0.1).all()
+    alike = Familiarity.fit(np.ones((30, 5), np.float32), np.ones((20, 5), np.float32))
+    assert alike.scores(np.ones((1, 5), np.float32)) == 1
+    assert alike.scores(np.full((1, 5), 2, np.float32)) == np.float32(1 / 21)
 
 
 def test_nothing_is_familiar_after_no_galaxies():
     one = np.ones((1, 3), np.float32)
     with pytest.raises(
-        DataError, match="1 known galaxies and 1 references; expected 2 and 1 or more"
+        DataError, match="1 training galaxies and 1 references; expected 2 and 1 or more"
     ):
-        Familiarity.of(one, one)
+        Familiarity.fit(one, one)
     with pytest.raises(DataError, match="and 0 references"):
-        Familiarity.of(np.ones((9, 3), np.float32), one[:0])
+        Familiarity.fit(np.ones((9, 3), np.float32), one[:0])
 
 
 def test_tensors_give_back_the_same_ranks_and_a_missing_one_is_told():
     random = np.random.default_rng(5)
-    familiar = Familiarity.of(features(random, 60), features(random, 60))
+    familiar = Familiarity.fit(features(random, 60), features(random, 60))
     tensors = familiar.to_tensors()
     galaxies = features(random, 30)
     assert np.array_equal(
-        Familiarity.from_tensors(tensors).ranks(galaxies), familiar.ranks(galaxies)
+        Familiarity.from_tensors(tensors).scores(galaxies), familiar.scores(galaxies)
     )
     del tensors["whiten"]
     with pytest.raises(DataError, match="x has no 'whiten': run galaxyvotes calibrate again"):
@@ -115,9 +115,9 @@ def test_a_catalogue_like_the_references_is_called_shifted_as_rarely_as_promised
     for _ in range(2000):
         order = np.sort(random.random(references))  # the distances only matter by their order
         below = np.searchsorted(order, random.random(galaxies))
-        verdict = shift((1 + references - below) / (1 + references), references)
-        found += verdict.found
-        shares.append(verdict.strange / galaxies)
+        verdict = Shift.count((1 + references - below) / (1 + references), references)
+        found += verdict.detected
+        shares.append(verdict.unfamiliar / galaxies)
     assert found <= 0.01 * 2000 + 3 * np.sqrt(0.01 * 2000)
     assert np.mean(shares) == pytest.approx(verdict.level, rel=0.1)
 
@@ -133,27 +133,27 @@ def test_the_chance_is_that_of_the_beta_binomial_law():
     ):
         low = max(1, (references + 1) // 20)
         expected = stats.betabinom.sf(strange - 1, galaxies, low, references + 1 - low)
-        assert Shift(galaxies, strange, references).chance == pytest.approx(expected, rel=1e-6)
+        assert Shift(galaxies, strange, references).p_value == pytest.approx(expected, rel=1e-6)
 
 
 def test_a_shifted_catalogue_is_told_in_a_sentence():
     random = np.random.default_rng(6)
-    familiar = Familiarity.of(features(random, 300), features(random, 399))
-    like = shift(familiar.ranks(features(random, 300)), 399)
-    assert not like.found
+    familiar = Familiarity.fit(features(random, 300), features(random, 399))
+    like = Shift.count(familiar.scores(features(random, 300)), 399)
+    assert not like.detected
     assert str(like).endswith("no sign of another kind of images")
-    other = shift(familiar.ranks(features(random, 300, width=1.3)), 399)
-    assert other.found
+    other = Shift.count(familiar.scores(features(random, 300, width=1.3)), 399)
+    assert other.detected
     assert (
-        "of 300 galaxies are stranger to this network than 95% of those it was calibrated on"
-        " (5.0% exp" in str(other)
+        "of 300 galaxies have a familiarity of 0.05 or less (5.0% expected): these images differ"
+        in str(other)
     )
 
 
 def test_parts_of_a_catalogue_add_up_to_the_whole():
     ranks = np.random.default_rng(7).integers(1, 101, 90) / np.float32(100)
-    assert shift(ranks[:40], 99) + shift(ranks[40:], 99) == shift(ranks, 99)
-    assert shift(np.array([0.05, 0.06], np.float32), 99).strange == 1
+    assert Shift.count(ranks[:40], 99) + Shift.count(ranks[40:], 99) == Shift.count(ranks, 99)
+    assert Shift.count(np.array([0.05, 0.06], np.float32), 99).unfamiliar == 1
 
 
 # ---- images
@@ -168,7 +168,9 @@ def network(blob_run, blob_store):
         np.concatenate([blob_store.rows(each) for each in ("validation", "test")]),
     ]
     known, references = (look(bare, blob_store.images(each)).features for each in rows)
-    return replace(bare, calibrations=(Calibration(familiarity=Familiarity.of(known, references)),))
+    return replace(
+        bare, calibrations=(Calibration(familiarity=Familiarity.fit(known, references)),)
+    )
 
 
 def _zoomed(images: np.ndarray) -> np.ndarray:
@@ -191,7 +193,7 @@ def test_an_image_unlike_any_galaxy_is_as_strange_as_can_be(network, blob_store,
     images = STRANGE[kind](blob_store.images(blob_store.rows("test")))
     familiarity = predict_images(network, images, ("",) * len(images)).familiarity
     assert (familiarity <= 2 / (1 + network.familiarity.references)).all()
-    assert shift(familiarity, network.familiarity.references).found
+    assert Shift.count(familiarity, network.familiarity.references).detected
 
 
 def test_how_familiar_a_galaxy_is_does_not_depend_on_its_neighbours(network, blob_store):

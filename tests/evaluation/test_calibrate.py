@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tomlkit
 import torch
 import xxhash
+from msgspec import structs
 from PIL import Image
 
 from galaxyvotes import (
@@ -33,8 +35,8 @@ from galaxyvotes import (
     train,
 )
 from galaxyvotes.cli.app import main
-from galaxyvotes.confidence.conformal import parts
-from galaxyvotes.confidence.familiarity import shift
+from galaxyvotes.confidence.conformal import split_galaxies
+from galaxyvotes.confidence.familiarity import Shift
 from galaxyvotes.confidence.temperature import TemperatureScaling
 from galaxyvotes.config import LabelSettings
 from galaxyvotes.evaluation.calibrate import familiarity_of
@@ -167,7 +169,7 @@ def test_a_calibrated_run_knows_its_kind_of_galaxies_and_warns_of_another(
     assert references == len(store.rows("validation"))
     alike = predict_store(run.network(), store, store.rows("test"))
     assert ((alike.familiarity > 0) & (alike.familiarity <= 1)).all()
-    assert not shift(alike.familiarity, references).found
+    assert not Shift.count(alike.familiarity, references).detected
     for name, image in zip(alike.ids, store.images(store.rows("test")), strict=True):
         (tmp_path / "inverted").mkdir(exist_ok=True)
         Image.fromarray(255 - np.repeat(np.repeat(image, 4, 0), 4, 1)).save(
@@ -175,9 +177,7 @@ def test_a_calibrated_run_knows_its_kind_of_galaxies_and_warns_of_another(
         )
     other = predict(tmp_path / "inverted", tmp_path / "other.csv", run=run, progress=False)
     assert other.shift.galaxies == len(alike)
-    assert other.warning.startswith(
-        f"100.0% of {len(alike)} galaxies are stranger to this network than 95% of those"
-    )
+    assert other.warning.startswith(f"100.0% of {len(alike)} galaxies have a familiarity of")
     assert (Predictions.read(other.path).familiarity <= 0.05).all()
     with pytest.raises(SystemExit, match="0"):
         main(
@@ -334,7 +334,7 @@ def test_a_calibration_of_an_older_galaxyvotes_can_be_read_and_bounds_joint_frac
     network = run.network()
     text = "\n".join(
         line
-        for line in network.intervals.to_toml().splitlines()
+        for line in tomlkit.dumps(network.intervals.to_table()).splitlines()
         if not line.startswith("volunteers")
     )
     digest = xxhash.xxh3_128(text.encode()).hexdigest()
@@ -342,7 +342,7 @@ def test_a_calibration_of_an_older_galaxyvotes_can_be_read_and_bounds_joint_frac
     familiar_file(run).rename(run.path / "familiar.safetensors")
     older = run.network()
     assert older.familiarity.references == network.familiarity.references
-    assert older.intervals == replace(
+    assert older.intervals == structs.replace(
         network.intervals, volunteers=(math.inf,) * len(store.tree.columns)
     )
     assert run.calibration().conditional is None
@@ -435,11 +435,11 @@ def test_of_classes_answers_become_as_sure_as_a_third_of_the_galaxies_bears_out(
     rows = classes.rows("validation")
     before = predict_store(run.network(), classes, rows)
     found = calibrate(classes, run, progress=False)
-    third = rows[parts(np.ones(len(rows), bool), 0)[0]]
+    third = rows[split_galaxies(np.ones(len(rows), bool), 0)[0]]
     looks = predict_views(run.network(as_trained=True), classes, third)
-    assert found.temperature == TemperatureScaling.of(looks, classes.values[third])
+    assert found.temperature == TemperatureScaling.fit(looks, classes.values[third])
     kept = Run.open(run.path).calibration()
-    assert kept._replace(familiarity=None) == found._replace(familiarity=None)
+    assert replace(kept, familiarity=None) == replace(found, familiarity=None)
     after = predict_store(run.network(), classes, rows)
     labels, fitted = classes.values[rows], np.isin(rows, third)
     likelihoods = [(labels * np.log(each.values))[fitted].sum() for each in (before, after)]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from galaxyvotes.confidence.familiarity import shift
+from galaxyvotes.confidence.familiarity import Shift
 from galaxyvotes.errors import DataError
 from galaxyvotes.metrics import scores
 from galaxyvotes.predictions import Predictions
@@ -99,7 +99,12 @@ def full(out: Path, **changes) -> Report:
     """A report with every section."""
     network = replace(near(votes(), 0.1), familiarity=FAMILIARITY)
     return report(
-        out, columns=37, network=network, shift=shift(FAMILIARITY, 99), history=HISTORY, **changes
+        out,
+        columns=37,
+        network=network,
+        shift=Shift.count(FAMILIARITY, 99),
+        history=HISTORY,
+        **changes,
     )
 
 
@@ -486,12 +491,12 @@ def test_the_strangest_galaxies_are_shown_and_their_kind_is_judged(written, tmp_
     other = report(
         tmp_path,
         network=network,
-        shift=shift(strange, 99),
+        shift=Shift.count(strange, 99),
         images=lambda places: rows.append(places) or pictures(places),
     )
     assert other.document["familiarity"]["shifted"]
     assert rows[0].tolist()[-6:] == np.argsort(strange)[:6].tolist()
-    assert "unlike them" in Page(other.html.read_text()).text
+    assert "these images differ from" in Page(other.html.read_text()).text
     assert report(tmp_path / "plain").document["familiarity"] is None
 
 

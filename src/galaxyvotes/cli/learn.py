@@ -146,7 +146,7 @@ def calibrate(
     assert intervals is not None
     print(f"{run}: {intervals.coverage:.0%} intervals for {len(intervals.columns)} answers")
     if intervals.unbounded:
-        what = "they have no bounds" if intervals.of == "quantity" else "their intervals are 0–1"
+        what = "they have no bounds" if intervals.kind == "quantity" else "their intervals are 0–1"
         print(f"too few galaxies for {', '.join(intervals.unbounded)}: {what}")
     if scaling := found.temperature:
         shifts = ", ".join(

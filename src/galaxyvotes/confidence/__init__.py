@@ -1,3 +1,1 @@
-"""How far a prediction may be from the volunteers' fraction, and whether a galaxy is like those it
-was calibrated on.
-"""
+"""How sure a prediction is: prediction intervals, calibrated probabilities, familiarity scores."""

@@ -1,21 +1,19 @@
-"""How sure a network should be of each answer of a question: as sure as galaxies that taught it
-nothing bear out.
+"""Calibrated probabilities: temperature scaling of the answers to one question, with a shift for each.
 
-A network that learned a class from few galaxies says too seldom that a galaxy is of it, and the
-mean of several views is less sure than it could be. So the logits of a question are multiplied by
-one factor and shifted by one number an answer, those under which calibration galaxies are most
-likely, and which are a linear layer's to make.
+A network trained on few galaxies of a class predicts it too seldom, and the mean of several views
+is less sure than it could be. So the logits of a question are multiplied by one factor and shifted
+by one number an answer: those under which the labels of calibration galaxies are most likely. The
+last linear layer of a network can do that itself.
 
-Few galaxies cannot tell much. Until they say otherwise, factor and shifts are those that change
-nothing: the factor's logarithm and each shift are drawn there as if by a normal distribution of
-deviation 0.5.
+Few galaxies settle little. Until they say otherwise, factor and shifts are those that change
+nothing: the factor's logarithm and each shift have a normal prior of mean 0 and deviation 0.5.
 
 Source: Alexandari et al. 2020, ICML, PMLR 119, 222, section 3.2 ("bias-corrected temperature
 scaling").
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -27,77 +25,71 @@ from galaxyvotes.errors import DataError
 
 __all__ = ["TemperatureScaling"]
 
-_DEVIATION = 0.5  # how far the logarithm of the factor and the shifts are expected from 0
-_FARTHEST = 5.0  # the logarithm of the factor goes no farther, wherever the search looks
-_LEAST = 1e-6  # a smaller fraction says no more
+_DEVIATION = 0.5  # of the prior of the factor's logarithm and of the shifts
+_LARGEST = 5.0  # of the factor's logarithm, wherever the search goes
+_LEAST = 1e-6  # a smaller fraction counts as this
 
 
 @dataclass(frozen=True)
 class TemperatureScaling:
-    """What the logits of one question are multiplied by, and by how much each of its answers is
-    shifted then.
+    """What the logits of one question are multiplied by, and by how much each answer is shifted
+    then.
     """
 
     factor: float
     shifts: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        """Refuse what no galaxies can have said."""
+        """Refuse what no fit gives."""
         if not (0 < self.factor < math.inf and all(map(math.isfinite, self.shifts))):
             raise DataError(
-                f"certainty is {self.factor}, {self.shifts}; expected a factor above 0 and finite"
-                " shifts"
+                f"factor is {self.factor} and shifts are {list(self.shifts)}; expected a factor"
+                " above 0 and finite shifts"
             )
 
     @staticmethod
-    def of(
-        said: Float[np.ndarray, "look galaxy answer"], labels: Float[np.ndarray, "galaxy answer"]
+    def fit(
+        predicted: Float[np.ndarray, "view galaxy answer"],
+        labels: Float[np.ndarray, "galaxy answer"],
     ) -> "TemperatureScaling":
-        """That under which the truth, fractions of one question, is most likely.
+        """The scaling under which the labels, fractions of one question, are most likely.
 
-        What was `said` are the fractions that each view and network gave: softmaxes, whose mean
-        answers.
+        `predicted` are the fractions that each view and network predicts: softmaxes, whose mean is
+        the prediction.
         """
-        logs = torch.from_numpy(said.astype(np.float64)).clamp(min=_LEAST).log()
-        wanted = torch.from_numpy(labels.astype(np.float64))
+        logits = torch.from_numpy(predicted.astype(np.float64)).clamp(min=_LEAST).log()
+        targets = torch.from_numpy(labels.astype(np.float64))
         sought = torch.zeros(1 + labels.shape[1], dtype=torch.float64, requires_grad=True)
         optimiser = torch.optim.LBFGS([sought], max_iter=200, line_search_fn="strong_wolfe")
 
         def cost() -> torch.Tensor:
             optimiser.zero_grad()
-            scaled = logs * (_FARTHEST * (sought[0] / _FARTHEST).tanh()).exp() + sought[1:]
-            answered = scaled.log_softmax(dim=2).logsumexp(dim=0) - math.log(max(len(logs), 1))
-            total = -(wanted * answered).sum() + (sought / _DEVIATION).square().sum() / 2
+            scaled = logits * (_LARGEST * (sought[0] / _LARGEST).tanh()).exp() + sought[1:]
+            mean = scaled.log_softmax(dim=2).logsumexp(dim=0) - math.log(max(len(logits), 1))
+            total = -(targets * mean).sum() + (sought / _DEVIATION).square().sum() / 2
             total.backward()
             return total
 
         optimiser.step(cost)
-        found = sought.detach().numpy().astype(float)
-        return TemperatureScaling(
-            math.exp(_FARTHEST * math.tanh(found[0] / _FARTHEST)), tuple(map(float, found[1:]))
-        )
+        solution = sought.detach().numpy().astype(float)
+        factor = math.exp(_LARGEST * math.tanh(solution[0] / _LARGEST))
+        return TemperatureScaling(factor, tuple(map(float, solution[1:])))
 
     @torch.no_grad()
-    def teach(self, network: nn.Sequential, outputs: slice) -> None:
-        """Let these outputs of the last layer, the logits of the question, be so from now on."""
+    def apply_to(self, network: nn.Sequential, outputs: slice) -> None:
+        """Scale these outputs of the last layer, the logits of the question, in place."""
         last = network[-1]
         assert isinstance(last, nn.Linear)
         last.weight[outputs] *= self.factor
         last.bias[outputs] = self.factor * last.bias[outputs] + last.bias.new_tensor(self.shifts)
 
-    def to_table(self) -> dict[str, Any]:
-        """As a table of a TOML file; `from_table` reads it back equal."""
-        return {"factor": self.factor, "shifts": list(self.shifts)}
+    def check(self, answers: int, origin: str) -> None:
+        """Refuse a scaling of another number of answers: a DataError, in which `origin` names the
+        file.
+        """
+        if len(self.shifts) != answers:
+            raise DataError(f"{origin} has {len(self.shifts)} shifts for {answers} answers")
 
-    @staticmethod
-    def from_table(table: Any, answers: int, origin: str) -> "TemperatureScaling":
-        """What `to_table` gave for so many answers; `origin` names it in errors."""
-        try:
-            found = TemperatureScaling(float(table["factor"]), tuple(map(float, table["shifts"])))
-        except (KeyError, TypeError, ValueError, DataError) as error:
-            raise DataError(f"{origin} is no certainty: {error!r}. Calibrate again") from None
-        if len(found.shifts) != answers:
-            raise DataError(
-                f"{origin} has {len(found.shifts)} shifts for {answers} answers. Calibrate again"
-            )
-        return found
+    def to_table(self) -> dict[str, Any]:
+        """As a table of a TOML file."""
+        return asdict(self)

@@ -6,13 +6,13 @@ votes, they know how many volunteers each galaxy had; quantities have one kind o
 that taught the run is refused; so is one that chose its epoch, because its errors are too small,
 too.
 
-The same galaxies, or those of another store, also say what is familiar to the run (see `novelty`):
+The same galaxies, or those of another store, also say what is familiar to the run (see `familiarity`):
 training galaxies, up to 4,000, give the measure, and those of the split, none of them among those,
 the ranks. If there are too few training galaxies for that, half of the others give the measure and
 the other half the ranks.
 
 Of a head of one question, the third of the galaxies that gives the scale of the errors says first
-how sure the answers should be (see `certainty`); so for the rest, which gives their quantiles,
+how sure the answers should be (see `temperature`); so for the rest, which gives their quantiles,
 these are any network's answers. Trees of several questions keep their answers: in cross-validation
 over 736 galaxies of the challenge there was nothing to win.
 """
@@ -23,8 +23,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int
 
-from galaxyvotes.confidence.conformal import COVERAGE, parts
-from galaxyvotes.confidence.conformal import calibrate as fit
+from galaxyvotes.confidence.conformal import COVERAGE, fit_intervals, split_galaxies
 from galaxyvotes.confidence.familiarity import Familiarity
 from galaxyvotes.confidence.temperature import TemperatureScaling
 from galaxyvotes.errors import ConfigError, DataError
@@ -99,18 +98,18 @@ def calibrate(
     else:
         others = store
     labels, volunteers = labels_of(store, rows, head), volunteers_for(store, rows, head)
-    certainty = None
+    temperature = None
     if len(head.tree.questions) == 1 and network.objective.adds_up:
-        for_scale = parts(np.any(~np.isnan(labels), axis=1), seed)[0]
+        for_scale = split_galaxies(np.any(~np.isnan(labels), axis=1), seed)[0]
         for_scale = for_scale[~np.isnan(labels[for_scale]).any(axis=1)]
         said = predict_views(network, store, rows[for_scale], progress=progress)
-        certainty = TemperatureScaling.of(said, labels[for_scale])
-        certainty.teach(network.module, network.outputs)
+        temperature = TemperatureScaling.fit(said, labels[for_scale])
+        temperature.apply_to(network.module, network.outputs)
         for other in network.other_members:
-            certainty.teach(other, network.outputs)
+            temperature.apply_to(other, network.outputs)
     predicted = predict_store(network, store, rows, progress=progress, bounds=False)
     fitted = partial(
-        fit,
+        fit_intervals,
         labels,
         predicted.values,
         head.tree,
@@ -119,18 +118,18 @@ def calibrate(
         columns=head.columns,
         seed=seed,
     )
-    of = "quantity" if head.tree.of_quantities else "joint"
-    joint, conditional, spread = fitted(predicted.spread, of=of), None, predicted.spread
+    kind = "quantity" if head.tree.of_quantities else "joint"
+    joint, conditional, spread = fitted(predicted.spread, kind=kind), None, predicted.spread
     if not head.tree.of_quantities and not head.tree.orphans(head.columns):
         if spread is not None:
             told = predict_store(
                 network.as_conditional, store, rows, progress=progress, bounds=False
             )
             spread = told.spread
-        conditional = fitted(spread, of="conditional")
+        conditional = fitted(spread, kind="conditional")
     met = familiarity_of(network, others, known, references, seed)
     pixels = frozenset(store.pixels[int(row)] for row in rows)
-    found = Calibration(joint, conditional, met, pixels, certainty)
+    found = Calibration(joint, conditional, met, temperature, pixels)
     run.save_calibration(found, network.head_index + 1)
     return found
 
@@ -158,4 +157,4 @@ def familiarity_of(
     known, references = (
         forward_rows(network.folded, store, np.sort(part)).features for part in (known, references)
     )
-    return Familiarity.of(known, references)
+    return Familiarity.fit(known, references)

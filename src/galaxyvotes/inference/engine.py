@@ -181,7 +181,7 @@ def predict_images(
         each_told = [_told(network, each) for each in said]
         spread = np.std([np.where(np.isnan(each), fractions, each) for each in each_told], axis=0)
     bounds = None if network.intervals is None else network.intervals.bounds(joint, spread)
-    familiarity = None if network.familiarity is None else network.familiarity.ranks(features)
+    familiarity = None if network.familiarity is None else network.familiarity.scores(features)
     return Predictions(
         names, network.columns, fractions, bounds=bounds, spread=spread, familiarity=familiarity
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxyvotes.confidence.familiarity import Shift, shift
+from galaxyvotes.confidence.familiarity import Shift
 from galaxyvotes.errors import CheckpointError, ConfigError, DataError
 from galaxyvotes.inference.engine import chunks_of, predict_images, predict_parts
 from galaxyvotes.inference.onnx_model import OnnxModule, is_onnx, read_onnx
@@ -48,7 +48,7 @@ class Predicted:
     @property
     def warning(self) -> str | None:
         """What to know before trusting the answers, if there is anything."""
-        return str(self.shift) if self.shift is not None and self.shift.found else None
+        return str(self.shift) if self.shift is not None and self.shift.detected else None
 
     @property
     def rejected_path(self) -> Path:
@@ -209,7 +209,7 @@ def shift_of(network: Network, predictions: Predictions) -> Shift | None:
     """Whether these galaxies are like those the network was calibrated on; None if it was not."""
     if network.familiarity is None or predictions.familiarity is None:
         return None
-    return shift(predictions.familiarity, network.familiarity.references)
+    return Shift.count(predictions.familiarity, network.familiarity.references)
 
 
 def _quoted(text: str) -> str:

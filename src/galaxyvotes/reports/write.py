@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from galaxyvotes.confidence.familiarity import Shift, up_to
+from galaxyvotes.confidence.familiarity import Shift, cumulative_counts
 from galaxyvotes.errors import DataError
 from galaxyvotes.metrics import cuts, scores
 from galaxyvotes.metrics.bootstrap import Measure, intervals, mean_defined, number
@@ -347,8 +347,8 @@ def familiarity(
     places: list[int] = strangest.tolist()
     told = {
         "references": shift.references,
-        "strange": {"galaxies": shift.strange, "share": shift.share, "expected": shift.level},
-        "shifted": shift.found,
+        "strange": {"galaxies": shift.unfamiliar, "share": shift.share, "expected": shift.level},
+        "shifted": shift.detected,
         "sentence": str(shift),
         "up_to": [
             {
@@ -357,7 +357,7 @@ def familiarity(
                 "share": found / len(ranks),
                 "expected": expected,
             }
-            for level, found, expected in up_to(ranks, shift.references)
+            for level, found, expected in cumulative_counts(ranks, shift.references)
         ],
         "strangest": [
             {"id": network.ids[place], "familiarity": float(ranks[place])} for place in places

@@ -1,128 +1,143 @@
-"""The calibration of a run's heads, as files of its folder; `evaluation.calibrate` measures it.
+"""What `calibrate` measured of a run, as files of its folder.
 
-    calibration.toml                the prediction intervals of the first head, and the temperature
-                                    of its probabilities; calibration-2.toml … of the others
-    familiar-1-DIGEST.safetensors   what measures familiarity, and digests of the calibration
-                                    galaxies; familiar-2-DIGEST … of the others
+    calibration.toml                prediction intervals and temperature scaling of the first head;
+                                    calibration-2.toml … of the others
+    familiar-1-DIGEST.safetensors   what its familiarity scores are measured by, and the digests of
+                                    the calibration galaxies
 
 A calibration counts whole or not at all: calibration.toml is written last and names the digest of
-the file of tensors, and a file that it does not name does not count. Files that name none, as older
-runs have them, belong to familiar.safetensors. It also names the digests of the weights that it was
-measured with.
+the other file, and a file that it does not name does not count. Files that name none, as older runs
+have them, go with familiar.safetensors. It also names the weights that it was measured with.
+
+Keys and tensors keep the names of the first version: `familiar`, `certainty` (the temperature
+scaling) and `calibrated` (the digests of the galaxies).
 """
 
-import tomllib
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import tomlkit
 import torch
+from torch import Tensor
 
-from galaxyvotes.confidence.conformal import PredictionIntervals
 from galaxyvotes.confidence.familiarity import Familiarity
+from galaxyvotes.confidence.prediction_intervals import PredictionIntervals
 from galaxyvotes.confidence.temperature import TemperatureScaling
-from galaxyvotes.errors import CheckpointError
+from galaxyvotes.errors import CheckpointError, DataError
 from galaxyvotes.runs.tensors import read_tensors, tensor_digest, write_tensors
 from galaxyvotes.runtime.digests import digest_of, file_digest
 from galaxyvotes.runtime.files import write_text
+from galaxyvotes.runtime.toml import from_table, parsed
 
 __all__ = ["Calibration", "numbered_file", "read_calibration", "write_calibration"]
 
-_MEND = "run galaxyvotes calibrate again"
-_PIXELS = "calibrated"  # the tensor of digests of the calibration galaxies
+_REMEDY = "run galaxyvotes calibrate again"
+_PIXELS = "calibrated"
 
 
-class Calibration(NamedTuple):
-    """What calibration measured of one head: prediction intervals, familiarity, temperature.
+@dataclass(frozen=True)
+class Calibration:
+    """What `calibrate` measured of one head; all of it is None or empty for one never calibrated.
 
-    All is None if it was never calibrated. `joint` are the intervals of joint fractions, or of
-    quantities, which have no other. `conditional` is None also if the head lacks answers that lead
-    to others of it, or if an older galaxyvotes calibrated it. `pixels` are the digests of the
-    calibration galaxies. `temperature` is there for a head of one question; the intervals are of
-    fractions that it has scaled.
+    `joint` and `conditional` are the prediction intervals of the two kinds of fractions; those of
+    quantities are `joint`. There are no conditional ones if an older galaxyvotes measured it, or if
+    the head lacks answers that lead to others. `familiarity` gives the familiarity scores.
+    `temperature` is there for a head of one question, which predicts with it; the intervals are
+    those of such predictions. `pixels` are the digests of the calibration galaxies.
     """
 
     joint: PredictionIntervals | None = None
     conditional: PredictionIntervals | None = None
     familiarity: Familiarity | None = None
-    pixels: frozenset[bytes] = frozenset()
     temperature: TemperatureScaling | None = None
+    pixels: frozenset[bytes] = frozenset()
+
+    @property
+    def without_intervals(self) -> "Calibration":
+        """The same without prediction intervals."""
+        return replace(self, joint=None, conditional=None)
+
+
+@dataclass(frozen=True)
+class _Rest:
+    """What calibration.toml holds beside the joint prediction intervals."""
+
+    familiar: str | None = None
+    weights: tuple[str, ...] | None = None
+    conditional: PredictionIntervals | None = None
+    certainty: TemperatureScaling | None = None
 
 
 def read_calibration(folder: Path, weights: Sequence[Path], number: int) -> Calibration:
-    """The calibration of the head of that number of the run in a folder; an empty one if there is
-    none.
+    """The calibration of the head of that number of the run in a folder, whose weights are in these
+    files; an empty one if there is none.
 
-    Raises CheckpointError if a file is damaged or missing, or if the calibration was measured with
-    other weights than those in these files; DataError if its values cannot be.
+    Raises CheckpointError if its files are damaged or missing, or if it was measured with other
+    weights.
     """
     path = folder / numbered_file("calibration.toml", number)
     if not path.is_file():
         return Calibration()
     digest, _, text = path.read_text("utf-8").partition("\n")
     if digest != f"# {digest_of([text.encode()])}":
-        raise CheckpointError(f"{path} is damaged: its digest does not fit; {_MEND}")
-    table = tomllib.loads(text)
-    tensors_digest, conditional, measured_with, temperature = (
-        table.pop(name, None) for name in ("familiar", "conditional", "weights", "certainty")
-    )
-    if measured_with is not None and measured_with != [file_digest(each) for each in weights]:
+        raise CheckpointError(f"{path} is damaged: its digest does not fit; {_REMEDY}")
+    try:
+        joint, rest = _parts(text, path)
+    except DataError as error:
+        raise CheckpointError(f"{error}; {_REMEDY}") from None
+    if rest.weights is not None and list(rest.weights) != [file_digest(file) for file in weights]:
         raise CheckpointError(
-            f"{path} was measured with other weights than those of {folder}; {_MEND}"
+            f"{path} was measured with other weights than those of {folder}; {_REMEDY}"
         )
-    joint = PredictionIntervals.from_table(table, str(path))
-    familiarity, pixels = _read_tensors(folder, number, tensors_digest)
-    return Calibration(
-        joint,
-        (
-            None
-            if conditional is None
-            else PredictionIntervals.from_table(conditional, f"{path}, [conditional],")
-        ),
-        familiarity,
-        pixels,
-        (
-            None
-            if temperature is None
-            else TemperatureScaling.from_table(
-                temperature, len(joint.columns), f"{path}, [certainty],"
-            )
-        ),
-    )
+    familiarity, pixels = _read_familiarity(folder, number, rest.familiar)
+    return Calibration(joint, rest.conditional, familiarity, rest.certainty, pixels)
 
 
-def _read_tensors(
+def _parts(text: str, path: Path) -> tuple[PredictionIntervals, _Rest]:
+    """The joint prediction intervals in a calibration.toml, and the rest of it."""
+    table = parsed(text, str(path), error=DataError)
+    others = {key: table.pop(key) for key in _Rest.__dataclass_fields__ if key in table}
+    joint = from_table(table, PredictionIntervals, str(path), error=DataError)
+    rest = from_table(others, _Rest, str(path), error=DataError)
+    if rest.certainty is not None:
+        rest.certainty.check(len(joint.columns), f"{path}, [certainty]")
+    return joint, rest
+
+
+def _read_familiarity(
     folder: Path, number: int, digest: str | None
 ) -> tuple[Familiarity | None, frozenset[bytes]]:
-    """What the file of tensors of that digest holds; of no digest, the one of older runs."""
-    if digest is None:
-        path = folder / numbered_file("familiar.safetensors", number)
-        if not path.is_file():
-            return None, frozenset()
-    else:
-        path = folder / _tensors_file(number, digest)
-    tensors = read_tensors(path, mend=_MEND)[0]
-    rows = tensors.get(_PIXELS, torch.empty(0)).numpy()
-    return Familiarity.from_tensors(tensors, str(path)), frozenset(row.tobytes() for row in rows)
+    """The familiarity in the file of that digest, if an older run has one without, and the digests
+    of the calibration galaxies.
+    """
+    path = folder / (
+        numbered_file("familiar.safetensors", number)
+        if digest is None
+        else _familiar_file(number, digest)
+    )
+    if digest is None and not path.is_file():
+        return None, frozenset()
+    tensors = read_tensors(path, mend=_REMEDY)[0]
+    pixels = tensors.get(_PIXELS, torch.empty(0)).numpy()
+    familiarity = Familiarity.from_tensors(tensors, str(path))
+    return familiarity, frozenset(each.tobytes() for each in pixels)
 
 
 def write_calibration(
     calibration: Calibration, folder: Path, weights: Sequence[Path], number: int
 ) -> None:
-    """Write it into the run folder, all of it or nothing; one that is there already is replaced.
-
-    Raises DataError if it cannot be written.
+    """Write a calibration into the run folder, all of it or nothing; what is there already is
+    replaced.
     """
     assert calibration.joint is not None
-    assert calibration.familiarity is not None
-    rows = np.frombuffer(b"".join(sorted(calibration.pixels)), np.uint8)
-    pixels = torch.from_numpy(rows.reshape(len(calibration.pixels), -1).copy())
-    tensors = calibration.familiarity.to_tensors() | {_PIXELS: pixels}
+    tensors = _tensors(calibration)
     digest = tensor_digest(tensors, "{}")
-    write_tensors(folder / _tensors_file(number, digest), tensors, {})
-    table = {
+    familiar = _familiar_file(number, digest)
+    write_tensors(folder / familiar, tensors, {})
+    table: dict[str, Any] = {
         "familiar": digest,
         "weights": [file_digest(path) for path in weights],
         **calibration.joint.to_table(),
@@ -132,26 +147,28 @@ def write_calibration(
     if calibration.temperature is not None:
         table["certainty"] = calibration.temperature.to_table()
     text = tomlkit.dumps(table)
-    write_text(
-        folder / numbered_file("calibration.toml", number),
-        f"# {digest_of([text.encode()])}\n{text}",
-    )
-    _remove_older_tensors(folder, number, digest)
-
-
-def _remove_older_tensors(folder: Path, number: int, digest: str) -> None:
-    older = folder / numbered_file("familiar.safetensors", number)
-    for path in (*folder.glob(_tensors_file(number, "*")), older):
-        if path.name != _tensors_file(number, digest):
+    checked = f"# {digest_of([text.encode()])}\n{text}"
+    write_text(folder / numbered_file("calibration.toml", number), checked)
+    of_any_digest = folder.glob(_familiar_file(number, "*"))
+    for path in (*of_any_digest, folder / numbered_file("familiar.safetensors", number)):
+        if path.name != familiar:
             path.unlink(missing_ok=True)
 
 
+def _tensors(calibration: Calibration) -> dict[str, Tensor]:
+    """The familiarity and the digests of the calibration galaxies, a row each."""
+    assert calibration.familiarity is not None
+    pixels = sorted(calibration.pixels)
+    rows = np.frombuffer(b"".join(pixels), np.uint8).reshape(len(pixels), -1)
+    return calibration.familiarity.to_tensors() | {_PIXELS: torch.from_numpy(rows.copy())}
+
+
 def numbered_file(name: str, number: int) -> str:
-    """The name of the file of the first head or member; of the others, with their number before its
-    extension.
+    """The name of the file of the first head or member; of the others, with their number before
+    its extension.
     """
     return name if number == 1 else f"-{number}.".join(name.split("."))
 
 
-def _tensors_file(number: int, digest: str) -> str:
+def _familiar_file(number: int, digest: str) -> str:
     return f"familiar-{number}-{digest}.safetensors"

@@ -8,8 +8,8 @@ from functools import cached_property
 
 from torch import nn
 
-from galaxyvotes.confidence.conformal import PredictionIntervals
 from galaxyvotes.confidence.familiarity import Familiarity
+from galaxyvotes.confidence.prediction_intervals import PredictionIntervals
 from galaxyvotes.config import PackSettings, Recipe
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.kinds import FractionKind
@@ -159,8 +159,8 @@ class Network:
     @property
     def without_intervals(self) -> "Network":
         """This network, predicting no intervals; familiarity stays."""
-        kept = (each._replace(joint=None, conditional=None) for each in self.calibrations)
-        return replace(self, calibrations=tuple(kept))
+        kept = tuple(calibration.without_intervals for calibration in self.calibrations)
+        return replace(self, calibrations=kept)
 
     @property
     def folded(self) -> "Network":
@@ -176,7 +176,7 @@ class Network:
         """
         for network in self.all_heads:
             if network.calibration.temperature is not None:
-                network.calibration.temperature.teach(self.module, network.outputs)
+                network.calibration.temperature.apply_to(self.module, network.outputs)
 
     def check_objective(self) -> None:
         """Raise ConfigError if the recipe's objective does not fit a head."""
