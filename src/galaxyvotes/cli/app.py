@@ -6,35 +6,58 @@ Markdown takes long.
 
 import gc
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from inspect import cleandoc
 from pathlib import Path
 
 from cyclopts import App, CycloptsError, Group
 
 from galaxyvotes.cli import data, learn, use
+from galaxyvotes.cli.options import USAGES
 from galaxyvotes.errors import ConfigError, GalaxyVotesError
 
 __all__ = ["app", "main"]
 
+HELP = """Predict from the image of a galaxy how volunteers would vote on its shape.
+
+A store is a folder of packed images and labels. A run is a folder with a trained
+network; the bundled model is one. A tree holds the questions that volunteers were
+asked, and a recipe the settings of a training.
+
+Example: galaxyvotes predict my-galaxies --out answers.csv
+"""
+_GROUPS = {
+    "Use a trained network": (use.predict, use.evaluate, use.export, use.submit, use.figures),
+    "Prepare data": (data.pack, data.tree, data.simulate),
+    "Train": (learn.finetune, learn.calibrate, learn.train, learn.ensemble),
+    "Try it": (use.demo,),
+}
+
 app = App(
     name="galaxyvotes",
-    help="Predict from a galaxy's image how volunteers would vote on its shape.",
+    help=HELP,
     version=lambda: import_module("importlib.metadata").version("galaxyvotes"),
     help_format="plaintext",
     suppress_keyboard_interrupt=False,  # the message says what was saved and how to go on
 )
-_GROUPS = {
-    "Use a trained model": (use.predict, use.evaluate, use.figures, use.export, use.submit),
-    "Prepare data": (data.pack, data.tree, data.simulate),
-    "Train": (learn.finetune, learn.train, learn.ensemble, learn.calibrate),
-    "Try it": (use.demo,),
-}
-for _number, (_name, _commands) in enumerate(_GROUPS.items()):
-    _group = Group(_name, sort_key=_number)
-    for _command in _commands:
-        app.command(_command, group=_group)
+
+
+def _add(command: Callable[..., None], group: Group, place: int) -> None:
+    """Add a command; its usage shows what it reads, and texts of options are one line each."""
+    name, text = command.__name__, cleandoc(command.__doc__ or "")
+    command.__doc__ = re.sub(r"\n {8,}(?=\S)", " ", text)
+    usage = f"Usage: galaxyvotes {name} {USAGES[name]} [OPTIONS]" if name in USAGES else None
+    app.command(command, group=group, sort_key=place, usage=usage)
+
+
+for _number, (_title, _commands) in enumerate(_GROUPS.items()):
+    _group = Group(_title, sort_key=_number)
+    for _place, _command in enumerate(_commands):
+        _add(_command, _group, _place)
+app["--help"].group = app["--version"].group = Group("More", sort_key=len(_GROUPS))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

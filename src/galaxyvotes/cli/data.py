@@ -29,31 +29,33 @@ def pack(
 ) -> None:
     """Pack images and labels into a store, which train, finetune and evaluate read.
 
-    galaxyvotes pack SOURCE [SOURCE ...] --out STORE
+    A SOURCE is a folder, a zip, the challenge's zip of zips, or a CSV or Parquet table.
+    What belongs together is found from the data. A pack that was stopped continues
+    when the same command is run again.
 
-    A SOURCE is a folder, a zip, the challenge's zip of zips, a CSV or Parquet table;
-    several belong together. The same command goes on with a pack that was stopped.
+    Example: galaxyvotes pack images.zip votes.csv --crop 208 --size 96 --out store
 
     Args:
         sources: Folders, zips and tables of one catalogue.
-        crop: Side in pixels of the central square that is kept; 0 keeps all of it.
-        size: Side in pixels to which that square is resized.
-        scaled: Decode JPEGs at a smaller scale where the size allows it: faster, and half a grey
-            level less exact.
-        table: The table of votes, where several could be it.
-        tree: The decision tree, by name (see galaxyvotes tree) or as a .toml file; by default it is
-            found from the header.
-        votes: Which of its columns to read, where a table has several kinds: weighted, debiased,
-            fraction, votes ...
+        crop: Side in pixels of the central square that is kept; 0 keeps the whole image. The
+            bundled model needs 208.
+        size: Side in pixels to which that square is resized. The bundled model needs 96.
+        scaled: Decode JPEGs at a smaller scale where the size allows it: faster, and less exact by
+            half a grey level.
+        table: The table of labels, if several fit.
+        tree: The decision tree, by name (galaxyvotes tree lists them) or as a .toml file; by
+            default the one that fits the table's header.
+        votes: Which columns to read, if the table has several kinds: weighted, debiased, fraction,
+            votes ...
         classes: A column of class names, which become the answers of one question.
         quantity: A column of numbers to predict instead of votes, e.g. a T type; may be repeated.
         id_column: The column that names the images; by default the one that fits most of them.
-        unlabelled: Also pack images that have no labels.
-        splits: Fractions of training, validation and test galaxies.
-        split_key: Another word draws other splits.
-        split_turn: Rotates the splits: with 0.7,0.1,0.2 the turns 0, 0.2, 0.4, 0.6 and 0.8 test
-            each galaxy once.
-        workers: Threads; by default one a core.
+        unlabelled: Also pack images without labels.
+        splits: Fractions of galaxies in the training, validation and test set.
+        split_key: Another word draws other sets.
+        split_turn: Rotate the sets: with --splits 0.7,0.1,0.2, the turns 0, 0.2, 0.4, 0.6 and 0.8
+            test each galaxy once.
+        workers: Threads; by default one per core.
         out: The store to make.
     """
     from galaxyvotes.config import LabelSettings, PackSettings, SplitSettings
@@ -66,7 +68,7 @@ def pack(
             f"--splits {splits!r}: expected three fractions, e.g. 0.8,0.1,0.1"
         ) from None
     store = pack_(
-        named(sources, "pack SOURCE [SOURCE ...] --out STORE"),
+        named(sources, "pack"),
         out,
         labels=LabelSettings(table, tree, votes, classes, quantity, id_column, unlabelled),
         settings=PackSettings(crop, size),
@@ -81,7 +83,7 @@ def simulate(*, galaxies: int = 2000, seed: int = 0, size: int = 160, out: Path)
     """Simulate a small Galaxy Zoo: images, volunteers' votes, and the true shapes beside them.
 
     Args:
-        galaxies: How many.
+        galaxies: How many to draw.
         seed: The same seed draws the same galaxies.
         size: Side of the images in pixels. The bundled model needs 208 or more.
         out: The folder to make; galaxyvotes pack reads it.
@@ -98,8 +100,8 @@ def tree(name: str | None = None, *, out: Path | None = None) -> None:
     """Print a decision tree, or draw it as a flowchart; without a name, list the bundled ones.
 
     Args:
-        name: A bundled tree, or a .toml file.
-        out: Draw it into this file (.svg, .png, .pdf).
+        name: The name of a bundled tree, or a .toml file.
+        out: Draw the tree into this file: .svg, .png or .pdf.
     """
     from galaxyvotes.tree import DecisionTree, shipped
 

@@ -9,7 +9,6 @@ from galaxyvotes.cli.options import (
     NewRun,
     PackedStore,
     PackedStores,
-    Recipe,
     Resume,
     Settings,
     named,
@@ -23,7 +22,7 @@ __all__ = ["calibrate", "ensemble", "finetune", "train"]
 
 def train(
     *stores: PackedStores,
-    recipe: Recipe = None,
+    recipe: str | None = None,
     settings: Settings = (),
     answers: str | None = None,
     min_mean_fraction: float | None = None,
@@ -33,17 +32,18 @@ def train(
 ) -> None:
     """Train a network from scratch on one or several stores.
 
-    galaxyvotes train STORE [STORE ...] --out RUN
+    Several stores share one network, which has a head for each of their trees. Ctrl-C
+    saves and stops; the same command with --resume continues to the same end, bit for
+    bit. Few galaxies? finetune needs far fewer.
 
-    Stores share one network, which has a head for each of their trees. Ctrl-C saves
-    and stops; the same command with --resume goes on to the same end, bit for bit.
+    Example: galaxyvotes train store --recipe compact --out run
 
     Args:
         recipe: paper (the default), small, compact, strong, or a .toml file.
         settings: Change one setting, e.g. --set train.epochs=10; may be repeated.
-        answers: Learn only these answers, separated by commas.
-        min_mean_fraction: Learn only answers with at least this mean fraction over the training
-            galaxies.
+        answers: Train for these answers only, separated by commas.
+        min_mean_fraction: Train only for answers with at least this mean fraction over the training
+            set.
     """
     from galaxyvotes.training.loop import train as train_
 
@@ -52,7 +52,7 @@ def train(
         () if min_mean_fraction is None else (f"train.min_mean_fraction={min_mean_fraction}",)
     )
     _note_if_new(out, resume=resume)
-    stores = named(stores, "train STORE [STORE ...] --out RUN")
+    stores = named(stores, "train")
     run = train_(stores, out, recipe=recipe, settings=settings, resume=resume, device=device)
     _print_trained(run)
 
@@ -60,31 +60,34 @@ def train(
 def finetune(
     *stores: PackedStores,
     start: Path | None = None,
-    recipe: Recipe = None,
+    recipe: str | None = None,
     settings: Settings = (),
     other_size: Annotated[bool, Flag] = False,
     resume: Resume = False,
     device: Device = "auto",
     out: NewRun,
 ) -> None:
-    """Fine-tune a trained network on a few dozen to a few hundred galaxies of a new question.
+    """Fine-tune a trained network on a few dozen to a few hundred labelled galaxies.
 
-    galaxyvotes finetune STORE [STORE ...] --out RUN
+    The store is packed with the crop and size of the run to start from, 208 and 96 for
+    the bundled model.
+
+    Example: galaxyvotes finetune store --out run
 
     Args:
-        start: The run to start from; the bundled model if it is left out.
-        recipe: finetune (the default) or a .toml file; the network is that of the run to start
+        start: The run to start from; by default the bundled model.
+        recipe: finetune (the default) or a .toml file. The network is that of the run to start
             from.
         settings: Change one setting, e.g. --set train.encoder_rate=0 trains the last layer only;
             may be repeated.
-        other_size: The store may be packed with another size than the run, e.g. with more pixels of
-            the same sky; add --set train.encoder_rate=1, as the encoder has to adapt.
+        other_size: Accept a store with another size than the run's, e.g. with more pixels of the
+            same sky. Add --set train.encoder_rate=1, because the encoder has to adapt.
     """
     from galaxyvotes.training.finetune import finetune as finetune_
 
     _note_if_new(out, resume=resume)
     run = finetune_(
-        named(stores, "finetune STORE [STORE ...] --out RUN"),
+        named(stores, "finetune"),
         out,
         start=start,
         recipe=recipe,
@@ -99,18 +102,18 @@ def finetune(
 def ensemble(*runs: Path, out: Path) -> None:
     """Make one run of several, which predicts the mean of their networks.
 
-    galaxyvotes ensemble RUN RUN [RUN ...] --out RUN
+    The runs may differ only in train.seed. A galaxy that any of them has seen counts as
+    seen. Calibrate the ensemble anew.
 
-    The runs differ only by train.seed: same network, image size and questions. A
-    galaxy that any of them has seen counts as seen. Calibrate the ensemble anew.
+    Example: galaxyvotes ensemble run-1 run-2 --out mean
 
     Args:
-        runs: The finished runs.
+        runs: Finished runs.
         out: The run folder to make.
     """
     from galaxyvotes.runs.ensemble import ensemble as ensemble_
 
-    made = ensemble_(named(runs, "ensemble RUN RUN [RUN ...] --out RUN", least=2), out)
+    made = ensemble_(named(runs, "ensemble", least=2), out)
     print(f"{made.path}: the mean of {', '.join(made.members)}; not calibrated yet")
 
 
@@ -124,18 +127,20 @@ def calibrate(
     seed: int = 0,
     device: Device = "auto",
 ) -> None:
-    """Calibrate a run on held-out galaxies: prediction intervals, familiarity, class probabilities.
+    """Calibrate a run on held-out galaxies: prediction intervals and familiarity score.
 
-    The result is kept in the run folder. Probabilities of a tree of one question, such
-    as classes, are calibrated by temperature scaling, and so change.
+    The result is kept in the run. The probabilities of classes (a tree of one question)
+    are calibrated as well, by temperature scaling, and so change.
+
+    Example: galaxyvotes calibrate store --run run
 
     Args:
         run: A finished run; no validation galaxy may have chosen its epoch (train.keep=last).
-        split: The galaxies to calibrate on, none of which the run was trained on. They cannot
-            evaluate it any more.
-        coverage: The chance that an interval contains the volunteers' fraction.
-        familiar: A larger store of such galaxies, labelled or not, for the familiarity score.
-        seed: Draws which third of the galaxies scales the intervals and fits the temperature.
+        split: The set to calibrate on. The run must not have been trained on it, and cannot be
+            evaluated on it afterwards.
+        coverage: The probability that an interval contains the volunteers' fraction.
+        familiar: A larger store of such galaxies, labelled or not, to measure familiarity on.
+        seed: Draws the third of the galaxies that scales the intervals and fits the temperature.
     """
     from galaxyvotes.evaluation.calibrate import calibrate as calibrate_
 

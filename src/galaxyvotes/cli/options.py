@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from galaxyvotes.errors import ConfigError
 
 __all__ = [
+    "USAGES",
     "Device",
     "FinishedRun",
     "Flag",
@@ -15,28 +16,42 @@ __all__ = [
     "PackedStore",
     "PackedStores",
     "Quantities",
-    "Recipe",
     "Resume",
     "Settings",
     "named",
 ]
 
-Flag = Parameter(negative=())
-Device = Annotated[str, Parameter(help="auto, cpu, cuda or mps.")]
-FinishedRun = Annotated[
-    Path | None, Parameter(help="A run folder; the bundled model if it is left out.")
-]
+USAGES = {
+    "pack": "SOURCE [SOURCE ...] --out STORE",
+    "train": "STORE [STORE ...] --out RUN",
+    "finetune": "STORE [STORE ...] --out RUN",
+    "ensemble": "RUN RUN [RUN ...] --out RUN",
+    "calibrate": "STORE --run RUN",
+    "predict": "IMAGES [IMAGES ...] --out TABLE",
+    "evaluate": "STORE [--run RUN]",
+    "figures": "[STORE] [--run RUN]",
+    "export": "[--run RUN] --out FILE",
+    "submit": "PREDICTIONS --sample FILE --out FILE",
+    "simulate": "--out FOLDER",
+    "tree": "[NAME]",
+}
+Flag = Parameter(negative=(), show_default=False)
+Device = Annotated[str, Parameter(help="Where to compute: auto, cpu, cuda or mps.")]
+FinishedRun = Annotated[Path | None, Parameter(help="A run folder; by default the bundled model.")]
 NewRun = Annotated[Path, Parameter(help="The run folder to make, or to resume.")]
 PackedStore = Annotated[Path, Parameter(help="A store that pack made.")]
-PackedStores = Annotated[Path, Parameter(help="One or several stores that pack made.")]
-Quantities = Annotated[tuple[str, ...], Parameter(name="--quantity", negative=())]
-Recipe = Annotated[str | None, Parameter(help="A recipe by name or a .toml file.")]
-Resume = Annotated[bool, Flag, Parameter(help="Go on with a run that was stopped.")]
-Settings = Annotated[tuple[str, ...], Parameter(name="--set", negative=())]
+PackedStores = Annotated[Path, Parameter(help="Stores that pack made.")]
+Quantities = Annotated[
+    tuple[str, ...], Parameter(name="--quantity", negative=(), show_default=False)
+]
+Resume = Annotated[bool, Flag, Parameter(help="Continue a run that was stopped.")]
+Settings = Annotated[tuple[str, ...], Parameter(name="--set", negative=(), show_default=False)]
 
 
-def named(paths: tuple[Path, ...], usage: str, *, least: int = 1) -> tuple[Path, ...]:
+def named(paths: tuple[Path, ...], command: str, *, least: int = 1) -> tuple[Path, ...]:
     """The paths; ConfigError with the usage of the command if there are fewer than `least`."""
     if len(paths) < least:
-        raise ConfigError(f"nothing to read is named; usage: galaxyvotes {usage}")
+        raise ConfigError(
+            f"nothing to read is named; usage: galaxyvotes {command} {USAGES[command]}"
+        )
     return paths

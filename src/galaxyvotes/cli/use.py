@@ -20,24 +20,28 @@ def predict(
     workers: int | None = None,
     out: Path,
 ) -> None:
-    """Predict the vote fractions of every answer for galaxy images: a CSV or Parquet table.
+    """Predict the vote fractions of galaxy images: a CSV or Parquet table, one row per image.
 
-    galaxyvotes predict IMAGES [IMAGES ...] --out TABLE
+    With a calibrated run, as the bundled model is, each answer has the bounds of its
+    prediction interval, and each image a familiarity score.
+
+    Example: galaxyvotes predict my-galaxies --out answers.csv
 
     Args:
         images: Folders, zips, image files, or one packed store.
-        run: A run folder or an ONNX file that export wrote; the bundled model if it is left out.
-        tree: The tree to predict, if the run has several; its first one if it is left out.
+        run: A run folder, or an ONNX file that export wrote; by default the bundled model.
+        tree: The tree to predict, if the run has several; by default its first. The bundled model
+            has kaggle, classes5 and gz2.
         fractions: Fractions of all volunteers (joint) or of those who were asked (conditional).
         intervals: Also write the bounds of each answer, <answer>_low and <answer>_high; by default
             if the run is calibrated.
-        workers: Threads, each with images of its own; by default one a core.
+        workers: Threads, each with images of its own; by default one per core.
         out: The table to write: .csv or .parquet.
     """
     from galaxyvotes.inference.predict import predict as predict_
 
     done = predict_(
-        named(images, "predict IMAGES [IMAGES ...] --out TABLE"),
+        named(images, "predict"),
         out,
         run=run,
         tree=tree,
@@ -65,17 +69,20 @@ def evaluate(
     device: Device = "auto",
     out: Path | None = None,
 ) -> None:
-    """Evaluate a run on galaxies it has never seen, beside baselines: report.html, .json, .csv.
+    """Evaluate a run on galaxies that it has never seen, beside baselines: an HTML report.
+
+    Example: galaxyvotes evaluate store --run run
 
     Args:
-        split: Which galaxies: test, or by name those that tuned or trained the run.
+        split: The set to evaluate on.
         allow_seen: Evaluate although the run has seen some of these galaxies; the report says how
             many.
-        as_published: Add the 2023 paper's protocol, which evaluates mostly on training galaxies,
-            marked as contaminated.
-        baselines: Also fit the baselines (mean vote, central pixel, boosted trees).
+        as_published: Add the protocol of the 2023 paper, which evaluates mostly on training
+            galaxies; it is marked as contaminated.
+        baselines: Also fit the baselines: mean vote, central pixel, boosted trees.
         seed: Of the bootstrap and the boosted trees.
-        out: Folder for the report; by default the run folder, or report for the bundled model.
+        out: Folder for report.html, report.json and report.csv; by default the run folder, or
+            report for the bundled model.
     """
     from galaxyvotes.evaluation.evaluate import evaluate as evaluate_
 
@@ -104,7 +111,8 @@ def figures(
     """Draw the figures of the 2023 paper: flowchart, architecture and ROC curves.
 
     Args:
-        store: A packed store, for the ROC curves of its test galaxies.
+        store: A packed store, to draw the ROC curves of its test galaxies.
+        kind: The format of the figures.
         out: Folder for the figures.
     """
     from galaxyvotes.evaluation.evaluate import draw_figures
@@ -114,14 +122,14 @@ def figures(
 
 
 def export(*, run: FinishedRun = None, check: Path | None = None, out: Path) -> None:
-    """Export a run to one ONNX file, which any ONNX runtime computes without galaxyvotes.
+    """Export a run as one ONNX file, which any ONNX runtime computes without galaxyvotes.
 
     The file is compared with the run before it is written.
 
     Args:
-        check: A folder, zip, image or store: real galaxies to compare the two on, besides random
+        check: A folder, zip, image or store of galaxies on which to compare the two, besides random
             images.
-        out: The file to write: .onnx. Its metadata says what goes in and what comes out.
+        out: The file to write: .onnx. Its metadata describes its inputs and outputs.
     """
     from galaxyvotes.inference.export import export as export_
 
@@ -137,7 +145,7 @@ def submit(predictions: Path, *, sample: Path, out: Path) -> None:
 
     Args:
         predictions: A table that galaxyvotes predict wrote.
-        sample: A sample submission (.csv or .zip); its header, ids and order are kept.
+        sample: A sample submission, .csv or .zip; its header, ids and order are kept.
         out: The submission to write: .csv or .zip.
     """
     from galaxyvotes.predictions import Predictions
@@ -148,12 +156,12 @@ def submit(predictions: Path, *, sample: Path, out: Path) -> None:
 
 
 def demo(*, galaxies: int = 2500, seed: int = 0, out: Path = Path("demo")) -> None:
-    """Simulate galaxies, pack, train and evaluate in a few minutes, and leave a report.
+    """Simulate galaxies, train a network and evaluate it, in a few minutes: demo/report.html.
 
     Args:
         galaxies: How many to simulate.
         seed: Of everything that is random.
-        out: The folder to make; a demo that was stopped there goes on.
+        out: The folder to make. A demo that was stopped there continues.
     """
     from galaxyvotes.demo import demo as demo_
 

@@ -1,0 +1,51 @@
+from galaxyvotes import Store
+
+
+def test_pack_reports_what_became_of_every_image_and_row(run, galaxies_folder, tmp_path):
+    images = galaxies_folder / "images"
+    (images / "1003.jpg").write_bytes(b"")
+    (images / "1004.jpg").unlink()
+    (images / "9999.jpg").write_bytes((images / "1001.jpg").read_bytes())
+    status, out, _ = run(
+        "pack", galaxies_folder, "--out", tmp_path / "s", "--crop", "0", "--size", "16"
+    )
+    assert status == 0
+    assert "10 galaxies of 16 px" in out
+    assert "tree kaggle, 37 answers" in out
+    assert "1 images could not be used" in out
+    assert "1 rows of the table have no image" in out
+    assert "1 images stand in no row" in out
+
+
+def test_five_rotated_splits_test_each_galaxy_once(run, blobs, tmp_path):
+    tested: list[str] = []
+    for turn in ("0", "0.2", "0.4", "0.6", "0.8"):
+        options = ("--size", "8", "--crop", "32", "--splits", "0.7,0.1,0.2", "--split-turn", turn)
+        assert run("pack", blobs, "--out", tmp_path / turn, *options)[0] == 0
+        store = Store.open(tmp_path / turn)
+        tested += [store.ids[row] for row in store.rows("test")]
+    assert sorted(tested) == sorted(store.ids)
+
+
+def test_splits_that_are_not_three_numbers_are_refused(run, blobs, tmp_path):
+    status, _, err = run("pack", blobs, "--splits", "0.8,0.2", "--out", tmp_path / "s")
+    assert status == 2
+    assert "--splits '0.8,0.2': expected three fractions, e.g. 0.8,0.1,0.1" in err
+
+
+def test_simulated_galaxies_have_the_size_asked_for(run, tmp_path):
+    status, out, _ = run("simulate", "--galaxies", "2", "--size", "48", "--out", tmp_path / "zoo")
+    assert status == 0
+    assert "2 galaxies" in out
+    arguments = ("pack", tmp_path / "zoo", "--crop", "48", "--size", "48", "--out", tmp_path / "s")
+    assert "2 galaxies of 48 px" in run(*arguments)[1]
+
+
+def test_trees_are_listed_printed_and_drawn(run, tmp_path):
+    assert "kaggle" in run("tree")[1]
+    assert "Class11.6" in run("tree", "kaggle")[1]
+    assert run("tree", "kaggle", "--out", tmp_path / "tree.svg")[0] == 0
+    assert "<svg" in (tmp_path / "tree.svg").read_text()
+    status, _, err = run("tree", "kagle")
+    assert status == 2
+    assert "kaggle" in err

@@ -1,0 +1,40 @@
+def test_everything_from_images_to_figures_by_commands(run, blobs, tmp_path):
+    store, out, table = tmp_path / "store", tmp_path / "run", tmp_path / "answers.csv"
+    packing = ("--crop", "32", "--size", "32", "--splits", "0.7,0.15,0.15")
+    training = ("--recipe", "small", "--set", "train.epochs=2", "--set", "train.batch_size=8")
+    for command in (
+        ("pack", blobs, "--out", store, *packing),
+        ("train", store, "--out", out, *training),
+        ("evaluate", store, "--run", out, "--no-baselines"),
+        ("predict", blobs, "--run", out, "--out", table),
+        ("figures", store, "--run", out, "--out", tmp_path / "figures"),
+    ):
+        status, _, err = run(*command)
+        assert status == 0, err
+    assert (out / "report.html").is_file()
+    assert len(table.read_text().splitlines()) == 81
+
+
+def test_predict_reports_images_that_it_could_not_use(run, make_jpeg, tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "good.jpg").write_bytes(make_jpeg(side=424))
+    (tmp_path / "images" / "bad.jpg").write_bytes(b"")
+    status, out, _ = run("predict", tmp_path / "images", "--out", tmp_path / "answers.csv")
+    assert status == 0
+    assert "answers.csv: 1 galaxies" in out
+    assert "1 images could not be used: " in out
+    assert "answers.csv.rejected.csv" in out
+
+
+def test_a_sample_submission_is_filled_in(run, tmp_path):
+    (tmp_path / "p.csv").write_text("id,A,B\n7,0.25,0.75\n5,1,0\n")
+    (tmp_path / "sample.csv").write_text("GalaxyID,A,B\r\n5,0,0\r\n7,0,0\r\n")
+    files = ("--sample", tmp_path / "sample.csv", "--out", tmp_path / "s.csv")
+    assert run("submit", tmp_path / "p.csv", *files)[0] == 0
+    assert (tmp_path / "s.csv").read_bytes() == b"GalaxyID,A,B\r\n5,1,0\r\n7,0.25,0.75\r\n"
+
+
+def test_a_demo_is_not_made_in_a_folder_of_something_else(run, blobs):
+    status, _, err = run("demo", "--out", blobs)
+    assert status == 2
+    assert "is not empty, and no demo began it: name another folder" in err
