@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import torch
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.kernel_ridge import KernelRidge
@@ -108,7 +109,7 @@ def main() -> None:
         for settings, work in ((PACK, given.work), (LARGER, given.work / "larger"))
     }
     judged = stores[PACK.size_px][0].whole
-    labels, digests = judged.values, [each.hex() for each in judged.pixels]
+    labels, digests = judged.values, pa.array(judged.pixels)
     turns = [gv.SplitSettings(0.8, 0.0, 0.2, turn=fold / FOLDS) for fold in range(FOLDS)]
     folds = np.array([assign_splits(judged.ids, digests, turn) == "test" for turn in turns]).argmax(
         axis=0

@@ -118,6 +118,7 @@ def main() -> None:
             "pack, zip": (
                 "pack",
                 *sources,
+                "--out",
                 work / "store",
                 "--classes",
                 "class",

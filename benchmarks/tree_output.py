@@ -14,6 +14,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -81,7 +82,7 @@ def main() -> None:
         [torch.from_numpy(look(network, side.contiguous().numpy()).features) for side in sides]
     )
     seen = (seen - seen.mean(dim=(0, 1))) / (seen.std(dim=(0, 1)) + 1e-3)
-    labels, digests = torch.from_numpy(store.values), [each.hex() for each in store.pixels]
+    labels, digests = torch.from_numpy(store.values), pa.array(store.pixels)
     turns = [gv.SplitSettings(0.8, 0.0, 0.2, turn=fold / FOLDS) for fold in range(FOLDS)]
     folds = np.array([assign_splits(store.ids, digests, turn) == "test" for turn in turns]).argmax(
         axis=0

@@ -1,6 +1,7 @@
 import random
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ def splits_of(
     return dict(
         zip(
             ids,
-            assign_splits(ids, digests, parts or SplitSettings(0.5, 0.25, 0.25)).tolist(),
+            assign_splits(ids, pa.array(digests), parts or SplitSettings(0.5, 0.25, 0.25)).tolist(),
             strict=True,
         )
     )
@@ -68,7 +69,7 @@ def test_a_twin_that_is_added_moves_a_galaxy_only_towards_training():
 )
 def test_shares_are_close_to_those_asked_for(parts):
     names = [str(100_000 + n) for n in range(20_000)]
-    splits = assign_splits(names, names, SplitSettings(*parts))
+    splits = assign_splits(names, pa.array(names), SplitSettings(*parts))
     for split, share in zip(SPLITS, parts, strict=True):
         deviation = np.sqrt(share * (1 - share) / len(names))
         assert abs((splits == split).mean() - share) <= 4 * deviation
@@ -85,7 +86,8 @@ def test_a_share_of_one_is_everybody(parts, only):
 def test_another_key_draws_another_division():
     names = [str(n) for n in range(1000)]
     first, second = (
-        assign_splits(names, names, SplitSettings(0.5, 0.25, 0.25, key=key)) for key in ("a", "b")
+        assign_splits(names, pa.array(names), SplitSettings(0.5, 0.25, 0.25, key=key))
+        for key in ("a", "b")
     )
     assert 0.3 < (first == second).mean() < 0.45  # 0.5² + 0.25² + 0.25² = 0.375 by chance
 
@@ -93,7 +95,8 @@ def test_another_key_draws_another_division():
 def test_growing_the_training_share_takes_nobody_out_of_it():
     names = [str(n) for n in range(2000)]
     small, large = (
-        assign_splits(names, names, SplitSettings(part, 0.1, 0.9 - part)) for part in (0.4, 0.6)
+        assign_splits(names, pa.array(names), SplitSettings(part, 0.1, 0.9 - part))
+        for part in (0.4, 0.6)
     )
     assert ((small != "train") | (large == "train")).all()
 
@@ -110,14 +113,14 @@ def test_these_galaxies_will_always_stand_where_they_stand_today():
         "Ångström",
     ]
     expected = "train train train train test test train validation"
-    assert " ".join(assign_splits(names, names, SplitSettings(0.4, 0.3, 0.3))) == expected
+    assert " ".join(assign_splits(names, pa.array(names), SplitSettings(0.4, 0.3, 0.3))) == expected
 
 
 def test_the_turns_of_a_division_test_every_galaxy_once_and_twins_together():
     names = [str(n) for n in range(1000)]
     digests = [str(n // 2) for n in range(1000)]
     turns = [
-        assign_splits(names, digests, SplitSettings(0.75, 0.05, 0.2, turn=fold / 5))
+        assign_splits(names, pa.array(digests), SplitSettings(0.75, 0.05, 0.2, turn=fold / 5))
         for fold in range(5)
     ]
     tested = np.array([splits == "test" for splits in turns])

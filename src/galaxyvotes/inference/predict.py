@@ -25,7 +25,6 @@ from galaxyvotes.runtime.files import write_text
 from galaxyvotes.runtime.progress import bar
 from galaxyvotes.runtime.threads import on_a_core_each
 from galaxyvotes.sources.archives import Source
-from galaxyvotes.sources.catalog import ids_of
 from galaxyvotes.store.pack import read_square
 from galaxyvotes.store.store import Store
 
@@ -123,13 +122,13 @@ def predict(
         if not source.images:
             raise DataError(f"no image (JPEG, PNG …) in {', '.join(str(path) for path in paths)}")
         members = source.images
-        names, workers = ids_of(members), workers or os.cpu_count() or 1
+        ids, workers = members.unique_ids(), workers or os.cpu_count() or 1
         task = shown.add_task("predicting", total=len(members))
 
         def answer(chunk: slice) -> tuple[Predictions | None, list[tuple[str, str]]]:
             squares = [
                 (name, read_square(member, network.pack))
-                for name, member in zip(names[chunk], members[chunk], strict=True)
+                for name, member in zip(ids[chunk].to_pylist(), members[chunk], strict=True)
             ]
             good = [(name, square) for name, square in squares if not isinstance(square, str)]
             bad = [(name, reason) for name, reason in squares if isinstance(reason, str)]

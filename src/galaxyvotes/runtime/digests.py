@@ -47,7 +47,7 @@ def image_digest(pixels: UInt8[np.ndarray, "..."]) -> bytes:
 
 
 def contents_digest(table: dict[str, Any], dumps: Callable[[dict[str, Any]], str]) -> str:
-    """The digest of a table as `dumps` writes it, without its own key "digest", where it is kept."""
+    """The digest of a table as `dumps` writes it, without the key "digest", which holds it."""
     contents = {key: value for key, value in table.items() if key != "digest"}
     return digest_of([dumps(contents).encode()])
 

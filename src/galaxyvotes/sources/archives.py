@@ -19,15 +19,26 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import FileIO
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, overload
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from jaxtyping import Int, UInt32
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.runtime.texts import AT_ONCE, Texts
-from galaxyvotes.sources.zips import Window, Zip
+from galaxyvotes.sources.names import (
+    PART,
+    codes_of,
+    first_repeated,
+    iterate,
+    name_column,
+    repeated,
+)
+from galaxyvotes.sources.windows import Window
+from galaxyvotes.sources.zips import Zip
 
 __all__ = ["IMAGE_SUFFIXES", "NOT_READ", "TABLE_SUFFIXES", "Member", "Members", "Source"]
 
@@ -55,9 +66,16 @@ class Member:
     _row: int
 
     @property
+    def _path(self) -> str:
+        return self._place.path(self._row)
+
+    @property
     def entry(self) -> str:
-        """Its path inside its folder or innermost zip, as a table may name it."""
-        return self._place.names[self._row]
+        """Its path inside its folder or innermost zip, as a table may name it.
+
+        Bytes of the path that are not UTF-8 are escaped.
+        """
+        return self._path.encode("utf-8", "backslashreplace").decode()
 
     @property
     def name(self) -> str:
@@ -65,17 +83,17 @@ class Member:
         printable.
         """
         place = self._place.name
-        return _printable(f"{place}/{self.entry}" if place else self.entry)
+        return _printable(f"{place}/{self._path}" if place else self._path)
 
     @property
     def id(self) -> str:
         """The file's name without its folders and its last suffix; always printable."""
-        return _printable(_split(self.entry)[0])
+        return _printable(_split(self._path)[0])
 
     @property
     def suffix(self) -> str:
         """The last suffix with its dot, in lower case."""
-        return _split(self.entry)[1]
+        return _split(self._path)[1]
 
     @property
     def has_checksum(self) -> bool:
@@ -109,10 +127,31 @@ class Members(Sequence[Member]):
             return Members(self._places, self._where[index])
         return Member(self._places[int(self._where[index, 0])], int(self._where[index, 1]))
 
+    def unique_ids(self) -> pa.LargeStringArray:
+        """An id for each file: its `id`, or its `name` if several share an id.
+
+        Files of a format that is not read never take an id: theirs is their `name`. DataError if
+        two files have one name.
+        """
+        ids = name_column(file.name if file.suffix in NOT_READ else file.id for file in self)
+        rows = repeated(codes_of(ids))
+        if not len(rows):
+            return ids
+        names: dict[int, str] = {row: self[row].name for row in map(int, rows)}
+        ids = name_column(names.get(row, name) for row, name in enumerate(iterate(ids)))
+        if found := first_repeated(codes_of(ids)):
+            name = ids[found[0]].as_py()
+            count = pc.sum(pc.equal(ids, name)).as_py()
+            raise DataError(
+                f"{count} images are called {name}: give one folder that holds them all, or rename"
+                " them"
+            )
+        return ids
+
     def __iter__(self) -> Iterator[Member]:
         """One after the other."""
-        for start in range(0, len(self), AT_ONCE):
-            where: list[tuple[int, int]] = self._where[start : start + AT_ONCE].tolist()
+        for start in range(0, len(self), PART):
+            where: list[tuple[int, int]] = self._where[start : start + PART].tolist()
             for place, row in where:
                 yield Member(self._places[place], row)
 
@@ -175,14 +214,15 @@ class _Listing:
                     "is no folder and no file that is read"
                     f" ({', '.join(sorted(_MAX_BYTES.keys() - NOT_READ))})"
                 )
-            names = Texts(_walk(path, path.resolve()) if path.is_dir() else [path.name])
-        self._add(_Folder("", names, path if path.is_dir() else path.parent))
+            paths = _walk(path, path.resolve()) if path.is_dir() else iter([path.name])
+            folder = _Folder.of(paths, path if path.is_dir() else path.parent)
+        self._add(folder)
 
     def _add(self, place: "_Folder | _Packed", *, zips: int = 0) -> None:
         """What is in a place that is itself in so many zips."""
         number = len(self.places)
         self.places.append(place)
-        for row, name in enumerate(place.names):
+        for row, name in enumerate(place.paths()):
             if zips and _HIDDEN.search(name):
                 continue
             suffix = _split(name)[1]
@@ -203,19 +243,35 @@ class _Listing:
     def _open(self, place: "_Folder | _Packed", row: int) -> Zip:
         if isinstance(place, _Packed):
             return place.archive.open(row)
-        file = self._stack.enter_context(FileIO(place.root / place.names[row]))
+        file = self._stack.enter_context(FileIO(place.root / place.path(row)))
         return Zip(Window(file, 0, os.fstat(file.fileno()).st_size), _limit)
 
 
 class _Folder(NamedTuple):
+    """Files below `root`, whose paths are bytes: the file system does not ask for UTF-8."""
+
     name: str
-    names: Texts
+    encoded: pa.LargeBinaryArray
     root: Path
 
+    @staticmethod
+    def of(paths: Iterator[str], root: Path) -> "_Folder":
+        parts = [pa.array([], pa.large_binary())]
+        while part := [os.fsencode(path) for path in islice(paths, PART)]:
+            parts.append(pa.array(part, pa.large_binary()))
+        return _Folder("", pa.concat_arrays(parts), root)
+
+    def path(self, row: int) -> str:
+        return os.fsdecode(self.encoded[row].as_py())
+
+    def paths(self) -> Iterator[str]:
+        for start in range(0, len(self.encoded), PART):
+            yield from map(os.fsdecode, self.encoded[start : start + PART].to_pylist())
+
     def read(self, row: int) -> bytes:
-        name = self.names[row]
-        with FileIO(self.root / name) as file:
-            size, limit = os.fstat(file.fileno()).st_size, _MAX_BYTES[_split(name)[1]]
+        path = self.path(row)
+        with FileIO(self.root / path) as file:
+            size, limit = os.fstat(file.fileno()).st_size, _MAX_BYTES[_split(path)[1]]
             if size > limit:
                 raise DataError(f"has {size:,} bytes; at most {limit:,} are read")
             return file.readall()
@@ -227,9 +283,11 @@ class _Packed(NamedTuple):
     name: str
     archive: Zip
 
-    @property
-    def names(self) -> Texts:
-        return self.archive.names
+    def path(self, row: int) -> str:
+        return self.archive.names[row].as_py()
+
+    def paths(self) -> Iterator[str]:
+        return iterate(self.archive.names)
 
     def read(self, row: int) -> bytes:
         return self.archive.read(row)

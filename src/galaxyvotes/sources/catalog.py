@@ -5,34 +5,33 @@ from the data:
 
 - The table of votes is the one whose header fits a known tree (`votes.find_layout`); if several do,
   one must be named.
-- Its id column is the one whose values name the images (`naming.name_images`).
+- Its id column is the one whose values name the images (`matching.match_images`).
 - Without any table, a folder of `<answer>/<image>` sub-folders is a table of classes.
 """
 
 import re
-from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from jaxtyping import Float32, Int, Int32
 
 from galaxyvotes.config import LabelSettings
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.kinds import QUANTITIES
 from galaxyvotes.runtime.digests import blake2b_digest
-from galaxyvotes.runtime.texts import Texts, shared_hashes, twins
-from galaxyvotes.sources.archives import NOT_READ, Members, Source
-from galaxyvotes.sources.matching import Images, name_images
+from galaxyvotes.sources.archives import Members, Source
+from galaxyvotes.sources.matching import Images, match_images
+from galaxyvotes.sources.names import codes_of, first_repeated, iterate, name_column
 from galaxyvotes.sources.tables import Table
 from galaxyvotes.sources.votes import VoteLayout, Votes, closest_layout, find_layout, read_votes
 from galaxyvotes.tree import DecisionTree, VoteColumns
 
-__all__ = ["Catalog", "ids_of", "open_catalog"]
+__all__ = ["Catalog", "open_catalog"]
 
 # The challenge ships example submissions beside its solutions; they are nobody's votes.
 EXAMPLE_SUBMISSIONS = re.compile(r"benchmark|sample_?submission", re.IGNORECASE)
@@ -53,7 +52,7 @@ class Catalog:
     read fastest so.
     """
 
-    ids: Texts
+    ids: pa.LargeStringArray
     images: Members
     sources: tuple[str, ...]
     columns: pa.Table
@@ -75,7 +74,7 @@ class Catalog:
         return blake2b_digest(self._parts())
 
     def _parts(self) -> Iterator[bytes]:
-        for name, image in zip(self.ids, self.images, strict=True):
+        for name, image in zip(iterate(self.ids), self.images, strict=True):
             yield f"{name}\0{image.name}\0".encode()
         yield repr((self.sources, self.votes_from, self.tree)).encode()
         for values in (self.values, self.counts):
@@ -116,7 +115,7 @@ class _Rows:
 
     images: Int[np.ndarray, " galaxy"]
     rows: Int[np.ndarray, " galaxy"]
-    ids: Texts
+    ids: pa.LargeStringArray
     columns: pa.Table
     id_name: str = "id"
     tree: DecisionTree | None = None
@@ -134,7 +133,7 @@ def _rows(source: Source, wanted: LabelSettings, tree: DecisionTree | None) -> _
     if found is not None:
         return _from_table(*found, tables, Images(images), wanted.id_column)
     if wanted.unlabelled:
-        return _Rows(all_of_them, all_of_them, ids_of(images), pa.table({}))
+        return _Rows(all_of_them, all_of_them, images.unique_ids(), pa.table({}))
     rows = None if tables else _from_folders(images, tree)
     if rows is None:
         raise DataError(_no_votes(tables, tree))
@@ -245,44 +244,49 @@ def _from_table(
         name = layout.main.columns
         data = data.set_column(data.column_names.index(name), name, table.text(name))
     columns = [name for name in table.header() if name not in layout.column_names]
-    id_name, keys = name_images(table, images, columns=columns, others=tables, wanted=id_column)
+    others = [other for other in tables if other.name != table.name]
+    id_name, keys = match_images(table, images, columns=columns, others=others, id_column=id_column)
     places = images.place_of_each(keys)
-    # An empty key is nobody's; what stands before the others tells images from keys.
-    named = (
-        f"-{row}" if not key else f"={key}" if place < 0 else str(place)
-        for row, (key, place) in enumerate(zip(keys, places, strict=True))
-    )
-    if found := twins(Texts(named)):
-        earlier, row = found
-        raise DataError(
-            f"{table.at(row)}: {id_name} {keys[row]} stands already in {table.at(earlier)}; leave"
-            " one of them out"
-        )
+    _refuse_repeated_rows(table, id_name, keys, places)
     votes = read_votes(data, layout, at=table.at)
     rows = np.flatnonzero(places >= 0)
-    stems = images.ids.take(places[rows])
+    stems = images.ids.take(pa.array(places[rows]))
     own = [
         name for name in data.column_names if name not in layout.column_names and name != id_name
     ]
     return _Rows(
         images=places[rows],
         rows=rows,
-        ids=stems if twins(stems) is None else keys.take(rows),
+        ids=keys.take(pa.array(rows)) if first_repeated(codes_of(stems)) else stems,
         columns=data.select(own),
         id_name=id_name,
         tree=layout.tree,
         votes=votes,
         votes_from=f"{table.name}: {layout.main.name}",
-        rows_without_image=tuple(keys.take(np.flatnonzero(places < 0))),
+        rows_without_image=tuple(keys.filter(pa.array(places < 0)).to_pylist()),
     )
+
+
+def _refuse_repeated_rows(
+    table: Table, id_name: str, keys: pa.Array, places: Int[np.ndarray, " row"]
+) -> None:
+    """Refuse two rows of one image, and two of one key without image; an empty key is nobody's."""
+    rows = np.flatnonzero((places >= 0) | pc.not_equal(keys, "").to_numpy(zero_copy_only=False))
+    codes = np.where(places < 0, places.max() + 1 + codes_of(keys), places)[rows]
+    if found := first_repeated(codes):
+        earlier, row = rows[list(found)].tolist()
+        raise DataError(
+            f"{table.at(row)}: {id_name} {keys[row].as_py()} stands already in {table.at(earlier)};"
+            " leave one of them out"
+        )
 
 
 def _from_folders(images: Members, tree: DecisionTree | None) -> _Rows | None:
     """Galaxies whose class is the name of their folder; None if they do not lie in two or more
     folders.
     """
-    folders = Texts(PurePosixPath(image.entry).parent.name for image in images)
-    names = set(folders)
+    folders = name_column(PurePosixPath(image.entry).parent.name for image in images)
+    names = set(folders.unique().to_pylist())
     if len(names) < 2 or any(not name or NO_ANSWERS.match(name) for name in names):
         return None
     layout = _class_layout(names, "class", tree, "the name of an image's folder")
@@ -291,32 +295,12 @@ def _from_folders(images: Members, tree: DecisionTree | None) -> _Rows | None:
     return _Rows(
         all_of_them,
         all_of_them,
-        ids_of(images),
+        images.unique_ids(),
         pa.table({}),
         tree=layout.tree,
         votes=votes,
         votes_from=votes_from,
     )
-
-
-def ids_of(images: Members) -> Texts:
-    """File stems; whole paths of images that share one, and of those that will be rejected; always
-    printable.
-    """
-    ids = Texts(image.name if image.suffix in NOT_READ else image.id for image in images)
-    shared = shared_hashes(ids)
-    counts = Counter(ids.take(shared))
-    if not any(count > 1 for count in counts.values()):
-        return ids
-    paths = {place: images[place].name for place in map(int, shared) if counts[ids[place]] > 1}
-    ids = Texts(paths.get(place, name) for place, name in enumerate(ids))
-    if found := twins(ids):
-        name = ids[found[0]]
-        count = sum(each == name for each in ids)
-        raise DataError(
-            f"{count} images are called {name}: give one folder that holds them all, or rename them"
-        )
-    return ids
 
 
 def _listed(tables: list[Table]) -> str:
@@ -338,10 +322,11 @@ def _assemble(
                 f"{found.votes_from}: not one of {len(rows):,} galaxies with an image has {what}"
             )
         keep[:] |= keep_all
-    left_out = sorted(ids.take(np.flatnonzero(~keep)))
+    left_out = sorted(ids.filter(pa.array(~keep)).to_pylist())
     without_row = np.delete(np.arange(len(images)), places)
     if keep_all:
-        ids, places = Texts(chain(ids, ids_of(images[without_row]))), np.append(places, without_row)
+        ids = pa.concat_arrays([ids, images[without_row].unique_ids()])
+        places = np.append(places, without_row)
         rows, keep = np.append(rows, np.full(len(without_row), -1)), np.ones(len(places), bool)
         without_row = without_row[:0]
     order = np.flatnonzero(keep)
@@ -353,7 +338,7 @@ def _assemble(
         if values is not None:
             values[rows < 0] = unknown
     return Catalog(
-        ids=ids.take(order),
+        ids=ids.take(pa.array(order)),
         images=images[places[order]],
         sources=sources,
         columns=found.columns.take(pa.array(rows, mask=rows < 0)),

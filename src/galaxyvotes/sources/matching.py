@@ -5,19 +5,22 @@ name the most images, by path or by file stem. If no column does, a second table
 column with the first may translate (Galaxy Zoo 2 keeps `objid → asset_id` in a file of its own).
 """
 
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from jaxtyping import Int
 
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.runtime.texts import Texts, hashes_of
 from galaxyvotes.sources.archives import IMAGE_SUFFIXES, Members
+from galaxyvotes.sources.names import iterate, name_column
 from galaxyvotes.sources.tables import Table
 
-__all__ = ["Images", "name_images"]
+__all__ = ["Images", "match_images"]
+
+_SUFFIX = rf"(?i)\.(?:{'|'.join(suffix[1:] for suffix in sorted(IMAGE_SUFFIXES))})$"
 
 
 class Images:
@@ -26,190 +29,189 @@ class Images:
     """
 
     def __init__(self, members: Members) -> None:
-        """Index them: a sorted list of hashes, as there may be millions."""
-        self.members, self.ids = members, Texts(image.id for image in members)
-        keys = (
-            key
-            for name, image in zip(self.ids, members, strict=True)
-            for key in (name, image.entry)
-        )
-        hashes = np.fromiter(map(hash, keys), np.int64, 2 * len(members))
-        order = np.argsort(hashes)
-        self._hashes, self._places = hashes[order], (order // 2).astype(np.int32)
+        """Index them."""
+        self.members, self.ids = members, name_column(image.id for image in members)
+        paths = name_column(image.entry for image in members)
+        encoded = pa.concat_arrays([self.ids, paths]).dictionary_encode()
+        codes, places = encoded.indices.to_numpy(), np.tile(np.arange(len(members), dtype="i4"), 2)
+        self._names = encoded.dictionary
+        # The first and the last image called so; behind the names, at -1, there is none.
+        self._first = np.full(len(self._names) + 1, len(members), np.int32)
+        self._last = np.full(len(self._names) + 1, -1, np.int32)
+        np.minimum.at(self._first, codes, places)
+        np.maximum.at(self._last, codes, places)
+        self._first[-1] = -1
 
-    def count(self, hashes: Int[np.ndarray, " key"]) -> int:
-        """How many keys of these hashes are an image's."""
-        after = np.searchsorted(self._hashes, hashes).clip(max=len(self._hashes) - 1)
-        return int((self._hashes[after] == hashes).sum())
-
-    def __contains__(self, key: str) -> bool:
-        """Whether an image is called so."""
-        return bool(self.places(key))
-
-    def key(self, text: str) -> str:
-        """A table's word for an image, as the image is called here: its path, or without folders
-        and suffix.
+    def keys(self, words: pa.Array) -> pa.Array:
+        """A table's words for images, as the images are called here: the path of one, or the word
+        without folders and suffix.
         """
-        path = text.strip().replace("\\", "/").removeprefix("./")
-        name = path.rsplit("/", 1)[-1]
-        stem, dot, suffix = name.rpartition(".")  # ids may hold dots
-        short = stem if dot and f".{suffix.lower()}" in IMAGE_SUFFIXES else name
-        return path if path != short and path in self else short
+        paths = pc.replace_substring(pc.utf8_trim_whitespace(words), "\\", "/")
+        paths = pc.replace_substring_regex(paths, r"^\./", "")
+        stems = pc.replace_substring_regex(paths, r"(?s)^.*/", "")
+        stems = pc.replace_substring_regex(stems, _SUFFIX, "")  # ids may hold dots
+        differ = pc.not_equal(paths, stems)
+        if not pc.any(differ).as_py():
+            return paths
+        return pc.if_else(pc.and_(differ, pc.is_in(paths, value_set=self._names)), paths, stems)
 
-    def places(self, key: str) -> list[int]:
-        """Which images are called so."""
-        wanted, found = hash(key), set[int]()
-        hashes = (
-            self._hashes.data
-        )  # a view of plain numbers, which bisecting compares five times as fast
-        for at in range(bisect_left(hashes, wanted), len(hashes)):
-            if hashes[at] != wanted:
-                break
-            place = int(self._places[at])
-            if key == self.ids[place] or key == self.members[place].entry:
-                found.add(place)
-        return sorted(found)
+    def find(self, keys: pa.Array) -> Int[np.ndarray, " key"]:
+        """The number of the name that each key is, -1 if no image is called so."""
+        return pc.fill_null(pc.index_in(keys, value_set=self._names), -1).to_numpy()
 
-    def place_of_each(self, keys: Texts) -> Int[np.ndarray, " key"]:
-        """Which image is called so, -1 if there is none; two are a DataError."""
-        hashes = hashes_of(keys)
-        first, after = (np.searchsorted(self._hashes, hashes, side) for side in ("left", "right"))
-        found = np.flatnonzero(first < after)
-        places = np.full(len(keys), -1)
-        places[found] = self._places[first[found]]
-        # Most keys are the only one of their hash, and an image's id.
-        clear = (self._places[after[found] - 1] == places[found]) & (
-            after[found] - first[found] <= 2
-        )
-        for row, key, name, likely in zip(
-            found, keys.take(found), self.ids.take(places[found]), clear, strict=True
-        ):
-            if not (likely and key == name):
-                called = self.places(key)
-                if len(called) > 1:
-                    names = " and ".join(self.members[place].name for place in called[:2])
-                    raise DataError(
-                        f"{key} is the name of {len(called)} images ({names}): leave one of"
-                        " them out"
-                    )
-                places[row] = called[0] if called else -1
+    def blank(self, keys: pa.Array) -> pa.Array:
+        """The keys, "" for those that an image is called."""
+        return pc.if_else(pc.is_in(keys, value_set=self._names), "", keys)
+
+    def place_of_each(self, keys: pa.Array) -> Int[np.ndarray, " key"]:
+        """The place of the image that each key names, -1 if there is none.
+
+        DataError if a key is the name of two images.
+        """
+        names = self.find(keys)
+        places = self._first[names]
+        for row in np.flatnonzero(places != self._last[names]):
+            key = keys[row].as_py()
+            called = [image.name for image in self.members if key in (image.id, image.entry)]
+            raise DataError(
+                f"{key} is the name of {len(called)} images ({' and '.join(called[:2])}): leave one"
+                " of them out"
+            )
         return places
+
+    def agree(self, keys: pa.Array, others: pa.Array) -> bool:
+        """Whether each key names the same images, or none, as the other key of its row."""
+        ours, theirs = self.find(keys), self.find(others)
+        return all((ends[ours] == ends[theirs]).all() for ends in (self._first, self._last))
 
 
 @dataclass(frozen=True)
 class _Naming:
     """A column as names of images: the keys that occur in it and which of them each row has.
 
-    So many keys are `different`, and so many of these are an image's: `hits`.
-
-    `own` is the column of our table, `column` the one whose words the keys are: another table's, if
-    it translates.
+    `different` keys occur, of which `hits` are an image's. `own` is the column of our table,
+    `column` the one whose words the keys are: another table's, if it translates.
     """
 
     own: str
     column: str
-    keys: Texts
+    keys: pa.Array
     index: Int[np.ndarray, " row"]
     different: int
     hits: int
 
     @staticmethod
     def of(
-        own: str, column: str, keys: Texts, index: Int[np.ndarray, " row"], images: Images
+        own: str, column: str, keys: pa.Array, index: Int[np.ndarray, " row"], images: Images
     ) -> "_Naming":
         """Count."""
-        hashes = np.unique(hashes_of(keys))
-        return _Naming(own, column, keys, index, len(hashes), images.count(hashes))
+        unique = pc.unique(keys)
+        hits = int((images.find(unique) >= 0).sum())
+        return _Naming(own, column, keys, index, len(unique), hits)
 
     @property
-    def rows(self) -> Texts:
-        return self.keys.take(self.index)
+    def rows(self) -> pa.Array:
+        """The key of each row."""
+        return self.keys.take(pa.array(self.index))
 
     @property
     def could_be_ids(self) -> bool:
-        """Most rows differ, as ids do and counts do not."""
+        """Whether most rows differ, as ids do and counts do not."""
         return 2 * self.different > len(self.index)
 
 
-def name_images(
+def match_images(
     table: Table,
     images: Images,
     *,
     columns: Sequence[str],
     others: Sequence[Table] = (),
-    wanted: str | None = None,
-) -> tuple[str, Texts]:
+    id_column: str | None = None,
+) -> tuple[str, pa.Array]:
     """The column that names the images and every row's key: one of `columns`, or of another table
     that translates.
 
     Where images have short numbers for names, other columns hit some by chance, and a wrong choice
     would give every galaxy another one's votes. So the column with most hits is taken, but if
     another that could be ids has at least half as many, and not for the same images, a ConfigError
-    asks for the one that is `wanted`. DataError if none hits. Other tables are only looked at if no
-    column of this one that could be ids names half of its rows or the images.
+    asks for the `id_column`. Other tables are only read if no column of this one that could be ids
+    names half of its rows or the images. DataError if no column names an image; ConfigError if
+    there is no such `id_column`.
     """
     own = list(_namings(table, columns, images))
-    translated: list[_Naming] = []
-    if not any(
-        each.could_be_ids and 2 * each.hits >= min(len(images.members), len(each.index))
-        for each in own
-    ):
-        translated = [
-            each
-            for other in others
-            if other.name != table.name
-            for each in _translated(own, other, images)
-        ]
-    namings = [each for each in [*own, *translated] if wanted in (None, each.own, each.column)]
-    if wanted is not None and not namings:
+    namings = own if _any_suffices(own, images) else [*own, *_translated(own, others, images)]
+    namings = [naming for naming in namings if id_column in (None, naming.own, naming.column)]
+    if id_column is not None and not namings:
         raise ConfigError(
-            f"{table.name} has no column {wanted!r} beside its votes; it has"
+            f"{table.name} has no column {id_column!r} beside its votes; it has"
             f" {', '.join(columns[:12])}"
         )
-    best = max(namings, key=lambda each: each.hits, default=None)
+    best = max(namings, key=lambda naming: naming.hits, default=None)
     if best is None or not best.hits:
-        examples = "; ".join(
-            f"{each.column}: {next(filter(None, each.keys), '')}" for each in own[:4]
-        )
-        called = ", ".join(images.ids[:3])
-        raise DataError(
-            f"no column of {table.name} names an image: images are called {called} …, while the"
-            f" table has {examples}. Pass --id-column, or the folder or archive that holds these"
-            " galaxies"
-        )
-    for other in [each for each in namings if each is not best] if wanted is None else []:
-        near = other.could_be_ids and 2 * other.hits >= best.hits
-        pairs = zip(other.rows, best.rows, strict=True)
-        if near and any(images.places(one) != images.places(another) for one, another in pairs):
+        raise DataError(_no_image_named(table, own, images))
+    for rival in [naming for naming in namings if naming is not best and id_column is None]:
+        near = rival.could_be_ids and 2 * rival.hits >= best.hits
+        if near and not images.agree(rival.rows, best.rows):
             raise ConfigError(
-                f"{table.name}: {best.column!r} and {other.column!r} both name images, but not the"
+                f"{table.name}: {best.column!r} and {rival.column!r} both name images, but not the"
                 " same ones: choose with --id-column"
             )
     return best.column, best.rows
 
 
+def _any_suffices(own: Sequence[_Naming], images: Images) -> bool:
+    return any(
+        naming.could_be_ids and 2 * naming.hits >= min(len(images.members), len(naming.index))
+        for naming in own
+    )
+
+
+def _no_image_named(table: Table, own: Sequence[_Naming], images: Images) -> str:
+    examples = "; ".join(
+        f"{naming.column}: {next((key for key in iterate(naming.keys) if key), '')}"
+        for naming in own[:4]
+    )
+    called = ", ".join(images.ids[:3].to_pylist())
+    return (
+        f"no column of {table.name} names an image: images are called {called} …, while the table"
+        f" has {examples}. Pass --id-column, or the folder or archive that holds these galaxies"
+    )
+
+
 def _namings(table: Table, columns: Sequence[str], images: Images) -> Iterator[_Naming]:
-    for name, texts in zip(columns, table.text_columns(columns), strict=True):
-        encoded = texts.combine_chunks().dictionary_encode()
-        keys = Texts(images.key(text.as_py()) for text in encoded.dictionary)
+    for name, words in zip(columns, table.text_columns(columns), strict=True):
+        encoded = words.combine_chunks().dictionary_encode()
+        keys = images.keys(encoded.dictionary)
         yield _Naming.of(name, name, keys, encoded.indices.to_numpy(), images)
 
 
-def _translated(own: Sequence[_Naming], other: Table, images: Images) -> Iterator[_Naming]:
+def _translated(
+    own: Sequence[_Naming], others: Sequence[Table], images: Images
+) -> Iterator[_Naming]:
     """Our columns in the words of another table's columns that name images, where a third is the
     same as ours.
     """
-    columns = [each for each in _namings(other, other.header(), images) if each.could_be_ids]
-    for target in [each for each in columns if each.hits]:
-        for source in [each for each in columns if each is not target]:
-            words: dict[str, str] = {}
-            for key, word in zip(source.rows, target.rows, strict=True):
-                # Where a key has several words, one that an image has.
-                if key and (key not in words or (word in images and words[key] not in images)):
-                    words[key] = word
-            for naming in [each for each in own if each.could_be_ids]:
-                if any(words.get(key, "") in images for key in naming.keys):
-                    keys = Texts(
-                        words.get(key, "" if key in images else key) for key in naming.keys
-                    )
-                    yield _Naming.of(naming.own, target.column, keys, naming.index, images)
+    ours = [naming for naming in own if naming.could_be_ids]
+    for table in others:
+        columns = [
+            naming for naming in _namings(table, table.header(), images) if naming.could_be_ids
+        ]
+        for target in [naming for naming in columns if naming.hits]:
+            for source in [naming for naming in columns if naming is not target]:
+                for naming in ours:
+                    words = _translate(naming.keys, source.rows, target.rows, images)
+                    if (images.find(words.drop_null()) >= 0).any():
+                        keys = pc.coalesce(words, images.blank(naming.keys))
+                        yield _Naming.of(naming.own, target.column, keys, naming.index, images)
+
+
+def _translate(keys: pa.Array, source: pa.Array, target: pa.Array, images: Images) -> pa.Array:
+    """For each key the word of `target` in the first row with this key in `source`; null if none.
+
+    Where a key has several words, one that an image has. An empty key has none.
+    """
+    named = images.find(target) >= 0
+    order = pa.array(np.argsort(~named, kind="stable"))
+    rows = pc.index_in(keys, value_set=source.take(order))
+    rows = pc.if_else(pc.equal(keys, ""), pa.scalar(None, rows.type), rows)
+    return target.take(order).take(rows)

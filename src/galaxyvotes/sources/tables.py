@@ -99,7 +99,7 @@ class Table:
                 return pq.read_table(pa.BufferReader(self.data), columns=as_text)
             options = pacsv.ConvertOptions()
             if as_text:
-                types = dict.fromkeys(as_text, pa.string())
+                types = dict.fromkeys(as_text, pa.large_string())
                 options = pacsv.ConvertOptions(include_columns=as_text, column_types=types)
             return pacsv.read_csv(pa.BufferReader(self.data), convert_options=options)
         except _BROKEN as error:
@@ -142,8 +142,8 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
             "" if v is None or v != v else str(int(v)) if v.is_integer() else repr(v)
             for v in numbers
         ]
-        return pa.chunked_array([pa.array(texts, pa.string())])
+        return pa.chunked_array([pa.array(texts, pa.large_string())])
     try:
-        return column.cast(pa.string()).fill_null("")
+        return column.cast(pa.large_string()).fill_null("")
     except pa.ArrowException:  # lists and the like, or bytes that are no text
-        return pa.chunked_array([pa.array([""] * len(column), pa.string())])
+        return pa.chunked_array([pa.array([""] * len(column), pa.large_string())])

@@ -261,7 +261,7 @@ class _Reader:
     def classes(self, columns: VoteColumns) -> Float32[np.ndarray, "galaxy answer"]:
         found = (
             self.table.column(columns.columns)
-            .cast(pa.string())
+            .cast(pa.large_string())
             .fill_null("")
             .combine_chunks()
             .dictionary_encode()

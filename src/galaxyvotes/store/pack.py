@@ -38,11 +38,11 @@ from galaxyvotes.runtime.digests import (
 from galaxyvotes.runtime.files import write_text
 from galaxyvotes.runtime.memory import keep_freed_memory
 from galaxyvotes.runtime.progress import bar
-from galaxyvotes.runtime.texts import Texts
 from galaxyvotes.runtime.threads import in_order
 from galaxyvotes.sources.archives import Member
 from galaxyvotes.sources.catalog import Catalog, open_catalog
 from galaxyvotes.sources.images import to_square
+from galaxyvotes.sources.names import iterate
 from galaxyvotes.store.splits import assign_splits
 from galaxyvotes.store.store import (
     FORMAT,
@@ -277,9 +277,11 @@ class _Packing:
             chunk.kept.append(row)
         return replace(chunk, images=chunk.images[: len(chunk.kept)])
 
-    def _digest(self, place: int) -> bytes:
-        """The digest of the image at this place among those kept."""
-        return bytes(self.digests[IMAGE_DIGEST_BYTES * place : IMAGE_DIGEST_BYTES * (place + 1)])
+    @property
+    def _pixel_digests(self) -> pa.FixedSizeBinaryArray:
+        """The digest of each image that was kept."""
+        kind, buffer = pa.binary(IMAGE_DIGEST_BYTES), pa.py_buffer(self.digests)
+        return pa.FixedSizeBinaryArray.from_buffers(kind, len(self.kept), [None, buffer])
 
     def finish(self) -> None:
         """Write the table, the tree, the rejected and, last, the manifest."""
@@ -301,10 +303,8 @@ class _Packing:
         with (folder / "images.npy").open("r+b") as file:
             file.write(header.getvalue())
             os.fsync(file.fileno())
-        digests = Texts(self._digest(place).hex() for place in range(len(self.kept)))
-        splits = assign_splits(
-            catalog.ids.take(np.array(self.kept, np.int64)), digests, self.splits
-        )
+        ids = catalog.ids.take(pa.array(np.array(self.kept, np.int64)))
+        splits = assign_splits(iterate(ids), self._pixel_digests, self.splits)
         parts = [slice(start, start + TOGETHER) for start in range(0, len(self.kept), TOGETHER)]
         tables = (self._table(part, splits[part]) for part in parts)
         first = next(tables)
@@ -312,7 +312,8 @@ class _Packing:
             for table in chain([first], tables):
                 writer.write_table(table)
         rejected = [
-            (catalog.images[row].name, catalog.ids[row], reason) for row, reason in self.rejected
+            (catalog.images[row].name, catalog.ids[row].as_py(), reason)
+            for row, reason in self.rejected
         ]
         rejected += [("", each, "the row has no image") for each in catalog.rows_without_image]
         rejected += [("", each, "the row has no votes") for each in catalog.rows_without_votes]
@@ -345,10 +346,7 @@ class _Packing:
             "splits": {
                 name: int((splits == name).sum()) for name in ("train", "validation", "test")
             },
-            "duplicates": (
-                len(self.kept)
-                - len(np.unique(np.frombuffer(self.digests, f"S{IMAGE_DIGEST_BYTES}")))
-            ),
+            "duplicates": len(self.kept) - len(self._pixel_digests.unique()),
             "rejected_images": len(self.rejected),
             "rows_without_image": len(catalog.rows_without_image),
             "rows_without_votes": len(catalog.rows_without_votes),
@@ -360,13 +358,13 @@ class _Packing:
 
     def _table(self, part: slice, splits: np.ndarray) -> pa.Table:
         """Some rows of the store's table."""
-        catalog, places = self.catalog, range(len(self.kept))[part]
+        catalog = self.catalog
         rows = np.array(self.kept[part], np.int64)
         table: dict[str, Any] = {
-            self.id_name: pa.array(catalog.ids.take(rows), pa.string()),
+            self.id_name: catalog.ids.take(pa.array(rows)).cast(pa.string()),
             "split": pa.array(splits, pa.string()),
             "source": pa.array((image.name for image in catalog.images[rows]), pa.string()),
-            "pixels": pa.array([self._digest(place) for place in places], pa.binary()),
+            "pixels": self._pixel_digests[part].cast(pa.binary()),
         }
         if catalog.tree is not None and catalog.values is not None:
             for place, answer in enumerate(catalog.tree.columns):

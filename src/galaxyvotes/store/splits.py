@@ -7,14 +7,15 @@ under several ids: all of them follow the member with the smallest number, and n
 sides; in a division that is not turned, a twin that is added moves them towards training only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from hashlib import blake2b
 
 import numpy as np
+import pyarrow as pa
 from jaxtyping import Shaped
 
 from galaxyvotes.config import SplitSettings
-from galaxyvotes.runtime.texts import shared_hashes
+from galaxyvotes.sources.names import codes_of
 
 __all__ = ["SPLITS", "assign_splits"]
 
@@ -22,19 +23,16 @@ SPLITS = ("train", "validation", "test")
 
 
 def assign_splits(
-    ids: Sequence[str], pixel_digests: Sequence[str], settings: SplitSettings
+    ids: Iterable[str], pixel_digests: pa.Array, settings: SplitSettings
 ) -> Shaped[np.ndarray, " galaxy"]:
-    """The name of each galaxy's split; equal digests always share one."""
+    """The name of each galaxy's split; galaxies with equal digests share one."""
     key = blake2b(settings.key.encode(), digest_size=32).digest()
-    numbers = np.fromiter((_number(each, key) for each in ids), np.float64, len(ids))
-    twins = [(place, pixel_digests[place]) for place in map(int, shared_hashes(pixel_digests))]
-    smallest: dict[str, float] = {}
-    for place, digest in twins:
-        smallest[digest] = min(float(numbers[place]), smallest.get(digest, 1.0))
-    for place, digest in twins:
-        numbers[place] = smallest[digest]
+    numbers = np.fromiter((_number(name, key) for name in ids), np.float64, len(pixel_digests))
+    images = codes_of(pixel_digests)
+    smallest = np.ones(len(numbers))
+    np.minimum.at(smallest, images, numbers)
     edges = [settings.train, settings.train + settings.validation]
-    places = np.searchsorted(edges, (numbers + settings.turn) % 1, side="right")
+    places = np.searchsorted(edges, (smallest[images] + settings.turn) % 1, side="right")
     return np.array(SPLITS, object)[places]
 
 

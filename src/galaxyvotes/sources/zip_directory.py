@@ -1,0 +1,248 @@
+"""The directory of a zip, read and checked before any file of the zip is.
+
+A zip is hostile until checked. What could fool or exhaust the reader refuses the whole zip: a name
+that leads outside, two entries of one name, entries that share bytes (Fifield 2019, "A better zip
+bomb"), a size beyond the limits. Source: PKWARE, .ZIP File Format Specification (APPNOTE.TXT),
+sections 4.3 to 4.5.
+"""
+
+import re
+import stat
+import struct
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from galaxyvotes.errors import DataError
+from galaxyvotes.sources.names import codes_of, first_repeated, iterate
+from galaxyvotes.sources.windows import Inflated, Window
+
+__all__ = ["LOCAL_HEADER_BYTES", "Directory", "Line", "decode_name"]
+
+LOCAL_HEADER_BYTES = 30
+_MIB = 2**20
+_MAX_RATIO = 1_000  # unpacked to packed size, of entries over a mebibyte
+_MAX_ENTRIES = 5_000_000
+_MAX_DIRECTORY_BYTES = 512 * _MIB
+_PART = 1024  # entries that exist as Python objects at a time
+
+_UNSAFE = re.compile(r"^/|^[A-Za-z]:|(?:^|/)\.\.(?:/|$)|[\x00-\x1f\x7f\\\ud800-\udfff]")
+_CENTRAL = struct.Struct("<4s6H3I5H2I")
+_END = struct.Struct("<4s4H2IH")
+_END64 = struct.Struct("<4sQ2H2I4Q")
+_LOCATOR_BYTES = 20
+_LINE = np.dtype(  # what is kept of an entry, beside its name
+    [
+        ("offset", "<u8"),
+        ("packed", "<u8"),
+        ("size", "<u8"),
+        ("checksum", "<u4"),
+        ("name_bytes", "<u2"),
+        ("method", "<u2"),
+        ("flags", "<u2"),
+        ("link", "?"),
+    ]
+)
+_FAR = 2**62  # beyond the end of any file, and twice as much is still a number of 64 bits
+
+
+class Line(NamedTuple):
+    """What the directory says about one entry, and the offset at which the next one begins."""
+
+    offset: int
+    packed: int
+    size: int
+    checksum: int
+    name_bytes: int
+    method: int
+    flags: int
+    link: bool
+    name: str
+    end: int
+
+
+class Directory(NamedTuple):
+    """The entries of a zip in the order of their bytes, and the offset of the directory itself."""
+
+    names: pa.LargeStringArray
+    lines: np.ndarray
+    starts_at: int
+
+    @staticmethod
+    def read(archive: Window | Inflated, limit: Callable[[str], int]) -> "Directory":
+        """The checked directory of a zip; DataError if there is none or an entry is refused.
+
+        `limit` gives the number of bytes that are read of a file with a name; 0 passes it over.
+        """
+        directory = _read_directory(archive)
+        directory._refuse_repeated_names()
+        directory._refuse_overlaps()
+        directory._refuse_sizes(limit)
+        return directory
+
+    def line(self, row: int) -> Line:
+        """One entry."""
+        following = self.lines["offset"][row + 1 : row + 2].tolist()
+        end = following[0] if following else self.starts_at
+        return Line._make((*self.lines[row].item(), self.names[row].as_py(), end))
+
+    def _refuse_repeated_names(self) -> None:
+        if found := first_repeated(codes_of(self.names)):
+            raise DataError(f"refused: two entries are named {self.names[found[0]].as_py()!r}")
+
+    def _refuse_overlaps(self) -> None:
+        offsets, packed = self.lines["offset"], np.minimum(self.lines["packed"], _FAR)
+        ends = np.append(offsets[1:], np.uint64(self.starts_at))
+        reached = offsets + packed + self.lines["name_bytes"] + LOCAL_HEADER_BYTES
+        for row in np.flatnonzero(reached > ends).tolist():
+            raise DataError(
+                f"refused: entry {self.names[row].as_py()!r} overlaps what follows it: a zip bomb,"
+                " or damaged"
+            )
+
+    def _refuse_sizes(self, limit: Callable[[str], int]) -> None:
+        """Refuse an entry over its limit, other than a stored zip, and one that unpacks to much."""
+        sizes, packed = self.lines["size"], self.lines["packed"]
+        most = np.fromiter(map(limit, iterate(self.names)), np.uint64, len(self.names))
+        large = np.maximum(sizes, packed) > most
+        bombs = sizes > np.maximum(_MIB, _MAX_RATIO * packed)
+        for row in np.flatnonzero((large | bombs) & (most > 0)).tolist():
+            line = self.line(row)
+            if large[row] and not (line.name.lower().endswith(".zip") and line.method == 0):
+                raise DataError(
+                    f"refused: entry {line.name!r} has {max(line.size, line.packed):,} bytes; at"
+                    f" most {most[row]:,} are read"
+                )
+            if bombs[row]:
+                raise DataError(
+                    f"refused: entry {line.name!r} unpacks to over {_MAX_RATIO:,} times its size: a"
+                    " zip bomb"
+                )
+
+
+def _read_directory(archive: Window | Inflated) -> Directory:
+    count, size, starts_at, shift = _find_directory(archive)
+    if size > _MAX_DIRECTORY_BYTES:
+        raise DataError(
+            f"refused: its directory has {size:,} bytes; at most {_MAX_DIRECTORY_BYTES:,} are read"
+        )
+    names, lines = _read_entries(archive, starts_at, starts_at + size, shift)
+    if len(lines) % 65_536 != count % 65_536:  # old programs count modulo 65,536
+        raise DataError(
+            f"is a damaged zip: it lists {len(lines):,} entries instead of {count:,}; fetch it"
+            " again"
+        )
+    order = np.argsort(lines["offset"], kind="stable")
+    if (order[1:] < order[:-1]).any():
+        names, lines = names.take(pa.array(order)), lines[order]
+    return Directory(names, lines, starts_at)
+
+
+def _find_directory(archive: Window | Inflated) -> tuple[int, int, int, int]:
+    """From the end of a zip: how many entries it lists, the size and offset of its directory, and
+    the number of bytes before the zip, as in one that unpacks itself.
+    """
+    tail_at = max(0, archive.size - 65_535 - _END.size - _LOCATOR_BYTES - _END64.size)
+    tail = archive.read(tail_at, archive.size - tail_at)
+    end = _find_end(tail)
+    if end < 0:
+        if archive.read(0, min(4, archive.size)) == b"PK\3\4":
+            raise DataError(
+                "is a zip that is cut short, or has other bytes after its end; fetch it again"
+            )
+        raise DataError("is not a zip")
+    *_, here, count, size, offset, _ = _END.unpack_from(tail, end)
+    end64 = end - _LOCATOR_BYTES - _END64.size
+    if (
+        end64 >= 0
+        and tail.startswith(b"PK\6\6", end64)
+        and tail.startswith(b"PK\6\7", end - _LOCATOR_BYTES)
+    ):
+        *_, here, count, size, offset = _END64.unpack_from(tail, end64)
+        end = end64
+    starts_at = tail_at + end - size
+    if here != count:
+        raise DataError("is one part of a split zip; join the parts first")
+    if starts_at < offset:
+        raise DataError("is a zip with a damaged directory; fetch it again")
+    return count, size, starts_at, starts_at - offset
+
+
+def _find_end(tail: bytes) -> int:
+    """Where the record that ends a zip begins, -1 if there is none; its comment may hold others."""
+    end = tail.rfind(b"PK\5\6")
+    while end >= 0:
+        comment_bytes = int.from_bytes(tail[end + 20 : end + 22], "little")
+        if end + _END.size + comment_bytes == len(tail):
+            break
+        end = tail.rfind(b"PK\5\6", 0, end)
+    return end
+
+
+def _read_entries(
+    archive: Window | Inflated, begin: int, end: int, shift: int
+) -> tuple[pa.LargeStringArray, np.ndarray]:
+    """The names and the numbers (`_LINE`) of a directory's entries, as far as they can be read."""
+    entries = _parse_directory(archive, begin, end, shift)
+    names, lines = [pa.array([], pa.large_string())], [np.empty(0, _LINE)]
+    while part := list(islice(entries, _PART)):
+        names.append(pa.array([name for name, _ in part], pa.large_string()))
+        lines.append(np.array([line for _, line in part], _LINE))
+        if sum(map(len, lines)) > _MAX_ENTRIES:
+            raise DataError(f"refused: it has more than {_MAX_ENTRIES:,} entries")
+    return pa.concat_arrays(names), np.concatenate(lines)
+
+
+def _parse_directory(
+    archive: Window | Inflated, begin: int, end: int, shift: int
+) -> Iterator[tuple[str, tuple[int, ...]]]:
+    directory, at = b"", 0
+    while True:
+        if len(directory) - at < _CENTRAL.size + 3 * 65_535 and begin < end:
+            part = archive.read(begin, min(_MIB, end - begin))  # it may be half a gigabyte
+            directory, at, begin = directory[at:] + part, 0, begin + len(part)
+        if not directory.startswith(b"PK\1\2", at) or at + _CENTRAL.size > len(directory):
+            return
+        fields = _CENTRAL.unpack_from(directory, at)
+        flags, method, checksum, packed, size = fields[3], fields[4], *fields[7:10]
+        name_bytes, extra_bytes, comment_bytes, attributes, offset = *fields[10:13], *fields[15:17]
+        extra_at = at + _CENTRAL.size + name_bytes
+        name = decode_name(directory[extra_at - name_bytes : extra_at], flags)
+        if _UNSAFE.search(name):
+            raise DataError(
+                f"refused: entry {name!r} leads outside, or has a backslash or control byte in its"
+                " name"
+            )
+        at = extra_at + extra_bytes + comment_bytes
+        if 0xFFFFFFFF in (size, packed, offset):
+            extra = directory[extra_at : extra_at + extra_bytes]
+            size, packed, offset = _read_zip64(extra, size, packed, offset)
+        link = stat.S_ISLNK(attributes >> 16)
+        offset = min(shift + offset, _FAR)
+        yield name, (offset, packed, size, checksum, name_bytes, method, flags, link)
+
+
+def _read_zip64(extra: bytes, *values: int) -> Iterator[int]:
+    """The values, those that did not fit into 32 bits taken from the extra field with that
+    purpose.
+    """
+    at = 0
+    while at + 4 <= len(extra):
+        kind, length = struct.unpack_from("<2H", extra, at)
+        at += 4
+        if kind == 1:
+            break
+        at += length
+    for value in values:
+        if value == 0xFFFFFFFF and at + 8 <= len(extra):
+            (value,) = struct.unpack_from("<Q", extra, at)
+            at += 8
+        yield value
+
+
+def decode_name(name: bytes, flags: int) -> str:
+    """A name as text; bytes that are not UTF-8, where it should be, become lone surrogates."""
+    return name.decode("utf-8", "surrogateescape") if flags & 0x800 else name.decode("cp437")
