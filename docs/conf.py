@@ -7,6 +7,8 @@ extensions = ["myst_parser", "sphinx.ext.autodoc"]
 html_theme = "furo"
 html_title = "galaxyvotes"
 html_show_sphinx = False
+html_static_path = ["_static"]
+html_css_files = ["style.css"]
 
 myst_heading_anchors = 3
 suppress_warnings = ["myst.xref_missing"]  # links to files of the repository that are no pages

@@ -57,6 +57,13 @@ def test_the_pictures_show_what_was_last_measured():
     assert script("benchmarks/pictures.py").stale() == [], "run python benchmarks/pictures.py"
 
 
+def test_every_script_of_the_results_exists():
+    page = (ROOT / "docs" / "results.md").read_text("utf-8")
+    scripts = re.findall(r"\| `(\w+\.py)` \|", page)
+    assert scripts
+    assert [name for name in scripts if not (ROOT / "benchmarks" / name).is_file()] == []
+
+
 def test_the_api_page_has_every_public_name():
     page = (ROOT / "docs" / "api.md").read_text("utf-8")
     listed = re.findall(r"^\.\. auto[a-z]+:: ([A-Za-z_]+)$", page, flags=re.MULTILINE)
