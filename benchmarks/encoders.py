@@ -32,9 +32,10 @@ from sklearn.preprocessing import StandardScaler
 import galaxyvotes as gv
 from catalogues import LARGER, PACK, Catalogue, without_judged
 from galaxyvotes.confidence.temperature import TemperatureScaling
-from galaxyvotes.inference.engine import look, predict_views
+from galaxyvotes.inference.engine import forward, predict_views
 from galaxyvotes.metrics.scores import bootstrap
 from galaxyvotes.networks.augment import views
+from galaxyvotes.networks.batch import Batch
 from galaxyvotes.store.splits import assign_splits
 from provenance import write
 
@@ -49,9 +50,7 @@ TRIED = {
 def features(network: gv.Network, store: gv.Store) -> np.ndarray:
     """What an encoder makes of each galaxy, mean over its eight sides."""
     sides = views(torch.from_numpy(store.images(np.arange(len(store)))), 8)
-    return np.mean(
-        [look(network.folded, side.contiguous().numpy()).features for side in sides], axis=0
-    )
+    return np.mean([forward(network.folded, Batch(side)).features for side in sides], axis=0)
 
 
 def of_others(seen: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:

@@ -20,9 +20,10 @@ from torch import Tensor
 
 import galaxyvotes as gv
 from catalogues import without_judged
-from galaxyvotes.inference.engine import look
+from galaxyvotes.inference.engine import forward
 from galaxyvotes.metrics.bootstrap import intervals
 from galaxyvotes.networks.augment import views
+from galaxyvotes.networks.batch import Batch
 from galaxyvotes.networks.objectives import Objective
 from galaxyvotes.store.splits import assign_splits
 from provenance import write
@@ -78,9 +79,7 @@ def main() -> None:
     store = without_judged(given.data, given.work)[0].whole
     network = gv.Run.open(given.work / "base-0").network()
     sides = views(torch.from_numpy(store.images(np.arange(len(store)))), 8)
-    seen = torch.stack(
-        [torch.from_numpy(look(network, side.contiguous().numpy()).features) for side in sides]
-    )
+    seen = torch.stack([torch.from_numpy(forward(network, Batch(side)).features) for side in sides])
     seen = (seen - seen.mean(dim=(0, 1))) / (seen.std(dim=(0, 1)) + 1e-3)
     labels, digests = torch.from_numpy(store.values), pa.array(store.pixels)
     turns = [gv.SplitSettings(0.8, 0.0, 0.2, turn=fold / FOLDS) for fold in range(FOLDS)]

@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from sklearn.covariance import ledoit_wolf
 
 from galaxyvotes import DataError, predict_store
 from galaxyvotes.confidence.familiarity import Familiarity, Shift, shrunk_covariance
-from galaxyvotes.inference.engine import look, predict_images
+from galaxyvotes.inference.engine import forward, predict_batch
+from galaxyvotes.networks.batch import Batch
 from galaxyvotes.runs.calibration import Calibration
 
 
@@ -167,7 +169,9 @@ def network(blob_run, blob_store):
         blob_store.rows("train"),
         np.concatenate([blob_store.rows(each) for each in ("validation", "test")]),
     ]
-    known, references = (look(bare, blob_store.images(each)).features for each in rows)
+    known, references = (
+        forward(bare, Batch(torch.from_numpy(blob_store.images(each)))).features for each in rows
+    )
     return replace(
         bare, calibrations=(Calibration(familiarity=Familiarity.fit(known, references)),)
     )
@@ -190,16 +194,16 @@ STRANGE = {
 
 @pytest.mark.parametrize("kind", STRANGE)
 def test_an_image_unlike_any_galaxy_is_as_strange_as_can_be(network, blob_store, kind):
-    images = STRANGE[kind](blob_store.images(blob_store.rows("test")))
-    familiarity = predict_images(network, images, ("",) * len(images)).familiarity
+    images = torch.from_numpy(STRANGE[kind](blob_store.images(blob_store.rows("test"))))
+    familiarity = predict_batch(network, Batch(images), ("",) * len(images)).familiarity
     assert (familiarity <= 2 / (1 + network.familiarity.references)).all()
     assert Shift.count(familiarity, network.familiarity.references).detected
 
 
 def test_how_familiar_a_galaxy_is_does_not_depend_on_its_neighbours(network, blob_store):
-    images = blob_store.images(np.arange(70))
-    whole = look(network, images).features
-    assert np.array_equal(whole[33:50], look(network, images[33:50]).features)
+    images = torch.from_numpy(blob_store.images(np.arange(70)))
+    whole = forward(network, Batch(images)).features
+    assert np.array_equal(whole[33:50], forward(network, Batch(images[33:50])).features)
     distances = network.familiarity.distances(whole)
     assert np.array_equal(distances[33:50], network.familiarity.distances(whole[33:50].copy()))
 

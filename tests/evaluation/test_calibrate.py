@@ -40,8 +40,9 @@ from galaxyvotes.confidence.familiarity import Shift
 from galaxyvotes.confidence.temperature import TemperatureScaling
 from galaxyvotes.config import LabelSettings
 from galaxyvotes.evaluation.calibrate import familiarity_of
-from galaxyvotes.inference.engine import predict_views
+from galaxyvotes.inference.engine import estimate, predict_views
 from galaxyvotes.metrics.coverage import coverage
+from galaxyvotes.networks.batch import Batch
 from galaxyvotes.runs import calibration as calibrated_files
 from galaxyvotes.runs.calibration import Calibration
 
@@ -539,13 +540,8 @@ def test_several_views_are_averaged_and_their_spread_told(store, run):
     one = Run.open(run.path).network()
     rows = store.rows("test")
     mean = predict_store(one, store, rows)
-    images = store.images(rows)
-    from galaxyvotes.inference.engine import fractions_of, logits_of
-
-    views = [
-        fractions_of(one, logits_of(one, np.ascontiguousarray(v)))
-        for v in (images, images[:, ::-1])
-    ]
+    images = torch.from_numpy(store.images(rows))
+    views = [estimate(one, Batch(view)).values for view in (images, images.flip(1))]
     assert np.allclose(mean.values, np.mean(views, axis=0), atol=1e-6)
     assert np.allclose(mean.spread, np.std(views, axis=0), atol=1e-6)
 

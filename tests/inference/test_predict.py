@@ -1,7 +1,6 @@
 import csv
 import shutil
 from dataclasses import replace
-from importlib import import_module
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -19,55 +18,10 @@ from galaxyvotes import (
     predict_store,
     predictions,
 )
-from galaxyvotes.inference.engine import fractions_of, logits_of, predict_images
-from galaxyvotes.networks.augment import views
-from galaxyvotes.networks.build import to_input
-
-module = import_module(
-    "galaxyvotes.inference.predict"
-)  # `galaxyvotes.inference.predict` is the function
+from galaxyvotes.inference import predict as module
 
 
-def test_what_a_galaxy_gets_does_not_depend_on_its_neighbours_to_the_last_bit(blob_run, blob_store):
-    network = blob_run.network()
-    images = blob_store.images(np.arange(70))
-    whole = logits_of(network, images)
-    assert np.array_equal(whole[:1], logits_of(network, images[:1]))
-    assert np.array_equal(whole[33:50], logits_of(network, images[33:50]))
-    assert np.array_equal(whole[::-1], logits_of(network, images[::-1]))
-
-
-def test_bfloat16_moves_a_fraction_by_less_than_a_hundredth(blob_run, blob_store):
-    network = blob_run.network()
-    exact = predict_store(
-        replace(network, recipe=network.recipe.changed("train.precision=float32")), blob_store
-    ).values
-    fast = predict_store(
-        replace(network, recipe=network.recipe.changed("train.precision=bfloat16")), blob_store
-    ).values
-    assert 0 < np.abs(fast - exact).max() < 0.01
-
-
-def test_views_and_zooms_only_add_to_what_is_averaged_and_a_recipe_without_them_gives_what_it_always_gave(
-    blob_run, blob_store
-):
-    network, images = blob_run.network(), blob_store.images(np.arange(20))
-    names = tuple(blob_store.ids[:20])
-    said = predict_images(network, images, names)
-    assert np.array_equal(said.values, fractions_of(network, logits_of(network, images)))
-    assert said.spread is None
-    changed = replace(
-        network, recipe=network.recipe.changed("model.views=9").changed("model.zooms=1.1")
-    )
-    more = predict_images(changed, images, names)
-    each = [view.contiguous().numpy() for view in views(torch.from_numpy(images), 9, (1.1,))]
-    whole = np.stack([fractions_of(network, logits_of(network, view)) for view in each])
-    assert len(whole) == 18
-    assert np.allclose(more.values, whole.mean(axis=0), atol=1e-6)
-    assert np.allclose(more.spread, whole.std(axis=0), atol=1e-6)
-
-
-def test_files_and_store_give_the_same_answers(blob_run, blob_store, blobs, tmp_path):
+def test_files_and_a_store_have_the_same_predictions(blob_run, blob_store, blobs, tmp_path):
     done = predict(blobs, tmp_path / "out.parquet", run=blob_run, workers=3, progress=False)
     from_files = Predictions.read(done.path)
     from_store = predict_store(blob_run.network(), blob_store)
@@ -76,7 +30,9 @@ def test_files_and_store_give_the_same_answers(blob_run, blob_store, blobs, tmp_
     assert np.array_equal(from_files.values[order], from_store.values)
 
 
-def test_answers_for_a_store_are_written_as_they_come(blob_run, blob_store, tmp_path, monkeypatch):
+def test_predictions_for_a_store_are_written_as_they_come(
+    blob_run, blob_store, tmp_path, monkeypatch
+):
     monkeypatch.setattr(predictions, "_TOGETHER", 16)
     whole = predict_store(blob_run.network(), blob_store)
     done = predict(blob_store.path, tmp_path / "out.parquet", run=blob_run, progress=False)
@@ -96,41 +52,8 @@ def test_the_number_of_threads_changes_nothing(blob_run, blobs, tmp_path):
     assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "4.csv").read_bytes()
 
 
-@pytest.mark.parametrize("threads", [2, 3])
-def test_answers_from_several_threads_are_those_of_one_to_the_last_bit(
-    blob_run, blob_store, threads
-):
-    network = replace(blob_run.network(), recipe=blob_run.recipe.changed("model.views=8"))
-    images = blob_store.images(np.arange(len(blob_store)))
-    plain = predict_images(network, images, blob_store.ids)
-    torch.set_num_threads(threads)
-    try:
-        found = predict_store(network, blob_store)
-        assert torch.get_num_threads() == threads
-    finally:
-        torch.set_num_threads(1)
-    assert len(blob_store) > 16 * threads
-    assert found.ids == plain.ids
-    assert np.array_equal(found.values, plain.values)
-    assert np.array_equal(found.spread, plain.spread)
-
-
-def test_one_galaxys_views_are_looked_at_together(blob_run, blob_store, monkeypatch):
-    network = replace(blob_run.network(), recipe=blob_run.recipe.changed("model.views=8"))
-    passes = []
-    monkeypatch.setattr(
-        "galaxyvotes.inference.engine.to_input",
-        lambda images: (passes.append(len(images)), to_input(images))[1],
-    )
-    alone = predict_images(network, blob_store.images(np.array([5])), ("5",))
-    assert passes == [16]
-    assert np.array_equal(
-        alone.values, predict_store(network, blob_store, np.arange(20)).values[5:6]
-    )
-
-
 @pytest.mark.parametrize("sides", [1, 8])
-def test_a_file_is_read_once_however_many_views_and_members_look_at_it(
+def test_a_file_is_read_once_for_all_views_and_members(
     blob_run, blobs, tmp_path, monkeypatch, sides
 ):
     read = []
@@ -141,7 +64,7 @@ def test_a_file_is_read_once_however_many_views_and_members_look_at_it(
     network = replace(blob_run.network(), recipe=blob_run.recipe.changed(f"model.views={sides}"))
     monkeypatch.setattr(
         module,
-        "_opened",
+        "_open_network",
         lambda run, device: (replace(network, other_members=(network.module,)), blob_run.path),
     )
     done = predict(blobs, tmp_path / "out.csv", run=blob_run, progress=False)
@@ -253,7 +176,7 @@ def test_the_number_of_threads_is_as_before_after_an_error(blob_run, blobs, tmp_
     def out_of_memory(*_):
         raise MemoryError
 
-    monkeypatch.setattr(module, "predict_images", out_of_memory)
+    monkeypatch.setattr(module, "predict_batch", out_of_memory)
     torch.set_num_threads(3)
     try:
         with pytest.raises(MemoryError):

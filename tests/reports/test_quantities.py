@@ -367,7 +367,7 @@ def test_a_frozen_encoder_learns_a_quantity_and_a_second_run_begins_with_it(
     second = finetune(again, tmp_path / "second", start=run, settings=still, progress=False)
     assert second.heads[0].standards != run.heads[0].standards
     before, after = (
-        predict_store(each.network(), again, bounds=False).values for each in (run, second)
+        predict_store(each.network(), again, intervals=False).values for each in (run, second)
     )
     assert np.allclose(before, after, atol=1e-2)
 
@@ -478,7 +478,7 @@ def test_runs_are_joined_in_the_unit_of_the_table_if_the_same_galaxies_taught_th
     other = train(store, tmp_path / "other", recipe="small", settings=quick, progress=False)
     joined = ensemble([run, other], tmp_path / "joined")
     assert joined.heads == run.heads
-    each = [predict_store(one.network(), store, bounds=False).values for one in (run, other)]
+    each = [predict_store(one.network(), store, intervals=False).values for one in (run, other)]
     found = predict_store(Run.open(joined.path).network(), store)
     assert np.allclose(found.values, np.mean(each, axis=0), atol=1e-4)
     assert np.allclose(found.spread, np.std(each, axis=0), atol=1e-4)

@@ -28,7 +28,8 @@ from galaxyvotes import (
     train,
 )
 from galaxyvotes.cli.app import main
-from galaxyvotes.inference.engine import fractions_of, logits_of
+from galaxyvotes.inference.engine import estimate
+from galaxyvotes.networks.batch import Batch
 
 SETTINGS = (
     "train.epochs=1",
@@ -74,16 +75,14 @@ def test_a_joined_run_answers_with_the_mean_over_members_and_views_and_tells_the
     joined, members, store
 ):
     rows = store.rows("test")
-    images = store.images(rows)
-    views = (images, np.ascontiguousarray(images[:, ::-1]))
-    each = [run.network().folded for run in members]
-    said = np.stack(
-        [fractions_of(network, logits_of(network, view)) for network in each for view in views]
-    )
-    found = predict_store(Run.open(joined.path).network(), store, rows)
-    assert np.allclose(found.values, said.mean(axis=0), atol=1e-6)
-    assert np.allclose(found.spread, said.std(axis=0), atol=1e-6)
-    assert not np.allclose(said[0], said[2], atol=1e-3)
+    images = torch.from_numpy(store.images(rows))
+    views = [Batch(images), Batch(images.flip(1))]
+    networks = [run.network().folded for run in members]
+    parts = np.stack([estimate(network, view).values for network in networks for view in views])
+    predicted = predict_store(Run.open(joined.path).network(), store, rows)
+    assert np.allclose(predicted.values, parts.mean(axis=0), atol=1e-6)
+    assert np.allclose(predicted.spread, parts.std(axis=0), atol=1e-6)
+    assert not np.allclose(parts[0], parts[2], atol=1e-3)
 
 
 def test_files_and_store_get_the_same_answers_from_a_joined_run(joined, store, blobs, tmp_path):

@@ -107,7 +107,7 @@ def calibrate(
         temperature.apply_to(network.module, network.outputs)
         for other in network.other_members:
             temperature.apply_to(other, network.outputs)
-    predicted = predict_store(network, store, rows, progress=progress, bounds=False)
+    predicted = predict_store(network, store, rows, progress=progress, intervals=False)
     fitted = partial(
         fit_intervals,
         labels,
@@ -123,7 +123,7 @@ def calibrate(
     if not head.tree.of_quantities and not head.tree.orphans(head.columns):
         if spread is not None:
             told = predict_store(
-                network.as_conditional, store, rows, progress=progress, bounds=False
+                network.as_conditional, store, rows, progress=progress, intervals=False
             )
             spread = told.spread
         conditional = fitted(spread, kind="conditional")

@@ -1,13 +1,13 @@
-"""One network over one slice of images. Validation, reports and whole catalogues all come through
-here.
+"""One network predicts images: those of a batch, or rows of a store. Training's validation,
+evaluation, calibration and whole catalogues all come through here.
 
-Images go through in groups of one fixed size, the last one filled up, so that what a galaxy gets
-does not depend on who stands beside it: not on batch size, slice or order, to the last bit. Between
-machines that multiply in bfloat16 and machines that do not, fractions of a trained network differ
-by less than 0.01.
+Images go through the network in groups of one fixed size, the last one filled up, so that the
+prediction for a galaxy does not depend on the others: not on batch size, slice or order, to the
+last bit. Between machines that multiply in bfloat16 and machines that do not, fractions of a
+trained network differ by less than 0.01.
 
-Each thread computes and averages images of its own on one core. Several cores that share a group
-wait for each other after every layer.
+Rows of a store are divided among threads, each of which computes on one core. Several cores that
+share a group wait for each other after every layer.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,10 +17,11 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import torch
 from jaxtyping import Float32, Int, UInt8
-from torch import nn
+from torch import Tensor, nn
 
 from galaxyvotes.inference.onnx_model import OnnxModule
 from galaxyvotes.networks.augment import views
+from galaxyvotes.networks.batch import Batch
 from galaxyvotes.networks.build import encoder, to_input
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.runs.network import Network
@@ -31,240 +32,215 @@ from galaxyvotes.store.store import Store
 
 __all__ = [
     "chunks_of",
-    "forward_logits",
-    "look",
-    "predict_images",
-    "predict_parts",
+    "estimate",
+    "forward",
+    "forward_rows",
+    "predict_batch",
+    "predict_rows",
     "predict_store",
     "predict_views",
-    "say",
 ]
 
 GROUP = 16  # on a CPU the activations of this many stay in its cache; a GPU takes a CHUNK
 CHUNK = 8 * GROUP  # images that one thread takes at a time, at most
 
+Rows = Int[np.ndarray, " galaxy"]
 Result = TypeVar("Result")
 
 
-def chunks_of(count: int, workers: int) -> list[slice]:
-    """Which of so many images are looked at together: whole groups, small enough that every thread
-    gets some.
-    """
-    step = GROUP * max(1, min(CHUNK // GROUP, count // (2 * GROUP * workers)))
-    return [slice(start, start + step) for start in range(0, max(count, 1), step)]
-
-
-class Seen(NamedTuple):
-    """What a network makes of images: its raw output, and the features that its last layer made
-    that from.
+class Outputs(NamedTuple):
+    """What a network computes for images: its logits, and the features from which its last layer
+    computes them.
     """
 
     logits: Float32[np.ndarray, "galaxy answer"]
     features: Float32[np.ndarray, "galaxy feature"]
 
 
-@torch.inference_mode()
-def look(network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]) -> Seen:
-    """What the network makes of images that are packed as it wants them."""
-    device = next(network.module.parameters()).device
-    half = low_precision(network.recipe.train.precision, device)
-    encode, answer = encoder(network.module), network.module[-1]
-    assert isinstance(answer, nn.Linear)
-    logits = np.empty((len(images), len(network.columns)), np.float32)
-    features = np.empty((len(images), answer.in_features), np.float32)
-    for place, filled in _groups(images, GROUP if device.type == "cpu" else CHUNK):
-        with torch.autocast(device.type, torch.bfloat16, enabled=half):
-            encoded = encode(to_input(torch.from_numpy(filled).to(device)))
-            answered = answer(encoded)[:, network.outputs]
-        for result, found in ((logits, answered), (features, encoded)):
-            result[place] = found[: place.stop - place.start].float().cpu().numpy()
-    return Seen(logits, features)
-
-
-def _groups(
-    images: UInt8[np.ndarray, "galaxy side side 3"], size: int = GROUP
-) -> Iterator[tuple[slice, UInt8[np.ndarray, "group side side 3"]]]:
-    """Where each group stands among the images, and its images, filled up to a size that is always
-    the same.
-    """
-    for start in range(0, max(len(images), 1), size):
-        group = images[start : start + size]
-        filled = np.zeros((size, *group.shape[1:]), np.uint8)
-        filled[: len(group)] = group
-        yield slice(start, start + len(group)), filled
-
-
-class Said(NamedTuple):
-    """What a network says of images, each seen once: joint fractions, and the features that it made
-    them from.
+class Estimates(NamedTuple):
+    """Joint fractions or quantities from one pass of images through one network, and their
+    features.
     """
 
     values: Float32[np.ndarray, "galaxy answer"]
     features: Float32[np.ndarray, "galaxy feature"]
 
 
-def say(network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]) -> Said:
-    """What a network, of a run or of an ONNX file, says of images that are packed as it wants
-    them.
+# ---- a batch
+
+
+@torch.inference_mode()
+def forward(network: Network, batch: Batch) -> Outputs:
+    """The logits of the head in use and the features, from a network in evaluation mode that is no
+    ONNX file.
+    """
+    device = next(network.module.parameters()).device
+    half = low_precision(network.recipe.train.precision, device)
+    encode, last = encoder(network.module), network.module[-1]
+    assert isinstance(last, nn.Linear)
+
+    def compute(images: UInt8[Tensor, "group side side 3"]) -> tuple[Tensor, Tensor]:
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            features = encode(to_input(images.to(device)))
+            return last(features)[:, network.outputs], features
+
+    return Outputs(*_in_groups(compute, batch.images, GROUP if device.type == "cpu" else CHUNK))
+
+
+@torch.inference_mode()
+def estimate(network: Network, batch: Batch) -> Estimates:
+    """Joint fractions or quantities of the head in use, and features, by the first member of a
+    network, of a run or of an ONNX file.
+
+    Raises CheckpointError if an ONNX file cannot be computed.
     """
     if isinstance(network.module, OnnxModule):
-        said = [
-            [
-                each[: place.stop - place.start]
-                for each in network.module.say(filled, network.head_index)
-            ]
-            for place, filled in _groups(images)
-        ]
-        return Said(*(np.concatenate(each) for each in zip(*said, strict=True)))
-    seen = look(network, images)
-    return Said(fractions_of(network, seen.logits), seen.features)
+        return Estimates(*_in_groups(network.module.head(network.head_index), batch.images, GROUP))
+    logits, features = forward(network, batch)
+    return Estimates(network.objective.values(torch.from_numpy(logits)).numpy(), features)
 
 
-def logits_of(
-    network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]
-) -> Float32[np.ndarray, "galaxy answer"]:
-    """The network's raw output for images that are packed as it wants them."""
-    return look(network, images).logits
-
-
-def forward_logits(
-    network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], *, progress: bool = False
-) -> Float32[np.ndarray, "galaxy answer"]:
-    """The network's raw output for these rows of a store, in their order; the network ends in
-    evaluation mode.
+def _in_groups(
+    compute: Callable[[UInt8[Tensor, "group side side 3"]], tuple[Tensor, Tensor]],
+    images: UInt8[Tensor, "galaxy side side 3"],
+    size: int,
+) -> list[Float32[np.ndarray, "galaxy _"]]:
+    """The two results for all images, computed in groups of one size; the last is filled up with
+    black images.
     """
-    return forward_rows(network, store, rows, progress=progress).logits
+    parts: list[list[Float32[np.ndarray, "group _"]]] = []
+    for start in range(0, max(len(images), 1), size):
+        group = images[start : start + size]
+        filled = group.new_zeros((size, *group.shape[1:]))
+        filled[: len(group)] = group
+        results = compute(filled)
+        parts.append([result[: len(group)].float().cpu().numpy() for result in results])
+    return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
 
-def forward_rows(
-    network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], *, progress: bool = False
-) -> Seen:
-    """What the network makes of these rows of a store, in their order; it ends in evaluation
-    mode.
+@torch.inference_mode()
+def predict_batch(network: Network, batch: Batch, ids: tuple[str, ...]) -> Predictions:
+    """Predictions for the images of a batch; with bounds and familiarity if the network is
+    calibrated.
+
+    Values are the mean over the members of an ensemble and the views (`augment.views`) that the
+    recipe asks for, and `spread` is their standard deviation. Conditional fractions are those of
+    the mean joint ones. Familiarity is that of the image itself to the first member.
+    """
+    by_view, features = _estimate_views(network, batch)
+    joint = np.mean(by_view, axis=0)
+    values = _of_kind(network, joint)
+    spread = None
+    if len(by_view) > 1:  # where a view predicts that nobody is asked, the mean stands for it
+        parts = [_of_kind(network, part) for part in by_view]
+        spread = np.std([np.where(np.isnan(part), values, part) for part in parts], axis=0)
+    bounds = None if network.intervals is None else network.intervals.bounds(joint, spread)
+    familiarity = None if network.familiarity is None else network.familiarity.scores(features)
+    return Predictions(
+        ids, network.columns, values, bounds=bounds, spread=spread, familiarity=familiarity
+    )
+
+
+def _estimate_views(
+    network: Network, batch: Batch
+) -> tuple[list[Float32[np.ndarray, "galaxy answer"]], Float32[np.ndarray, "galaxy feature"]]:
+    """The values of each view by each member, and the features of the first view by the first
+    member.
+    """
+    model = network.recipe.model
+    seen = list(views(batch.images, model.views, model.zooms))
+    together = Batch(torch.cat(seen))  # so that the views of few images fill a group
+    estimates = [estimate(member, together) for member in network.members]
+    by_view = [part for each in estimates for part in np.split(each.values, len(seen))]
+    return by_view, estimates[0].features[: len(batch)]
+
+
+def _of_kind(
+    network: Network, joint: Float32[np.ndarray, "galaxy answer"]
+) -> Float32[np.ndarray, "galaxy answer"]:
+    """Joint fractions as the kind of fractions that the network predicts."""
+    if network.fraction_kind == "joint":
+        return joint
+    return network.tree.conditional(joint, network.columns)
+
+
+# ---- rows of a store
+
+
+def forward_rows(network: Network, store: Store, rows: Rows, *, progress: bool = False) -> Outputs:
+    """The logits of the head in use and the features of these rows, in their order; the network is
+    in evaluation mode afterwards.
     """
     network.module.eval()
-    parts = _of_store(lambda part: look(network, store.images(part)), rows, progress=progress)
-    return Seen(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+    parts = _of_rows(
+        lambda part: forward(network, _batch(store, part)), rows, None, progress=progress
+    )
+    return Outputs(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-def _of_store(
-    work: Callable[[Int[np.ndarray, " galaxy"]], Result],
-    rows: Int[np.ndarray, " galaxy"],
-    workers: int | None = None,
+def predict_views(
+    network: Network, store: Store, rows: Rows, *, progress: bool = False
+) -> Float32[np.ndarray, "view galaxy answer"]:
+    """The joint fractions or quantities of each view of these rows by each member, in the order of
+    the rows.
+    """
+    network = network.folded
+    parts = _of_rows(
+        lambda part: np.stack(_estimate_views(network, _batch(store, part))[0]),
+        rows,
+        None,
+        progress=progress,
+    )
+    return np.concatenate(list(parts), axis=1)
+
+
+def predict_store(
+    network: Network,
+    store: Store,
+    rows: Rows | None = None,
     *,
-    progress: bool,
+    intervals: bool = True,
+    progress: bool = False,
+) -> Predictions:
+    """Predictions for these rows of a store (all of them), in their order; with bounds if the
+    network is calibrated.
+
+    Raises CheckpointError if the store is packed otherwise than the network takes images.
+    """
+    store.must_fit(network.pack, "the network")
+    network = network.folded if intervals else network.folded.without_intervals
+    rows = np.arange(len(store)) if rows is None else rows
+    return Predictions.together(list(predict_rows(network, store, rows, progress=progress)))
+
+
+def predict_rows(
+    network: Network, store: Store, rows: Rows, workers: int | None = None, *, progress: bool
+) -> Iterator[Predictions]:
+    """Predictions for these rows of a store, in their order, some rows at a time."""
+    ids = np.array(store.ids, object)
+
+    def predict(part: Rows) -> Predictions:
+        predictions = predict_batch(network, _batch(store, part), tuple(ids[part]))
+        return replace(predictions, id_name=store.id_name)
+
+    yield from _of_rows(predict, rows, workers, progress=progress)
+
+
+def _batch(store: Store, rows: Rows) -> Batch:
+    return Batch(torch.from_numpy(store.images(rows)))
+
+
+def _of_rows(
+    work: Callable[[Rows], Result], rows: Rows, workers: int | None, *, progress: bool
 ) -> Iterator[Result]:
-    """What some work makes of these rows, a part for each thread at a time."""
+    """The result of each part of the rows, computed on a core each."""
     parts = [rows[chunk] for chunk in chunks_of(len(rows), workers or torch.get_num_threads())]
     done = on_a_core_each(work, parts, workers)
     for _ in progress_bar(parts, "predicting", show=progress):
         yield next(done)[1]
 
 
-@torch.inference_mode()
-def predict_images(
-    network: Network, images: UInt8[np.ndarray, "galaxy side side 3"], names: tuple[str, ...]
-) -> Predictions:
-    """What a network says of images that are packed as it wants them, with bounds and familiarity
-    if it was calibrated.
-
-    Fractions are the mean over its members and the views (`augment.views`) that its recipe asks
-    for, `spread` is their standard deviation; how familiar an image is, is what the first member
-    sees in the image itself. A network that tells conditional fractions has them from the joint
-    ones, so averaged.
-    """
-    said, features = _looks(network, images)
-    joint = np.mean(said, axis=0)
-    fractions = _told(network, joint)
-    spread = None
-    if len(said) > 1:  # a view that sees nobody asked is of the mean's opinion
-        each_told = [_told(network, each) for each in said]
-        spread = np.std([np.where(np.isnan(each), fractions, each) for each in each_told], axis=0)
-    bounds = None if network.intervals is None else network.intervals.bounds(joint, spread)
-    familiarity = None if network.familiarity is None else network.familiarity.scores(features)
-    return Predictions(
-        names, network.columns, fractions, bounds=bounds, spread=spread, familiarity=familiarity
-    )
-
-
-def _looks(
-    network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]
-) -> tuple[list[Float32[np.ndarray, "galaxy answer"]], Float32[np.ndarray, "galaxy feature"]]:
-    """The joint fractions that each member gives each view of the images, and the first one's
-    features of the first.
-    """
-    model = network.recipe.model
-    seen = [view.numpy() for view in views(torch.from_numpy(images), model.views, model.zooms)]
-    looks = [
-        say(member, np.concatenate(seen)) for member in network.members
-    ]  # so that few images fill a group, too
-    said = [each for look in looks for each in np.split(look.values, len(seen))]
-    return said, looks[0].features[: len(images)]
-
-
-@torch.inference_mode()
-def predict_views(
-    network: Network, store: Store, rows: Int[np.ndarray, " galaxy"], *, progress: bool = False
-) -> Float32[np.ndarray, "look galaxy answer"]:
-    """The joint fractions that each member gives each view of these rows of a store, in their
-    order.
-    """
-    network = network.folded
-    said = _of_store(
-        lambda part: np.stack(_looks(network, store.images(part))[0]), rows, progress=progress
-    )
-    return np.concatenate(list(said), axis=1)
-
-
-def _told(
-    network: Network, joint: Float32[np.ndarray, "galaxy answer"]
-) -> Float32[np.ndarray, "galaxy answer"]:
-    """Joint fractions as the kind of fractions that the network tells."""
-    return (
-        joint
-        if network.fraction_kind == "joint"
-        else network.tree.conditional(joint, network.columns)
-    )
-
-
-def predict_store(
-    network: Network,
-    store: Store,
-    rows: Int[np.ndarray, " galaxy"] | None = None,
-    *,
-    bounds: bool = True,
-    progress: bool = False,
-) -> Predictions:
-    """A network's answers for these rows of a store (all of them), in their order; with bounds if
-    it was calibrated.
-    """
-    store.must_fit(network.pack, "the network")
-    network = network.folded if bounds else network.folded.without_intervals
-    chosen = np.arange(len(store)) if rows is None else rows
-    return Predictions.together(list(predict_parts(network, store, chosen, progress=progress)))
-
-
-def predict_parts(
-    network: Network,
-    store: Store,
-    rows: Int[np.ndarray, " galaxy"],
-    workers: int | None = None,
-    *,
-    progress: bool,
-) -> Iterator[Predictions]:
-    """A network's answers for these rows of a store, some at a time."""
-    names = np.array(store.ids, object)
-
-    def answer(part: Int[np.ndarray, " galaxy"]) -> Predictions:
-        return replace(
-            predict_images(network, store.images(part), tuple(names[part])), id_name=store.id_name
-        )
-
-    yield from _of_store(answer, rows, workers, progress=progress)
-
-
-def fractions_of(
-    network: Network, logits: Float32[np.ndarray, "galaxy answer"]
-) -> Float32[np.ndarray, "galaxy answer"]:
-    """What the raw output means: joint fractions."""
-    return network.objective.values(torch.from_numpy(logits)).numpy()
+def chunks_of(count: int, workers: int) -> list[slice]:
+    """A division of so many images into whole groups, small enough that every thread has some."""
+    step = GROUP * max(1, min(CHUNK // GROUP, count // (2 * GROUP * workers)))
+    return [slice(start, start + step) for start in range(0, max(count, 1), step)]

@@ -1,11 +1,12 @@
-"""A run as one ONNX file, which answers without galaxyvotes, torch or Python: see `exported` for
+"""A run as one ONNX file, which predicts without galaxyvotes, torch or Python: see `onnx_model` for
 what is in it.
 
-The file is written beside its place, opened as `predict` opens it, and asked about random images,
-and real ones where they are given. It takes its place only if it answers as the run does.
+The file is written beside its place, opened as `predict` opens it, and compared with the run on
+random images, and on real ones where they are given. It takes its place only if it predicts what
+the run does.
 
 It computes in float32, as runs do on most processors; where one multiplies bfloat16 (see
-`predict`), the run itself may differ by up to 0.01, and is compared without that.
+`inference.engine`), the run itself may differ by up to 0.01, and is compared without that.
 """
 
 import logging
@@ -23,8 +24,17 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from galaxyvotes.errors import CheckpointError, ConfigError, DataError
-from galaxyvotes.inference.engine import say
-from galaxyvotes.inference.onnx_model import LARGEST, library, notes_of, numbered, read_onnx, sealed
+from galaxyvotes.inference.engine import estimate
+from galaxyvotes.inference.onnx_model import (
+    LARGEST,
+    import_library,
+    metadata_of,
+    name_of_head,
+    read_onnx,
+    sealed,
+)
+from galaxyvotes.kinds import QUANTITIES
+from galaxyvotes.networks.batch import Batch
 from galaxyvotes.networks.build import encoder, to_input
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run, open_run
@@ -42,11 +52,12 @@ RANDOM, REAL = 32, 64  # images; two groups, and what takes a network of ours a 
 
 @dataclass(frozen=True)
 class Exported:
-    """A file that was written, and how far it was off the run at most, on so many images.
+    """A file that was written, and its largest difference from the run, on so many random and real
+    images.
 
-    The difference is of fractions, of quantities in units of their deviation (or of how far from
-    their mean they are, if that is more), or of features in units of the largest, whichever is
-    larger.
+    The difference is of fractions, of quantities in units of their standard deviation (or of their
+    distance from the mean, if that is more), or of features in units of the largest, whichever is
+    largest.
     """
 
     path: Path
@@ -63,35 +74,34 @@ class _Graph(nn.Module):
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.encoders = nn.ModuleList(encoder(member.module) for member in network.members)
-        self.answers = nn.ModuleList(member.module[-1] for member in network.members)
+        self.last_layers = nn.ModuleList(member.module[-1] for member in network.members)
         self.heads = network.all_heads
 
     def forward(
         self, images: UInt8[Tensor, "galaxy height width 3"]
     ) -> tuple[Float[Tensor, "galaxy _"], ...]:
-        seen = to_input(images)
-        features = [encode(seen) for encode in self.encoders]
-        outputs = [answer(each) for answer, each in zip(self.answers, features, strict=True)]
-        said = (
-            torch.stack([head.objective.values(each[:, head.outputs]) for each in outputs]).mean(
-                dim=0
-            )
+        inputs = to_input(images)
+        features = [encode(inputs) for encode in self.encoders]
+        outputs = [last(each) for last, each in zip(self.last_layers, features, strict=True)]
+        values = (
+            torch.stack([head.objective.values(each[:, head.outputs]) for each in outputs]).mean(0)
             for head in self.heads
         )
-        return *said, features[0]
+        return *values, features[0]
 
 
 def export(
     out: str | Path, *, run: Run | str | Path | None = None, check: str | Path | None = None
 ) -> Exported:
-    """Write a run, or the one that comes with the package, as an ONNX file that has been checked
-    against it.
+    """Write a run, or the bundled one, as an ONNX file that has been compared with it.
 
     `check` is a folder, archive, image or store with real galaxies to compare the two on, besides
     random images.
 
-    CheckpointError if they differ by more than 1e-4: there is no file then, or the one that was
-    there before.
+    Raises CheckpointError if they differ by more than 1e-4, and as `Run.network` does; ConfigError
+    if `out` does not end in .onnx, if a store is packed otherwise, or if torch cannot export the
+    network; DataError if no image can be used; MissingExtraError without onnx, onnxruntime and
+    onnxscript. There is no file then, or the one that was there before.
     """
     onnx = Path(out)
     if onnx.suffix.lower() != ".onnx" or onnx.is_dir():
@@ -101,14 +111,14 @@ def export(
     random = _random_images(network.pack.size_px)
     real = random[:0] if check is None else _real_images(Path(check), network)
     model = _model_of(network, run)
-    for key, value in notes_of(network, run.path.name, _weights_digest(run)).items():
+    for key, value in metadata_of(network, run.path.name, _weights_digest(run)).items():
         model.metadata_props.add(key=key, value=value)
     with replacing(onnx) as partial:
         partial.write_bytes(sealed(model.SerializeToString()))
         difference = _difference(read_onnx(partial), network, np.concatenate([random, real]))
         if not difference <= TOLERANCE:  # so written, NaN is refused, too
             raise CheckpointError(
-                f"{run.path} answers otherwise as ONNX, by up to {difference:.2g} (at most"
+                f"{run.path} predicts otherwise as ONNX, by up to {difference:.2g} (at most"
                 f" {TOLERANCE} is allowed), so {onnx} was not written: its network"
                 f" {network.recipe.model.name} cannot be exported by this version of torch"
             )
@@ -118,29 +128,43 @@ def export(
 def _difference(
     exported: Network, network: Network, images: UInt8[np.ndarray, "galaxy side side 3"]
 ) -> float:
-    """How far the two are off each other at most, in answers of any head or in features; see
+    """The largest difference between the two, in values of any head or in features; see
     `Exported`.
     """
     network = replace(network, recipe=network.recipe.changed("train.precision=float32"))
+    batch = Batch(torch.from_numpy(images))
     largest = 0.0
-    for one, other in zip(exported.all_heads, network.all_heads, strict=True):
-        ours, (first, *rest) = say(one, images), [say(member, images) for member in other.members]
-        theirs = np.mean([first.values, *(each.values for each in rest)], axis=0)
+    for of_file, of_run in zip(exported.all_heads, network.all_heads, strict=True):
+        actual = estimate(of_file, batch)
+        first, *rest = [estimate(member, batch) for member in of_run.members]
+        expected = np.mean([first.values, *(each.values for each in rest)], axis=0)
         scale = max(1.0, float(np.abs(first.features).max()))
-        said = np.abs(ours.values - theirs)
-        if other.tree.of_quantities:
-            centre, deviation = np.array(other.head.standards).T
-            rounded = 2 * np.spacing(np.abs(theirs))  # by float32: much for values far from zero
-            said = np.maximum(said - rounded, 0) / np.maximum(np.abs(theirs - centre), deviation)
-        away = [said.max(), np.abs(ours.features - first.features).max() / scale]
-        largest = float(np.max([largest, *away]))
+        parts = [
+            _of_values(of_run, actual.values, expected).max(),
+            np.abs(actual.features - first.features).max() / scale,
+        ]
+        largest = float(np.max([largest, *parts]))  # so written, NaN is kept
     return largest
+
+
+def _of_values(
+    network: Network,
+    actual: Float[np.ndarray, "galaxy answer"],
+    expected: Float[np.ndarray, "galaxy answer"],
+) -> Float[np.ndarray, "galaxy answer"]:
+    """The difference of each value in the units of `Exported`."""
+    difference = np.abs(actual - expected)
+    if network.tree.kind is not QUANTITIES:
+        return difference
+    mean, deviation = np.array(network.head.standards).T
+    rounding = 2 * np.spacing(np.abs(expected))  # of float32: much for values far from zero
+    return np.maximum(difference - rounding, 0) / np.maximum(np.abs(expected - mean), deviation)
 
 
 def _model_of(network: Network, run: Run) -> Any:
     """Its graph as ONNX, without the exporter's notes, which name files of this computer."""
     for name in ("onnx", "onnxruntime", "onnxscript"):
-        library(name)
+        import_library(name)
     numbers = sum(
         each.numel() for member in network.members for each in member.module.state_dict().values()
     )
@@ -148,7 +172,7 @@ def _model_of(network: Network, run: Run) -> Any:
         raise ConfigError(f"{run.path} has more than 2 GiB of weights, which no ONNX file holds")
     side = network.pack.size_px
     example = torch.zeros(2, side, side, 3, dtype=torch.uint8)
-    outputs = [numbered("fractions", number) for number in range(1, len(network.heads) + 1)]
+    outputs = [name_of_head("fractions", number) for number in range(1, len(network.heads) + 1)]
     try:
         with _quiet():
             program: Any = torch.onnx.export(
@@ -163,8 +187,8 @@ def _model_of(network: Network, run: Run) -> Any:
             )
     except torch.onnx.OnnxExporterError as error:
         raise ConfigError(
-            f"{run.path} cannot be exported: torch cannot say its network"
-            f" {network.recipe.model.name} in ONNX ({str(error).splitlines()[0]})"
+            f"{run.path} cannot be exported: torch cannot write its network"
+            f" {network.recipe.model.name} as ONNX ({str(error).splitlines()[0]})"
         ) from None
     model = program.model_proto
     graph = model.graph
@@ -183,7 +207,7 @@ def _model_of(network: Network, run: Run) -> Any:
 
 @contextmanager
 def _quiet() -> Generator[None]:
-    """The exporter's remarks kept from the user, whom the comparison tells what matters."""
+    """Nothing logged or warned by the exporter; the comparison shows what matters."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -218,7 +242,7 @@ def _real_images(path: Path, network: Network) -> UInt8[np.ndarray, "galaxy side
         store = Store.open(path)
         if store.pack != network.pack:
             raise ConfigError(
-                f"{path} is packed otherwise ({store.pack}) than the run wants ({network.pack})"
+                f"{path} is packed otherwise ({store.pack}) than the run takes images ({network.pack})"
             )
         return store.images(np.arange(min(len(store), REAL)))
     with Source.open(path) as source:

@@ -1,42 +1,54 @@
-"""An ONNX file that `export` wrote: what it holds, and how one is checked before it is used as a
-run's network is.
+"""An ONNX file that `export` wrote: what it holds, and how it is checked before it is used as the
+network of a run.
 
-    images       in: uint8 (galaxy, size_px, size_px, 3), RGB as a store packs it, any number of galaxies
-    fractions    out: float32 (galaxy, answer), joint fractions of the first tree, or its quantities; fractions_2 …
-                 of the others
-    features     out: float32 (galaxy, feature), what the last layer made them from
+    images       in: uint8 (galaxy, size_px, size_px, 3), RGB as a store packs it, any number
+    fractions    out: float32 (galaxy, answer), joint fractions of the first tree, or its
+                 quantities; fractions_2 … of the others
+    features     out: float32 (galaxy, feature), from which the last layer computes them
 
-Its metadata says in plain text which answers these are (`columns`, a JSON list; columns_2 …), their
-`tree` (TOML), of quantities the mean and deviation that they were learned with (`standards`, a JSON
-list of pairs; standards_2 …), what image the network wants (`preprocessing`, `crop_px`, `size_px`),
-over how many `views` of it `predict` takes the mean, the `recipe`, and which run this was. Bounds
-and familiarity are not in it; they stay with the run.
+Its metadata say in plain text which answers these are (`columns`, a JSON list; columns_2 …), their
+`tree` (TOML), of quantities the mean and deviation that they were trained with (`standards`, a JSON
+list of pairs; standards_2 …), which image the network takes (`preprocessing`, `crop_px`,
+`size_px`), over how many `views` of it `predict` takes the mean, the `recipe`, and which run this
+was. Prediction intervals and familiarity are not in it; they stay with the run.
 
 A file may come from a stranger. It is used if its digest fits, so it is whole and no other program
 has changed it; and, because a digest can be forged, if all it can do is arithmetic on the numbers
-in it: an ONNX model may also point to other files, which onnxruntime would read wherever they are,
+in it: an ONNX model may also refer to other files, which onnxruntime would read wherever they are,
 and hold loops and operators from elsewhere.
 """
 
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, UInt8
-from torch import nn
+import torch
+from jaxtyping import UInt8
+from torch import Tensor, nn
 
 from galaxyvotes.config import PackSettings, Recipe
 from galaxyvotes.errors import CheckpointError, GalaxyVotesError, MissingExtraError
+from galaxyvotes.kinds import QUANTITIES
 from galaxyvotes.networks.objectives import Standard
 from galaxyvotes.runs.network import Head, Network
 from galaxyvotes.runtime.digests import digest_of
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["OnnxModule", "is_onnx", "library", "notes_of", "numbered", "read_onnx", "sealed"]
+__all__ = [
+    "LARGEST",
+    "OnnxModule",
+    "import_library",
+    "is_onnx",
+    "metadata_of",
+    "name_of_head",
+    "read_onnx",
+    "sealed",
+]
 
 FORMAT = 1
 LARGEST = 2**31 - 1  # bytes: no ONNX file is larger, because protocol buffers are not
@@ -48,37 +60,46 @@ class OnnxModule(nn.Sequential):
     """A network without layers of its own: onnxruntime computes, in float32, on the CPU."""
 
     def __init__(self, session: Any, answers: tuple[int, ...], path: Path) -> None:
-        """`answers` is how many each head gives, `path` names the file in errors."""
+        """`answers` is how many each head predicts, `path` names the file in errors."""
         super().__init__()
         self.session, self.answers, self.path = session, answers, path
 
-    def say(
-        self, images: UInt8[np.ndarray, "galaxy side side 3"], place: int
-    ) -> tuple[Float32[np.ndarray, "galaxy answer"], Float32[np.ndarray, "galaxy feature"]]:
-        """The joint fractions of the head at that place, and the features."""
+    def head(
+        self, index: int
+    ) -> Callable[[UInt8[Tensor, "galaxy side side 3"]], tuple[Tensor, Tensor]]:
+        """A function from images to the joint fractions or quantities of the head of that index and
+        the features.
+
+        It raises CheckpointError if onnxruntime fails, or gives other shapes than the metadata say.
+        """
+
+        def compute(images: UInt8[Tensor, "galaxy side side 3"]) -> tuple[Tensor, Tensor]:
+            values, features = self._run(index, images.numpy())
+            return torch.from_numpy(values), torch.from_numpy(features)
+
+        return compute
+
+    def _run(self, index: int, images: UInt8[np.ndarray, "galaxy side side 3"]) -> list[np.ndarray]:
+        names = [name_of_head("fractions", index + 1), "features"]
         try:
-            found = self.session.run(
-                [numbered("fractions", place + 1), "features"], {"images": images}
-            )
+            outputs = self.session.run(names, {"images": images})
         except Exception as error:  # onnxruntime's have no root of their own
             raise CheckpointError(f"{self.path} cannot be computed: {_first_line(error)}") from None
-        kinds = [
+        shapes = [
             (getattr(each, "dtype", None), getattr(each, "shape", ())[:1], np.ndim(each))
-            for each in found
+            for each in outputs
         ]
-        if (
-            kinds != [(np.float32, (len(images),), 2)] * 2
-            or found[0].shape[1] != self.answers[place]
-        ):
+        expected = [(np.float32, (len(images),), 2)] * 2
+        if shapes != expected or outputs[0].shape[1] != self.answers[index]:
             raise CheckpointError(
-                f"{self.path} does not give the {self.answers[place]} fractions of each image that"
+                f"{self.path} does not give the {self.answers[index]} fractions of each image that"
                 " it names"
             )
-        return found[0], found[1]
+        return outputs
 
 
-def library(name: str) -> Any:
-    """One of the libraries that ONNX files need."""
+def import_library(name: str) -> Any:
+    """One of the libraries that ONNX files need; MissingExtraError if it is not installed."""
     try:
         return import_module(name)
     except ImportError:
@@ -90,13 +111,13 @@ def is_onnx(path: str | Path) -> bool:
     return Path(path).suffix.lower() == ".onnx" and not Path(path).is_dir()
 
 
-def numbered(name: str, number: int) -> str:
-    """How that of the first head is called, or of another: name, name_2, name_3 …"""
+def name_of_head(name: str, number: int) -> str:
+    """The name of an output or a metadata entry for the head of that number: name, name_2 …"""
     return name if number == 1 else f"{name}_{number}"
 
 
-def notes_of(network: Network, run: str, digest: str) -> dict[str, str]:
-    """The metadata of a network's file; `run` and `digest` say whose weights it has."""
+def metadata_of(network: Network, run: str, digest: str) -> dict[str, str]:
+    """The metadata of a network's file; `run` and `digest` identify its weights."""
     crop, size = network.pack.crop_px, network.pack.size_px
     square = (
         f"keep the central square of {crop} pixels" if crop else "keep the largest central square"
@@ -106,7 +127,7 @@ def notes_of(network: Network, run: str, digest: str) -> dict[str, str]:
         if crop == size
         else f", bring it to {size} × {size} pixels with a bilinear filter that does not alias"
     )
-    notes = {
+    metadata = {
         "galaxyvotes": version("galaxyvotes"),
         "format": str(FORMAT),
         "run": run,
@@ -121,13 +142,11 @@ def notes_of(network: Network, run: str, digest: str) -> dict[str, str]:
         "recipe": network.recipe.to_toml(),
     }
     for number, head in enumerate(network.heads, 1):
-        notes |= {
-            numbered("tree", number): head.tree.to_toml(),
-            numbered("columns", number): json.dumps(head.columns),
-        }
+        metadata[name_of_head("tree", number)] = head.tree.to_toml()
+        metadata[name_of_head("columns", number)] = json.dumps(head.columns)
         if head.standards:
-            notes[numbered("standards", number)] = json.dumps(head.standards)
-    return notes
+            metadata[name_of_head("standards", number)] = json.dumps(head.standards)
+    return metadata
 
 
 def sealed(body: bytes) -> bytes:
@@ -140,39 +159,43 @@ def sealed(body: bytes) -> bytes:
 
 
 def _seal(body: bytes) -> bytes:
-    tail = library("onnx").ModelProto()
+    tail = import_library("onnx").ModelProto()
     tail.metadata_props.add(key=_SEAL, value=digest_of([body]))
     return tail.SerializeToString()
 
 
 def read_onnx(path: str | Path) -> Network:
-    """The network in a file that `export` wrote, to be used on the CPU; CheckpointError if it is
-    anything else.
+    """The network in a file that `export` wrote, to be used on the CPU.
+
+    Raises CheckpointError if it is anything else, if it is damaged or has been changed, or if it
+    could do more than arithmetic; MissingExtraError without onnx and onnxruntime.
     """
     path = Path(path)
-    runtime = library("onnxruntime")
+    import_library("onnxruntime")
     data = _bytes_of(path)
     model = _parsed(data, path)
-    _refuse_more_than_arithmetic(model, path)
-    heads, pack, recipe = _understood({each.key: each.value for each in model.metadata_props}, path)
+    _check_arithmetic_only(model, path)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    heads, pack, recipe = _parsed_metadata(metadata, path)
+    module = OnnxModule(_session(data, path), tuple(len(head.columns) for head in heads), path)
+    for index in range(len(heads)):
+        module.head(index)(torch.zeros(2, pack.size_px, pack.size_px, 3, dtype=torch.uint8))
+    return Network(module, heads, pack, recipe)
+
+
+def _session(data: bytes, path: Path) -> Any:
+    runtime = import_library("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1  # several threads compute at once, a group each
-    options.log_severity_level = 4  # what goes wrong is raised
-    options.add_session_config_entry(
-        "session.load_model_format", "ONNX"
-    )  # no other format is looked for in the bytes
+    options.log_severity_level = 4  # errors are raised
+    # No other format is looked for in the bytes.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
-        session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        return runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's have no root of their own
         raise CheckpointError(
             f"{path} holds no graph that can be computed: {_first_line(error)}"
         ) from None
-    module = OnnxModule(session, tuple(len(head.columns) for head in heads), path)
-    for place in range(len(heads)):
-        module.say(
-            np.zeros((2, pack.size_px, pack.size_px, 3), np.uint8), place
-        )  # refuses outputs of another shape
-    return Network(module, heads, pack, recipe)
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -187,16 +210,16 @@ def _bytes_of(path: Path) -> bytes:
 def _parsed(data: bytes, path: Path) -> Any:
     """A file's model, whose digest fits."""
     try:
-        model = library("onnx").load_model_from_string(data)
+        model = import_library("onnx").load_model_from_string(data)
     except Exception as error:  # each implementation of protocol buffers has its own
         raise CheckpointError(
             f"{path} is no ONNX file, or is cut short: {_first_line(error)}"
         ) from None
-    notes = {each.key: each.value for each in model.metadata_props}
+    notes = {entry.key: entry.value for entry in model.metadata_props}
     if not {"galaxyvotes", "format"} <= notes.keys():
         raise CheckpointError(
-            f"{path} was not written by galaxyvotes export, so nobody knows what its inputs and"
-            " outputs mean"
+            f"{path} was not written by galaxyvotes export, so the meaning of its inputs and"
+            " outputs is unknown"
         )
     if notes["format"] != str(FORMAT):
         raise CheckpointError(
@@ -212,7 +235,7 @@ def _parsed(data: bytes, path: Path) -> Any:
     return model
 
 
-def _refuse_more_than_arithmetic(model: Any, path: Path) -> None:
+def _check_arithmetic_only(model: Any, path: Path) -> None:
     attributes = [attribute for node in model.graph.node for attribute in node.attribute]
     foreign = {node.domain for node in model.graph.node} - {"", "ai.onnx"}
     inner = any(
@@ -236,29 +259,32 @@ def _tensors(model: Any, attributes: list[Any]) -> Iterator[Any]:
         yield from attribute.tensors
 
 
-def _understood(notes: dict[str, str], path: Path) -> tuple[tuple[Head, ...], PackSettings, Recipe]:
+def _parsed_metadata(
+    metadata: dict[str, str], path: Path
+) -> tuple[tuple[Head, ...], PackSettings, Recipe]:
     try:
-        pack = PackSettings(int(notes["crop_px"]), int(notes["size_px"]))
-        recipe = Recipe.from_toml(notes["recipe"])
-        heads: list[Head] = []
-        while (tree := numbered("tree", len(heads) + 1)) in notes or not heads:
-            columns = json.loads(notes[numbered("columns", len(heads) + 1)])
-            pairs = json.loads(notes.get(numbered("standards", len(heads) + 1), "[]"))
-            standards = tuple(Standard(float(centre), float(scale)) for centre, scale in pairs)
-            heads.append(Head(DecisionTree.from_toml(notes[tree]), tuple(columns), standards))
-            if (
-                not columns
-                or sorted(set(columns)) != sorted(columns)
-                or not {*columns} <= {*heads[-1].tree.columns}
-            ):
-                raise ValueError(f"{columns} are not answers of tree {heads[-1].tree.name!r}")  # noqa: TRY301
-            if len(standards) != (len(columns) if heads[-1].tree.of_quantities else 0):
-                raise ValueError(f"{len(standards)} standards of {len(columns)} answers")  # noqa: TRY301
+        pack = PackSettings(int(metadata["crop_px"]), int(metadata["size_px"]))
+        recipe = Recipe.from_toml(metadata["recipe"])
+        count = next(n for n in itertools.count(1) if name_of_head("tree", n + 1) not in metadata)
+        heads = tuple(_parsed_head(metadata, number) for number in range(1, count + 1))
     except (KeyError, ValueError, TypeError, GalaxyVotesError) as error:
         raise CheckpointError(
             f"{path} has metadata that cannot be understood: {_first_line(error)}"
         ) from None
-    return tuple(heads), pack, recipe
+    return heads, pack, recipe
+
+
+def _parsed_head(metadata: dict[str, str], number: int) -> Head:
+    """The head of that number; KeyError, ValueError or TypeError if its entries do not fit."""
+    tree = DecisionTree.from_toml(metadata[name_of_head("tree", number)])
+    columns = tuple(json.loads(metadata[name_of_head("columns", number)]))
+    if not columns or len({*columns}) < len(columns) or not {*columns} <= {*tree.columns}:
+        raise ValueError(f"{list(columns)} are not answers of tree {tree.name!r}")
+    pairs = json.loads(metadata.get(name_of_head("standards", number), "[]"))
+    standards = tuple(Standard(float(centre), float(scale)) for centre, scale in pairs)
+    if len(standards) != (len(columns) if tree.kind is QUANTITIES else 0):
+        raise ValueError(f"{len(standards)} standards of {len(columns)} answers")
+    return Head(tree, columns, standards)
 
 
 def _first_line(error: Exception) -> str:

@@ -3,15 +3,17 @@
 import math
 from functools import partial
 
+import numpy as np
 import torch
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Int, Int32
 from torch import Tensor
 
-from galaxyvotes.inference.engine import forward_logits
+from galaxyvotes.inference.engine import forward_rows
 from galaxyvotes.kinds import FRACTIONS
 from galaxyvotes.metrics.scores import argmax_accuracy, mse
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runtime import distributed
+from galaxyvotes.store.store import Store
 from galaxyvotes.training.batches import TrainingBatches
 from galaxyvotes.training.learner import check_finite, labels_for
 
@@ -56,8 +58,9 @@ def _outputs_and_labels(
     votes: list[Tensor] = []
     for number, (store, rows) in enumerate(zip(batches.stores, batches.validation, strict=True)):
         if batches.head_of(store) is batches.heads[head.head_index]:
-            predict = partial(forward_logits, head, store)
-            logits.append(torch.from_numpy(distributed.gathered(predict, rows)))
+            logits.append(
+                torch.from_numpy(distributed.gathered(partial(_logits, head, store), rows))
+            )
             store_values, store_votes = batches.labels(number, rows)
             values.append(store_values)
             votes += [] if store_votes is None else [store_votes]
@@ -65,3 +68,9 @@ def _outputs_and_labels(
     outputs = torch.zeros_like(whole_values)
     outputs[:, head.outputs] = torch.cat(logits)
     return outputs, whole_values, torch.cat(votes) if len(votes) == len(values) else None
+
+
+def _logits(
+    head: Network, store: Store, rows: Int[np.ndarray, " galaxy"]
+) -> Float32[np.ndarray, "galaxy answer"]:
+    return forward_rows(head, store, rows).logits
