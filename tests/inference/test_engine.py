@@ -33,6 +33,16 @@ def test_the_logits_of_a_galaxy_do_not_depend_on_the_others_to_the_last_bit(blob
     assert forward(network, Batch(images[:0])).logits.shape == (0, 2)
 
 
+@pytest.mark.parametrize("count", [1, 3, 7, 17, 40])
+def test_the_fractions_of_a_galaxy_do_not_depend_on_the_others_to_the_last_bit(
+    blob_run, blob_store, count
+):
+    network, images = blob_run.network(), images_of(blob_store, 80)
+    whole = estimate(network, Batch(images)).values
+    parts = [estimate(network, Batch(part)).values for part in images.split(count)]
+    assert np.array_equal(np.concatenate(parts), whole)
+
+
 def test_bfloat16_moves_a_fraction_by_less_than_a_hundredth(blob_run, blob_store):
     network = blob_run.network()
     exact = predict_store(
@@ -99,7 +109,7 @@ def test_rows_of_a_store_keep_their_order(blob_run, blob_store):
     whole = predict_store(network, blob_store)
     some = predict_store(network, blob_store, rows)
     assert some.ids == tuple(blob_store.ids[row] for row in rows)
-    assert np.allclose(some.values, whole.values[rows], atol=1e-6)
+    assert np.array_equal(some.values, whole.values[rows])
     outputs = forward_rows(network, blob_store, rows)
     assert np.array_equal(
         outputs.logits, forward(network, Batch(images_of(blob_store, 80)[rows])).logits
