@@ -123,6 +123,9 @@ class Predictions:
     def read(path: str | Path) -> "Predictions":
         """Read back what `write` wrote: the first column is the id, the others are answers, bounds
         and familiarity.
+
+        Raises ConfigError for an extension that is not .csv or .parquet; DataError if the file
+        cannot be read, has a single column, or one that is not numbers.
         """
         path = Path(path)
         known_format(path)
@@ -227,7 +230,7 @@ def _numbers(values: Float[np.ndarray, " galaxy"]) -> pa.Array:
 
 
 def known_format(path: Path) -> str:
-    """The extension of a table file, `.csv` or `.parquet`; any other is an error."""
+    """The extension of a table file, `.csv` or `.parquet`; ConfigError for any other."""
     suffix = path.suffix.lower()
     if suffix not in _FORMATS:
         raise ConfigError(

@@ -144,7 +144,7 @@ def owners_of(questions: Sequence[Question]) -> dict[str, Question]:
 
 
 def check_questions(questions: Sequence[Question], tree: str) -> None:
-    """Refuse questions that contradict themselves or each other."""
+    """Raise ConfigError for questions that contradict themselves or each other."""
     if not questions:
         raise ConfigError(f"{tree} has no question")
     columns = [answer.column for question in questions for answer in question.answers]
@@ -174,7 +174,7 @@ def check_questions(questions: Sequence[Question], tree: str) -> None:
 
 
 def check_tables(tables: Sequence[VoteColumns], kind: Kind, tree: str) -> None:
-    """Refuse tables of one name, and columns that do not go with the kind of the tree."""
+    """Raise ConfigError for two tables of one name, and for columns of another kind."""
     _check_different([table.name for table in tables], "table", tree)
     for table in tables:
         table.check(kind, tree)

@@ -319,8 +319,10 @@ class DecisionTree:
 
     @staticmethod
     def load(name: str | Path) -> "DecisionTree":
-        """A tree that ships, by name (`kaggle`, `gz2`, `classes5` …), or one from a `.toml`
-        file.
+        """A bundled tree, by name (`kaggle`, `gz2`, `classes5` …), or one from a `.toml` file.
+
+        Raises ConfigError for an unknown name, a file that is not there and questions that
+        contradict each other, DataError for a file that is not UTF-8 text.
         """
         if str(name) in shipped():
             return DecisionTree.from_toml(

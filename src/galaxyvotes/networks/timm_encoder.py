@@ -82,6 +82,9 @@ class TimmNetwork(nn.Sequential):
 def load_pretrained(network: nn.Sequential, settings: ModelSettings) -> None:
     """Put the weights that `model.pretrained` names into the encoder, their mean and deviation into
     the first layer.
+
+    Raises ConfigError if the network has no published weights; CheckpointError if they cannot be
+    found or read, or are of another encoder.
     """
     if not isinstance(network, TimmNetwork):
         raise ConfigError(

@@ -15,7 +15,7 @@ __all__ = ["new_folder", "read_text", "replacing", "write_text"]
 @contextmanager
 def replacing(path: Path) -> Generator[Path]:
     """A path to write to; on success the file there takes the place of `path` in one step, on
-    failure it is removed.
+    failure it is removed. An OSError becomes a DataError.
     """
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
@@ -37,6 +37,8 @@ def replacing(path: Path) -> Generator[Path]:
 def new_folder(out: Path) -> Generator[Path]:
     """A folder to fill, which takes the place of `out` in one step; nothing is left of it on
     failure.
+
+    Raises ConfigError if `out` holds anything; an OSError becomes a DataError.
     """
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise ConfigError(f"{out} exists and is not an empty folder; name a new one")

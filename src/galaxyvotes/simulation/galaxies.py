@@ -77,7 +77,10 @@ def simulate(
     same bytes, whatever the number of processes; by default there are as many as the machine has
     cores and the work is worth, and a script that calls this keeps its own work under `if __name__
     == "__main__":`. `progress` is called with the number of galaxies done and of all. The folder
-    appears whole at the end; one that holds anything is refused.
+    appears whole at the end.
+
+    Raises ConfigError for numbers out of range and for a folder that is not empty; DataError if it
+    cannot be written; MissingExtraError without GalSim.
     """
     for name, value, least in (
         ("galaxies", galaxies, 1),
@@ -242,7 +245,7 @@ def paint(
     galaxy: Galaxy, rng: np.random.Generator, *, size_px: int = 160
 ) -> UInt8[np.ndarray, "height width 3"]:
     """The picture of a galaxy in its sky, as an RGB image; `rng` draws knots, neighbours and
-    noise.
+    noise. Raises MissingExtraError without GalSim.
     """
     galsim = _galsim()
     fast = galsim.GSParams(folding_threshold=5e-2, maxk_threshold=1e-2, kvalue_accuracy=1e-4)
