@@ -22,7 +22,7 @@ from PIL import Image
 from galaxyvotes.config import LabelSettings, PackSettings, SplitSettings
 from galaxyvotes.errors import ConfigError, DataError, GalaxyVotesError
 from galaxyvotes.runtime.threads import in_order
-from galaxyvotes.sources.images import to_square
+from galaxyvotes.sources.images import read_square, to_square
 from galaxyvotes.store.pack import pack
 from galaxyvotes.store.store import Store
 
@@ -329,7 +329,7 @@ def test_packing_stopped_after_any_chunk_and_taken_up_again_is_packing_in_one_go
     decoded = []
     monkeypatch.setattr(module, "in_order", in_order)
     monkeypatch.setattr(
-        module, "to_square", lambda *a, **k: decoded.append(1) or to_square(*a, **k)
+        module, "read_square", lambda *a, **k: decoded.append(1) or read_square(*a, **k)
     )
     store = go(galaxies_folder, tmp_path / "store")
     assert content(store.path) == content(whole.path)
@@ -397,8 +397,8 @@ import time
 from importlib import import_module
 module = import_module("galaxyvotes.store.pack")
 module.CHUNK = 1
-to_square = module.to_square
-module.to_square = lambda *a, **k: time.sleep(0.2) or to_square(*a, **k)
+read_square = module.read_square
+module.read_square = lambda *a, **k: time.sleep(0.2) or read_square(*a, **k)
 module.pack({str(galaxies_folder)!r}, {str(tmp_path / "store")!r}, settings=module.PackSettings(16, 16), workers=1)
 """
     process = subprocess.Popen([sys.executable, "-c", program])

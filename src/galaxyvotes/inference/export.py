@@ -41,7 +41,7 @@ from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.digests import digest_of
 from galaxyvotes.runtime.files import replacing
 from galaxyvotes.sources.archives import Source
-from galaxyvotes.store.pack import read_square
+from galaxyvotes.sources.images import read_square
 from galaxyvotes.store.store import Store
 
 __all__ = ["Exported", "export"]

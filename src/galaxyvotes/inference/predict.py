@@ -30,7 +30,7 @@ from galaxyvotes.runtime.files import write_text
 from galaxyvotes.runtime.progress import bar
 from galaxyvotes.runtime.threads import on_a_core_each
 from galaxyvotes.sources.archives import Members, Source
-from galaxyvotes.store.pack import read_square
+from galaxyvotes.sources.images import read_square
 from galaxyvotes.store.store import Store
 
 __all__ = ["Predicted", "predict", "shift_of"]

@@ -39,9 +39,8 @@ from galaxyvotes.runtime.files import write_text
 from galaxyvotes.runtime.memory import keep_freed_memory
 from galaxyvotes.runtime.progress import bar
 from galaxyvotes.runtime.threads import in_order
-from galaxyvotes.sources.archives import Member
 from galaxyvotes.sources.catalog import Catalog, open_catalog
-from galaxyvotes.sources.images import to_square
+from galaxyvotes.sources.images import read_square
 from galaxyvotes.sources.names import iterate
 from galaxyvotes.store.splits import assign_splits
 from galaxyvotes.store.store import (
@@ -51,7 +50,7 @@ from galaxyvotes.store.store import (
     value_column,
 )
 
-__all__ = ["pack", "read_square"]
+__all__ = ["pack"]
 
 CHUNK = 64  # images that one thread takes at a time, and that one line of the journal answers for
 TOGETHER = 65_536  # rows of the store's table that are made and written together
@@ -107,22 +106,6 @@ def pack(
         for name in ("plan.json", "journal.jsonl"):
             (out / name).unlink()
     return Store.open(out)
-
-
-def read_square(
-    image: Member, settings: PackSettings, *, scaled: bool = False
-) -> UInt8[np.ndarray, "side side 3"] | str:
-    """An image as a store holds it, or the reason why it cannot be used."""
-    try:
-        return to_square(
-            image.read(),
-            crop_px=settings.crop_px or None,
-            size_px=settings.size_px,
-            intact=image.has_checksum,
-            scaled=scaled,
-        )
-    except DataError as error:
-        return str(error).removeprefix(f"{image.name}: ")
 
 
 @dataclass(frozen=True)
