@@ -1,6 +1,6 @@
-"""What encoders that learned in other ways know of galaxies, and how sure they are of classes.
+"""Encoders that were trained in other ways: their features, and their temperature scaling.
 
-    python benchmarks/encoders.py base-0 larger/base-0 larger/base-0+larger/base-1 --json benchmarks/json/encoders.json
+    python benchmarks/encoders.py base-0 larger/base-0 larger/base-0+larger/base-1 --json FILE
 
 Each argument is a run in --work that has seen none of the 736 galaxies with fractions, such as the
 bases of `five_folds.py`, or several joined by +. Of each:

@@ -4,7 +4,7 @@
 
 First, for each of --bases seeds, recipe `compact` learns from all that is published *without* these
 736 galaxies and without any that has their pixels: the classes of the others, and Galaxy Zoo 2's
-fractions, weighted and debiased as two catalogues; with --stages 2, which the model in the box has,
+fractions, weighted and debiased as two catalogues; with --stages 2, as the bundled model,
 it goes on with more pixels (`catalogues`). Then each fold's network goes on from there (recipe
 `finetune`, SETTINGS) with the fractions of the other four folds beside those of Galaxy Zoo 2, and
 answers for its own fold. No stage of a fold has seen a galaxy of it in any form. The bases' answers

@@ -1,7 +1,7 @@
 """Every figure that wants a GPU, in one call of less than ten minutes.
 
     python benchmarks/gpu.py --json benchmarks/json/gpu.json
-    python benchmarks/gpu.py --tiny          # whether it runs, on any machine; its figures mean nothing
+    python benchmarks/gpu.py --tiny     # whether it runs, on any machine; its figures mean nothing
 
 - `limits`: bytes a second of a copy in the device's memory, and operations a second of a large
   product in bfloat16

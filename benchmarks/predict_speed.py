@@ -1,7 +1,7 @@
 """Claim: how fast images in a zip become a table of answers on a CPU, beside others, and how close
 to the limit.
 
-    python benchmarks/predict_speed.py --peers .peers/bin/python --json benchmarks/json/predict_speed.json
+    python benchmarks/predict_speed.py --peers .peers/bin/python --json FILE
 
 `--peers` is the Python of another environment with tensorflow-cpu, zoobot, lightning, timm,
 safetensors, jaxtyping and tomlkit; without it, Keras and Zoobot are left out. Four ways over the
@@ -12,10 +12,10 @@ of its own:
   time; for four views it sees them four times
 - Keras: `predict` of the paper's VGG-6, batch 256, on arrays that are decoded already and floats
 - Zoobot: its `predict_on_catalog` with our network in its `ZoobotEncoder`, JPEGs in a folder → CSV,
-two processes that decode; it looks once The networks have new weights, which changes no rate:
-`paper` on the central 128 px, `compact` on 64 px of the central 208, looking once, and as the model
-in the box does: on 96 px of it, from four sides. Ratios are taken within each round. The limit is
-how fast the same cores multiply large matrices (2048²) in that round: a network that needs so many
+  two processes that decode; one view
+The networks have new weights, which changes no rate: `paper` on the central 128 px, `compact` on
+64 px of the central 208 in one view, and as the bundled model: on 96 px of it, in four views.
+Ratios are taken within each round. The limit is how fast the same cores multiply large matrices (2048²) in that round: a network that needs so many
 GFLOP a galaxy is hardly faster. Ours, and the limit, are in bfloat16 where the processor multiplies
 it, which is `predict`'s way; the others in float32, which is theirs."""
 

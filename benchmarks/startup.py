@@ -1,5 +1,4 @@
-"""Claim: `galaxyvotes --help` answers in 0.3 s, and predicting one image with the model in the box
-takes 3 s, all told.
+"""Claim: `galaxyvotes --help` takes 0.3 s, and predicting one image with the bundled model 3 s.
 
     python benchmarks/startup.py --json benchmarks/json/startup.json
 

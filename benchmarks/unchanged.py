@@ -2,7 +2,9 @@
 commands, names.
 
     python benchmarks/unchanged.py --write before.json       # at the commit before
-    python benchmarks/unchanged.py --against before.json     # at the commit after; lists what differs, exit status 1
+    python benchmarks/unchanged.py --against before.json     # at the commit after
+
+The second lists what differs, and then its exit status is 1.
 
 Both on one machine: figures are compared to the last bit. It uses the public interface only. Real
 galaxies come from ../shared/data; without that folder only simulated ones are compared, which is

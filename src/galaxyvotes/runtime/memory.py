@@ -4,7 +4,7 @@ A training step of VGG-6 on 256 galaxies asks for two gigabytes in large blocks.
 back to the kernel when it is freed, and the kernel hands it out anew in pages of 4 kB, each cleared
 first: on a CPU that takes almost half of the step. With `keep_freed_memory`, and with pages of 2 MB
 where the kernel has them, the process holds the memory of its largest batch until it ends, and
-trains 1.5 to 1.8 times as fast (docs/results.md).
+trains 1.5 to 1.8 times as fast (docs/speed.md).
 
 Torch asks for large pages if THP_MEM_ALLOC_ENABLE is 1 in the environment when it first takes
 memory. The command line sets that; a program that imports the package does so itself.
