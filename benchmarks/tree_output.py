@@ -24,7 +24,7 @@ from galaxyvotes.inference.engine import forward
 from galaxyvotes.metrics.bootstrap import intervals
 from galaxyvotes.networks.augment import views
 from galaxyvotes.networks.batch import Batch
-from galaxyvotes.networks.objectives import Objective
+from galaxyvotes.networks.objectives import Objective, objective_for
 from galaxyvotes.store.splits import assign_splits
 from provenance import write
 
@@ -89,7 +89,7 @@ def main() -> None:
     errors, figures = {}, {}
     for name in OBJECTIVES:
         objective, found = (
-            Objective(name, store.tree, store.tree.columns),
+            objective_for(name, store.tree, store.tree.columns),
             np.zeros(labels.shape, np.float32),
         )
         chosen = []

@@ -6,9 +6,9 @@ scaled (`confidence.error_scale`). What differs in a word or a number stands her
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-__all__ = ["FRACTIONS", "QUANTITIES", "FractionKind", "Kind", "ValueKind"]
+__all__ = ["FRACTIONS", "QUANTITIES", "FractionKind", "Kind", "Standard", "ValueKind"]
 
 FractionKind = Literal["joint", "conditional"]  # of everybody, of those who were asked
 ValueKind = Literal[FractionKind, "quantity"]
@@ -31,3 +31,12 @@ class Kind:
 
 FRACTIONS = Kind("fractions", column="fraction", label="votes", bounded=True)
 QUANTITIES = Kind("quantities", column="quantity", label="a known value", bounded=False)
+
+
+class Standard(NamedTuple):
+    """How a quantity is standardised: (value − centre) / scale, by its mean and standard deviation
+    over the training galaxies.
+    """
+
+    centre: float
+    scale: float

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from torch.distributions import Dirichlet, Multinomial
 
 from galaxyvotes.errors import ConfigError
-from galaxyvotes.networks.objectives import OBJECTIVES, Objective, concentrations, vote_nll
+from galaxyvotes.networks.objectives import (
+    OBJECTIVES,
+    Objective,
+    concentrations,
+    objective_for,
+    vote_nll,
+)
 from galaxyvotes.tree import DecisionTree
 
 KAGGLE = DecisionTree.load("kaggle")
@@ -18,10 +24,10 @@ OF_THE_TREE = ("mse_tree", "cross_entropy", "dirichlet_multinomial")
 
 
 def objective_of(name: str) -> Objective:
-    return Objective(name, KAGGLE, KAGGLE.columns)
+    return objective_for(name, KAGGLE, KAGGLE.columns)
 
 
-def random_truth(galaxies: int = 6) -> torch.Tensor:
+def random_labels(galaxies: int = 6) -> torch.Tensor:
     conditional = np.random.default_rng(0).random((galaxies, 37))
     for _, where in KAGGLE:
         conditional[:, where] /= conditional[:, where].sum(axis=1, keepdims=True)
@@ -36,11 +42,11 @@ def votes_of(fractions: torch.Tensor, volunteers: int = 1000) -> torch.Tensor:
     )
 
 
-def truth_for(objective: Objective, fractions: torch.Tensor) -> torch.Tensor:
-    return votes_of(fractions) if objective.wants_votes else fractions
+def labels_for(objective: Objective, fractions: torch.Tensor) -> torch.Tensor:
+    return votes_of(fractions) if objective.uses_votes else fractions
 
 
-def loss_and_pull(
+def loss_and_gradient(
     objective: Objective, logits: torch.Tensor, labels: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """What each galaxy costs, and the gradient of the sum."""
@@ -69,14 +75,14 @@ def test_fractions_lie_between_zero_and_one(name):
 
 
 def test_bce_is_kerass_binary_cross_entropy_of_the_sigmoid():
-    logits, labels = torch.randn(6, 37), random_truth()
+    logits, labels = torch.randn(6, 37), random_labels()
     p = logits.sigmoid().double()
     by_hand = -(labels * p.log() + (1 - labels) * (1 - p).log()).mean(dim=1)
     torch.testing.assert_close(objective_of("bce").loss(logits, labels), by_hand.float())
 
 
 def test_mse_tree_is_the_squared_error_of_its_fractions():
-    logits, labels = torch.randn(6, 37), random_truth()
+    logits, labels = torch.randn(6, 37), random_labels()
     objective = objective_of("mse_tree")
     softmax = torch.cat([logits[:, where].softmax(dim=1) for where in KAGGLE.slices], dim=1)
     fractions = torch.from_numpy(KAGGLE.joint(softmax.numpy()))
@@ -94,6 +100,13 @@ def test_fractions_keep_the_laws_of_the_tree(name):
         np.testing.assert_allclose(fractions[:, where].sum(axis=1), asked[:, index], atol=1e-6)
 
 
+def test_a_softmax_down_the_tree_is_the_trees_own_arithmetic():
+    logits = torch.randn(6, 37, dtype=torch.float64)
+    conditional = torch.cat([logits[:, where].softmax(dim=1) for where in KAGGLE.slices], dim=1)
+    expected = KAGGLE.joint(conditional.numpy())
+    assert np.allclose(objective_of("mse_tree").values(logits).numpy(), expected, atol=1e-12)
+
+
 def test_fractions_of_dirichlets_are_their_means_down_the_tree():
     logits = torch.randn(20, 37) * 3
     alpha = concentrations(logits)
@@ -108,10 +121,10 @@ def test_concentrations_lie_between_1_and_101():
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_the_truth_itself_costs_least(name):
-    fractions = random_truth(1)
+def test_the_labels_themselves_have_the_least_loss(name):
+    fractions = random_labels(1)
     objective = objective_of(name)
-    labels = truth_for(objective, fractions)
+    labels = labels_for(objective, fractions)
     logits = torch.zeros(1, 37, requires_grad=True)
     optimiser = torch.optim.Adam([logits], lr=0.1)
     for _ in range(800):
@@ -122,56 +135,58 @@ def test_the_truth_itself_costs_least(name):
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_what_is_not_known_costs_nothing_and_pulls_nowhere(name):
-    fractions = random_truth()
+def test_unknown_labels_have_no_loss_and_no_gradient(name):
+    fractions = random_labels()
     fractions[2] = torch.nan
     fractions[:, KAGGLE.slices[10]] = torch.nan
     objective = objective_of(name)
-    loss, pull = loss_and_pull(objective, torch.randn(6, 37), truth_for(objective, fractions))
+    loss, gradient = loss_and_gradient(
+        objective, torch.randn(6, 37), labels_for(objective, fractions)
+    )
     assert loss[2] == 0
     assert torch.isfinite(loss).all()
-    assert (pull[2] == 0).all()
-    assert (pull[:, KAGGLE.slices[10]] == 0).all()
+    assert (gradient[2] == 0).all()
+    assert (gradient[:, KAGGLE.slices[10]] == 0).all()
 
 
 @pytest.mark.parametrize("name", OF_EACH_ANSWER)
-def test_a_single_answer_that_is_not_known_pulls_nowhere(name):
-    labels = random_truth()
+def test_a_single_unknown_answer_has_no_gradient(name):
+    labels = random_labels()
     labels[:, 33] = torch.nan
-    _, pull = loss_and_pull(objective_of(name), torch.randn(6, 37), labels)
-    assert (pull[:, 33] == 0).all()
+    _, gradient = loss_and_gradient(objective_of(name), torch.randn(6, 37), labels)
+    assert (gradient[:, 33] == 0).all()
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_the_gradient_is_that_of_the_loss(name):
-    fractions = random_truth(3)
+    fractions = random_labels(3)
     fractions[1, KAGGLE.slices[4]] = torch.nan
     objective = objective_of(name)
-    labels = votes_of(fractions, 40) if objective.wants_votes else fractions.double()
+    labels = votes_of(fractions, 40) if objective.uses_votes else fractions.double()
     logits = torch.randn(3, 37, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: objective.loss(x, labels), logits)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 @pytest.mark.parametrize("volunteers", [1, 40, 100_000])
-def test_extreme_logits_cost_and_pull_finitely(name, volunteers):
+def test_extreme_logits_have_a_finite_loss_and_gradient(name, volunteers):
     objective = objective_of(name)
     logits = torch.where(torch.randn(6, 37) > 0, 50.0, -50.0)
-    labels = votes_of(random_truth(), volunteers) if objective.wants_votes else random_truth()
-    loss, pull = loss_and_pull(objective, logits, labels)
+    labels = votes_of(random_labels(), volunteers) if objective.uses_votes else random_labels()
+    loss, gradient = loss_and_gradient(objective, logits, labels)
     assert loss.isfinite().all()
     assert (loss >= 0).all()
-    assert pull.isfinite().all()
+    assert gradient.isfinite().all()
     assert objective.values(logits).isfinite().all()
 
 
-def test_ten_votes_pull_harder_than_one():
+def test_ten_votes_have_a_larger_gradient_than_one():
     objective = objective_of("dirichlet_multinomial")
     fractions = torch.zeros(1, 37)
     fractions[0, [0, 15]] = 1  # smooth, completely round; nobody was asked the rest
     logits = torch.zeros(1, 37)
-    once_loss, once = loss_and_pull(objective, logits, votes_of(fractions, 1))
-    often_loss, often = loss_and_pull(objective, logits, votes_of(fractions, 10))
+    once_loss, once = loss_and_gradient(objective, logits, votes_of(fractions, 1))
+    often_loss, often = loss_and_gradient(objective, logits, votes_of(fractions, 10))
     assert often_loss > 5 * once_loss
     asked = once != 0
     assert asked.any()
@@ -205,7 +220,7 @@ def test_volunteers_vote_like_draws_from_polyas_urn(alpha, votes):
     )
 
 
-def test_surprise_obeys_bayes_rule():
+def test_the_likelihood_obeys_bayes_rule():
     """p(votes) = p(votes | fractions) p(fractions) / p(fractions | votes), whatever the
     fractions."""
     alpha, votes = torch.tensor([3.5, 70.0, 1.25]).double(), torch.tensor([4, 30, 1])
@@ -219,8 +234,8 @@ def test_surprise_obeys_bayes_rule():
     assert nll_of(alpha.tolist(), votes.tolist()).item() == pytest.approx(-evidence.item())
 
 
-def test_a_galaxy_costs_the_sum_over_its_questions():
-    logits, votes = torch.randn(6, 37), votes_of(random_truth(), 40)
+def test_the_loss_of_a_galaxy_is_the_sum_over_its_questions():
+    logits, votes = torch.randn(6, 37), votes_of(random_labels(), 40)
     alone = [
         vote_nll(
             one_question(where.stop - where.start),
@@ -235,33 +250,33 @@ def test_a_galaxy_costs_the_sum_over_its_questions():
 
 
 @pytest.mark.parametrize("unasked", [0, -1])
-def test_a_question_nobody_was_asked_costs_exactly_nothing(unasked):
+def test_a_question_nobody_was_asked_adds_exactly_nothing(unasked):
     objective = objective_of("dirichlet_multinomial")
-    logits, votes = torch.randn(6, 37) * 5, votes_of(random_truth(), 40)
+    logits, votes = torch.randn(6, 37) * 5, votes_of(random_labels(), 40)
     where = KAGGLE.slices[3]
     votes[:, where] = unasked
-    _, pull = loss_and_pull(objective, logits, votes)
+    _, gradient = loss_and_gradient(objective, logits, votes)
     assert (vote_nll(KAGGLE, concentrations(logits), votes)[:, 3] == 0).all()
-    assert (pull[:, where] == 0).all()
-    assert (pull[:, KAGGLE.slices[0]] != 0).any(dim=1).all()
+    assert (gradient[:, where] == 0).all()
+    assert (gradient[:, KAGGLE.slices[0]] != 0).any(dim=1).all()
 
 
 def test_float32_is_exact_enough_for_any_campaign():
     objective = objective_of("dirichlet_multinomial")
-    logits, votes = torch.randn(50, 37) * 3, votes_of(random_truth(50), 100)
-    loss, pull = loss_and_pull(objective, logits, votes)
-    exact_loss, exact_pull = loss_and_pull(objective, logits.double(), votes)
+    logits, votes = torch.randn(50, 37) * 3, votes_of(random_labels(50), 100)
+    loss, gradient = loss_and_gradient(objective, logits, votes)
+    exact_loss, exact_gradient = loss_and_gradient(objective, logits.double(), votes)
     torch.testing.assert_close(loss.double(), exact_loss, atol=2e-3, rtol=0)
-    torch.testing.assert_close(pull.double(), exact_pull, atol=2e-4, rtol=0)
+    torch.testing.assert_close(gradient.double(), exact_gradient, atol=2e-4, rtol=0)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_an_objective_says_whether_it_wants_votes_and_refuses_the_other(name):
+def test_an_objective_takes_votes_or_fractions_and_refuses_the_other(name):
     objective = objective_of(name)
-    assert objective.wants_votes == (name == "dirichlet_multinomial")
-    other, message = random_truth(), "wants votes: whole counts, -1 where not known"
-    if not objective.wants_votes:
-        other, message = votes_of(random_truth()), "wants joint fractions, NaN where not known"
+    assert objective.uses_votes == (name == "dirichlet_multinomial")
+    other, message = random_labels(), "takes votes: whole counts, -1 where not known"
+    if not objective.uses_votes:
+        other, message = votes_of(random_labels()), "takes joint fractions, NaN where not known"
     with pytest.raises(TypeError, match=message):
         objective.loss(torch.zeros(6, 37), other)
 
@@ -274,4 +289,4 @@ def test_an_unknown_objective_names_the_nearest():
 @pytest.mark.parametrize("name", OF_THE_TREE)
 def test_the_trees_own_objectives_refuse_a_part_of_the_answers(name):
     with pytest.raises(ConfigError, match=f"{name} needs all 37 answers"):
-        Objective(name, KAGGLE, KAGGLE.columns[:5])
+        objective_for(name, KAGGLE, KAGGLE.columns[:5])

@@ -36,8 +36,9 @@ from galaxyvotes import (
 from galaxyvotes.cli.app import main
 from galaxyvotes.config import LabelSettings
 from galaxyvotes.inference.onnx_model import read_onnx, sealed
+from galaxyvotes.kinds import Standard
 from galaxyvotes.metrics.bootstrap import value_of
-from galaxyvotes.networks.objectives import OBJECTIVES, Objective, Standard
+from galaxyvotes.networks.objectives import OBJECTIVES, objective_for
 from galaxyvotes.reports.quantities import statistics, summarise
 from galaxyvotes.tree import DecisionTree
 
@@ -239,10 +240,10 @@ def test_quantities_and_questions_in_one_tree_are_refused():
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_whatever_the_objective_of_fractions_a_quantity_costs_its_squared_standard_error(name):
-    objective = Objective(name, BOTH, BOTH.columns, (Standard(2.0, 4.0), Standard(0.7, 0.1)))
+    objective = objective_for(name, BOTH, BOTH.columns, (Standard(2.0, 4.0), Standard(0.7, 0.1)))
     values = torch.tensor([[6.0, math.nan], [math.nan, math.nan], [2.0, 0.9]])
     assert objective.loss(torch.zeros(3, 2), values).tolist() == pytest.approx([1, 0, 2], abs=1e-5)
-    assert not objective.wants_votes
+    assert not objective.uses_votes
     assert objective.values(torch.zeros(1, 2)).tolist()[0] == pytest.approx([2, 0.7])
     perfect = torch.tensor([[-1.0, 3.0]])
     assert float(objective.loss(perfect, objective.values(perfect))) == pytest.approx(0, abs=1e-9)

@@ -99,7 +99,7 @@ def calibrate(
         others = store
     labels, volunteers = labels_of(store, rows, head), volunteers_for(store, rows, head)
     temperature = None
-    if len(head.tree.questions) == 1 and network.objective.adds_up:
+    if len(head.tree.questions) == 1 and network.objective.softmax_of_logits:
         for_scale = split_galaxies(np.any(~np.isnan(labels), axis=1), seed)[0]
         for_scale = for_scale[~np.isnan(labels[for_scale]).any(axis=1)]
         said = predict_views(network, store, rows[for_scale], progress=progress)

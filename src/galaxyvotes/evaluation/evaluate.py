@@ -316,7 +316,7 @@ def _provenance(
             run.path.name + (f" (mean of {', '.join(run.members)})" if len(run.members) > 1 else "")
         ),
         "recipe": (
-            f"{recipe.name}: {recipe.model.name}, {network.objective.kind}, {recipe.train.epochs}"
+            f"{recipe.name}: {recipe.model.name}, {network.objective.name}, {recipe.train.epochs}"
             f" epochs, batch {recipe.train.batch_size}, seed {recipe.train.seed}"
         ),
         "galaxyvotes": f"{run.facts['galaxyvotes']} (torch {torch.__version__}, {device})",

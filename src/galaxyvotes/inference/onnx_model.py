@@ -33,8 +33,7 @@ from torch import Tensor, nn
 
 from galaxyvotes.config import PackSettings, Recipe
 from galaxyvotes.errors import CheckpointError, GalaxyVotesError, MissingExtraError
-from galaxyvotes.kinds import QUANTITIES
-from galaxyvotes.networks.objectives import Standard
+from galaxyvotes.kinds import QUANTITIES, Standard
 from galaxyvotes.runs.network import Head, Network
 from galaxyvotes.runtime.digests import digest_of
 from galaxyvotes.tree import DecisionTree

@@ -1,24 +1,24 @@
-"""What a network's output means as fractions, and what a mistake costs.
+"""What the logits of a network mean as values, and the loss that it is trained with.
 
-Fractions of each answer by itself, a sigmoid:
-- `bce` (the paper): a galaxy costs the binary cross-entropy, mean over its known answers
-- `mse`: … the squared error, mean over its known answers
+Vote fractions, each answer by itself, a sigmoid:
+- `bce` (the paper): the binary cross-entropy, mean over the known answers of a galaxy
+- `mse`: the squared error, mean over the known answers
 
-Fractions that keep the laws of the tree, and so need all of its answers: a softmax within each
+Vote fractions that keep the laws of the tree, and so need all of its answers: a softmax within each
 question, multiplied down the tree:
-- `mse_tree`: … the squared error, mean over its known answers
-- `cross_entropy`: … the cross-entropy of each question, weighted by the fraction of volunteers who
+- `mse_tree`: the squared error, mean over the known answers
+- `cross_entropy`: the cross-entropy of each question, weighted by the fraction of volunteers who
   were asked it
-- `dirichlet_multinomial`: … the surprise at its votes, in nats, sum over questions. The softmax is
-  the mean of a Dirichlet here. It learns from whole votes, so ten of them pull harder than one; the
-  others learn from fractions.
+- `dirichlet_multinomial`: the negative log-likelihood of the votes, in nats, sum over questions.
+  The softmax is the mean of a Dirichlet here. It learns from whole votes, so ten of them weigh more
+  than one; the others learn from fractions.
 
-What is not known costs nothing.
+Quantities have one objective, whatever the recipe names for fractions: the network predicts them
+standardised, (value − centre) / scale, and the loss is the squared error of that, mean over the
+known quantities. So a T type and a colour weigh alike, an output of zero is the mean, and half
+precision rounds small differences, not values far from zero.
 
-Quantities (see `tree`) have one objective, whatever the fractions beside them have: the network
-gives them standardised, (value − centre) / scale, and a galaxy costs the squared error of that,
-mean over its known quantities. So a T type and a colour pull alike, an output that knows nothing is
-the mean, and half precision rounds what is small, not what is far from zero.
+Unknown labels add nothing to any loss.
 
 Source of `dirichlet_multinomial`: Walmsley et al. 2022, MNRAS 509, 3966, section 5.1, equations 6
 and 7.
@@ -27,115 +27,173 @@ and 7.
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
 from galaxyvotes.errors import ConfigError
+from galaxyvotes.kinds import QUANTITIES, Standard
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["OBJECTIVES", "Objective", "Standard"]
+__all__ = ["OBJECTIVES", "Objective", "objective_for"]
 
-OBJECTIVES = ("bce", "mse", "mse_tree", "cross_entropy", "dirichlet_multinomial")
+Logits = Float[Tensor, "galaxy answer"]
+Values = Float[Tensor, "galaxy answer"]
+Losses = Float[Tensor, " galaxy"]
 
 
-class Standard(NamedTuple):
-    """The centre and the scale of a quantity: mean and standard deviation over the galaxies that
-    teach.
+def objective_for(
+    name: str, tree: DecisionTree, columns: Sequence[str], standards: Sequence[Standard] = ()
+) -> "Objective":
+    """The objective of that name for these answers of a tree; for quantities, which have a standard
+    each, their own.
+
+    Raises ConfigError for an unknown name (with the nearest), and for an objective that needs all
+    answers of the tree if some are missing.
     """
-
-    centre: float
-    scale: float
+    if name not in OBJECTIVES:
+        close = difflib.get_close_matches(name, OBJECTIVES, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"one of {', '.join(OBJECTIVES)}"
+        raise ConfigError(f"train.objective is {name!r}; {hint}")
+    if tree.kind is QUANTITIES:
+        return _StandardisedSquares(tree, tuple(standards))
+    objective = _OF_FRACTIONS[name](tree)
+    if objective.of_whole_tree and tuple(columns) != tree.columns:
+        raise ConfigError(
+            f"objective {name} needs all {len(tree.columns)} answers of tree"
+            f" {tree.name!r}, not {len(columns)}; use bce or mse for a part of them"
+        )
+    return objective
 
 
 @dataclass(frozen=True)
 class Objective:
-    """One of `OBJECTIVES` for these answers of a tree; or squared error, with a standard each, for
-    its quantities.
+    """An objective for the answers of one head.
+
+    `of_whole_tree`: it needs all answers of the tree. `uses_votes`: its labels are whole votes
+    instead of fractions. `softmax_of_logits`: the conditional fractions of a question are the
+    softmax of its logits, so that a temperature can scale them.
     """
 
-    name: str
+    name: ClassVar[str]
+    of_whole_tree: ClassVar[bool] = False
+    uses_votes: ClassVar[bool] = False
+    softmax_of_logits: ClassVar[bool] = False
+
     tree: DecisionTree
-    columns: Sequence[str]
-    standards: Sequence[Standard] = ()
 
-    def __post_init__(self) -> None:
-        """Refuse an unknown name, and a tree's objective for a part of its answers."""
-        if self.name not in OBJECTIVES:
-            close = difflib.get_close_matches(self.name, OBJECTIVES, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"one of {', '.join(OBJECTIVES)}"
-            raise ConfigError(f"train.objective is {self.name!r}; {hint}")
-        if self.kind not in ("bce", "mse", "quantity") and tuple(self.columns) != self.tree.columns:
-            raise ConfigError(
-                f"objective {self.name} needs all {len(self.tree.columns)} answers of tree"
-                f" {self.tree.name!r}, not {len(self.columns)}; use bce or mse for a part of them"
-            )
-
-    @property
-    def kind(self) -> str:
-        """Its name, or `quantity`."""
-        return "quantity" if self.tree.of_quantities else self.name
-
-    @property
-    def adds_up(self) -> bool:
-        """Whether the fractions of a question are a softmax of its logits, times the fraction that
-        was asked it.
-        """
-        return self.kind in ("mse_tree", "cross_entropy")
-
-    @property
-    def wants_votes(self) -> bool:
-        """Whether `loss` is told whole votes instead of joint fractions."""
-        return self.kind == "dirichlet_multinomial"
-
-    def values(self, logits: Float[Tensor, "galaxy answer"]) -> Float[Tensor, "galaxy answer"]:
+    def values(self, logits: Logits) -> Values:
         """Joint fractions, 0–1; of quantities, their values."""
-        match self.kind:
-            case "quantity":
-                centre, scale = logits.new_tensor(self.standards).unbind(dim=1)
-                return centre + scale * logits
-            case "bce" | "mse":
-                return logits.sigmoid()
-            case "dirichlet_multinomial":
-                return tree_fractions(
-                    self.tree, concentrations(logits).log()
-                )  # softmax of logs: α / sum of α
-            case _:
-                return tree_fractions(self.tree, logits)
+        raise NotImplementedError
 
     def loss(
-        self,
-        logits: Float[Tensor, "galaxy answer"],
-        labels: Float[Tensor, "galaxy answer"] | Int[Tensor, "galaxy answer"],
-    ) -> Float[Tensor, " galaxy"]:
-        """The cost of each galaxy, 0 where nothing is known.
+        self, logits: Logits, labels: Float[Tensor, "galaxy answer"] | Int[Tensor, "galaxy answer"]
+    ) -> Losses:
+        """The loss of each galaxy, 0 where nothing is known.
 
-        `labels` is what `wants_votes` says: whole votes, -1 where not known, or joint fractions, NaN
-        where not known. TypeError for the other one, which would train without complaint.
+        `labels` are whole votes, -1 where not known, if the objective `uses_votes`; else joint
+        fractions or quantities, NaN where not known.
+
+        Raises TypeError for the other ones, with which it could be trained all the same.
         """
-        if labels.is_floating_point() == self.wants_votes:
-            wanted = "votes: whole counts, -1" if self.wants_votes else "joint fractions, NaN"
+        if labels.is_floating_point() == self.uses_votes:
+            expected = "votes: whole counts, -1" if self.uses_votes else "joint fractions, NaN"
             raise TypeError(
-                f"objective {self.name} wants {wanted} where not known; it was given {labels.dtype}"
+                f"objective {self.name} takes {expected} where not known; it was given"
+                f" {labels.dtype}"
             )
-        if self.wants_votes:
-            return vote_nll(self.tree, concentrations(logits), labels).sum(dim=1)
-        known = ~labels.isnan()
-        filled = torch.where(known, labels, 0.0)
-        match self.kind:
-            case "quantity":
-                centre, scale = logits.new_tensor(self.standards).unbind(dim=1)
-                cost = (logits - (filled - centre) / scale).square()
-            case "bce":
-                cost = functional.binary_cross_entropy_with_logits(logits, filled, reduction="none")
-            case "cross_entropy":
-                return tree_cross_entropy(self.tree, logits, filled)
-            case _:
-                cost = (self.values(logits) - filled).square()
-        return (cost * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
+        known = ~labels.isnan() if labels.is_floating_point() else labels >= 0
+        return self._loss(logits, torch.where(known, labels, 0), known)
+
+    def _loss(
+        self,
+        logits: Logits,
+        labels: Float[Tensor, "galaxy answer"] | Int[Tensor, "galaxy answer"],
+        known: Bool[Tensor, "galaxy answer"],
+    ) -> Losses:
+        """The loss of labels that are 0 where not known."""
+        return mean_of_known((self.values(logits) - labels).square(), known)
+
+
+class _Squares(Objective):
+    name = "mse"
+
+    def values(self, logits: Logits) -> Values:
+        return logits.sigmoid()
+
+
+class _BinaryCrossEntropy(_Squares):
+    name = "bce"
+
+    def _loss(self, logits: Logits, labels: Tensor, known: Tensor) -> Losses:
+        entropy = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+        return mean_of_known(entropy, known)
+
+
+class _TreeSquares(Objective):
+    name, of_whole_tree, softmax_of_logits = "mse_tree", True, True
+
+    def values(self, logits: Logits) -> Values:
+        return tree_fractions(self.tree, logits)
+
+
+class _TreeCrossEntropy(_TreeSquares):
+    name = "cross_entropy"
+
+    def _loss(self, logits: Logits, labels: Tensor, known: Tensor) -> Losses:  # noqa: ARG002
+        return tree_cross_entropy(self.tree, logits, labels)
+
+
+class _DirichletMultinomial(Objective):
+    name, of_whole_tree, uses_votes = "dirichlet_multinomial", True, True
+
+    def values(self, logits: Logits) -> Values:
+        # The softmax of logarithms: each concentration divided by their sum.
+        return tree_fractions(self.tree, concentrations(logits).log())
+
+    def _loss(self, logits: Logits, labels: Tensor, known: Tensor) -> Losses:  # noqa: ARG002
+        return vote_nll(self.tree, concentrations(logits), labels).sum(dim=1)
+
+
+@dataclass(frozen=True)
+class _StandardisedSquares(Objective):
+    name = "quantity"
+
+    standards: tuple[Standard, ...]
+
+    def values(self, logits: Logits) -> Values:
+        centre, scale = self._centre_and_scale(logits)
+        return centre + scale * logits
+
+    def _loss(self, logits: Logits, labels: Tensor, known: Tensor) -> Losses:
+        centre, scale = self._centre_and_scale(logits)
+        return mean_of_known((logits - (labels - centre) / scale).square(), known)
+
+    def _centre_and_scale(self, logits: Logits) -> tuple[Tensor, ...]:
+        return logits.new_tensor(self.standards).unbind(dim=1)
+
+
+_OF_FRACTIONS: dict[str, type[Objective]] = {
+    objective.name: objective
+    for objective in (
+        _BinaryCrossEntropy,
+        _Squares,
+        _TreeSquares,
+        _TreeCrossEntropy,
+        _DirichletMultinomial,
+    )
+}
+OBJECTIVES = tuple(_OF_FRACTIONS)
+
+
+def mean_of_known(
+    costs: Float[Tensor, "galaxy answer"], known: Bool[Tensor, "galaxy answer"]
+) -> Losses:
+    """The mean over the known answers of each galaxy; 0 if none is known."""
+    return (costs * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
 
 
 def tree_fractions(
@@ -143,6 +201,8 @@ def tree_fractions(
 ) -> Float[Tensor, "galaxy answer"]:
     """Joint fractions: a softmax within each question, times the joint fraction of the answer it is
     asked of.
+
+    `DecisionTree.joint` of these softmaxes, with gradients.
     """
     joint = list(logits.unbind(dim=1))
     for index in tree.depth_first:
@@ -169,11 +229,12 @@ def tree_cross_entropy(
 def concentrations(logits: Float[Tensor, "galaxy answer"]) -> Float[Tensor, "galaxy answer"]:
     """Dirichlet concentrations, 1–101.
 
-    Below 1 a Dirichlet is bimodal, above about 100 surer than any galaxy deserves; so of two
+    Below 1 a Dirichlet is bimodal, above about 100 narrower than any galaxy deserves; so of two
     answers neither has a conditional fraction below 1/102.
 
-    Source: Walmsley et al. 2022, section 5.1, which says "between 1 and 100 (using softmax
-    activation)"; this is what the authors' published code does (zoobot, `custom_top_dirichlet`).
+    Source: Walmsley et al. 2022, section 5.1, where it reads "between 1 and 100 (using
+    softmax activation)"; this is what the authors' published code computes (zoobot,
+    `custom_top_dirichlet`).
     """
     return 1 + 100 * logits.sigmoid()
 
@@ -183,12 +244,11 @@ def vote_nll(
     concentrations: Float[Tensor, "galaxy answer"],
     votes: Int[Tensor, "galaxy answer"],
 ) -> Float[Tensor, "galaxy question"]:
-    """Surprise at each question's votes under a Dirichlet-multinomial, in nats: -log of their
-    probability.
+    """The negative log-likelihood of each question's votes under a Dirichlet-multinomial, in nats.
 
     Probabilities of all ways in which as many volunteers could have voted add up to 1: the
-    multinomial coefficient, which pulls nowhere, is included. A question nobody was asked (0 votes,
-    or -1: not known) costs exactly nothing.
+    multinomial coefficient, which has no gradient, is included. A question nobody was asked (0
+    votes, or -1: not known) adds exactly nothing.
 
     Source: Walmsley et al. 2022, equation 6, its integral done.
     """
@@ -196,9 +256,8 @@ def vote_nll(
     asked = per_question(tree, counts)
     together = log_rising(per_question(tree, concentrations), asked)
     nll = together - per_question(tree, log_rising(concentrations, counts))
-    return torch.where(
-        asked > 0, nll, 0.0
-    )  # sums that cancel on paper need not cancel to the last bit
+    # Sums that cancel on paper need not cancel to the last bit.
+    return torch.where(asked > 0, nll, 0.0)
 
 
 def log_rising(

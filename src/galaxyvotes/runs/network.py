@@ -12,9 +12,9 @@ from galaxyvotes.confidence.familiarity import Familiarity
 from galaxyvotes.confidence.prediction_intervals import PredictionIntervals
 from galaxyvotes.config import PackSettings, Recipe
 from galaxyvotes.errors import ConfigError
-from galaxyvotes.kinds import FractionKind
+from galaxyvotes.kinds import FractionKind, Standard
 from galaxyvotes.networks.build import build, folded
-from galaxyvotes.networks.objectives import Objective, Standard
+from galaxyvotes.networks.objectives import Objective, objective_for
 from galaxyvotes.networks.timm_encoder import load_pretrained
 from galaxyvotes.runs.calibration import Calibration
 from galaxyvotes.tree import DecisionTree
@@ -105,7 +105,7 @@ class Network:
     @cached_property
     def objective(self) -> Objective:
         """How outputs of the head in use become fractions or quantities."""
-        return Objective(self.recipe.train.objective, self.tree, self.columns, self.head.standards)
+        return self._objective_for(self.head)
 
     @property
     def calibration(self) -> Calibration:
@@ -180,7 +180,9 @@ class Network:
 
     def check_objective(self) -> None:
         """Raise ConfigError if the recipe's objective does not fit a head."""
-        for network in self.all_heads:
-            Objective(
-                self.recipe.train.objective, network.tree, network.columns, network.head.standards
-            )
+        for head in self.heads:
+            self._objective_for(head)
+
+    def _objective_for(self, head: Head) -> Objective:
+        name = self.recipe.train.objective
+        return objective_for(name, head.tree, head.columns, head.standards)

@@ -34,7 +34,7 @@ import torch
 
 from galaxyvotes.config import PackSettings, Recipe
 from galaxyvotes.errors import CheckpointError, ConfigError
-from galaxyvotes.networks.objectives import Standard
+from galaxyvotes.kinds import Standard
 from galaxyvotes.runs.calibration import (
     Calibration,
     numbered_file,

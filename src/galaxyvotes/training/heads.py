@@ -12,9 +12,9 @@ from jaxtyping import Float32, Int
 
 from galaxyvotes.config import TrainSettings
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.kinds import QUANTITIES
+from galaxyvotes.kinds import QUANTITIES, Standard
 from galaxyvotes.metrics.bootstrap import mean_defined
-from galaxyvotes.networks.objectives import Objective, Standard
+from galaxyvotes.networks.objectives import objective_for
 from galaxyvotes.runs.network import Head
 from galaxyvotes.store.store import Store
 
@@ -147,7 +147,7 @@ def _no_votes(store: Store) -> DataError:
 
 
 def _check_votes(store: Store, objective: str, columns: tuple[str, ...]) -> None:
-    if Objective(objective, store.tree, columns).wants_votes and store.votes is None:
+    if objective_for(objective, store.tree, columns).uses_votes and store.votes is None:
         raise ConfigError(
             f"objective {objective} learns from whole votes, and {store.path} holds only"
             " fractions: pack a table with counts, or use train.objective=cross_entropy"

@@ -121,7 +121,7 @@ def labels_for(
     votes: Int32[Tensor, "galaxy output"] | None,
 ) -> Float32[Tensor, "galaxy answer"] | Int32[Tensor, "galaxy answer"]:
     """What the objective of the head in use learns from, of the labels of all outputs."""
-    labels = votes if network.objective.wants_votes else values
+    labels = votes if network.objective.uses_votes else values
     assert labels is not None  # stores without votes are refused an objective that needs them
     return labels[:, network.outputs]
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.networks.objectives import Objective
+from galaxyvotes.networks.objectives import objective_for
 from galaxyvotes.runs.network import Head
 from galaxyvotes.store.store import Store
 from galaxyvotes.training.heads import Rows, head_of
@@ -68,7 +68,7 @@ def _labelled(store: Store, split: str, columns: tuple[str, ...], objective: str
     """The galaxies of a split that have a label for the objective."""
     rows = store.rows(split)
     indices = [store.tree.columns.index(column) for column in columns]
-    if Objective(objective, store.tree, columns).wants_votes and store.votes is not None:
+    if objective_for(objective, store.tree, columns).uses_votes and store.votes is not None:
         return rows[(store.votes[rows][:, indices] > 0).any(axis=1)]
     return rows[~np.isnan(store.values[rows][:, indices]).all(axis=1)]
 
