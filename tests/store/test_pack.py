@@ -10,7 +10,6 @@ import time
 import zipfile
 from collections import namedtuple
 from dataclasses import fields
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +22,12 @@ from galaxyvotes.config import LabelSettings, PackSettings, SplitSettings
 from galaxyvotes.errors import ConfigError, DataError, GalaxyVotesError
 from galaxyvotes.runtime.threads import in_order
 from galaxyvotes.sources.images import read_square, to_square
+from galaxyvotes.store import pack as module
 from galaxyvotes.store.pack import pack
 from galaxyvotes.store.store import Store
 
-module = import_module("galaxyvotes.store.pack")  # `galaxyvotes.store.pack` is the function
 SMALL = PackSettings(16, 16)
+OLDER = Path(__file__).parent / "data"
 
 
 def go(source: Path | list[Path], out: Path, **options) -> Store:
@@ -394,12 +394,13 @@ def test_packing_that_is_killed_goes_on_where_it_was(galaxies_folder, tmp_path):
     whole = go(galaxies_folder, tmp_path / "whole")
     program = f"""
 import time
-from importlib import import_module
-module = import_module("galaxyvotes.store.pack")
+from galaxyvotes.store import pack as module
+from galaxyvotes.config import PackSettings
 module.CHUNK = 1
 read_square = module.read_square
 module.read_square = lambda *a, **k: time.sleep(0.2) or read_square(*a, **k)
-module.pack({str(galaxies_folder)!r}, {str(tmp_path / "store")!r}, settings=module.PackSettings(16, 16), workers=1)
+settings = PackSettings(16, 16)
+module.pack({str(galaxies_folder)!r}, {str(tmp_path / "store")!r}, settings=settings, workers=1)
 """
     process = subprocess.Popen([sys.executable, "-c", program])
     journal = tmp_path / "store.partial" / "journal.jsonl"
@@ -524,3 +525,22 @@ def test_the_journal_is_plain_lines_of_what_was_done(unfinished):
     entries = [json.loads(line) for line in (partial / "journal.jsonl").read_text().splitlines()]
     rows = [sorted([*entry["kept"], *(row for row, _ in entry["rejected"])]) for entry in entries]
     assert rows == [[0, 1], [2, 3], [4, 5], [6, 7], [8]]
+
+
+def test_a_packing_that_an_earlier_version_began_is_finished(tmp_path, monkeypatch):
+    for name in ("galaxies", "store.partial"):
+        shutil.copytree(OLDER / name, tmp_path / name)
+    read: list[str] = []
+
+    def counted(image, *args, **options):
+        read.append(image.id)
+        return read_square(image, *args, **options)
+
+    monkeypatch.setattr(module, "read_square", counted)
+    store = go(tmp_path / "galaxies", tmp_path / "store", settings=PackSettings(8, 8))
+    whole = Store.open(OLDER / "store")
+    assert read == ["100009", "100010", "100011", "100012"]
+    assert (store.ids, store.pixels) == (whole.ids, whole.pixels)
+    assert store.table.equals(whole.table)
+    assert (store.path / "images.npy").read_bytes() == (whole.path / "images.npy").read_bytes()
+    assert {file.name for file in store.path.iterdir()} == {f.name for f in whole.path.iterdir()}

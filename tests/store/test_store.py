@@ -1,3 +1,4 @@
+import csv
 import re
 import shutil
 from pathlib import Path
@@ -11,6 +12,8 @@ from galaxyvotes.errors import DataError
 from galaxyvotes.runtime.digests import contents_digest
 from galaxyvotes.store.pack import pack
 from galaxyvotes.store.store import FORMAT, Store
+
+OLDER = Path(__file__).parent / "data"
 
 
 def flip(path: Path, position: int, bit: int = 0) -> None:
@@ -49,17 +52,6 @@ def test_a_store_that_is_opened_again_is_the_store_that_was_packed(tiny_store, k
     }
     rows = np.concatenate([store.rows(name) for name in ("train", "validation", "test")])
     assert sorted(rows.tolist()) == list(range(12))
-
-
-def test_batches_cover_the_rows_in_their_order_and_can_begin_anywhere(tiny_store):
-    rows = np.array([7, 3, 11, 0, 5])
-    batches = list(tiny_store.batches(rows, 2))
-    assert [batch.rows.tolist() for batch in batches] == [[7, 3], [11, 0], [5]]
-    for batch in batches:
-        np.testing.assert_array_equal(batch.images, tiny_store.images(batch.rows))
-        np.testing.assert_array_equal(batch.values, tiny_store.values[batch.rows])
-    (last,) = tiny_store.batches(rows, 2, start=2)
-    assert last.rows.tolist() == [5]
 
 
 def test_images_are_the_readers_own_to_change(tiny_store):
@@ -195,3 +187,42 @@ def test_a_manifest_with_a_setting_changed_by_hand_is_refused(tiny_store):
         refusal(tiny_store.path)
         == f"{path} is damaged: its digest does not fit; pack the store again"
     )
+
+
+# Stores of earlier versions (see data/make.py)
+
+
+def test_a_store_of_an_earlier_version_is_read_with_its_ids_values_and_pixels():
+    store = Store.open(OLDER / "store")
+    assert store.digest == "cd7b4e3045e395817436e3e9fd283cd8"
+    assert store.ids == tuple(str(100_001 + n) for n in range(12))
+    assert (store.id_name, store.tree.name, store.pack) == (
+        "SimulationID",
+        "kaggle",
+        PackSettings(8, 8),
+    )
+    with (OLDER / "galaxies" / "votes.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    columns = store.tree.columns
+    fractions = [[float(row[answer]) for answer in columns] for row in rows]
+    votes = [[int(row[f"{answer}_votes"]) for answer in columns] for row in rows]
+    np.testing.assert_allclose(store.values, fractions, atol=1e-6)
+    assert store.votes is not None
+    np.testing.assert_array_equal(store.votes, votes)
+    assert store.images(np.arange(12)).sum(axis=(1, 2, 3)).tolist() == [
+        36293,
+        36892,
+        34776,
+        34245,
+        33099,
+        34822,
+        32513,
+        35374,
+        37183,
+        32924,
+        37438,
+        39228,
+    ]
+    assert [store.rows(split).tolist() for split in ("validation", "test")] == [[8], [2, 5]]
+    assert store.table.column("true_type")[0].as_py() == rows[0]["true_type"]
+    assert store.summary.startswith(f"{store.path}: 12 galaxies of 8 px (9 train, 1 validation, 2")

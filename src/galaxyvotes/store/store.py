@@ -12,7 +12,6 @@ galaxy it hits. The same digest tells which galaxies are pixel-identical.
 """
 
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,21 +29,10 @@ from galaxyvotes.runtime.digests import contents_digest, file_digest, image_dige
 from galaxyvotes.store.splits import SPLITS
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["Batch", "Store"]
+__all__ = ["Store"]
 
 FORMAT = 1
 OWN_COLUMNS = ("split", "source", "pixels")
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Some galaxies of a store: where they stand in it, their images, and their joint fractions
-    (NaN: not known).
-    """
-
-    rows: Int[np.ndarray, " galaxy"]
-    images: UInt8[np.ndarray, "galaxy side side 3"]
-    values: Float32[np.ndarray, "galaxy answer"]
 
 
 @dataclass(frozen=True)
@@ -228,14 +216,6 @@ class Store:
                     " are damaged; pack the store again"
                 )
         return images
-
-    def batches(
-        self, rows: Int[np.ndarray, " galaxy"], batch_size: int, *, start: int = 0
-    ) -> Iterator[Batch]:
-        """Batches of these rows in this order, from batch number `start` on."""
-        for first in range(start * batch_size, len(rows), batch_size):
-            part = rows[first : first + batch_size]
-            yield Batch(part, self.images(part), self.values[part])
 
     @cached_property
     def _pixels(self) -> UInt8[np.ndarray, "galaxy side side 3"]:
