@@ -71,7 +71,7 @@ def main() -> None:
     store = Catalogue(given.data, given.work, "fractions", FRACTIONS, settings=LARGER).whole
     run = bundled_run()
     rows = store.rows("test")
-    rows = rows[~(seen_by(run, store) | calibrated_on(run, store, 1))[rows]]
+    rows = rows[~(seen_by(run, store) | calibrated_on(run, store, run.heads[0]))[rows]]
     predicted = gv.predict_store(run.network(tree=store.tree.name), store, rows)
     labels, values = store.values[rows], predicted.values
     bins = scores.reliability(labels, values)

@@ -24,6 +24,7 @@ import numpy as np
 from galaxyvotes.confidence.familiarity import Shift
 from galaxyvotes.metrics.coverage import noise_floor
 from galaxyvotes.predictions import Predictions
+from galaxyvotes.reports.comparison import Comparison, ReportSettings
 from galaxyvotes.reports.write import write_report
 from galaxyvotes.runs.run import bundled_run
 from galaxyvotes.runtime.devices import choose_device
@@ -86,20 +87,18 @@ def main() -> None:
                 bounds = calibration.bounds(
                     network.values, np.zeros_like(network.values), volunteers=volunteers
                 )
-                report = write_report(
-                    work,
-                    network=replace(network, bounds=bounds),
+                comparison = Comparison(
+                    tree,
+                    labels,
+                    replace(network, bounds=bounds),
                     baselines=baselines,
-                    labels=labels,
-                    tree=tree,
-                    provenance={},
-                    seen_in_training=0,
-                    images=lambda places: np.zeros((len(places), 128, 128, 3), np.uint8),
                     nominal_coverage=calibration.coverage,
                     noise_floor=noise_floor(labels, volunteers),
                     shift=Shift.count(ranks, REFERENCES),
-                    seed=given.seed,
+                    on_leaderboard=True,
+                    images=lambda rows: np.zeros((len(rows), 128, 128, 3), np.uint8),
                 )
+                report = write_report(comparison, work, ReportSettings(given.seed))
                 for kind, took in (
                     ("wall", time.perf_counter() - start),
                     ("process", time.process_time() - started),

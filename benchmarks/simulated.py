@@ -15,7 +15,8 @@ import numpy as np
 import galaxyvotes as gv
 from galaxyvotes.evaluation.baselines import boosted_trees
 from galaxyvotes.inference.engine import predict_store
-from galaxyvotes.reports.write import compare
+from galaxyvotes.reports.comparison import Comparison
+from galaxyvotes.reports.fractions import rmse_difference
 from provenance import write
 
 
@@ -70,7 +71,9 @@ def main() -> None:
             }
         ),
         "boosted_trees_128_px": float(np.sqrt(np.mean((trees.values - labels) ** 2))),
-        "boosted_trees_128_px_minus_network": compare(labels, network, trees),
+        "boosted_trees_128_px_minus_network": rmse_difference(
+            *(Comparison(store.tree, labels, predicted) for predicted in (network, trees))
+        ),
         "noise_floor": evaluation.document["noise_floor"],
     }
     for name, value in figures.items():

@@ -10,8 +10,8 @@ from .errors import GalaxyVotesError as GalaxyVotesError
 from .errors import MissingExtraError as MissingExtraError
 from .evaluation.calibrate import calibrate as calibrate
 from .evaluation.evaluate import Evaluation as Evaluation
-from .evaluation.evaluate import draw_figures as draw_figures
 from .evaluation.evaluate import evaluate as evaluate
+from .evaluation.paper_figures import draw_figures as draw_figures
 from .inference.engine import predict_store as predict_store
 from .inference.export import Exported as Exported
 from .inference.export import export as export

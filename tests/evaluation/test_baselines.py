@@ -19,6 +19,7 @@ from galaxyvotes.evaluation.baselines import (
     central_pixel,
     mean_vote,
 )
+from galaxyvotes.kinds import FRACTIONS, QUANTITIES
 from galaxyvotes.metrics.scores import rmse
 from galaxyvotes.tree import Answer, DecisionTree, Question
 
@@ -82,8 +83,9 @@ def fake(number: int = 300, seed: int = 0, side: int = 48) -> Fake:
 STORE = fake()
 TEST = STORE.rows("test")
 TRAIN = STORE.rows("train")
+OF_FRACTIONS = BASELINES[FRACTIONS]
 every_baseline = pytest.mark.parametrize(
-    "baseline", BASELINES.values(), ids=[name.replace(" ", "_") for name in BASELINES]
+    "baseline", OF_FRACTIONS.values(), ids=[name.replace(" ", "_") for name in OF_FRACTIONS]
 )
 learning = pytest.mark.parametrize("baseline", [mean_vote, central_pixel, boosted_trees])
 
@@ -93,7 +95,23 @@ learning = pytest.mark.parametrize("baseline", [mean_vote, central_pixel, booste
 
 def test_a_store_in_memory_is_enough():
     assert isinstance(STORE, Galaxies)
-    assert list(BASELINES) == ["all zeros", "mean vote", "central pixel", "boosted trees"]
+    assert list(OF_FRACTIONS) == ["all zeros", "mean vote", "central pixel", "boosted trees"]
+
+
+def test_quantities_have_the_baselines_that_need_no_votes():
+    assert BASELINES[QUANTITIES] == {
+        "mean": mean_vote,
+        "central pixel": central_pixel,
+        "boosted trees": boosted_trees,
+    }
+
+
+def test_boosted_trees_of_quantities_are_not_cut_to_fractions():
+    tree = DecisionTree.of_numbers(["ttype"])
+    values = (20 * STORE.values[:, :1] - 10).astype(np.float32)
+    found = boosted_trees(replace(STORE, tree=tree, values=values), TEST).values
+    assert found.min() < -1
+    assert found.max() > 2
 
 
 @every_baseline
@@ -207,7 +225,7 @@ def test_galaxies_of_one_central_colour_share_their_mean_vote_and_others_get_tha
 def test_central_pixel_beats_the_mean_vote_on_colour_and_boosted_trees_beat_both_on_shape_too():
     labels = STORE.values[TEST]
     shape, colour = slice(0, 2), slice(2, 4)
-    of = {name: baseline(STORE, TEST).values for name, baseline in BASELINES.items()}
+    of = {name: baseline(STORE, TEST).values for name, baseline in OF_FRACTIONS.items()}
     error = {
         name: (rmse(labels[:, shape], p[:, shape]), rmse(labels[:, colour], p[:, colour]))
         for name, p in of.items()
@@ -304,7 +322,7 @@ def test_on_real_galaxies_every_baseline_beats_the_one_before(shared_data):
     labels = fractions[test][:, [store.tree.columns.index(answer) for answer in answers]]
     errors = [
         rmse(labels, baseline(store, test, columns=answers).values)
-        for baseline in BASELINES.values()
+        for baseline in OF_FRACTIONS.values()
     ]
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < 0.75 * errors[1]

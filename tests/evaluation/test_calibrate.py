@@ -39,7 +39,7 @@ from galaxyvotes.confidence.conformal import split_galaxies
 from galaxyvotes.confidence.familiarity import Shift
 from galaxyvotes.confidence.temperature import TemperatureScaling
 from galaxyvotes.config import LabelSettings
-from galaxyvotes.evaluation.calibrate import familiarity_of
+from galaxyvotes.evaluation.calibrate import References, familiarity_of
 from galaxyvotes.inference.engine import estimate, predict_views
 from galaxyvotes.metrics.coverage import coverage
 from galaxyvotes.networks.batch import Batch
@@ -150,7 +150,7 @@ def test_galaxies_that_taught_do_not_calibrate_however_they_were_divided(store, 
     other = pack(
         zoo, tmp_path / "other", settings=PackSettings(128, 32), splits=splits, progress=False
     )
-    with pytest.raises(DataError, match="taught"):
+    with pytest.raises(DataError, match="training set"):
         calibrate(other, run, progress=False)
 
 
@@ -197,14 +197,20 @@ def test_a_calibrated_run_knows_its_kind_of_galaxies_and_warns_of_another(
 def test_where_training_galaxies_are_few_the_others_are_divided(store, run):
     network, rows = run.network(), np.concatenate([store.rows("validation"), store.rows("test")])
     train = store.rows("train")
-    assert familiarity_of(network, store, train, rows, seed=0).references == len(rows) // 2
-    assert familiarity_of(network, store, train, train, seed=0).references == len(train) // 2
+    assert (
+        familiarity_of(network, References(store, train, rows), seed=0).references == len(rows) // 2
+    )
+    assert (
+        familiarity_of(network, References(store, train, train), seed=0).references
+        == len(train) // 2
+    )
 
 
 def test_galaxies_that_calibrated_a_run_do_not_judge_its_intervals(store, run, tmp_path):
     calibrate(store, run, split="test", coverage=0.8, progress=False)
     with pytest.raises(
-        DataError, match=r"test galaxies of .* calibrated .*Calibrate it on validation galaxies"
+        DataError,
+        match=r"test galaxies of .* calibration set .*calibrate it on validation galaxies",
     ):
         evaluate(store, run, out=tmp_path / "report", baselines=False, resamples=5, progress=False)
     told = evaluate(
@@ -232,7 +238,7 @@ def test_a_run_that_began_with_a_chosen_epoch_is_not_calibrated_on_what_chose_it
     run = finetune(
         store, tmp_path / "run", start=begun, settings=("train.epochs=1",), progress=False
     )
-    with pytest.raises(DataError, match=r"validation galaxies of .* taught"):
+    with pytest.raises(DataError, match=r"validation galaxies of .* training set"):
         calibrate(store, run, progress=False)
 
 
@@ -559,8 +565,8 @@ def test_the_report_says_how_often_the_intervals_held_and_what_the_volunteers_al
     assert 0.02 < result.document["noise_floor"] < 0.06  # some 40 volunteers a galaxy
     assert result.document["familiarity"]["references"] == len(store.rows("validation"))
     page = result.path.read_text("utf-8")
-    assert "Intervals that promise to hold 90 % of the volunteers" in page
-    assert "no network can be expected to do better" in page
+    assert "Nominal coverage 90\N{NO-BREAK SPACE}%" in page
+    assert "no predictor is expected to do better" in page
 
 
 def test_the_report_says_how_often_intervals_of_those_who_were_asked_held(
@@ -585,7 +591,7 @@ def test_the_report_says_how_often_intervals_of_those_who_were_asked_held(
     held = np.mean((lower[asked, round_] <= of_smooth) & (of_smooth <= upper[asked, round_]))
     assert told["answers"][round_]["answer"] == "Class7.1"
     assert told["answers"][round_]["coverage"]["value"] == pytest.approx(held)
-    assert "Of those who were asked" in result.path.read_text("utf-8")
+    assert "Conditional fractions" in result.path.read_text("utf-8")
     one = train(classes, tmp_path / "one", recipe="small", settings=SETTINGS, progress=False)
     calibrate(classes, one, progress=False)
     result = evaluate(

@@ -8,7 +8,7 @@ import pytest
 
 from galaxyvotes.errors import ConfigError, DataError, GalaxyVotesError
 from galaxyvotes.predictions import Predictions
-from galaxyvotes.reports.challenge import submit
+from galaxyvotes.reports.challenge import leaderboard_place, submit
 
 IDS = tuple(str(100_008 + 15 * n) for n in range(6))
 
@@ -178,3 +178,32 @@ def test_fractions_of_those_who_were_asked_are_no_submission(predictions, sample
     )
     assert told.endswith("predict again with --fractions joint")
     assert not (tmp_path / "out.csv").exists()
+
+
+# ---- leaderboard
+
+
+@pytest.mark.parametrize(
+    ("rmse", "better", "worse", "words"),
+    [
+        (0.07, None, 1, "ahead of place 1 (0.07491) among 329 teams"),
+        (0.07491, 1, 2, "between place 1 (0.07491) and place 2 (0.07752)"),
+        (0.11446, 60, 145, "between place 60 (0.10494) and place 145 (0.12859)"),
+        (
+            0.15,
+            145,
+            None,
+            (
+                "after place 145 (0.12859), the last one known, and ahead of the central-pixel"
+                " benchmark"
+            ),
+        ),
+        (0.2, 145, None, "level with or behind the central-pixel benchmark (0.16194)"),
+    ],
+)
+def test_a_place_on_the_leaderboard_is_between_the_known_ones(rmse, better, worse, words):
+    place = leaderboard_place(rmse)
+    assert (place["better"] and place["better"]["rank"]) == better
+    assert (place["worse"] and place["worse"]["rank"]) == worse
+    assert words in place["sentence"]
+    assert "not public" in place["caveat"]

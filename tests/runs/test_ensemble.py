@@ -136,11 +136,11 @@ def test_what_any_member_saw_a_joined_run_has_seen(members, learn, store, blobs,
     other = divided(blobs, tmp_path / "other", "another")
     stranger = learn("other", "model.views=2", on=other)
     joined = ensemble([members[0], stranger], tmp_path / "joined")
-    with pytest.raises(DataError, match=r"test galaxies of .* taught or tuned .*joined"):
+    with pytest.raises(DataError, match=r"test galaxies of .* training or validation set .*joined"):
         evaluate(
             store, joined, out=tmp_path / "report", baselines=False, resamples=20, progress=False
         )
-    with pytest.raises(DataError, match=r"validation galaxies of .* taught .*joined"):
+    with pytest.raises(DataError, match=r"validation galaxies of .* training set .*joined"):
         calibrate(store, joined, progress=False)
     seen = joined.seen.to_pylist()
     assert len(seen) == len({tuple(row.values()) for row in seen})

@@ -102,7 +102,7 @@ def test_the_second_run_is_not_evaluated_on_training_galaxies_of_the_first(
         blobs, tmp_path / "again", settings=PackSettings(32, 32), splits=splits, progress=False
     )
     run = finetune(again, tmp_path / "run", start=base, settings=SETTINGS, progress=False)
-    with pytest.raises(DataError, match="taught or tuned"):
+    with pytest.raises(DataError, match="training or validation set"):
         evaluate(again, run, out=tmp_path / "report", resamples=20, baselines=False, progress=False)
 
 

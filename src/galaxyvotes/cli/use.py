@@ -115,7 +115,7 @@ def figures(
         kind: The format of the figures.
         out: Folder for the figures.
     """
-    from galaxyvotes.evaluation.evaluate import draw_figures
+    from galaxyvotes.evaluation.paper_figures import draw_figures
 
     for path in draw_figures(run, store, out, kind=kind, device=device):
         print(path)

@@ -32,13 +32,13 @@ from threadpoolctl import threadpool_limits
 
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.evaluation.features import image_features
+from galaxyvotes.kinds import FRACTIONS, QUANTITIES, Kind
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.runtime.threads import in_order
 from galaxyvotes.tree import DecisionTree
 
 __all__ = [
     "BASELINES",
-    "OF_QUANTITIES",
     "Baseline",
     "Galaxies",
     "all_zeros",
@@ -189,21 +189,22 @@ def boosted_trees(
 
     answers = [found for _, found in in_order(predicted, list(fractions.T), os.cpu_count() or 1)]
     values = np.reshape(answers, (len(names), len(rows))).T
-    return _predictions(
-        store, rows, names, values if store.tree.of_quantities else np.clip(values, 0, 1)
-    )
+    bounded = np.clip(values, 0, 1) if store.tree.kind.bounded else values
+    return _predictions(store, rows, names, bounded)
 
 
-BASELINES: dict[str, Baseline] = {
-    "all zeros": all_zeros,
-    "mean vote": mean_vote,
-    "central pixel": central_pixel,
-    "boosted trees": boosted_trees,
-}
-OF_QUANTITIES: dict[str, Baseline] = {
-    "mean": mean_vote,
-    "central pixel": central_pixel,
-    "boosted trees": boosted_trees,
+BASELINES: dict[Kind, dict[str, Baseline]] = {
+    FRACTIONS: {
+        "all zeros": all_zeros,
+        "mean vote": mean_vote,
+        "central pixel": central_pixel,
+        "boosted trees": boosted_trees,
+    },
+    QUANTITIES: {
+        "mean": mean_vote,
+        "central pixel": central_pixel,
+        "boosted trees": boosted_trees,
+    },
 }
 
 

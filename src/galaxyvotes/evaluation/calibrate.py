@@ -1,34 +1,46 @@
-"""How far off a run's answers may be, measured on galaxies that it has never learned from.
+"""A run calibrated on galaxies that it was not trained on: prediction intervals, familiarity and,
+for a tree of one question, temperature scaling.
 
-The galaxies of one split are predicted, and their errors become intervals (see `conformal`) of
-joint and of conditional fractions, which are kept in the run folder. If the store holds whole
-votes, they know how many volunteers each galaxy had; quantities have one kind of interval. A galaxy
-that taught the run is refused; so is one that chose its epoch, because its errors are too small,
-too.
+The galaxies of one split are predicted, and their errors give the prediction intervals (see
+`conformal`) of joint and of conditional fractions, or of quantities. With whole votes in the store,
+the intervals are for the number of volunteers of each galaxy. Galaxies of the training set are
+refused; so are those that chose the epoch, because their errors are too small, too.
 
-The same galaxies, or those of another store, also say what is familiar to the run (see `familiarity`):
-training galaxies, up to 4,000, give the measure, and those of the split, none of them among those,
-the ranks. If there are too few training galaxies for that, half of the others give the measure and
-the other half the ranks.
+The same galaxies, or those of another store, give the familiarity score (see `familiarity`): up to
+4,000 training galaxies are the known ones, and those of the split, none of them among these, the
+references. If there are too few training galaxies, half of the references are known instead.
 
-Of a head of one question, the third of the galaxies that gives the scale of the errors says first
-how sure the answers should be (see `temperature`); so for the rest, which gives their quantiles,
-these are any network's answers. Trees of several questions keep their answers: in cross-validation
-over 736 galaxies of the challenge there was nothing to win.
+For a head of one question, the third of the galaxies that gives the scale of the errors also fits
+the temperature scaling (see `temperature`), so that for the rest, which gives the quantiles, these
+are the predictions of any network. Trees of several questions are not scaled: in cross-validation
+over 736 galaxies of the 2014 challenge nothing was gained.
 """
 
-from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
-from galaxyvotes.confidence.conformal import COVERAGE, fit_intervals, split_galaxies
+from galaxyvotes.confidence.conformal import (
+    COVERAGE,
+    PredictionIntervals,
+    fit_intervals,
+    split_galaxies,
+)
 from galaxyvotes.confidence.familiarity import Familiarity
 from galaxyvotes.confidence.temperature import TemperatureScaling
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.evaluation.seen import head_for, known_rows, labels_of, seen_by, volunteers_for
+from galaxyvotes.evaluation.seen import (
+    examples,
+    head_for,
+    labels_of,
+    seen_by,
+    volunteers_of,
+    with_labels,
+)
 from galaxyvotes.inference.engine import forward_rows, predict_store, predict_views
+from galaxyvotes.kinds import QUANTITIES, ValueKind
 from galaxyvotes.runs.calibration import Calibration
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run
@@ -37,7 +49,18 @@ from galaxyvotes.store.store import Store
 
 __all__ = ["calibrate"]
 
-KNOWN = 4000  # galaxies that give the measure: plenty for 256 features
+KNOWN = 4000  # training galaxies that familiarity is measured from: plenty for 256 features
+
+Rows = Int[np.ndarray, " galaxy"]
+Values = Float[np.ndarray, "galaxy answer"]
+
+
+class References(NamedTuple):
+    """Galaxies of a store that familiarity is measured from, and those that give its ranks."""
+
+    store: Store
+    known: Rows
+    references: Rows
 
 
 def calibrate(
@@ -51,110 +74,167 @@ def calibrate(
     device: str = "auto",
     progress: bool = True,
 ) -> Calibration:
-    """Measure a run on one split of a store and keep the result: from now on its predictions have
-    bounds.
+    """The calibration of a run on one split of a store, which is also written into the run folder:
+    its predictions have bounds and familiarity scores from now on.
 
-    They also say how familiar each galaxy is, and warn of a catalogue unlike these; answers to a
-    tree of one question change, to be as sure as these galaxies bear out. What you get holds the
-    calibration of joint fractions, or of quantities, and that of conditional fractions, unless the
-    run lacks answers that lead to others.
+    For a galaxy like these, the label lies within the bounds of an answer with a probability of
+    `coverage`. Predictions for a tree of one question change. Conditional fractions are calibrated,
+    too, unless the run lacks answers that lead to others.
 
-    A new galaxy like these has its volunteers' fraction, or its quantity, within the bounds of an
-    answer with a chance of `coverage`. The test split is for judging; calibrate on another, or
-    `evaluate` will refuse it. Where few galaxies are labelled, `familiar` is another store of
-    galaxies like them, in which what is familiar is measured: the same split, labels or none.
-    `seed` draws which third of the galaxies gives the scale, and which say what is familiar.
+    Calibrate on another split than `test`, or `evaluate` refuses these galaxies. Where few galaxies
+    are labelled, `familiar` is another store of galaxies like them, labelled or not, whose training
+    galaxies and the same split give the familiarity score. `seed` draws the third of the galaxies
+    that gives the scale of errors, and the galaxies of the familiarity score.
 
-    DataError if a galaxy of the split taught the run or chose its epoch, or if there are too few of
-    them.
+    Raises:
+        CheckpointError: Run and store do not belong together, or the run is damaged.
+        ConfigError: The seed is negative, or the coverage is not between 0 and 1.
+        DataError: Galaxies of the split are in the training set of the run or chose its epoch, or
+            there are too few galaxies.
     """
     run = run if isinstance(run, Run) else Run.open(run)
     store = store if isinstance(store, Store) else Store.open(store)
     if seed < 0:
         raise ConfigError(f"seed is {seed}; expected 0 or more")
     head = head_for(run, store)
-    rows = known_rows(store, store.rows(split), head)
-    if (seen := _learned_from(run, store)[rows]).any():
-        examples = ", ".join(np.array(store.ids, object)[rows[seen][:3]])
-        taught = seen_by(run, store, "train")[rows].any()
-        mend = "" if taught else " train with --set train.keep=last --set train.patience=0, or"
-        raise DataError(
-            f"{int(seen.sum()):,} of the {len(rows):,} {split} galaxies of {store.path}"
-            f" {'taught' if taught else 'chose the epoch of'} {run.path} ({examples} …), so their"
-            f" errors are too small to calibrate with:{mend} give another store, packed with the"
-            " --split-key that it was trained with or without its galaxies"
-        )
+    rows = with_labels(store, store.rows(split), head)
+    _refuse_training_galaxies(run, store, rows, split)
     network = run.network(choose_device(device), tree=head.tree.name, as_trained=True)
-    known, references = store.rows("train"), rows
-    if familiar is not None:
-        others = familiar if isinstance(familiar, Store) else Store.open(familiar)
-        others.must_fit(network.pack, str(run.path))
-        known, references = others.rows("train"), others.rows(split)
-        references = references[~_learned_from(run, others)[references]]
-        if not len(references):
-            raise DataError(
-                f"{others.path} has no {split} galaxy that {run.path} has not learned from"
-            )
-    else:
-        others = store
-    labels, volunteers = labels_of(store, rows, head), volunteers_for(store, rows, head)
-    temperature = None
-    if len(head.tree.questions) == 1 and network.objective.softmax_of_logits:
-        for_scale = split_galaxies(np.any(~np.isnan(labels), axis=1), seed)[0]
-        for_scale = for_scale[~np.isnan(labels[for_scale]).any(axis=1)]
-        said = predict_views(network, store, rows[for_scale], progress=progress)
-        temperature = TemperatureScaling.fit(said, labels[for_scale])
-        temperature.apply_to(network.module, network.outputs)
-        for other in network.other_members:
-            temperature.apply_to(other, network.outputs)
-    predicted = predict_store(network, store, rows, progress=progress, intervals=False)
-    fitted = partial(
-        fit_intervals,
-        labels,
-        predicted.values,
-        head.tree,
-        coverage=coverage,
-        volunteers=volunteers,
-        columns=head.columns,
-        seed=seed,
+    references = _references(run, network, store, rows, split, familiar)
+    labels = labels_of(store, rows, head)
+    scaling = _scale_logits(network, store, rows, labels, seed, progress=progress)
+    joint, conditional = _intervals(network, store, rows, labels, coverage, seed, progress=progress)
+    calibration = Calibration(
+        joint,
+        conditional,
+        familiarity_of(network, references, seed),
+        scaling,
+        frozenset(store.pixels[int(row)] for row in rows),
     )
-    kind = "quantity" if head.tree.of_quantities else "joint"
-    joint, conditional, spread = fitted(predicted.spread, kind=kind), None, predicted.spread
-    if not head.tree.of_quantities and not head.tree.orphans(head.columns):
-        if spread is not None:
-            told = predict_store(
-                network.as_conditional, store, rows, progress=progress, intervals=False
-            )
-            spread = told.spread
-        conditional = fitted(spread, kind="conditional")
-    met = familiarity_of(network, others, known, references, seed)
-    pixels = frozenset(store.pixels[int(row)] for row in rows)
-    found = Calibration(joint, conditional, met, temperature, pixels)
-    run.save_calibration(found, network.head_index + 1)
-    return found
+    run.save_calibration(calibration, network.head_index + 1)
+    return calibration
 
 
-def _learned_from(run: Run, store: Store) -> Bool[np.ndarray, " galaxy"]:
-    """Which galaxies of a store taught a run, or chose its epoch."""
+# ---- which galaxies
+
+
+def _used_in_training(run: Run, store: Store) -> Bool[np.ndarray, " galaxy"]:
+    """Which galaxies of a store are in the training set of a run, or chose its epoch."""
     return seen_by(run, store, "train", *(("validation",) if run.recipe.train.chooses else ()))
 
 
-def familiarity_of(
+def _refuse_training_galaxies(run: Run, store: Store, rows: Rows, split: str) -> None:
+    used = _used_in_training(run, store)[rows]
+    if not used.any():
+        return
+    in_training = seen_by(run, store, "train")[rows].any()
+    how = "are in the training set of" if in_training else "chose the epoch of"
+    remedy = "" if in_training else " train with --set train.keep=last --set train.patience=0, or"
+    raise DataError(
+        f"{int(used.sum()):,} of the {len(rows):,} {split} galaxies of {store.path} {how}"
+        f" {run.path} ({examples(store, rows[used])} …), so their errors are too small to calibrate"
+        f" with:{remedy} give another store, packed with the --split-key that it was trained with"
+        " or without its galaxies"
+    )
+
+
+def _references(
+    run: Run,
     network: Network,
     store: Store,
-    known: Int[np.ndarray, " known"],
-    references: Int[np.ndarray, " reference"],
+    rows: Rows,
+    split: str,
+    familiar: Store | str | Path | None,
+) -> References:
+    """The galaxies of the familiarity score: those of `familiar`, or else of the store itself."""
+    if familiar is None:
+        return References(store, store.rows("train"), rows)
+    other = familiar if isinstance(familiar, Store) else Store.open(familiar)
+    other.must_fit(network.pack, str(run.path))
+    references = other.rows(split)
+    references = references[~_used_in_training(run, other)[references]]
+    if not len(references):
+        raise DataError(
+            f"{other.path} has no {split} galaxy that is not in the training set of {run.path}"
+        )
+    return References(other, other.rows("train"), references)
+
+
+# ---- what is fitted
+
+
+def _scale_logits(
+    network: Network, store: Store, rows: Rows, labels: Values, seed: int, *, progress: bool
+) -> TemperatureScaling | None:
+    """The temperature scaling of a head of one question, after which the network predicts with it;
+    None for other heads.
+    """
+    if len(network.tree.questions) > 1 or not network.objective.softmax_of_logits:
+        return None
+    for_scale, _ = split_galaxies(np.any(~np.isnan(labels), axis=1), seed)
+    for_scale = for_scale[~np.isnan(labels[for_scale]).any(axis=1)]
+    views = predict_views(network, store, rows[for_scale], progress=progress)
+    scaling = TemperatureScaling.fit(views, labels[for_scale])
+    for module in (network.module, *network.other_members):
+        scaling.apply_to(module, network.outputs)
+    return scaling
+
+
+def _intervals(
+    network: Network,
+    store: Store,
+    rows: Rows,
+    labels: Values,
+    coverage: float,
     seed: int,
-) -> Familiarity:
-    """What is familiar to a network after these known galaxies, up to `KNOWN` of them, with ranks
-    among the references; among half of the references, after the others, if hardly any others are
-    known.
+    *,
+    progress: bool,
+) -> tuple[PredictionIntervals, PredictionIntervals | None]:
+    """The prediction intervals of joint fractions or of quantities, and those of conditional
+    fractions, if there are any.
+    """
+    tree, columns = network.tree, network.columns
+    predicted = predict_store(network, store, rows, progress=progress, intervals=False)
+    volunteers = volunteers_of(store, rows, network.head)
+
+    def fit(kind: ValueKind, spread: Values | None) -> PredictionIntervals:
+        return fit_intervals(
+            labels,
+            predicted.values,
+            tree,
+            spread,
+            kind=kind,
+            coverage=coverage,
+            volunteers=volunteers,
+            columns=columns,
+            seed=seed,
+        )
+
+    if tree.kind is QUANTITIES:
+        return fit("quantity", predicted.spread), None
+    joint = fit("joint", predicted.spread)
+    if tree.orphans(columns):
+        return joint, None
+    spread = predicted.spread
+    if spread is not None:
+        spread = predict_store(
+            network.as_conditional, store, rows, progress=progress, intervals=False
+        ).spread
+    return joint, fit("conditional", spread)
+
+
+def familiarity_of(network: Network, galaxies: References, seed: int) -> Familiarity:
+    """The familiarity score of a network from up to `KNOWN` of the known galaxies, with ranks among
+    the references; if fewer than half as many are known as there are references, half of the
+    references are the known galaxies instead.
     """
     random = np.random.default_rng(seed)
-    known = random.permutation(np.setdiff1d(known, references))[:KNOWN]
+    known = random.permutation(np.setdiff1d(galaxies.known, galaxies.references))[:KNOWN]
+    references = galaxies.references
     if len(known) < len(references) / 2:
         known, references = np.array_split(random.permutation(references), 2)
-    known, references = (
-        forward_rows(network.folded, store, np.sort(part)).features for part in (known, references)
+    features = (
+        forward_rows(network.folded, galaxies.store, np.sort(rows)).features
+        for rows in (known, references)
     )
-    return Familiarity.fit(known, references)
+    return Familiarity.fit(*features)

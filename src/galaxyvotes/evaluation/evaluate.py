@@ -1,46 +1,48 @@
-"""A run judged on galaxies of a store that it has never seen, beside the baselines, in one report.
+"""A run evaluated on galaxies that it was not trained on, beside baselines, in one report.
 
-Judging on seen galaxies (see `judging`) is refused unless they are asked for by the name of their
-split, or with `allow_seen`; the report then says how many there are.
+Galaxies that the run has seen (see `seen`) are refused unless they are asked for by the name of
+their split, or with `allow_seen`; the report then gives their number.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Float, Int, UInt8
 
-from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.evaluation.baselines import BASELINES, OF_QUANTITIES
+from galaxyvotes.errors import ConfigError
+from galaxyvotes.evaluation.baselines import BASELINES
+from galaxyvotes.evaluation.published import check_published, published_protocol
 from galaxyvotes.evaluation.seen import (
-    calibrated_on,
     head_for,
-    known_rows,
+    labelled_rows,
     labels_of,
+    refuse_calibrated,
+    refuse_seen,
     seen_by,
-    volunteers_for,
+    volunteers_of,
 )
 from galaxyvotes.inference.engine import predict_store
 from galaxyvotes.inference.predict import shift_of
+from galaxyvotes.kinds import Kind
 from galaxyvotes.metrics.coverage import noise_floor
 from galaxyvotes.predictions import Predictions
-from galaxyvotes.reports.architecture import architecture
-from galaxyvotes.reports.drawing import save
-from galaxyvotes.reports.figures import quantity_plots, roc_plot, roc_plots
-from galaxyvotes.reports.flowchart import flowchart
-from galaxyvotes.reports.quantities import write_quantities
-from galaxyvotes.reports.write import Asked, Report, summarise, write_report
+from galaxyvotes.reports.comparison import Comparison, Conditional, ReportSettings, Values
+from galaxyvotes.reports.headline import text_table
+from galaxyvotes.reports.write import Report, write_report
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.store.store import Store
 
-__all__ = ["Evaluation", "draw_figures", "evaluate"]
+__all__ = ["Evaluation", "evaluate"]
 
-PUBLISHED_TEST_SHARE = 0.2
-CHALLENGE_ID = "GalaxyID"  # the 2014 leaderboard says nothing about galaxies of other catalogues
+CHALLENGE_ID = "GalaxyID"  # the 2014 leaderboard is of galaxies with ids of this name only
+
+Rows = Int[np.ndarray, " galaxy"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Evaluation:
     """The numbers of a report (`document`, what `report.json` holds) and where its files are."""
 
     report: Report
+    kind: Kind
 
     @property
     def document(self) -> dict[str, Any]:
@@ -60,28 +63,8 @@ class Evaluation:
         return self.report.html
 
     def table(self) -> str:
-        """The headline numbers as text: the network first, then the baselines."""
-        predictors: dict[str, Any] = {
-            "network": self.document["network"],
-            **self.document["baselines"],
-        }
-        if isinstance(predictors["network"], list):
-            head = ("", "", "RMSE", "95 % interval", "MAE", "R²", "95 % interval")
-            return "\n".join([*_columns([head, *_rows(predictors)]), self.document["summary"]])
-        rows = [("", "RMSE", "95 % interval", "MAE", "accuracy", "mean AUC")]
-        for name, numbers in predictors.items():
-            low, high = numbers["rmse"]["low"], numbers["rmse"]["high"]
-            rows.append(
-                (
-                    name,
-                    _told(numbers["rmse"]["value"]),
-                    f"{_told(low)}–{_told(high)}",
-                    _told(numbers["mae"]["value"]),
-                    _told(numbers["argmax_accuracy"]["value"], 3),
-                    _told(numbers["mean_auc"]["value"], 3),
-                )
-            )
-        return "\n".join([*_columns(rows), self.document["summary"]])
+        """The headline numbers as text, the network first, then the baselines; below, a summary."""
+        return f"{text_table(self.document, self.kind)}\n{self.document['summary']}"
 
 
 def evaluate(
@@ -98,267 +81,125 @@ def evaluate(
     device: str = "auto",
     progress: bool = True,
 ) -> Evaluation:
-    """Judge a run on one split of a store; `report.html`, `.json` and `.csv` go to `out`, or to the
-    run's folder.
+    """Evaluate a run, or the bundled one, on one split of a store: `report.html`, `.json` and
+    `.csv` in the folder `out`, or in the run's.
 
-    `as_published` adds the protocol of the 2023 paper, marked as contaminated: errors and accuracy
-    of the training galaxies, and AUCs of a fifth of all galaxies drawn without regard to what was
-    trained on. Raises CheckpointError if run and store do not belong together, DataError if seen
-    galaxies would be judged.
+    `as_published` adds the protocol of the 2023 paper, marked as contaminated (see `published`).
+    `seed` is of the bootstrap and of the boosted trees.
+
+    Raises:
+        CheckpointError: Run and store do not belong together, or the run is damaged.
+        ConfigError: `out` is missing for the bundled run, the seed is negative, there are no
+            resamples, or `as_published` is asked of quantities.
+        DataError: Test galaxies are in the training, validation or calibration set of the run, or
+            the split has no labelled galaxy.
     """
+    settings = ReportSettings(seed, resamples)
+    if run is None and out is None:
+        raise ConfigError(
+            "the bundled run is no folder to write a report into: give the folder out"
+        )
     run = open_run(run)
     store = store if isinstance(store, Store) else Store.open(store)
     head = head_for(run, store)
-    if seed < 0 or resamples < 1:
-        raise ConfigError(
-            f"seed is {seed} and resamples {resamples}; expected 0 or more, and 1 or more"
-        )
-    if as_published and head.tree.of_quantities:
-        raise ConfigError(
-            f"the 2023 paper judged vote fractions; {head.tree.name} is a quantity: leave out"
-            " --as-published"
-        )
-    rows = known_rows(store, store.rows(split), head)
-    if not len(rows):
-        what = "a known value" if head.tree.of_quantities else "votes"
-        raise DataError(f"{store.path} has no galaxy with {what} in its {split} split")
-    seen = seen_by(run, store)
-    if seen[rows].any() and split == "test" and not allow_seen:
-        examples = ", ".join(store.ids[int(row)] for row in rows[seen[rows]][:3])
-        raise DataError(
-            f"{int(seen[rows].sum()):,} of the {len(rows):,} test galaxies of {store.path} taught"
-            f" or tuned {run.path} ({examples} …): numbers on them would flatter. Use the store it"
-            " was trained on, or pass --allow-seen"
-        )
+    if as_published:
+        check_published(head.tree)
+    rows = labelled_rows(store, split, head)
+    if split == "test" and not allow_seen:
+        refuse_seen(run, store, rows)
+        refuse_calibrated(run, store, rows, head)
     network = run.network(choose_device(device), tree=head.tree.name)
-    calibrated = calibrated_on(run, store, network.head_index + 1)[rows]
-    if calibrated.any() and split == "test" and not allow_seen:
-        examples = ", ".join(store.ids[int(row)] for row in rows[calibrated][:3])
-        raise DataError(
-            f"{int(calibrated.sum()):,} of the {len(rows):,} test galaxies of {store.path}"
-            f" calibrated {run.path} ({examples} …): intervals on them would seem to keep their"
-            " word. Calibrate it on validation galaxies, or pass --allow-seen"
-        )
+    seen = seen_by(run, store)
+    comparison = replace(
+        compare(network, store, rows, progress=progress),
+        baselines=_baselines(network, store, rows, seed) if baselines else {},
+        seen_in_training=int(seen[rows].sum()),
+        contaminated=published_protocol(store, network, seen, settings) if as_published else None,
+        on_leaderboard=store.id_name == CHALLENGE_ID and not seen[rows].any(),
+        history=run.history,
+        provenance=_provenance(run, store, split, rows, network),
+    )
+    folder = run.path if out is None else out
+    return Evaluation(write_report(comparison, folder, settings), head.tree.kind)
+
+
+def compare(network: Network, store: Store, rows: Rows, *, progress: bool) -> Comparison:
+    """Predictions of these galaxies beside their labels, with bounds for the number of volunteers
+    that each galaxy has.
+    """
+    labels = labels_of(store, rows, network.head)
+    volunteers = volunteers_of(store, rows, network.head)
     predicted = predict_store(network, store, rows, progress=progress)
-    labels, volunteers = labels_of(store, rows, head), volunteers_for(store, rows, head)
-    if network.intervals is not None and volunteers is not None:
-        bounds = network.intervals.bounds(predicted.values, predicted.spread, volunteers=volunteers)
-        predicted = replace(predicted, bounds=bounds)
-    floor = np.nan if volunteers is None else noise_floor(labels, volunteers)
-    fitting = OF_QUANTITIES if head.tree.of_quantities else BASELINES
-    # To pyright a cached_property is no property, and so a Store no Galaxies.
-    others = {
-        name: fit(store, rows, columns=head.columns, seed=seed)  # pyright: ignore[reportArgumentType]
-        for name, fit in (fitting if baselines else {}).items()
-    }
+    conditional = _conditional(network, store, rows, predicted, labels, volunteers, progress)
+    calibration, floor = network.intervals, np.nan
+    if volunteers is not None:
+        floor = noise_floor(labels, volunteers)
+        if calibration is not None:
+            bounds = calibration.bounds(predicted.values, predicted.spread, volunteers=volunteers)
+            predicted = replace(predicted, bounds=bounds)
 
-    def pictures(places: Int[np.ndarray, " galaxy"]) -> UInt8[np.ndarray, "galaxy side side 3"]:
-        return store.images(rows[places])
+    def images(shown: Rows) -> UInt8[np.ndarray, "galaxy side side 3"]:
+        return store.images(rows[shown])
 
-    told: dict[str, Any] = {
-        "network": predicted,
-        "baselines": others,
-        "labels": labels,
-        "provenance": _provenance(run, store, split, rows, network),
-        "seen_in_training": int(seen[rows].sum()),
-        "images": pictures,
-        "history": run.history,
-        "nominal_coverage": network.intervals.coverage if network.intervals else None,
-        "shift": shift_of(network, predicted),
-        "seed": seed,
-        "resamples": resamples,
-    }
-    folder = Path(out) if out is not None else run.path
-    if head.tree.of_quantities:
-        return Evaluation(write_quantities(folder, **told))
-    return Evaluation(
-        write_report(
-            folder,
-            **told,
-            tree=store.tree,
-            asked=_asked(network, store, rows, predicted, labels, volunteers, progress=progress),
-            leaderboard=store.id_name == CHALLENGE_ID and not seen[rows].any(),
-            noise_floor=None if np.isnan(floor) else floor,
-            contaminated=(
-                _as_published(store, network, seen, seed, resamples) if as_published else None
-            ),
-        )
+    return Comparison(
+        store.tree,
+        labels,
+        predicted,
+        conditional=conditional,
+        nominal_coverage=None if calibration is None else calibration.coverage,
+        noise_floor=None if np.isnan(floor) else floor,
+        shift=shift_of(network, predicted),
+        images=images,
     )
 
 
-def draw_figures(
-    run: Run | str | Path | None,
-    store: Store | str | Path | None,
-    out: str | Path,
-    *,
-    kind: str = "svg",
-    device: str = "auto",
-) -> list[Path]:
-    """The paper's figures of a run as files in `out`: flowchart (1), architecture with legend (2,
-    3) and, given a store, the ROC plots of its test galaxies: all of them, and one of each answer
-    (4–7).
-
-    Quantities have no flowchart; of them, predicted is drawn against measured instead of ROC plots.
-    """
-    run = open_run(run)
-    out = Path(out)
-    side = run.facts["pack"]["size_px"]
-    drawn = {} if run.heads[0].tree.of_quantities else {"flowchart": flowchart(run.heads[0].tree)}
-    drawn["architecture"] = architecture(run.untrained().module, (3, side, side))
-    if store is not None:
-        store = store if isinstance(store, Store) else Store.open(store)
-        head = head_for(run, store)
-        rows = known_rows(store, store.rows("test"), head)
-        if seen_by(run, store)[rows].any():
-            raise DataError(
-                f"{run.path} has seen test galaxies of {store.path}: use the store it was"
-                " trained on"
-            )
-        labels = labels_of(store, rows, head)
-        predicted = predict_store(
-            run.network(choose_device(device), tree=head.tree.name), store, rows
-        ).values
-        if head.tree.of_quantities:
-            drawn["predicted"] = quantity_plots(labels, predicted, head.columns)
-        else:
-            drawn["roc"] = roc_plots(labels, predicted, head.tree, columns=head.columns)
-        for place, column in enumerate(() if head.tree.of_quantities else head.columns):
-            known = ~np.isnan(labels[:, place])
-            text = next(answer.text for answer in head.tree.answers if answer.column == column)
-            drawn[f"roc-{column}"] = roc_plot(
-                labels[known, place], predicted[known, place], title=f"{column}: {text}"
-            )
-    paths: list[Path] = []
-    for name, figure in drawn.items():
-        paths.append(out / f"{name}.{kind}")
-        save(figure, paths[-1])
-    return paths
-
-
-def _asked(
+def _conditional(
     network: Network,
     store: Store,
-    rows: Int[np.ndarray, " galaxy"],
-    predicted: Predictions,
-    labels: Float[np.ndarray, "galaxy answer"],
+    rows: Rows,
+    joint: Predictions,
+    labels: Values,
     volunteers: Float[np.ndarray, "galaxy answer"] | None,
-    *,
     progress: bool,
-) -> Asked | None:
-    """Fractions of those who were asked, if they are others than those of everybody and intervals
-    were calibrated.
+) -> Conditional | None:
+    """Fractions of those who were asked, if the tree has several questions and their intervals are
+    calibrated.
     """
     calibration = network.calibration.conditional
     if len(network.tree.questions) == 1 or calibration is None:
         return None
-    telling = network.as_conditional
-    told = predict_store(telling, store, rows, progress=progress)
+    predicted = predict_store(network.as_conditional, store, rows, progress=progress)
     if volunteers is not None:
-        told = replace(
-            told, bounds=calibration.bounds(predicted.values, told.spread, volunteers=volunteers)
-        )
-    return Asked(
-        network.tree.conditional(labels, network.columns, min_asked=calibration.min_asked), told
-    )
+        bounds = calibration.bounds(joint.values, predicted.spread, volunteers=volunteers)
+        predicted = replace(predicted, bounds=bounds)
+    asked = network.tree.conditional(labels, network.columns, min_asked=calibration.min_asked)
+    return Conditional(asked, predicted)
 
 
-def _as_published(
-    store: Store, network: Network, seen: Bool[np.ndarray, " galaxy"], seed: int, resamples: int
-) -> dict[str, Any]:
-    """The paper's protocol: AUCs of a second, independent draw from all galaxies; errors of the
-    training galaxies.
-    """
-    everyone = known_rows(store, np.arange(len(store)), network.head)
-    random = np.random.default_rng(seed)
-    drawn = np.sort(
-        random.permutation(everyone)[: max(1, round(PUBLISHED_TEST_SHARE * len(everyone)))]
-    )
-    summary = summarise(
-        labels_of(store, drawn, network.head),
-        predict_store(network, store, drawn),
-        store.tree,
-        seed=seed,
-        resamples=resamples,
-    )
-    taught = known_rows(store, store.rows("train"), network.head)
-    of_training = summarise(
-        labels_of(store, taught, network.head),
-        predict_store(network, store, taught),
-        store.tree,
-        seed=seed,
-        resamples=resamples,
-    )
-    for name in ("mse", "rmse", "mae", "argmax_accuracy"):
-        summary[name] = of_training[name]
-    note = (
-        "As in the paper, MSE, RMSE, MAE and the accuracy of the highest answer are of the"
-        f" {len(taught):,} training galaxies themselves; every other measure is of the fifth of all"
-        " galaxies."
-    )
-    return {**summary, "seen": int(seen[drawn].sum()), "note": note}
+def _baselines(network: Network, store: Store, rows: Rows, seed: int) -> dict[str, Predictions]:
+    # To pyright a cached_property is no property, and so a Store no Galaxies.
+    return {
+        name: fit(store, rows, columns=network.columns, seed=seed)  # pyright: ignore[reportArgumentType]
+        for name, fit in BASELINES[network.tree.kind].items()
+    }
 
 
 def _provenance(
-    run: Run, store: Store, split: str, rows: Int[np.ndarray, " galaxy"], network: Network
-) -> dict[str, Any]:
+    run: Run, store: Store, split: str, rows: Rows, network: Network
+) -> Mapping[str, str]:
     recipe, device = run.recipe, next(network.module.parameters()).device
+    splits = store.manifest["splits"].items()
+    members = f" (mean of {', '.join(run.members)})" if len(run.members) > 1 else ""
     return {
         "store": store.path.name,
-        "votes": f"{store.manifest['votes']} (tree {store.tree.name})",
-        "galaxies": ", ".join(
-            f"{count:,} {name}" for name, count in store.manifest["splits"].items()
-        ),
-        "judged on": f"{len(rows):,} {split} galaxies",
-        "image": (
-            f"central {store.pack.crop_px or 'square of all'} px, brought to {store.size_px} px"
-        ),
-        "run": (
-            run.path.name + (f" (mean of {', '.join(run.members)})" if len(run.members) > 1 else "")
-        ),
+        "labels": f"{store.manifest['votes']} (tree {store.tree.name})",
+        "galaxies": ", ".join(f"{count:,} {name}" for name, count in splits),
+        "evaluated on": f"{len(rows):,} {split} galaxies",
+        "image": f"central {store.pack.crop_px or 'square of all'} px, scaled to {store.size_px} px",
+        "run": f"{run.path.name}{members}",
         "recipe": (
             f"{recipe.name}: {recipe.model.name}, {network.objective.name}, {recipe.train.epochs}"
             f" epochs, batch {recipe.train.batch_size}, seed {recipe.train.seed}"
         ),
         "galaxyvotes": f"{run.facts['galaxyvotes']} (torch {torch.__version__}, {device})",
     }
-
-
-def _rows(predictors: dict[str, list[dict[str, Any]]]) -> list[tuple[str, ...]]:
-    """The headline numbers of quantities: of each the network's, then the baselines'."""
-    rows: list[tuple[str, ...]] = []
-    for place, quantity in enumerate(row["quantity"] for row in predictors["network"]):
-        for name, summary in predictors.items():
-            rmse, mae, r2 = (summary[place][measure] for measure in ("rmse", "mae", "r2"))
-            rows.append(
-                (
-                    quantity,
-                    name,
-                    _short(rmse["value"]),
-                    _ends(rmse),
-                    _short(mae["value"]),
-                    _short(r2["value"]),
-                    _ends(r2),
-                )
-            )
-    return rows
-
-
-def _ends(measure: dict[str, float | None]) -> str:
-    return f"{_short(measure['low'])} to {_short(measure['high'])}"
-
-
-def _short(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
-
-
-def _columns(rows: list[tuple[str, ...]]) -> list[str]:
-    """Rows as lines whose cells stand below each other."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-
-
-def _told(value: float | None, digits: int = 4) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"

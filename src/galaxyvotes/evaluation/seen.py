@@ -1,88 +1,155 @@
-"""Which galaxies of a store a run may be judged on, and what volunteers said of them.
+"""Which galaxies of a store have labels, and which of them a run was trained on.
 
-A galaxy counts as seen if its pixels, or its id in a catalogue of the same kind of ids, taught or
-tuned the run: it is found however the second store was packed or divided.
+A galaxy counts as seen if its pixels, or its id in a catalogue of the same kind of ids, are in the
+training or validation set of the run, so it is found however the store was packed or divided.
 """
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
-from galaxyvotes.errors import CheckpointError
+from galaxyvotes.errors import CheckpointError, DataError
 from galaxyvotes.runs.network import Head
 from galaxyvotes.runs.run import Run
 from galaxyvotes.store.store import Store
 
-__all__ = ["calibrated_on", "head_for", "known_rows", "labels_of", "seen_by", "volunteers_for"]
+__all__ = [
+    "calibrated_on",
+    "examples",
+    "head_for",
+    "labelled_rows",
+    "labels_of",
+    "refuse_calibrated",
+    "refuse_seen",
+    "seen_by",
+    "volunteers_of",
+    "with_labels",
+]
+
+
+# ---- labels
 
 
 def head_for(run: Run, store: Store) -> Head:
-    """The head of a run that answers what a store asks; strangers are refused."""
+    """The head of a run that predicts the answers of a store.
+
+    Raises:
+        CheckpointError: The run has no head for the tree of the store, or takes other images.
+    """
     head = next((head for head in run.heads if head.tree.questions == store.tree.questions), None)
     if head is None:
-        answered = " and ".join(repr(head.tree.name) for head in run.heads)
+        trees = " and ".join(repr(head.tree.name) for head in run.heads)
+        namesakes = [head.tree for head in run.heads if head.tree.name == store.tree.name]
+        unlike = f": {namesakes[0].unlike(store.tree)}" if namesakes else ""
         raise CheckpointError(
-            f"{run.path} answers the tree {answered}, and {store.path} holds votes on"
-            f" {store.tree.name!r}"
-            + next(
-                (
-                    f": {each.tree.unlike(store.tree)}"
-                    for each in run.heads
-                    if each.tree.name == store.tree.name
-                ),
-                "",
-            )
+            f"{run.path} predicts the tree {trees}, and {store.path} holds labels of"
+            f" {store.tree.name!r}{unlike}"
         )
     store.must_fit(run.pack, str(run.path))
     return head
 
 
-def known_rows(
+def labelled_rows(store: Store, split: str, head: Head) -> Int[np.ndarray, " galaxy"]:
+    """The galaxies of a split with at least one known answer of the head.
+
+    Raises:
+        DataError: There is none.
+    """
+    rows = with_labels(store, store.rows(split), head)
+    if not len(rows):
+        raise DataError(
+            f"{store.path} has no galaxy with {head.tree.kind.label} in its {split} split"
+        )
+    return rows
+
+
+def with_labels(
     store: Store, rows: Int[np.ndarray, " galaxy"], head: Head
-) -> Int[np.ndarray, " known"]:
-    """Those of these galaxies of which at least one answer of the head is known."""
+) -> Int[np.ndarray, " labelled"]:
+    """Those of these galaxies with at least one known answer of the head."""
     return rows[~np.isnan(labels_of(store, rows, head)).all(axis=1)]
 
 
 def labels_of(
     store: Store, rows: Int[np.ndarray, " galaxy"], head: Head
 ) -> Float32[np.ndarray, "galaxy answer"]:
-    """What volunteers said of these galaxies: joint fractions of the head's answers, NaN where not
-    known.
+    """The labels of these galaxies for the answers of the head: joint fractions or quantities, NaN
+    where not known.
     """
-    places = [store.tree.columns.index(column) for column in head.columns]
-    return store.values[rows][:, places]
+    return store.values[rows][:, _places(store, head)]
 
 
-def volunteers_for(
+def volunteers_of(
     store: Store, rows: Int[np.ndarray, " galaxy"], head: Head
 ) -> Float[np.ndarray, "galaxy answer"] | None:
-    """Of how many volunteers each of these fractions is (NaN where not known); None if the store
+    """The number of volunteers behind each joint fraction, NaN where not known; None if the store
     holds no votes.
     """
     if store.votes is None:
         return None
-    places = [store.tree.columns.index(column) for column in head.columns]
-    return store.tree.volunteers(store.votes[rows])[:, places]
+    return store.tree.volunteers(store.votes[rows])[:, _places(store, head)]
+
+
+def _places(store: Store, head: Head) -> list[int]:
+    return [store.tree.columns.index(column) for column in head.columns]
+
+
+# ---- galaxies that a run has seen
 
 
 def seen_by(run: Run, store: Store, *splits: str) -> Bool[np.ndarray, " galaxy"]:
-    """Which galaxies of a store taught or tuned a run, by their pixels or their ids.
+    """Which galaxies of a store are in the training or validation set of a run, by their pixels or
+    their ids.
 
-    With `splits`, only those that the run has seen as such: the training galaxies taught it, the
-    validation galaxies tuned it.
+    With `splits`, only those that the run has seen as such: `train` for its training set,
+    `validation` for the set that chose its epoch.
     """
     rows = [row for row in run.seen.to_pylist() if not splits or row["split"] in splits]
     pixels = {row["pixels"] for row in rows}
     ids = {row["id"] for row in rows if row["id_name"] == store.id_name}
-    return np.array(
-        [name in ids or each in pixels for name, each in zip(store.ids, store.pixels, strict=True)],
-        bool,
-    )
+    galaxies = zip(store.ids, store.pixels, strict=True)
+    return np.array([name in ids or digest in pixels for name, digest in galaxies], bool)
 
 
-def calibrated_on(run: Run, store: Store, number: int) -> Bool[np.ndarray, " galaxy"]:
-    """Which galaxies of a store the calibration of a run's head of that number was measured on, by
-    their pixels.
+def calibrated_on(run: Run, store: Store, head: Head) -> Bool[np.ndarray, " galaxy"]:
+    """Which galaxies of a store are in the calibration set of a run's head, by their pixels."""
+    pixels = run.calibration(run.heads.index(head) + 1).pixels
+    return np.array([digest in pixels for digest in store.pixels], bool)
+
+
+def refuse_seen(
+    run: Run,
+    store: Store,
+    rows: Int[np.ndarray, " galaxy"],
+    remedy: str = "use the store it was trained on, or pass --allow-seen",
+) -> None:
+    """Refuse test galaxies that are in the training or validation set of the run.
+
+    Raises:
+        DataError: There are some.
     """
-    pixels = run.calibration(number).pixels
-    return np.array([each in pixels for each in store.pixels], bool)
+    if (seen := seen_by(run, store)[rows]).any():
+        raise DataError(
+            f"{int(seen.sum()):,} of the {len(rows):,} test galaxies of {store.path} are in the"
+            f" training or validation set of {run.path} ({examples(store, rows[seen])} …), so"
+            f" errors on them are too small: {remedy}"
+        )
+
+
+def refuse_calibrated(run: Run, store: Store, rows: Int[np.ndarray, " galaxy"], head: Head) -> None:
+    """Refuse test galaxies that are in the calibration set of the run's head.
+
+    Raises:
+        DataError: There are some.
+    """
+    if (used := calibrated_on(run, store, head)[rows]).any():
+        raise DataError(
+            f"{int(used.sum()):,} of the {len(rows):,} test galaxies of {store.path} are in the"
+            f" calibration set of {run.path} ({examples(store, rows[used])} …), so the coverage of"
+            " its prediction intervals on them is too good: calibrate it on validation galaxies, or"
+            " pass --allow-seen"
+        )
+
+
+def examples(store: Store, rows: Int[np.ndarray, " galaxy"]) -> str:
+    """The ids of the first few of these galaxies."""
+    return ", ".join(store.ids[int(row)] for row in rows[:3])

@@ -1,0 +1,157 @@
+"""The numbers of a report as one plain dictionary: what `report.json` holds, and what the page and
+the CSV show.
+
+Every measure is `{"value", "low", "high"}`, the ends of a 95 % bootstrap confidence interval over
+galaxies; undefined is None.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from galaxyvotes.confidence.familiarity import cumulative_counts
+from galaxyvotes.kinds import FRACTIONS, QUANTITIES, Kind
+from galaxyvotes.reports import fractions, quantities
+from galaxyvotes.reports.comparison import Comparison, ReportSettings, Values
+from galaxyvotes.reports.summary import summary_of_fractions, summary_of_quantities
+from galaxyvotes.tree import DecisionTree
+
+__all__ = ["CONTENTS", "Contents", "document_of", "rows_shown"]
+
+FORMAT = 1
+SHOWN = 6  # galaxies with the smallest errors, with the largest, and with the lowest familiarity
+
+Section = Callable[[Comparison, ReportSettings], Any]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What the document of one kind of labels holds.
+
+    `summarise` gives the measures of one predictor, `difference` those of two; `sections` give
+    further keys; `errors` rank the galaxies, and `galaxy` describes one. `summary` and `table` are
+    made of the document.
+    """
+
+    title: str
+    summarise: Section
+    difference: Callable[[Comparison, Comparison, ReportSettings], Any]
+    sections: Mapping[str, Section]
+    errors: Callable[[Values, Values], Float[np.ndarray, " galaxy"]]
+    galaxy: Callable[[int, Comparison], dict[str, Any]]
+    summary: Callable[[Mapping[str, Any]], str]
+    table: Callable[[Mapping[str, Any], DecisionTree], list[list[Any]]]
+
+
+CONTENTS: dict[Kind, Contents] = {
+    FRACTIONS: Contents(
+        title="Evaluation of predicted vote fractions",
+        summarise=fractions.summarise,
+        difference=fractions.rmse_difference,
+        sections={
+            "choosing": fractions.cut_tables,
+            "intervals": fractions.prediction_intervals,
+            "conditional_intervals": fractions.conditional_intervals,
+            "noise_floor": lambda comparison, _: comparison.noise_floor,
+            "leaderboard": fractions.leaderboard,
+            "contaminated": lambda comparison, _: (
+                None if comparison.contaminated is None else dict(comparison.contaminated)
+            ),
+        },
+        errors=fractions.galaxy_errors,
+        galaxy=fractions.galaxy,
+        summary=summary_of_fractions,
+        table=fractions.table,
+    ),
+    QUANTITIES: Contents(
+        title="Evaluation of predicted quantities",
+        summarise=quantities.summarise,
+        difference=quantities.rmse_differences,
+        sections={"intervals": quantities.prediction_intervals},
+        errors=quantities.galaxy_errors,
+        galaxy=quantities.galaxy,
+        summary=summary_of_quantities,
+        table=quantities.table,
+    ),
+}
+
+
+def document_of(comparison: Comparison, settings: ReportSettings) -> dict[str, Any]:
+    """The document of a comparison."""
+    contents, shown = CONTENTS[comparison.tree.kind], rows_shown(comparison)
+    baselines = {name: comparison.of_baseline(name) for name in comparison.baselines}
+    document: dict[str, Any] = {
+        "format": FORMAT,
+        "title": f"{contents.title}: {comparison.tree.name}",
+        "tree": comparison.tree.name,
+        "galaxies": len(comparison.predicted),
+        "seen_in_training": comparison.seen_in_training,
+        "bootstrap": {
+            "seed": settings.seed,
+            "resamples": settings.resamples,
+            "auc_resamples": settings.auc_resamples,
+        },
+        "network": contents.summarise(comparison, settings),
+        "baselines": {
+            name: contents.summarise(baseline, settings) for name, baseline in baselines.items()
+        },
+        "ahead_of": {
+            name: contents.difference(comparison, baseline, settings)
+            for name, baseline in baselines.items()
+        },
+        **{key: section(comparison, settings) for key, section in contents.sections.items()},
+        "familiarity": _familiarity(comparison, shown["strangest"].tolist()),
+        "history": [dict(row) for row in comparison.history],
+        "provenance": dict(comparison.provenance),
+    }
+    document["summary"] = contents.summary(document)
+    for group in ("best", "worst"):
+        document[group] = [contents.galaxy(row, comparison) for row in shown[group].tolist()]
+    return document
+
+
+def rows_shown(comparison: Comparison) -> dict[str, Int[np.ndarray, " shown"]]:
+    """The galaxies that a report shows: `best` and `worst` have the smallest and largest errors,
+    none is among both; `strangest` have the lowest familiarity scores.
+    """
+    labels, predicted = comparison.labels, comparison.predicted
+    order = np.argsort(
+        CONTENTS[comparison.tree.kind].errors(labels, predicted.values), kind="stable"
+    )
+    order = order[~np.isnan(labels[order]).all(axis=1)]
+    shown = min(SHOWN, len(order) // 2)
+    strangest = np.empty(0, np.int64)
+    if comparison.shift is not None and predicted.familiarity is not None:
+        strangest = np.argsort(predicted.familiarity, kind="stable")[:SHOWN]
+    return {"best": order[:shown], "worst": order[::-1][:shown], "strangest": strangest}
+
+
+def _familiarity(comparison: Comparison, lowest: list[int]) -> dict[str, Any] | None:
+    """The distribution of familiarity scores beside the expected one, and the galaxies of the
+    lowest; None if the network is not calibrated.
+    """
+    scores, shift = comparison.predicted.familiarity, comparison.shift
+    if scores is None or shift is None:
+        return None
+    return {
+        "references": shift.references,
+        "strange": {"galaxies": shift.unfamiliar, "share": shift.share, "expected": shift.level},
+        "shifted": shift.detected,
+        "sentence": str(shift),
+        "up_to": [
+            {
+                "familiarity": level,
+                "galaxies": galaxies,
+                "share": galaxies / len(scores),
+                "expected": expected,
+            }
+            for level, galaxies, expected in cumulative_counts(scores, shift.references)
+        ],
+        "strangest": [
+            {"id": comparison.predicted.ids[row], "familiarity": float(scores[row])}
+            for row in lowest
+        ],
+    }

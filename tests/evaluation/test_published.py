@@ -1,0 +1,38 @@
+import pytest
+
+from galaxyvotes import ConfigError, evaluate
+from galaxyvotes.evaluation.published import check_published, published_protocol
+from galaxyvotes.evaluation.seen import seen_by
+from galaxyvotes.inference.engine import predict_store
+from galaxyvotes.metrics.scores import rmse
+from galaxyvotes.reports.comparison import ReportSettings
+from galaxyvotes.tree import DecisionTree
+
+
+def test_the_protocol_counts_the_galaxies_that_were_used_in_training(blob_run, blob_store):
+    network, seen = blob_run.network(), seen_by(blob_run, blob_store)
+    summary = published_protocol(blob_store, network, seen, ReportSettings(resamples=20))
+    assert 0 < summary["seen"] <= summary["galaxies"] == 16  # a fifth of eighty
+    rows = blob_store.rows("train")
+    assert f"of the {len(rows)} training galaxies" in summary["note"]
+    predicted = predict_store(network, blob_store, rows).values
+    assert summary["rmse"]["value"] == pytest.approx(rmse(blob_store.values[rows], predicted))
+
+
+def test_the_report_marks_it_as_contaminated(blob_run, blob_store, tmp_path):
+    result = evaluate(
+        blob_store,
+        blob_run,
+        out=tmp_path,
+        as_published=True,
+        baselines=False,
+        resamples=20,
+        progress=False,
+    )
+    assert result.document["contaminated"]["galaxies"] == 16
+    assert "do not quote" in result.path.read_text("utf-8")
+
+
+def test_the_paper_has_no_protocol_for_quantities():
+    with pytest.raises(ConfigError, match="ttype is of quantities: leave out --as-published"):
+        check_published(DecisionTree.of_numbers(["ttype"]))

@@ -1,0 +1,107 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from galaxyvotes.confidence.familiarity import Shift
+from galaxyvotes.kinds import FRACTIONS, QUANTITIES
+from galaxyvotes.predictions import Predictions
+from galaxyvotes.reports.comparison import Comparison
+from galaxyvotes.reports.document import CONTENTS, document_of, rows_shown
+from galaxyvotes.tree import DecisionTree
+
+KAGGLE = DecisionTree.load("kaggle")
+
+
+def measures(value):
+    """Every number with an interval in a document."""
+    if isinstance(value, dict):
+        if {"value", "low", "high"} <= value.keys():
+            yield value
+        for item in value.values():
+            yield from measures(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from measures(item)
+
+
+def test_both_kinds_have_contents():
+    assert set(CONTENTS) == {FRACTIONS, QUANTITIES}
+
+
+def test_every_number_has_an_interval(written):
+    found = list(measures(written.document["network"]))
+    assert len(found) > 100
+    assert all(one["low"] <= one["high"] for one in found if one["value"] is not None)
+    assert all(one["low"] is None for one in found if one["value"] is None)
+    rmse = written.document["network"]["rmse"]
+    assert rmse["low"] < rmse["value"] < rmse["high"]
+
+
+def test_a_document_is_plain_json_without_nan(written):
+    json.dumps(written.document, allow_nan=False)
+
+
+def test_the_galaxies_shown_are_the_extremes(written, full_comparison):
+    labels, values = full_comparison.labels, full_comparison.predicted.values
+    errors = np.sqrt(((values - labels) ** 2).mean(axis=1))
+    best, worst = written.document["best"], written.document["worst"]
+    assert best[0]["id"] == f"galaxy-{errors.argmin()}"
+    assert worst[0]["id"] == f"galaxy-{errors.argmax()}"
+    assert worst[0]["rmse"] == pytest.approx(errors.max())
+    assert not {galaxy["id"] for galaxy in best} & {galaxy["id"] for galaxy in worst}
+
+
+def test_unknown_labels_count_nowhere(make_comparison, make_labels, quick):
+    labels = make_labels()[:, :5]
+    labels[:20, KAGGLE.slices[1]] = np.nan
+    document = document_of(make_comparison(labels=labels), quick)
+    row = document["network"]["answers"][3]
+    assert row["positives"] + row["negatives"] == 20
+    shown = {
+        int(galaxy["id"].removeprefix("galaxy-")): [q["question"] for q in galaxy["questions"]]
+        for galaxy in (*document["best"], *document["worst"])
+    }
+    assert min(shown) < 20 <= max(shown)
+    assert not any("Q2" in names for row, names in shown.items() if row < 20)
+    assert any("Q2" in names for names in shown.values())
+
+
+def test_galaxies_without_labels_give_a_document_without_numbers(make_comparison, quick):
+    labels = np.full((40, 5), np.nan, np.float32)
+    document = document_of(make_comparison(labels=labels, baselines={}), quick)
+    assert document["network"]["rmse"]["value"] is None
+    assert document["leaderboard"] is None
+    assert document["best"] == []
+    assert "RMSE of 5 predicted vote fractions is undefined" in document["summary"]
+
+
+def test_the_lowest_familiarity_scores_are_shown_and_compared_with_the_expected(
+    written, familiarity, full_comparison, make_comparison, quick
+):
+    found = written.document["familiarity"]
+    assert [row["galaxies"] for row in found["up_to"]] == [1, 5, 10, 25, 40, 40]
+    assert [row["expected"] for row in found["up_to"]] == [0.01, 0.05, 0.1, 0.25, 0.5, 0.75]
+    assert found["strange"]["galaxies"] == 5
+    assert found["strange"]["share"] == pytest.approx(5 / 40)
+    assert not found["shifted"]
+    lowest = np.argsort(familiarity)[:6]
+    assert [galaxy["id"] for galaxy in found["strangest"]] == [f"galaxy-{i}" for i in lowest]
+    assert rows_shown(full_comparison)["strangest"].tolist() == lowest.tolist()
+    low = familiarity / 10
+    predicted = replace(full_comparison.predicted, familiarity=low)
+    other = replace(full_comparison, predicted=predicted, shift=Shift.count(low, 99))
+    assert document_of(other, quick)["familiarity"]["shifted"]
+    assert document_of(make_comparison(), quick)["familiarity"] is None
+
+
+def test_errors_of_quantities_are_compared_in_units_of_their_deviation(quick):
+    tree = DecisionTree.of_numbers(["metres", "ttype"])
+    labels = np.array([[1e9, 0.0], [2e9, 1.0], [3e9, 2.0], [4e9, 3.0]])
+    values = labels + np.array([[3e8, 0], [0, 3.0], [0, 0], [1e7, 0.1]])
+    comparison = Comparison(tree, labels, Predictions(tuple("abcd"), tree.columns, values))
+    document = document_of(comparison, quick)
+    assert [galaxy["id"] for galaxy in document["worst"]] == ["b", "a"]
+    assert [galaxy["id"] for galaxy in document["best"]] == ["c", "d"]
+    assert "choosing" not in document

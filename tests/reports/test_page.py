@@ -1,0 +1,233 @@
+import base64
+import io
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from galaxyvotes.confidence.familiarity import Shift
+from galaxyvotes.kinds import FRACTIONS, QUANTITIES
+from galaxyvotes.predictions import Bounds, Predictions
+from galaxyvotes.reports.comparison import Comparison
+from galaxyvotes.reports.headline import HEADLINE
+from galaxyvotes.reports.page import jpeg_uri
+from galaxyvotes.reports.sections import SECTIONS
+from galaxyvotes.reports.write import write_report
+from galaxyvotes.tree import DecisionTree
+
+
+@pytest.fixture(scope="module")
+def page(written, read_page):
+    """The page of a report with every section."""
+    return read_page(written.html.read_text("utf-8"))
+
+
+@pytest.fixture
+def page_of(tmp_path, quick, read_page):
+    """`page_of(comparison)`: its page."""
+
+    def render(comparison: Comparison):
+        return read_page(write_report(comparison, tmp_path, quick).html.read_text("utf-8"))
+
+    return render
+
+
+def sections_of(page) -> list[str]:
+    return [attributes["id"] for tag, attributes in page.tags if tag == "section"]
+
+
+# ---- sections
+
+
+def test_a_section_without_contents_is_left_out(page, page_of, make_comparison):
+    names = [section.name for section in SECTIONS[FRACTIONS]]
+    assert sections_of(page) == [name for name in names if name != "intervals"]
+    plain = page_of(make_comparison(on_leaderboard=False))
+    missing = {"leaderboard", "as-published", "intervals", "familiarity", "training"}
+    assert sections_of(plain) == [name for name in names if name not in missing]
+    assert "leaderboard" not in plain.text
+
+
+def test_the_page_of_quantities_has_its_own_sections_and_no_words_of_votes(page_of, history):
+    tree = DecisionTree.of_numbers(["ttype"])
+    labels = np.random.default_rng(0).normal(size=(30, 1))
+    bounds = Bounds(labels - 1, labels + 1)
+    scores = np.linspace(0.01, 1, 30, dtype=np.float32)
+    predicted = Predictions(
+        tuple(map(str, range(30))), tree.columns, labels + 0.1, bounds=bounds, familiarity=scores
+    )
+    comparison = Comparison(
+        tree,
+        labels,
+        predicted,
+        baselines={"mean": predicted},
+        nominal_coverage=0.9,
+        shift=Shift.count(scores, 99),
+        history=history,
+    )
+    page = page_of(comparison)
+    assert sections_of(page) == [section.name for section in SECTIONS[QUANTITIES]]
+    assert "Evaluation of predicted quantities: ttype" in page.text
+    assert "nominal coverage 90 %" in page.text
+    for word in ("AUC", "ROC", "ccuracy", "volunteers", "fraction"):
+        assert word not in re.sub(r"<style>.*?</style>", "", page.html, flags=re.DOTALL), word
+
+
+def test_the_numbers_on_the_page_are_those_of_the_json(written, page):
+    document = json.loads(written.json.read_text("utf-8"))
+    text = page.text
+    assert document["summary"].replace("\N{NO-BREAK SPACE}", " ") in text
+    for summary in (document["network"], *document["baselines"].values(), document["contaminated"]):
+        for column in HEADLINE[FRACTIONS]:
+            measure = summary[column.key]
+            assert f"{measure['value']:.4f} {measure['low']:.4f}–{measure['high']:.4f}" in text
+    for row in document["network"]["answers"]:
+        rmse, auc = row["rmse"], row["auc"]
+        assert f"{rmse['value']:.4f} {rmse['low']:.4f}–{rmse['high']:.4f}" in text
+        if auc["value"] is not None:
+            assert f"{auc['value']:.3f} {auc['low']:.3f}–{auc['high']:.3f}" in text
+    assert document["leaderboard"]["sentence"] in text
+    assert f"{document['familiarity']['sentence']}." in text
+    for galaxy in (*document["best"], *document["worst"]):
+        assert f"{galaxy['id']} RMSE {galaxy['rmse']:.4f}" in text
+    for galaxy in document["familiarity"]["strangest"]:
+        assert f"{galaxy['id']} Familiarity {galaxy['familiarity']:.4f}" in text
+
+
+def test_the_cuts_and_confusions_on_the_page_are_those_of_the_json(written, page):
+    for row in written.document["choosing"]["answers"]:
+        for cut in row["cuts"]:
+            shares = [
+                "undefined"
+                if share["value"] is None
+                else f"{share['value']:.3f} {share['low']:.3f}–{share['high']:.3f}"
+                for share in (cut["purity"], cut["completeness"])
+            ]
+            assert f"{cut['chosen']:,} {' '.join(shares)}" in page.text
+    for question in written.document["choosing"]["questions"]:
+        for row in question["galaxies"]:
+            assert not sum(row) or f"{100 * row[0] / sum(row):.0f} % {row[0]:,}" in page.text
+
+
+def test_an_undefined_auc_is_shown_with_the_reason(written, page):
+    answers = written.document["network"]["answers"]
+    undefined = [row for row in answers if row["auc"]["value"] is None]
+    assert "lens or arc Class8.2 0.000 0 undefined (0 positives)" in page.text
+    assert page.text.count("undefined (0 positives)") >= len(undefined) > 0
+
+
+def test_galaxies_seen_in_training_are_marked_in_the_first_sentence(page_of, make_comparison):
+    assert 'class="lead warn"' in page_of(make_comparison(seen_in_training=7)).html
+    assert 'class="lead"' in page_of(make_comparison()).html
+
+
+def test_the_published_protocol_is_marked_beside_the_held_out_galaxies(written, page):
+    assert ("div", {"class": "leak"}) in page.tags
+    assert "32 are in the training or validation set" in page.text
+    held_out, published = (
+        written.document[key]["rmse"]["value"] for key in ("network", "contaminated")
+    )
+    assert f"−{held_out - published:.4f} too optimistic" in page.text
+
+
+def test_a_run_of_several_catalogues_says_what_the_curves_are_over(page, page_of, full_comparison):
+    rows = [row | {"gz2_validation_mse": 0.01} for row in full_comparison.history]
+    several = page_of(replace(full_comparison, history=rows, contaminated=None))
+    assert "trained on several catalogues" in several.text
+    assert "several catalogues" not in page.text
+
+
+# ---- a page by itself, for everybody
+
+
+def test_the_page_loads_nothing_and_stays_small(written, page):
+    for tag, attributes in page.tags:
+        assert tag not in ("script", "link", "iframe", "object", "embed")
+        for name in ("src", "href", "xlink:href", "srcset", "data", "poster", "action"):
+            value = attributes.get(name) or "#"
+            assert value.startswith(("#", "data:image/jpeg;base64,", "data:image/svg+xml;base64,"))
+        assert not [name for name in attributes if name.startswith("on")]
+    assert not re.search(r"https?://|@import|url\((?!#)", page.html)
+    for figure in re.findall(r'svg\+xml;base64,([^"]*)"', page.html):
+        image = base64.b64decode(figure).decode()
+        assert not re.search(r"<script|<image|@import|url\((?!#)|href=\"(?!#)", image)
+    assert written.html.stat().st_size < 2_000_000
+
+
+def test_the_page_can_be_read_without_seeing_it(page):
+    assert ("html", {"lang": "en"}) in page.tags
+    assert all(attributes.get("alt") for tag, attributes in page.tags if tag == "img")
+    assert all(a.get("scope") in ("col", "row", "rowgroup") for tag, a in page.tags if tag == "th")
+    scrolling = [a for _, a in page.tags if a.get("class", "").split()[:1] == ["scroll"]]
+    assert all(
+        a["role"] == "region" and a["aria-label"] and a["tabindex"] == "0" for a in scrolling
+    )
+    names = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
+    links = {a["href"][1:] for tag, a in page.tags if tag == "a"}
+    assert links <= names
+
+
+def test_every_figure_is_there_in_light_and_in_dark(page):
+    sources = [attributes for tag, attributes in page.tags if tag == "source"]
+    assert len(sources) == 4  # ROC, reliability, familiarity, history
+    assert all(a["media"] == "(prefers-color-scheme: dark)" for a in sources)
+
+
+def test_hostile_names_are_shown_and_never_obeyed(
+    page_of, make_comparison, make_labels, make_predictions
+):
+    evil = "<script>alert('x')</script>"
+    labels = make_labels()
+    ids = tuple(f"{evil}{i}" for i in range(40))
+    comparison = make_comparison(
+        predicted=make_predictions(labels[:, :5], 0.1, ids),
+        baselines={evil: make_predictions(labels, 0.2, ids)},
+        provenance={evil: f'" onload="{evil}'},
+    )
+    page = page_of(comparison)
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
+    assert "<script" not in page.html
+    assert evil in page.text
+
+
+def test_hostile_answers_are_shown_and_never_obeyed(page_of):
+    answers = ["</svg><img src=x onerror=y>", 'a" id="b_1']
+    tree = DecisionTree.of_classes(answers, name="<b>class</b>")
+    labels = np.eye(2, dtype=np.float32)[[0, 1, 0, 1, 1, 0]]
+    predicted = Predictions(tuple("abcdef"), tree.columns, np.clip(labels, 0.1, 0.8))
+    page = page_of(Comparison(tree, labels, predicted))
+    images = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert all(attributes["src"].startswith("data:image/svg+xml;base64,") for attributes in images)
+    assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
+    assert answers[0] in page.text
+    assert "<b>class</b>" in page.text
+
+
+# ---- galaxies
+
+
+def test_each_galaxy_has_its_own_image(page_of, full_comparison, familiarity):
+    asked = []
+
+    def images(rows):
+        asked.extend(rows.tolist())
+        return np.full((len(rows), 32, 32, 3), 90, np.uint8)
+
+    page_of(replace(full_comparison, images=images, contaminated=None))
+    assert len(asked) == 18
+    assert asked[-6:] == np.argsort(familiarity)[:6].tolist()
+
+
+def test_an_image_becomes_a_small_jpeg_of_the_same_galaxy():
+    pixels = np.zeros((424, 424, 3), np.uint8)
+    pixels[:, 212:] = (200, 100, 50)
+    kind, _, data = jpeg_uri(pixels).partition(",")
+    assert kind == "data:image/jpeg;base64"
+    assert len(data) < 10_000
+    decoded = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+    assert decoded.shape == (192, 192, 3)
+    assert np.abs(decoded[96, 180].astype(int) - (200, 100, 50)).max() < 12
