@@ -1,4 +1,4 @@
-"""The model that comes with the package: there, small, whole, and used where no other is named."""
+"""The bundled model is there, small, whole, and used where no other is named."""
 
 from importlib import resources
 from pathlib import Path
@@ -11,7 +11,7 @@ from galaxyvotes.runs.run import bundled_run
 WEIGHTS = Path(str(resources.files("galaxyvotes"))) / "weights"
 
 
-def test_the_model_in_the_box_is_small_and_says_what_it_is():
+def test_the_bundled_model_is_small_and_has_a_card():
     assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) < 20e6
     card = (WEIGHTS / "README.md").read_text("utf-8")
     for word in ("Data", "Splits", "Figures", "Limits", "Licence", "benchmarks/default_model.py"):
@@ -27,17 +27,17 @@ def test_the_model_in_the_box_is_small_and_says_what_it_is():
         ("gz2", "t01_smooth_or_features_a01"),
     ],
 )
-def test_any_image_is_answered_without_a_run_with_bounds(tmp_path, make_jpeg, tree, first):
+def test_any_image_is_predicted_without_a_run_with_bounds(tmp_path, make_jpeg, tree, first):
     (tmp_path / "images").mkdir()
     for number in range(3):
         (tmp_path / "images" / f"g{number}.jpg").write_bytes(make_jpeg(number, 424))
     done = predict(tmp_path / "images", tmp_path / "out.csv", tree=tree, progress=False)
-    said = Predictions.read(done.path)
-    assert len(said) == 3
-    assert said.columns[0].startswith(first)
-    assert said.bounds is not None
-    assert (said.bounds.lower <= said.values).all()
-    assert (said.values <= said.bounds.upper).all()
+    predictions = Predictions.read(done.path)
+    assert len(predictions) == 3
+    assert predictions.columns[0].startswith(first)
+    assert predictions.bounds is not None
+    assert (predictions.bounds.lower <= predictions.values).all()
+    assert (predictions.values <= predictions.bounds.upper).all()
 
 
 def test_its_conditional_fractions_have_bounds_too(tmp_path, make_jpeg):
@@ -46,20 +46,20 @@ def test_its_conditional_fractions_have_bounds_too(tmp_path, make_jpeg):
     done = predict(
         tmp_path / "images", tmp_path / "out.csv", fractions="conditional", progress=False
     )
-    said = Predictions.read(done.path)
-    assert said.bounds is not None
-    first = said.bounds.upper[:, :3]  # everybody is asked whether it is smooth
-    assert (said.values[:, :3] <= first).all()
+    predictions = Predictions.read(done.path)
+    assert predictions.bounds is not None
+    first = predictions.bounds.upper[:, :3]  # everybody is asked whether it is smooth
+    assert (predictions.values[:, :3] <= first).all()
 
 
-def test_it_remembers_which_galaxies_it_has_seen():
+def test_it_lists_the_galaxies_it_has_seen():
     run = bundled_run()
     assert run.seen.num_rows > 20_000
     assert set(run.seen.column("split").to_pylist()) == {"train", "validation"}
 
 
 @pytest.mark.real_data
-def test_it_tells_real_galaxies_apart_that_it_has_never_seen(shared_data, tmp_path):
+def test_it_predicts_real_galaxies_that_it_has_never_seen(shared_data, tmp_path):
     from galaxyvotes import PackSettings, Store, evaluate, pack
 
     sources = [shared_data / "kaggle" / f"images_training_rev1_part{n}.zip" for n in (1, 2, 3, 4)]

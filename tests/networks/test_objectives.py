@@ -35,7 +35,7 @@ def random_labels(galaxies: int = 6) -> torch.Tensor:
 
 
 def votes_of(fractions: torch.Tensor, volunteers: int = 1000) -> torch.Tensor:
-    """What so many volunteers a question say."""
+    """The votes of so many volunteers a question."""
     conditional = KAGGLE.conditional(fractions.numpy())
     return torch.from_numpy(
         np.where(np.isnan(conditional), -1, (conditional * volunteers).round()).astype(np.int32)
@@ -49,7 +49,7 @@ def labels_for(objective: Objective, fractions: torch.Tensor) -> torch.Tensor:
 def loss_and_gradient(
     objective: Objective, logits: torch.Tensor, labels: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """What each galaxy costs, and the gradient of the sum."""
+    """The loss of each galaxy, and the gradient of the sum."""
     logits = logits.clone().requires_grad_()
     loss = objective.loss(logits, labels)
     loss.sum().backward()

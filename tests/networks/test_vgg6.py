@@ -16,7 +16,7 @@ def network(seed: int = 0, *, answers: int = 5, size_px: int = 36, **settings) -
 
 
 def unsettled(module: VGG6, seed: int = 1) -> VGG6:
-    """The network with all biases and batch norms moved away from 0 and 1, some of them below zero."""
+    """The network with all biases and batch norms moved away from 0 and 1, some below zero."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for tensor in (*module.parameters(), *module.buffers()):

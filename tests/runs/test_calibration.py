@@ -1,4 +1,4 @@
-"""A calibration comes back from the files of a run folder, those of older versions included, and one
+"""A calibration comes back from the files of a run folder, those of older versions, too, and one
 that is damaged or of other weights is refused."""
 
 from dataclasses import replace

@@ -1,5 +1,5 @@
-"""Several runs as one: their mean, what any of them saw, and nothing at all where they do not
-belong together."""
+"""An ensemble of runs predicts their mean, has seen what any of them has, and is refused where they
+do not belong together."""
 
 import json
 import shutil
@@ -71,7 +71,7 @@ def joined(members, tmp_path) -> Run:
     return ensemble(members, tmp_path / "joined")
 
 
-def test_a_joined_run_answers_with_the_mean_over_members_and_views_and_tells_their_spread(
+def test_an_ensemble_predicts_the_mean_over_members_and_views_and_their_spread(
     joined, members, store
 ):
     rows = store.rows("test")
@@ -85,14 +85,14 @@ def test_a_joined_run_answers_with_the_mean_over_members_and_views_and_tells_the
     assert not np.allclose(parts[0], parts[2], atol=1e-3)
 
 
-def test_files_and_store_get_the_same_answers_from_a_joined_run(joined, store, blobs, tmp_path):
+def test_files_and_a_store_have_the_same_predictions_by_an_ensemble(joined, store, blobs, tmp_path):
     done = predict(blobs, tmp_path / "out.parquet", run=joined.path, progress=False)
     found, expected = Predictions.read(done.path), predict_store(joined.network(), store)
     order = [found.ids.index(name) for name in expected.ids]
     assert np.array_equal(found.values[order], expected.values)
 
 
-def test_joining_again_counts_every_network_once(joined, members, store, tmp_path):
+def test_an_ensemble_of_ensembles_counts_every_network_once(joined, members, store, tmp_path):
     again = ensemble([ensemble(members[:2], tmp_path / "two"), members[2]], tmp_path / "again")
     assert again.members == joined.members == ("seed-0", "seed-1", "seed-2")
     assert np.array_equal(
@@ -101,7 +101,7 @@ def test_joining_again_counts_every_network_once(joined, members, store, tmp_pat
     )
 
 
-def test_a_joined_run_is_calibrated_anew_and_then_bounds_its_answers(members, store, tmp_path):
+def test_an_ensemble_is_calibrated_anew_and_has_intervals_then(members, store, tmp_path):
     copies = [Run(shutil.copytree(run.path, tmp_path / run.path.name)) for run in members]
     calibrate(store, copies[0], coverage=0.8, progress=False)
     joined = ensemble(copies, tmp_path / "joined")
@@ -120,7 +120,7 @@ def test_a_joined_run_is_calibrated_anew_and_then_bounds_its_answers(members, st
     assert not np.array_equal(after.bounds.lower, first.bounds.lower)
 
 
-def test_the_report_judges_the_mean_and_names_the_members(joined, store, tmp_path):
+def test_the_report_evaluates_the_mean_and_names_the_members(joined, store, tmp_path):
     result = evaluate(
         store, joined, out=tmp_path / "report", baselines=False, resamples=20, progress=False
     )
@@ -132,7 +132,7 @@ def test_the_report_judges_the_mean_and_names_the_members(joined, store, tmp_pat
     assert "joined (mean of seed-0, seed-1, seed-2)" in result.path.read_text("utf-8")
 
 
-def test_what_any_member_saw_a_joined_run_has_seen(members, learn, store, blobs, tmp_path):
+def test_an_ensemble_has_seen_what_any_member_has(members, learn, store, blobs, tmp_path):
     other = divided(blobs, tmp_path / "other", "another")
     stranger = learn("other", "model.views=2", on=other)
     joined = ensemble([members[0], stranger], tmp_path / "joined")
@@ -149,7 +149,7 @@ def test_what_any_member_saw_a_joined_run_has_seen(members, learn, store, blobs,
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "differing"),
     [
         (("model.width=16", "model.views=2"), "they differ in model.width"),
         (("model.views=1",), "they differ in model.views"),
@@ -161,13 +161,15 @@ def test_what_any_member_saw_a_joined_run_has_seen(members, learn, store, blobs,
         ),
     ],
 )
-def test_runs_that_do_not_belong_together_are_refused(members, learn, tmp_path, settings, told):
-    with pytest.raises(CheckpointError, match=f"do not make an ensemble: {told}"):
+def test_runs_that_do_not_belong_together_are_refused(
+    members, learn, tmp_path, settings, differing
+):
+    with pytest.raises(CheckpointError, match=f"do not make an ensemble: {differing}"):
         ensemble([members[0], learn("stranger", *settings)], tmp_path / "joined")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_how_it_learned_may_differ(members, learn, tmp_path):
+def test_the_training_of_members_may_differ(members, learn, tmp_path):
     other = learn(
         "other",
         "model.views=2",
@@ -205,13 +207,13 @@ def test_an_unfinished_or_damaged_run_is_refused_by_name(members, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["copy"]
 
 
-def test_a_member_that_is_lost_is_told_and_never_left_out_of_the_mean(joined):
+def test_a_lost_member_is_an_error_and_never_left_out_of_the_mean(joined):
     (joined.path / "weights-2.safetensors").unlink()
     with pytest.raises(CheckpointError, match=r"weights-2\.safetensors cannot be read.*restore it"):
         joined.network()
 
 
-def test_joining_that_fails_half_way_leaves_nothing(members, tmp_path, monkeypatch):
+def test_an_ensemble_that_cannot_be_written_leaves_nothing(members, tmp_path, monkeypatch):
     copy, calls = shutil.copyfile, []
 
     def full(source, goal):
@@ -226,16 +228,15 @@ def test_joining_that_fails_half_way_leaves_nothing(members, tmp_path, monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_joined_run_cannot_learn_and_says_what_can(joined, store, tmp_path):
-    told = (
-        r"is an ensemble of seed-0, seed-1, seed-2 and cannot be trained as one network: name one of"
-        r" these runs"
-    )
-    with pytest.raises(CheckpointError, match=told):
+def test_an_ensemble_cannot_be_trained_and_names_what_can(joined, store, tmp_path):
+    with pytest.raises(
+        CheckpointError,
+        match="is an ensemble of seed-0, seed-1, seed-2 and cannot be trained as one network: name",
+    ):
         train(store, joined.path, resume=True, progress=False)
 
 
-def test_finetuning_a_joined_run_begins_with_its_first_network(joined, members, store, tmp_path):
+def test_finetuning_an_ensemble_starts_from_its_first_network(joined, members, store, tmp_path):
     go = partial(finetune, store, settings=("train.epochs=1", "train.seed=5"), progress=False)
     of_all, of_first = (
         go(tmp_path / f"from-{start.path.name}", start=start) for start in (joined, members[0])
@@ -246,14 +247,14 @@ def test_finetuning_a_joined_run_begins_with_its_first_network(joined, members, 
     assert seen[1] <= seen[0]  # what any of its networks saw
 
 
-def test_a_run_that_was_not_joined_is_one_network_of_its_own_name(members):
+def test_a_run_that_is_no_ensemble_is_one_network_of_its_own_name(members):
     assert members[0].members == ("seed-0",)
     assert members[0].weights == (members[0].path / "weights.safetensors",)
     assert members[0].network().other_members == ()
     assert "members" not in json.loads((members[0].path / "run.json").read_text())
 
 
-def test_runs_are_joined_by_the_command(members, tmp_path, capsys):
+def test_the_command_makes_an_ensemble(members, tmp_path, capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["ensemble", *(str(run.path) for run in members), "--out", str(tmp_path / "joined")])
     assert "joined: the mean of seed-0, seed-1, seed-2" in capsys.readouterr().out

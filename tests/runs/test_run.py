@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from galaxyvotes import CheckpointError, Run
-from galaxyvotes.runs.tensors import read_tensors, write_tensors
+from galaxyvotes.runs.run import bundled_run, open_run
+from galaxyvotes.runs.tensors import write_tensors
 
 
 @pytest.fixture
@@ -26,18 +27,6 @@ def test_the_folder_alone_rebuilds_the_network(blob_run, copy):
     for name, tensor in one.module.state_dict().items():
         assert torch.equal(tensor, other.module.state_dict()[name])
     assert one.columns == other.columns == ("long", "round")
-
-
-def test_tensors_and_their_note_come_back_as_they_were(tmp_path):
-    tensors = {
-        "a": torch.randn(3, 4).to(memory_format=torch.contiguous_format),
-        "b": torch.tensor(7),
-        "c": torch.zeros(0),
-    }
-    write_tensors(tmp_path / "x.safetensors", tensors, {"epoch": 3, "loss": 0.1})
-    found, note = read_tensors(tmp_path / "x.safetensors")
-    assert note == {"epoch": 3, "loss": 0.1}
-    assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
 
 
 @pytest.mark.parametrize("place", [0, 30, 200, 2000, -1])
@@ -104,3 +93,28 @@ def test_damaged_facts_are_refused(copy):
     (copy.path / "run.json").write_text("{")
     with pytest.raises(CheckpointError, match=r"run\.json is damaged"):
         Run.open(copy.path)
+
+
+def test_the_bundled_run_of_format_1_is_read_with_its_calibrations():
+    """It was written before the package had rooms: what was written once can be read."""
+    run = bundled_run()
+    assert run.facts["format"] == 1
+    assert [head.tree.name for head in run.heads] == ["kaggle", "classes5", "gz2"]
+    network = run.network()
+    for head in network.all_heads:
+        assert head.intervals is not None
+        assert head.familiarity is not None
+    assert network.for_tree("classes5").calibration.temperature is not None
+    assert open_run(None).path == run.path
+
+
+def test_a_run_is_opened_by_its_folder_or_is_open_already(blob_run):
+    assert open_run(str(blob_run.path)) == blob_run
+    assert open_run(blob_run) is blob_run
+
+
+def test_a_run_whose_weights_are_damaged_does_not_pass_its_check(copy):
+    copy.check()
+    flip(copy.path / "weights.safetensors", -1)
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors is damaged"):
+        copy.check()

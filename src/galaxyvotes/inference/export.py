@@ -242,7 +242,8 @@ def _real_images(path: Path, network: Network) -> UInt8[np.ndarray, "galaxy side
         store = Store.open(path)
         if store.pack != network.pack:
             raise ConfigError(
-                f"{path} is packed otherwise ({store.pack}) than the run takes images ({network.pack})"
+                f"{path} is packed otherwise ({store.pack}) than the run takes images"
+                f" ({network.pack})"
             )
         return store.images(np.arange(min(len(store), REAL)))
     with Source.open(path) as source:

@@ -3,8 +3,8 @@
     pixels 0–1 → normalise → encoder → dropout → dense, one per answer
 
 `model.name` "timm:NAME" is an encoder as timm names it (`timm.list_models()`), without its
-classifier. The first layer takes away the mean and divides by the deviation that its weights were
-taught with; from scratch, those that timm names for it.
+classifier. The first layer subtracts the mean and divides by the standard deviation that its
+weights were trained with; those of new weights are what timm names for the encoder.
 
 Weights come in the layout of the Hugging Face hub, which Zoobot's encoders share: config.json,
 whose `architecture` is timm's name and whose `pretrained_cfg` holds mean and deviation, and
@@ -56,7 +56,7 @@ class Normalise(nn.Module):
     def forward(
         self, image: Float[Tensor, "galaxy 3 height width"]
     ) -> Float[Tensor, "galaxy 3 height width"]:
-        """The same pixels, as the encoder was taught to see them."""
+        """The same pixels, standardised as in the training of the encoder."""
         return (image - self.mean) / self.std
 
 
@@ -94,26 +94,27 @@ def load_pretrained(network: nn.Sequential, settings: ModelSettings) -> None:
     encoder: Any = network.encoder
     config_file, weights = _files(settings.pretrained, encoder)
     config = _config(config_file)
-    wanted, found = (
+    expected, architecture = (
         encoder.pretrained_cfg["architecture"],
         str(config.get("architecture", "none")).partition(".")[0],
     )
-    if found != wanted:
+    if architecture != expected:
         raise CheckpointError(
-            f"{config_file} is of the encoder {found}, not {wanted}: set model.name=timm:{found} or"
+            f"{config_file} is of the encoder {architecture}, not {expected}: set"
+            f" model.name=timm:{architecture} or"
             " give other weights"
         )
-    taught = config.get("pretrained_cfg", config)  # older files hold one level only
+    published = config.get("pretrained_cfg", config)  # older files hold one level only
     _fill(encoder, _tensors(weights), weights)
     try:
-        network.normalise.mean.copy_(_three(taught.get("mean", network.normalise.mean)))
-        network.normalise.std.copy_(_three(taught.get("std", network.normalise.std)))
+        network.normalise.mean.copy_(_three(published.get("mean", network.normalise.mean)))
+        network.normalise.std.copy_(_three(published.get("std", network.normalise.std)))
     except (TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise CheckpointError(
             f"{config_file}: mean and std must be three numbers each, std above 0: {error}"
         ) from None
     if not bool((network.normalise.std > 0).all()):
-        raise CheckpointError(f"{config_file}: std must be above 0, it is {taught['std']}")
+        raise CheckpointError(f"{config_file}: std must be above 0, it is {published['std']}")
 
 
 def _three(values: Any) -> Float[Tensor, "3 1 1"]:

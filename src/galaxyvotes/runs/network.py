@@ -117,8 +117,8 @@ class Network:
         """The prediction intervals of the head and of the kind of fractions in use, if calibrated
         for them.
         """
-        found = self.calibration
-        return found.joint if self.fraction_kind == "joint" else found.conditional
+        calibration = self.calibration
+        return calibration.joint if self.fraction_kind == "joint" else calibration.conditional
 
     @property
     def familiarity(self) -> Familiarity | None:

@@ -55,8 +55,8 @@ def read_tensors(
         raise CheckpointError(f"{path} cannot be read: {error!r}; {mend}") from None
     if written_as > FORMAT:
         raise CheckpointError(
-            f"{path} was written by a newer galaxyvotes (format {written_as}; this one reads {FORMAT}):"
-            " upgrade galaxyvotes"
+            f"{path} was written by a newer galaxyvotes (format {written_as}; this one reads"
+            f" {FORMAT}): upgrade galaxyvotes"
         )
     if tensor_digest(tensors, note) != digest:
         raise CheckpointError(f"{path} is damaged: its digest does not fit; {mend}")
