@@ -25,7 +25,7 @@ test: lint docs
 docs: install
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
 
-# An environment apart, because Keras and Zoobot are no concern of ours.
+# An environment of its own: only benchmarks need Keras and Zoobot.
 .peers/installed: pyproject.toml constraints.txt benchmarks/peers.txt
 	$(PYTHON) -m venv .peers
 	.peers/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[export,simulate]' -r benchmarks/peers.txt
