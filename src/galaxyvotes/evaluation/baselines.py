@@ -106,7 +106,10 @@ def all_zeros(
     columns: Sequence[str] | None = None,
     seed: int = 0,  # noqa: ARG001 - nothing is left to chance
 ) -> Predictions:
-    """Zero for every answer: the challenge's first benchmark. Most fractions are near it."""
+    """Zero for every answer: the challenge's first benchmark. Most fractions are near it.
+
+    Raises ConfigError for a column that is no answer of the store's tree.
+    """
     names, _ = _answers(store, columns)
     return _predictions(store, rows, names, np.zeros((len(rows), len(names))))
 
@@ -120,6 +123,9 @@ def mean_vote(
 ) -> Predictions:
     """For every galaxy the mean fractions of the training galaxies: the best guess without looking
     at the image.
+
+    Raises ConfigError for a column that is no answer of the store's tree, DataError for an answer
+    that is known of no training galaxy.
     """
     names, _, fractions = _training(store, columns)
     return _predictions(
@@ -136,7 +142,8 @@ def central_pixel(
 ) -> Predictions:
     """The mean fractions of the training galaxies whose centre has the same colour, very coarsely.
 
-    The mean vote where no training galaxy of that colour has the answer.
+    The mean vote where no training galaxy of that colour has the answer. Raises ConfigError and
+    DataError as `mean_vote`.
     """
     names, training, fractions = _training(store, columns)
     colours = _of_images(central_colour, store, np.concatenate([training, rows]))
@@ -165,7 +172,7 @@ def boosted_trees(
     split), the same for 700 galaxies as for 50,000: nothing is tuned. A galaxy whose fraction is
     not known is left out for that answer; an answer that never varies is predicted as it is. The
     same seed gives the same predictions on any number of cores: answers are shared out among them,
-    each ensemble grows on one.
+    each ensemble grows on one. Raises ConfigError and DataError as `mean_vote`.
     """
     names, training, fractions = _training(store, columns)
     seen, wanted = (_of_images(image_features, store, part) for part in (training, rows))

@@ -30,6 +30,9 @@ def submit(predictions: Predictions, sample: str | Path, out: str | Path) -> Non
     Every id of the sample must be there, no other, and none twice; so must every column. Rows come
     in the sample's order, lines end as in the challenge's own files, and numbers are plain decimals
     with up to nine places. A name that ends in .zip packs the CSV.
+
+    Raises ConfigError for another extension; DataError if the sample is no submission, and if the
+    predictions lack its galaxies or columns, are conditional or not in 0–1.
     """
     out = Path(out)
     if out.suffix.lower() not in (".csv", ".zip"):

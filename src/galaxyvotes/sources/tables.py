@@ -47,7 +47,9 @@ class Table:
         return f"{self.name} line {line}"
 
     def header(self) -> list[str]:
-        """The names of the columns; none twice."""
+        """The names of the columns; DataError for an empty or damaged file, and for a name that is
+        there twice.
+        """
         try:
             if self.is_parquet:
                 names = pq.read_schema(pa.BufferReader(self.data)).names
@@ -73,7 +75,7 @@ class Table:
         return names
 
     def read(self) -> pa.Table:
-        """All rows, types inferred; a table without rows is an error."""
+        """All rows, types inferred; DataError if there are none or the file is damaged."""
         table = self._read(None)
         if table.num_rows == 0:
             raise DataError(self._no_rows)
@@ -88,7 +90,7 @@ class Table:
         return next(self.text_columns([column]))
 
     def text_columns(self, names: Sequence[str]) -> Iterator[pa.ChunkedArray]:
-        """Columns as they are written, a few of them in memory at a time."""
+        """Columns as they are written, a few of them in memory at a time; DataError as `read`."""
         for start in range(0, len(names), _TOGETHER):
             yield from map(_as_text, self._read(names[start : start + _TOGETHER]).columns)
 

@@ -62,7 +62,9 @@ class Zip:
         return data
 
     def open(self, row: int) -> "Zip":
-        """The zip of an entry of this zip, which must not itself be in one; errors as for both."""
+        """The zip of an entry of this zip, which must not itself be in one; DataError if it is, and
+        as for both.
+        """
         line = self._directory.line(row)
         _, start = self._record(line, header_only=True)
         assert isinstance(self._content, Window)

@@ -44,7 +44,10 @@ class Store:
 
     @staticmethod
     def open(path: str | Path) -> "Store":
-        """The store in a folder, its small files checked against their digests."""
+        """The store in a folder, its small files checked against their digests.
+
+        Raises DataError if the folder is no store, is of a newer format or damaged.
+        """
         path = Path(path)
         if not (path / "store.toml").is_file():
             partial = path.with_name(path.name + ".partial")
@@ -201,13 +204,13 @@ class Store:
         return "\n".join(lines)
 
     def rows(self, split: str) -> Int[np.ndarray, " galaxy"]:
-        """Where the galaxies of a split stand."""
+        """The rows of the galaxies of a split; DataError for an unknown one."""
         if split not in SPLITS:
             raise DataError(f"no split {split!r}: one of {', '.join(SPLITS)}")
         return np.flatnonzero(self.splits == split)
 
     def images(self, rows: Int[np.ndarray, " galaxy"]) -> UInt8[np.ndarray, "galaxy side side 3"]:
-        """The images of these rows, each checked against its digest."""
+        """The images of these rows, each checked against its digest; DataError if one differs."""
         images = self._pixels[rows]
         for image, row in zip(images, rows.tolist(), strict=True):
             if image_digest(image) != self.pixels[row]:
