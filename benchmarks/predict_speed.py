@@ -16,8 +16,9 @@ of its own:
 The networks have new weights, which changes no rate: `paper` on the central 128 px, `compact` on
 64 px of the central 208 in one view, and as the bundled model: on 96 px of it, in four views.
 Ratios are taken within each round. The limit is how fast the same cores multiply large matrices
-(2048²) in that round: a network that needs so many GFLOP a galaxy is hardly faster. Ours, and the limit, are in bfloat16 where the processor multiplies
-it, which is `predict`'s way; the others in float32, which is theirs."""
+(2048²) in that round: a network that needs so many GFLOP a galaxy is hardly faster. Ours, and the
+limit, are in bfloat16 where the processor multiplies it, which is `predict`'s way; the others in
+float32, which is theirs."""
 
 import argparse
 import json

@@ -182,8 +182,8 @@ class Run:
 
     @property
     def seen_by_successors(self) -> pa.Table:
-        """`seen` as it counts for a run that starts from this one: for that, galaxies that chose the
-        epoch are training galaxies.
+        """`seen` for a run that starts from this one: galaxies that chose the epoch count as its
+        training galaxies.
         """
         if not self.recipe.train.chooses:
             return self.seen
