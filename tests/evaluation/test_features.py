@@ -123,7 +123,7 @@ def test_radii_and_concentration_are_those_of_a_gaussian():
     )
 
 
-def test_an_exponential_disc_is_more_concentrated_and_less_equal_than_a_gaussian_and_that_than_a_flat_disc():
+def test_concentration_and_gini_rise_from_flat_to_gaussian_to_exponential_disc():
     flat, gaussian, disc = measured(
         drawn(kind="flat", size=0.4), drawn(size=0.2), drawn(kind="exponential", size=0.12)
     )

@@ -1,6 +1,6 @@
-"""What can be predicted without a network: the marks that a network has to pass.
+"""Baselines: predictions without a network, which a network has to beat.
 
-Each baseline learns from the training split of a store alone and predicts any of its rows.
+Each is fitted to the training split of a store alone and predicts any of its rows.
 
 Central pixel is the challenge's own benchmark: the mean colour of the 10 × 10 central pixels,
 divided by its intensity (the mean of red, green and blue) and rounded down, channel by channel;
@@ -10,7 +10,7 @@ images all fall in the clusters of Kaggle's published submission. Two things are
 no training galaxy has gets the mean vote (Kaggle: zeros), and pixels are those of the store, which
 are Kaggle's if it was cropped but not scaled.
 
-All but the zeros do the same for quantities, where a vote is a number.
+All but the zeros do the same for quantities.
 
 Boosted trees stand for the classical approach: gradient-boosted regression trees, one ensemble an
 answer, on the features of `galaxyvotes.evaluation.features`.
@@ -54,7 +54,7 @@ _AT_ONCE = 1024
 
 @runtime_checkable
 class Galaxies(Protocol):
-    """What a baseline needs to know: a `Store`, or anything with these."""
+    """What a baseline needs: a `Store`, or anything with these."""
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ class Galaxies(Protocol):
         ...
 
     def rows(self, split: str, /) -> Int[np.ndarray, " row"]:
-        """Where the galaxies of a split stand."""
+        """The rows of a split."""
         ...
 
     def images(self, rows: Int[np.ndarray, " row"], /) -> UInt8[np.ndarray, "row side side 3"]:
@@ -83,8 +83,8 @@ class Galaxies(Protocol):
 class Baseline(Protocol):
     """Predictions for rows of a store.
 
-    `columns` are the answers to predict, all of the tree's unless given; `seed` settles whatever is
-    left to chance.
+    `columns` are the answers to predict, all of the tree's unless given; `seed` is of whatever is
+    random.
     """
 
     def __call__(
@@ -95,7 +95,12 @@ class Baseline(Protocol):
         columns: Sequence[str] | None = None,
         seed: int = 0,
     ) -> Predictions:
-        """Learn from the training split, predict the rows."""
+        """Fit to the training split, predict the rows.
+
+        Raises:
+            ConfigError: A column is no answer of the tree.
+            DataError: No training galaxy has a known label of an answer.
+        """
         ...
 
 
@@ -104,7 +109,7 @@ def all_zeros(
     rows: Int[np.ndarray, " row"],
     *,
     columns: Sequence[str] | None = None,
-    seed: int = 0,  # noqa: ARG001 - nothing is left to chance
+    seed: int = 0,  # noqa: ARG001 - nothing is random
 ) -> Predictions:
     """Zero for every answer: the challenge's first benchmark. Most fractions are near it.
 
@@ -119,13 +124,12 @@ def mean_vote(
     rows: Int[np.ndarray, " row"],
     *,
     columns: Sequence[str] | None = None,
-    seed: int = 0,  # noqa: ARG001 - nothing is left to chance
+    seed: int = 0,  # noqa: ARG001 - nothing is random
 ) -> Predictions:
-    """For every galaxy the mean fractions of the training galaxies: the best guess without looking
-    at the image.
+    """For every galaxy the mean label of the training galaxies: the best constant.
 
     Raises ConfigError for a column that is no answer of the store's tree, DataError for an answer
-    that is known of no training galaxy.
+    that is not known for any training galaxy.
     """
     names, _, fractions = _training(store, columns)
     return _predictions(
@@ -138,7 +142,7 @@ def central_pixel(
     rows: Int[np.ndarray, " row"],
     *,
     columns: Sequence[str] | None = None,
-    seed: int = 0,  # noqa: ARG001 - nothing is left to chance
+    seed: int = 0,  # noqa: ARG001 - nothing is random
 ) -> Predictions:
     """The mean fractions of the training galaxies whose centre has the same colour, very coarsely.
 
@@ -175,12 +179,12 @@ def boosted_trees(
     each ensemble grows on one. Raises ConfigError and DataError as `mean_vote`.
     """
     names, training, fractions = _training(store, columns)
-    seen, wanted = (_of_images(image_features, store, part) for part in (training, rows))
+    of_training, of_rows = (_of_images(image_features, store, part) for part in (training, rows))
 
     def predicted(votes: Float32[np.ndarray, " galaxy"]) -> Float[np.ndarray, " row"]:
         known = ~np.isnan(votes)
-        if not len(wanted) or np.ptp(votes[known]) == 0:
-            return np.full(len(wanted), votes[known][0])
+        if not len(of_rows) or np.ptp(votes[known]) == 0:
+            return np.full(len(of_rows), votes[known][0])
         trees: Any = HistGradientBoostingRegressor(
             learning_rate=0.1,
             max_iter=100,
@@ -192,9 +196,9 @@ def boosted_trees(
             random_state=seed,
         )
         with threadpool_limits(1, user_api="openmp"):
-            return trees.fit(seen[known], votes[known]).predict(wanted)
+            return trees.fit(of_training[known], votes[known]).predict(of_rows)
 
-    answers = [found for _, found in in_order(predicted, list(fractions.T), os.cpu_count() or 1)]
+    answers = [values for _, values in in_order(predicted, list(fractions.T), os.cpu_count() or 1)]
     values = np.reshape(answers, (len(names), len(rows))).T
     bounded = np.clip(values, 0, 1) if store.tree.kind.bounded else values
     return _predictions(store, rows, names, bounded)
@@ -228,8 +232,10 @@ def central_colour(images: UInt8[np.ndarray, "galaxy side side 3"]) -> Int[np.nd
 def _training(
     store: Galaxies, columns: Sequence[str] | None
 ) -> tuple[tuple[str, ...], Int[np.ndarray, " row"], Float32[np.ndarray, "row answer"]]:
-    """Answers to predict, the training rows, and their fractions; refused where nothing can be
-    learned of an answer.
+    """Answers to predict, the training rows, and their labels.
+
+    Raises:
+        DataError: No training galaxy has a known label of an answer.
     """
     names, places = _answers(store, columns)
     rows = store.rows("train")

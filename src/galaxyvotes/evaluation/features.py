@@ -1,5 +1,4 @@
-"""Eighty-nine numbers that describe a galaxy's image: what was measured before networks looked at
-pixels.
+"""Eighty-nine features of a galaxy's image, as measured by hand-made formulas before networks.
 
 The galaxy is taken to stand at the centre, as in every Galaxy Zoo subject. Images are averaged to
 some 64 pixels a side first. Lengths are fractions of half a side, brightness is 0–1. *Light* is the
@@ -7,40 +6,59 @@ sum of the colours above the sky, which is the median of the rim. The lesser lig
 the one opposite has no neighbours in it and gives the galaxy's ellipse, radii and isophotes.
 Turning the image by quarters or mirroring it changes nothing.
 
-    annulus    in eight rings: mean brightness, its spread, redness (R − B) / (R + G + B), greenness (2G − R − B) / …
+    annulus    in eight rings: mean brightness, its spread, redness (R − B) / (R + G + B),
+               greenness (2G − R − B) / (R + G + B)
     sky noise  brightness of the rim: its median, and how far that is above the 16th percentile
-    ellipse    axis ratio and size, by moments weighted with a Gaussian of the galaxy's own shape (adaptive moments)
-    growth     elliptical radii that hold 20, 50 and 80 % of the light; concentration 5 log₁₀(r80 / r20); all light
-    isophote   at 1/10, 1/4 and 1/2 of the central light: area, axis ratio; how much the axis turns in between
-    asymmetry  what changes when the image is turned by 180° (whole, inside a quarter, outside it) and by 90°
-    clumps     light above the mean of its surroundings, and below it (dust, gaps), 3 and 7 pixels wide
-    gini m20   inside r80: how unequally the light is spread over pixels; how far out its brightest fifth lies
-    ripple     spread of the light around ellipses, in four zones (0.3, 0.75, 1.25, 2 to 3 times r50)
-    arms       Fourier amplitudes of 1 to 4 arms around the ellipses of each zone; how far the two-armed part is turned
-               from zone to zone (sine and cosine): tightly wound arms turn far
-    peaks      other sources: their number inside and outside 3 r50; the brightest's light, the centre's being 1, and
-               how far away it is (2 without any)
+    ellipse    axis ratio and size, by moments weighted with a Gaussian of the galaxy's own shape
+               (adaptive moments)
+    growth     elliptical radii that hold 20, 50 and 80 % of the light; concentration
+               5 log₁₀(r80 / r20); all light
+    isophote   at 1/10, 1/4 and 1/2 of the central light: area, axis ratio; how much the axis turns
+               in between
+    asymmetry  what changes when the image is turned by 180° (whole, inside a quarter, outside it)
+               and by 90°
+    clumps     light above the mean of its surroundings, and below it (dust, gaps), 3 and 7 pixels
+               wide
+    gini m20   inside r80: how unequally the light is spread over pixels; how far out its brightest
+               fifth lies
+    ripple     spread of the light around ellipses, in four zones (0.3, 0.75, 1.25, 2 to 3 times
+               r50)
+    arms       Fourier amplitudes of 1 to 4 arms around the ellipses of each zone; how far the
+               two-armed part is turned from zone to zone (sine and cosine): tightly wound arms
+               turn far
+    peaks      other sources: their number inside and outside 3 r50; the brightest's light, the
+               centre's being 1, and how far away it is (2 without any)
 
 Sources: adaptive moments: Bernstein & Jarvis 2002, AJ 123, 583. Concentration, asymmetry,
 clumpiness: Conselice 2003, ApJS 147, 1. Gini and M20: Lotz, Primack & Madau 2004, AJ 128, 163.
-Fourier amplitudes: Elmegreen, Elmegreen & Montenegro 1992, ApJS 79, 37. They are measured in that
-spirit, on 8-bit colour pictures rather than on calibrated counts: comparable with each other, not
-with published values.
+Fourier amplitudes: Elmegreen, Elmegreen & Montenegro 1992, ApJS 79, 37. They are measured on 8-bit
+colour images rather than on calibrated counts: comparable with each other, not with published
+values.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Complex64, Float32, UInt8
 
+from galaxyvotes.evaluation.ellipse import (
+    RINGS,
+    TINY,
+    Grid,
+    adaptive_moments,
+    axes_of,
+    grid_of,
+    growth,
+    quotient,
+)
+
 __all__ = ["FEATURES", "image_features"]
 
 Pixels = Float32[np.ndarray, "galaxy pixel"]
 
-RINGS = (0.0, 0.06, 0.12, 0.2, 0.3, 0.42, 0.56, 0.75, 1.0)
 ZONES = (0.3, 0.75, 1.25, 2.0, 3.0)  # in units of the radius that holds half of the light
 ISOPHOTES = (0.1, 0.25, 0.5)
 ARMS = (1, 2, 3, 4)
@@ -51,7 +69,6 @@ _POLAR_RADII = np.concatenate([low + (high - low) * _THREE for low, high in pair
 _ANGLES = (np.arange(32) * (2 * np.pi / 32)).astype(np.float32)
 
 _AT_ONCE = 32
-_TINY = np.float32(1e-6)
 
 
 def image_features(
@@ -71,37 +88,12 @@ def image_features(
 
 
 @dataclass(frozen=True)
-class _Grid:
-    """Coordinates of the pixels of a square, from its centre, half a side long; what depends on
-    nothing else.
-    """
-
-    side: int
-    x: Float32[np.ndarray, " pixel"]
-    y: Float32[np.ndarray, " pixel"]
-    radius: Float32[np.ndarray, " pixel"]
-    moments: Float32[np.ndarray, "pixel 4"]  # 1, x², xy, y²
-    rings: Float32[np.ndarray, "pixel ring"]  # each sums to 1
-
-
-@lru_cache(maxsize=8)
-def _grid(side: int) -> _Grid:
-    along = ((np.arange(side) - (side - 1) / 2) / (side / 2)).astype(np.float32)
-    y, x = (axis.ravel() for axis in np.meshgrid(along, along, indexing="ij"))
-    radius = np.hypot(x, y)
-    moments = np.stack([np.ones_like(x), x * x, x * y, y * y], axis=1)
-    rings = np.stack([(radius >= low) & (radius < high) for low, high in pairwise(RINGS)], axis=1)
-    rings = (rings / np.maximum(rings.sum(axis=0), 1)).astype(np.float32)
-    return _Grid(side, x, y, radius, moments, rings)
-
-
-@dataclass(frozen=True)
 class _Galaxies:
     """Some galaxies and what several features need of them; brightness in whole counts, `unit`
     makes it 0–1.
     """
 
-    grid: _Grid
+    grid: Grid
     unit: float
     colours: tuple[Pixels, Pixels, Pixels]
     sky: Float32[np.ndarray, " galaxy"]
@@ -145,7 +137,7 @@ class _Galaxies:
 
 def _measured(images: UInt8[np.ndarray, "galaxy side side 3"]) -> _Galaxies:
     colours, unit = _averaged(images)
-    grid = _grid(round(colours.shape[2] ** 0.5))
+    grid = grid_of(round(colours.shape[2] ** 0.5))
     brightness = colours.sum(axis=0)
     rim = np.sort(brightness[:, grid.radius > 0.95], axis=1)
     places = rim.shape[1]
@@ -153,12 +145,12 @@ def _measured(images: UInt8[np.ndarray, "galaxy side side 3"]) -> _Galaxies:
     noise = np.maximum(sky - rim[:, int(places * 0.16)], np.float32(0.5 / 255 / unit))
     light = brightness - sky[:, None]
     common = np.minimum(light, light[:, ::-1])
-    axes = _axes(*_adaptive_moments(np.maximum(common, 0), grid))
+    axes = axes_of(*adaptive_moments(np.maximum(common, 0), grid))
     ratio, _, cos, sin = axes
     along = np.outer(cos, grid.x) + np.outer(sin, grid.y)
     across = np.outer(cos / ratio, grid.y) - np.outer(sin / ratio, grid.x)
     elliptical = np.sqrt(along * along + across * across)
-    radii, total = _growth(common, elliptical)
+    radii, total = growth(common, elliptical)
     return _Galaxies(
         grid,
         unit,
@@ -219,94 +211,6 @@ def _sampled(light: Pixels, side: int, x: np.ndarray, y: np.ndarray) -> np.ndarr
     return upper + (lower - upper) * down
 
 
-def _adaptive_moments(light: Pixels, grid: _Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Variances xx, xy, yy of the Gaussian that is its own best weight: eight steps from a round
-    one.
-
-    The light is equal at opposite pixels, so that half of the pixels tell all.
-    """
-    half = (light.shape[1] + 1) // 2
-    light, moments = light[:, :half], grid.moments[:half].copy()
-    moments[half - 1 :] *= np.float32(0.5 if grid.side % 2 else 1)  # the centre is opposite itself
-    xx, yy = (np.full(len(light), 0.04, np.float32) for _ in range(2))
-    xy = np.zeros(len(light), np.float32)
-    for _ in range(8):
-        determinant = xx * yy - xy * xy
-        inverse = np.stack([np.zeros_like(xx), yy, -2 * xy, xx], axis=1) / (
-            -2 * determinant[:, None]
-        )
-        inside, *found = ((np.exp(inverse @ moments.T) * light) @ moments).T
-        xx, xy, yy = _bounded(*(2 * _over(moment, inside) for moment in found))
-    return xx, xy, yy
-
-
-def _bounded(
-    xx: np.ndarray, xy: np.ndarray, yy: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The same ellipse with its axes kept between 1.5 hundredths and 7 tenths of half a side."""
-    mean, difference = (xx + yy) / 2, (xx - yy) / 2
-    half = np.hypot(difference, xy)
-    low, high = (np.clip(mean + sign * half, 0.015**2, 0.7**2) for sign in (-1, 1))
-    mean, scale = (low + high) / 2, _over((high - low) / 2, half)
-    return mean + difference * scale, xy * scale, mean - difference * scale
-
-
-def _axes(
-    xx: np.ndarray, xy: np.ndarray, yy: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Axis ratio, variance along the major axis, and the cosine and sine of where that lies."""
-    half = np.hypot((xx - yy) / 2, xy)
-    major, minor = (xx + yy) / 2 + half, np.maximum((xx + yy) / 2 - half, 0)
-    angle = np.arctan2(xy, (xx - yy) / 2) / 2
-    return np.sqrt(_over(minor, major)), major, np.cos(angle), np.sin(angle)
-
-
-_STEPS = 64  # of elliptical radius, to one half side
-
-
-def _step(elliptical: Pixels) -> np.ndarray:
-    """Which step of elliptical radius each pixel is in, the last one holding all beyond."""
-    return np.minimum(elliptical * np.float32(_STEPS), np.float32(_STEPS)).astype(np.int32)
-
-
-def _sums(values: Pixels, groups: np.ndarray, number: int) -> Float32[np.ndarray, "galaxy group"]:
-    """Per galaxy, the sums of the values of each group of its pixels."""
-    flat = (groups + (np.arange(len(groups), dtype=np.int32) * number)[:, None]).ravel()
-    return (
-        np.bincount(flat, values.ravel(), len(groups) * number)
-        .reshape(-1, number)
-        .astype(np.float32)
-    )
-
-
-def _growth(common: Pixels, elliptical: Pixels) -> tuple[np.ndarray, np.ndarray]:
-    """Elliptical radii that hold 20, 50 and 80 % of the light inside one half side, and that
-    light.
-    """
-    inside = np.cumsum(
-        _sums(np.maximum(common, 0), _step(elliptical), _STEPS + 1)[:, :_STEPS], axis=1
-    )
-    total = inside[:, -1]
-    radii: list[np.ndarray] = []
-    for part in (0.2, 0.5, 0.8):
-        wanted = total * np.float32(part)
-        place = np.argmax(inside >= wanted[:, None], axis=1)
-        rows = np.arange(len(inside))
-        before = np.where(place > 0, inside[rows, place - 1], 0)
-        radii.append((place + _over(wanted - before, inside[rows, place] - before)) / _STEPS)
-    return np.stack(radii, axis=1).astype(np.float32), total
-
-
-def _over(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """The quotient; 0 where there is nothing to divide by."""
-    return np.divide(
-        above,
-        below,
-        out=np.zeros(np.broadcast(above, below).shape, np.float32),
-        where=below > _TINY,
-    )
-
-
 # ---- the groups of features
 
 
@@ -315,7 +219,7 @@ def _annulus(g: _Galaxies) -> np.ndarray:
     light = g.light @ g.grid.rings
     spread = np.sqrt(np.maximum((g.light * g.light) @ g.grid.rings - light * light, 0))
     all_three = red + green + blue
-    colour = [_over(red - blue, all_three), _over(2 * green - red - blue, all_three)]
+    colour = [quotient(red - blue, all_three), quotient(2 * green - red - blue, all_three)]
     return np.concatenate([all_three * g.unit, spread * g.unit, *colour], axis=1)
 
 
@@ -335,13 +239,15 @@ def _growths(g: _Galaxies) -> np.ndarray:
 def _isophotes(g: _Galaxies) -> np.ndarray:
     columns: list[np.ndarray] = []
     for area, xx, xy, yy in g.isophotes:
-        columns += [area / g.light.shape[1], _axes(xx, xy, yy)[0]]
+        columns += [area / g.light.shape[1], axes_of(xx, xy, yy)[0]]
     return np.stack(columns, axis=1)
 
 
 def _isophote_turns(g: _Galaxies) -> np.ndarray:
     """|sin 2φ| of the turn φ of the axis between isophotes, times how elongated both are."""
-    shapes = [(_over(xx - yy, xx + yy), _over(2 * xy, xx + yy)) for _, xx, xy, yy in g.isophotes]
+    shapes = [
+        (quotient(xx - yy, xx + yy), quotient(2 * xy, xx + yy)) for _, xx, xy, yy in g.isophotes
+    ]
     return np.stack([np.abs(a * d - b * c) for (a, b), (c, d) in pairwise(shapes)], axis=1)
 
 
@@ -356,7 +262,9 @@ def _asymmetry(g: _Galaxies) -> np.ndarray:
     )
     whole = 2 * (np.abs(g.light) @ masks)
     quarter = np.abs(g.light - turned) @ masks[:, :1]
-    return np.concatenate([_over(opposite @ masks, whole), _over(quarter, whole[:, :1])], axis=1)
+    return np.concatenate(
+        [quotient(opposite @ masks, whole), quotient(quarter, whole[:, :1])], axis=1
+    )
 
 
 def _box(image: np.ndarray, reach: int) -> np.ndarray:
@@ -371,7 +279,7 @@ def _box(image: np.ndarray, reach: int) -> np.ndarray:
 
 def _clumps(g: _Galaxies) -> np.ndarray:
     side = g.grid.side
-    outer = g.elliptical / np.maximum(g.radii[:, 1:2], _TINY)
+    outer = g.elliptical / np.maximum(g.radii[:, 1:2], TINY)
     inside = ((outer > ZONES[0]) & (outer < ZONES[-1])).astype(np.float32)
     light = np.sum(np.maximum(g.light, 0) * inside, axis=1)
     columns: list[np.ndarray] = []
@@ -380,7 +288,7 @@ def _clumps(g: _Galaxies) -> np.ndarray:
             g.light - _box(g.light.reshape(-1, side, side), reach).reshape(g.light.shape)
         ) * inside
         above = np.maximum(excess, 0).sum(axis=1)
-        columns += [_over(above, light), _over(above - excess.sum(axis=1), light)]
+        columns += [quotient(above, light), quotient(above - excess.sum(axis=1), light)]
     return np.stack(columns, axis=1)
 
 
@@ -391,31 +299,31 @@ def _gini(g: _Galaxies) -> np.ndarray:
     number, pixels = inside.sum(axis=1).astype(np.float32), light.shape[1]
     total = ranked.sum(axis=1)
     by_rank = ranked @ np.arange(1 - 2 * pixels, 1, 2, dtype=np.float32) + number * total
-    gini = _over(by_rank, total * np.maximum(number - 1, 1))
+    gini = quotient(by_rank, total * np.maximum(number - 1, 1))
     brightest = np.cumsum(ranked[:, ::-1], axis=1) <= np.float32(0.2) * total[:, None]
     faintest = ranked[
         np.arange(len(ranked)), pixels - 1 - np.minimum(brightest.sum(axis=1), pixels - 1)
     ]
     second = g.grid.radius**2
-    m20 = _over(np.where(light >= faintest[:, None], light, 0) @ second, light @ second)
+    m20 = quotient(np.where(light >= faintest[:, None], light, 0) @ second, light @ second)
     return np.stack([gini, np.log10(np.maximum(m20, 1e-4))], axis=1)
 
 
 def _ripple(g: _Galaxies) -> np.ndarray:
     spread = g.polar.std(axis=2).reshape(len(g.polar), _ZONE_COUNT, -1).mean(axis=2)
-    return _over(spread, np.abs(g.polar).reshape(len(g.polar), _ZONE_COUNT, -1).mean(axis=2))
+    return quotient(spread, np.abs(g.polar).reshape(len(g.polar), _ZONE_COUNT, -1).mean(axis=2))
 
 
 def _arms(g: _Galaxies) -> np.ndarray:
     light = np.abs(g.polar).reshape(len(g.polar), _ZONE_COUNT, -1).sum(axis=2)
-    return _over(np.abs(g.waves), light[:, None]).reshape(len(g.polar), -1)
+    return quotient(np.abs(g.waves), light[:, None]).reshape(len(g.polar), -1)
 
 
 def _arm_turns(g: _Galaxies) -> np.ndarray:
     two = g.waves[:, ARMS.index(2)]
     between = two[:, :-1] * two[:, 1:].conj()
     return np.concatenate(
-        [_over(part, np.abs(between)) for part in (np.abs(np.imag(between)), np.real(between))],
+        [quotient(part, np.abs(between)) for part in (np.abs(np.imag(between)), np.real(between))],
         axis=1,
     )
 
@@ -432,7 +340,7 @@ def _peaks(g: _Galaxies) -> np.ndarray:
     height = np.where(peak, smooth.reshape(len(smooth), -1), 0)
     highest = height.max(axis=1)
     away = np.where(peak & (height >= highest[:, None]), g.grid.radius, 2).min(axis=1)
-    centre = np.maximum(g.light @ g.grid.rings[:, 0], _TINY)
+    centre = np.maximum(g.light @ g.grid.rings[:, 0], TINY)
     equal = _box(peak.reshape(-1, side, side).astype(np.float32), 1).reshape(peak.shape) * 9
     share = np.divide(
         peak, equal, out=np.zeros(peak.shape, np.float32), where=peak

@@ -25,14 +25,15 @@ __all__ = ["leaderboard", "leaderboard_place", "submit"]
 
 
 def submit(predictions: Predictions, sample: str | Path, out: str | Path) -> None:
-    """Write predictions in the form of a sample submission (a CSV, or a zip that holds one).
+    """Write predictions as a submission, in the form of a sample (a CSV, or a zip that holds one).
 
-    Every id of the sample must be there, no other, and none twice; so must every column. Rows come
-    in the sample's order, lines end as in the challenge's own files, and numbers are plain decimals
-    with up to nine places. A name that ends in .zip packs the CSV.
+    Rows are in the order of the sample, lines end as in the challenge's own files, and numbers are
+    plain decimals with up to nine places. If `out` ends in .zip, it holds the CSV.
 
-    Raises ConfigError for another extension; DataError if the sample is no submission, and if the
-    predictions lack its galaxies or columns, are conditional or not in 0–1.
+    Raises:
+        ConfigError: `out` does not end in .csv or .zip.
+        DataError: The sample is no sample submission; an id or a column of it is missing, an id is
+            not in it or there twice; a number is not in 0–1, or fractions are conditional.
     """
     out = Path(out)
     if out.suffix.lower() not in (".csv", ".zip"):
@@ -44,21 +45,21 @@ def submit(predictions: Predictions, sample: str | Path, out: str | Path) -> Non
             )
         table = Table(source.tables[0].name, source.tables[0].read())
     header = table.header()
-    wanted = table.texts(header[0])
-    _check(predictions, header, wanted, table.name)
-    place = {name: row for row, name in enumerate(predictions.ids)}
+    ids = table.texts(header[0])
+    _check(predictions, header, ids, table.name)
+    row_of = {name: row for row, name in enumerate(predictions.ids)}
     columns = [predictions.columns.index(column) for column in header[1:]]
-    values = predictions.values[[place[name] for name in wanted]][:, columns]
+    values = predictions.values[[row_of[name] for name in ids]][:, columns]
     _refuse_conditional(header[1:], values)
     outside = ~((values >= 0) & (values <= 1))  # so written, NaN is outside, too
     if outside.any():
         row, column = np.argwhere(outside)[0].tolist()
         raise DataError(
-            f"galaxy {wanted[row]}: {header[1:][column]} is {values[row, column]:g}; a submission's"
+            f"galaxy {ids[row]}: {header[1:][column]} is {values[row, column]:g}; a submission's"
             " numbers lie in 0–1"
         )
     lines = [",".join(header)]
-    lines += [_line(name, row) for name, row in zip(wanted, values.tolist(), strict=True)]
+    lines += [_line(name, row) for name, row in zip(ids, values.tolist(), strict=True)]
     text = "\r\n".join(lines) + "\r\n"
     with replacing(out) as partial:
         if out.suffix.lower() == ".zip":
@@ -68,19 +69,19 @@ def submit(predictions: Predictions, sample: str | Path, out: str | Path) -> Non
             partial.write_bytes(text.encode())
 
 
-def _check(predictions: Predictions, header: list[str], wanted: list[str], sample: str) -> None:
+def _check(predictions: Predictions, header: list[str], ids: list[str], sample: str) -> None:
     missing_columns = [column for column in header[1:] if column not in predictions.columns]
     if missing_columns:
         raise DataError(
             f"the predictions have no {_examples(missing_columns, 'column')}, which {sample}"
             " asks for"
         )
-    if twice := [name for name, count in Counter(wanted).items() if count > 1]:
+    if twice := [name for name, count in Counter(ids).items() if count > 1]:
         raise DataError(
             f"{sample} asks twice for {_examples(twice, 'galaxy', 'galaxies')}; it is no sample"
             " submission"
         )
-    known, given = set(wanted), set(predictions.ids)
+    known, given = set(ids), set(predictions.ids)
     problems: list[str] = []
     if duplicated := [name for name, count in Counter(predictions.ids).items() if count > 1]:
         problems.append(f"given twice: {_examples(duplicated, 'galaxy', 'galaxies')}")
@@ -93,9 +94,7 @@ def _check(predictions: Predictions, header: list[str], wanted: list[str], sampl
 
 
 def _refuse_conditional(columns: list[str], values: Float[np.ndarray, "galaxy answer"]) -> None:
-    """A submission holds joint fractions; those of the asked add up to 1 even where hardly anybody
-    was asked.
-    """
+    """Refuse conditional fractions: they add up to 1 even where few volunteers were asked."""
     challenge = DecisionTree.load("kaggle")
     if sorted(columns) != sorted(challenge.columns):
         return
@@ -127,7 +126,7 @@ def _examples(names: list[str], one: str, many: str | None = None) -> str:
 
 @cache
 def leaderboard() -> dict[str, Any]:
-    """What `leaderboard.toml` says."""
+    """The contents of `leaderboard.toml`."""
     return tomllib.loads(
         (resources.files("galaxyvotes.reports") / "leaderboard.toml").read_text("utf-8")
     )

@@ -47,7 +47,7 @@ def summarise(comparison: Comparison, settings: ReportSettings = _DEFAULT) -> di
     """
     tree, labels, predicted = comparison.tree, comparison.labels, comparison.predicted
     values, columns = predicted.values, predicted.columns
-    found = scores.bootstrap(
+    measured = scores.bootstrap(
         labels,
         values,
         tree,
@@ -65,27 +65,27 @@ def summarise(comparison: Comparison, settings: ReportSettings = _DEFAULT) -> di
             labels, values, tree, columns=columns, min_confidence=min_confidence
         )
         rows = [
-            {"question": question, "galaxies": galaxies} | found[name].measure(i)
+            {"question": question, "galaxies": galaxies} | measured[name].measure(i)
             for i, (question, (_, galaxies)) in enumerate(accuracy.items())
         ]
-        return found[f"mean_{name}"].measure() | {"questions": rows}
+        return measured[f"mean_{name}"].measure() | {"questions": rows}
 
     return {
         "galaxies": len(predicted),
-        **{name: found[name].measure() for name in ("mse", "rmse", "mae", "argmax_accuracy")},
+        **{name: measured[name].measure() for name in ("mse", "rmse", "mae", "argmax_accuracy")},
         "question_accuracy": by_question("question_accuracy", 0.0),
         "confident_accuracy": by_question("confident_accuracy", scores.MIN_CONFIDENCE),
-        "mean_auc": found["mean_auc"].measure() | {"answers": int(defined.sum())},
+        "mean_auc": measured["mean_auc"].measure() | {"answers": int(defined.sum())},
         "mean_auc_of_frequent": (
-            found["mean_auc_of_frequent"].measure() | {"answers": int(frequent.sum())}
+            measured["mean_auc_of_frequent"].measure() | {"answers": int(frequent.sum())}
         ),
-        "calibration_error": found["calibration_error"].measure(),
+        "calibration_error": measured["calibration_error"].measure(),
         "reliability": _reliability(labels, values),
         "consistency": [
             {"question": name, "mean": number(gap.mean), "largest": number(gap.largest)}
             for name, gap in scores.consistency(values, tree, columns=columns).items()
         ],
-        "answers": _answers(labels, predicted, found),
+        "answers": _answers(labels, predicted, measured),
     }
 
 
@@ -98,7 +98,7 @@ def _reliability(labels: Values, predicted: Values) -> list[dict[str, Any]]:
 
 
 def _answers(
-    labels: Values, predicted: Predictions, found: Mapping[str, Interval]
+    labels: Values, predicted: Predictions, measured: Mapping[str, Interval]
 ) -> list[dict[str, Any]]:
     positives, negatives = scores.sides(labels)
     return [
@@ -106,8 +106,8 @@ def _answers(
             "answer": column,
             "mean_fraction": number(float(mean_defined(labels[:, i]))),
             "mean_predicted": number(float(mean_defined(predicted.values[:, i]))),
-            "rmse": found["rmse_per_answer"].measure(i),
-            "auc": found["auc_per_answer"].measure(i),
+            "rmse": measured["rmse_per_answer"].measure(i),
+            "auc": measured["auc_per_answer"].measure(i),
             "positives": int(positives[i]),
             "negatives": int(negatives[i]),
         }
@@ -157,11 +157,13 @@ def cut_tables(comparison: Comparison, settings: ReportSettings) -> dict[str, An
         for cut in cuts.CUTS
         for name, statistic in cuts.statistics(labels, values, cut).items()
     }
-    found = _bootstrapped(statistics, labels, settings)
+    measured = _bootstrapped(statistics, labels, settings)
     counts = {cut: cuts.chosen(labels, values, cut) for cut in cuts.CUTS}
 
     def row(i: int, cut: float) -> dict[str, Any]:
-        shares = {name: found[f"{name} at {cut}"].measure(i) for name in ("purity", "completeness")}
+        shares = {
+            name: measured[f"{name} at {cut}"].measure(i) for name in ("purity", "completeness")
+        }
         return {"cut": cut, "chosen": int(counts[cut][i]), **shares}
 
     confusion = cuts.confusion(labels, values, comparison.tree, columns=columns)
@@ -200,17 +202,17 @@ def _coverage(
     bounds = compared.predicted.bounds
     if nominal is None or bounds is None:
         return None
-    found = _bootstrapped(
+    measured = _bootstrapped(
         coverage_statistics(compared.labels, *bounds, coverage=nominal), compared.labels, settings
     )
     return {
         "nominal": nominal,
-        **{name: found[name].measure() for name in ("coverage", "width", "interval_score")},
+        **{name: measured[name].measure() for name in ("coverage", "width", "interval_score")},
         "answers": [
             {
                 "answer": column,
-                "coverage": found["coverage_per_answer"].measure(i),
-                "width": found["width_per_answer"].measure(i),
+                "coverage": measured["coverage_per_answer"].measure(i),
+                "width": measured["width_per_answer"].measure(i),
             }
             for i, column in enumerate(compared.predicted.columns)
         ],

@@ -31,7 +31,7 @@ def summarise(comparison: Comparison, settings: ReportSettings = _DEFAULT) -> li
     every measure.
     """
     labels, predicted = comparison.labels, comparison.predicted
-    found = intervals(
+    measured = intervals(
         statistics(labels, predicted.values),
         len(labels),
         resamples=settings.resamples,
@@ -46,7 +46,7 @@ def summarise(comparison: Comparison, settings: ReportSettings = _DEFAULT) -> li
             "mean": float(known.mean()) if len(known) else None,
             "deviation": float(known.std()) if len(known) else None,
         }
-        rows.append(described | {name: found[name].measure(i) for name in MEASURES})
+        rows.append(described | {name: measured[name].measure(i) for name in MEASURES})
     return rows
 
 
@@ -64,8 +64,8 @@ def rmse_differences(
         return second(weights) - first(weights)
 
     galaxies, resamples = len(comparison.labels), settings.resamples
-    found = intervals({"rmse": difference}, galaxies, resamples=resamples, seed=settings.seed)
-    return [found["rmse"].measure(i) for i in range(len(comparison.predicted.columns))]
+    measured = intervals({"rmse": difference}, galaxies, resamples=resamples, seed=settings.seed)
+    return [measured["rmse"].measure(i) for i in range(len(comparison.predicted.columns))]
 
 
 def prediction_intervals(comparison: Comparison, settings: ReportSettings) -> dict[str, Any] | None:
@@ -74,14 +74,14 @@ def prediction_intervals(comparison: Comparison, settings: ReportSettings) -> di
     if predicted.bounds is None or nominal is None:
         return None
     of_bounds = coverage_statistics(comparison.labels, *predicted.bounds, coverage=nominal)
-    found = intervals(
+    measured = intervals(
         {name: of_bounds[f"{name}_per_answer"] for name in ("coverage", "width")},
         len(predicted),
         resamples=settings.resamples,
         seed=settings.seed,
     )
     rows = [
-        {"quantity": column} | {name: interval.measure(i) for name, interval in found.items()}
+        {"quantity": column} | {name: interval.measure(i) for name, interval in measured.items()}
         for i, column in enumerate(predicted.columns)
     ]
     return {"nominal": nominal, "quantities": rows}
