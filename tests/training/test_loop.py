@@ -4,6 +4,7 @@ import sys
 import time
 
 import pytest
+import torch
 
 from galaxyvotes import (
     ConfigError,
@@ -280,3 +281,11 @@ def test_an_objective_of_whole_votes_learns_from_them(
     run = train(store, tmp_path / "run", recipe="small", settings=settings, progress=False)
     assert run.history[-1]["loss"] < run.history[0]["loss"]
     assert run.history[-1]["validation_mse"] < 0.1
+
+
+def test_training_leaves_random_numbers_and_threads_of_its_caller_alone(store, tmp_path):
+    threads, expected = torch.get_num_threads(), torch.rand(3)
+    torch.manual_seed(0)  # as every test begins
+    go(store, tmp_path / "run", settings=("train.epochs=1", "train.batch_size=8"))
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.get_num_threads() == threads

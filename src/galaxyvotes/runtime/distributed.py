@@ -15,6 +15,7 @@ calls torch.distributed. The processes of several computers need a folder that a
 """
 
 import atexit
+import gc
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -114,7 +115,10 @@ def _own_gpu(device: torch.device) -> torch.device:
 
 
 def _disconnect() -> None:
-    """Leave when all others do; torch's threads might abort one that ends while another waits."""
+    """Leave when all others do, and end torch's threads: they may abort an interpreter that ends
+    while they run.
+    """
+    gc.collect()  # a DistributedDataParallel that nobody uses any more holds these threads
     with suppress(RuntimeError):  # a process that has failed does not come
         work = distributed.all_reduce(torch.zeros(1), async_op=True)
         assert work is not None
