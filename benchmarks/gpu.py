@@ -1,18 +1,18 @@
-"""Every figure that wants a GPU, in one call of less than ten minutes.
+"""Every figure that needs a GPU, in one call of less than ten minutes.
 
     python benchmarks/gpu.py --json benchmarks/json/gpu.json
     python benchmarks/gpu.py --tiny     # whether it runs, on any machine; its figures mean nothing
 
-- `limits`: bytes a second of a copy in the device's memory, and operations a second of a large
+- `limits`: bytes per second of a copy in the device's memory, and operations per second of a large
   product in bfloat16
 - `paper`: the paper's recipe, 50 epochs of 49,262 galaxies of 128 px (the paper's own number, 400 s
-  there): start-up, epochs, and how much of the time the memory needs at the least for what the
-  layers read and write (`least_bytes`)
-- `compact`, `strong`: galaxies a second that these recipes learn from, augmentation included
-- `store`: galaxies a second from a packed store to answers, and the share of the time in which the
-  device computes
-- `files`: the same from JPEGs of 424² in a zip, beside what the processor's cores decode, with one
-  view and with eight
+  there): start-up, epochs, and the least part of the time that the memory needs for what the layers
+  read and write (`least_bytes`)
+- `compact`, `strong`: galaxies per second in training with these recipes, augmentation included
+- `store`: galaxies per second from a packed store to predictions, and the share of the time in
+  which the device computes
+- `files`: the same from JPEGs of 424² in a zip, beside the rate at which the processor's cores
+  decode, with one view and with eight
 
 Galaxies are random pixels, which cost a GPU what real ones cost; decoding is measured on real ones
 (--data), if there."""
@@ -42,14 +42,14 @@ TREE = gv.DecisionTree.load("kaggle")
 
 
 def synchronised(device: torch.device) -> float:
-    """The time once the device has done all that it was given."""
+    """The time once the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 def limits(device: torch.device, size: int) -> dict[str, float]:
-    """What the device's memory and its multipliers can do."""
+    """The rates of the device's memory and of its multipliers."""
     source = torch.zeros(size * size, device=device)
     target = torch.empty_like(source)
     matrix = torch.randn(size, size, device=device, dtype=torch.bfloat16)
@@ -68,8 +68,10 @@ def limits(device: torch.device, size: int) -> dict[str, float]:
 
 def store_of(work: Path, galaxies: int, size: int) -> gv.Store:
     """A store of random pixels and fractions."""
-    sent = [RANDOM.dirichlet(np.ones(len(question.answers)), galaxies) for question, _ in TREE]
-    fractions = TREE.joint(np.concatenate(sent, axis=1))
+    conditional = [
+        RANDOM.dirichlet(np.ones(len(question.answers)), galaxies) for question, _ in TREE
+    ]
+    fractions = TREE.joint(np.concatenate(conditional, axis=1))
     lines = [",".join(["GalaxyID", *TREE.columns])]
     images = work / f"random-{size}.zip"
     with zipfile.ZipFile(images, "w", zipfile.ZIP_STORED) as archive:
@@ -91,18 +93,18 @@ def store_of(work: Path, galaxies: int, size: int) -> gv.Store:
 
 
 def least_bytes(recipe: gv.Recipe, size: int, bytes_each: int) -> int:
-    """What training on one galaxy must move: each layer's input read and output written, and both
-    again backwards.
+    """The bytes that training on one galaxy must move: each layer reads its input and writes its
+    output.
 
-    Layers that change what they are given in place (ReLU, dropout) count as part of the one before.
     Backwards a layer reads its input and the gradient of its output, and writes that of its input.
+    Layers that work in place (ReLU, dropout) count as part of the one before.
     """
     network, moved = build(recipe.model, answers=len(TREE.columns), size_px=size).eval(), 0
 
-    def count(layer: nn.Module, given: Any, result: torch.Tensor) -> None:
+    def count(layer: nn.Module, inputs: Any, result: torch.Tensor) -> None:
         nonlocal moved
         if isinstance(layer, nn.Conv2d | nn.Linear | nn.BatchNorm2d | nn.MaxPool2d):
-            moved += bytes_each * (3 * given[0].numel() + 2 * result.numel())
+            moved += bytes_each * (3 * inputs[0].numel() + 2 * result.numel())
 
     for layer in network.modules():
         layer.register_forward_hook(count)
@@ -114,8 +116,7 @@ def least_bytes(recipe: gv.Recipe, size: int, bytes_each: int) -> int:
 def training(
     store: gv.Store, out: Path, recipe: str, device: torch.device, *settings: str
 ) -> dict[str, float]:
-    """Seconds of a whole run and of its epochs; the first holds start-up and whatever is
-    compiled."""
+    """Seconds of a whole run and of its epochs; the first includes start-up and compilation."""
     start = synchronised(device)
     run = gv.train(store, out, recipe=recipe, settings=settings, device=str(device), progress=False)
     whole = synchronised(device) - start
@@ -131,24 +132,23 @@ def training(
 
 
 def busy(device: torch.device, work: Any) -> tuple[float, float]:
-    """Seconds of some work, and the share of them in which the device computes (1 for a CPU: it is
-    not asked)."""
+    """Seconds of some work, and the share of them in which the device computes; NaN for a CPU."""
     if device.type != "cuda":
         start = time.perf_counter()
         work()
         return time.perf_counter() - start, math.nan
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as watched:
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
         start = synchronised(device)
         work()
         seconds = synchronised(device) - start
     return (
         seconds,
-        sum(each.self_device_time_total for each in watched.key_averages()) / 1e6 / seconds,
+        sum(event.self_device_time_total for event in profile.key_averages()) / 1e6 / seconds,
     )
 
 
-def jpegs(data: Path, work: Path, wanted: int) -> Path:
-    """A zip of as many JPEGs of 424²: real ones over and over, or random ones."""
+def jpegs(data: Path, work: Path, count: int) -> Path:
+    """A zip of so many JPEGs of 424²: real ones over and over, or random ones."""
     real: list[bytes] = []
     for path in sorted(data.glob("images_training_rev1_part*.zip"))[:1]:
         with zipfile.ZipFile(path) as archive:
@@ -161,13 +161,13 @@ def jpegs(data: Path, work: Path, wanted: int) -> Path:
         real = [simplejpeg.encode_jpeg(blurred, quality=90)]
     path = work / "galaxies.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for number in range(wanted):
+        for number in range(count):
             archive.writestr(f"{number:07}.jpg", real[number % len(real)])
     return path
 
 
 def decoding(path: Path) -> float:
-    """JPEGs a second that the cores decode whole, doing nothing else."""
+    """JPEGs per second that the cores decode whole, doing nothing else."""
     with zipfile.ZipFile(path) as archive:
         images = [archive.read(name) for name in archive.namelist()]
     start = time.perf_counter()
@@ -210,15 +210,15 @@ def main() -> None:
             network = run.network(str(device))
             gv.predict_store(network, stores[size], np.arange(min(len(stores[size]), 2048)))
             seconds, share = busy(device, lambda n=network, s=stores[size]: gv.predict_store(n, s))
-            told = {"store": len(stores[size]) / seconds, "busy": share}
+            rates = {"store": len(stores[size]) / seconds, "busy": share}
             start = time.perf_counter()
             predicted = gv.predict(
-                archive, work / "answers.parquet", run=run, device=str(device), progress=False
+                archive, work / "predictions.parquet", run=run, device=str(device), progress=False
             )
-            told["files"] = predicted.galaxies / (time.perf_counter() - start)
-            told["files_of_decoding"] = told["files"] / figures["decoding"]
-            figures[f"predict {recipe}, {run.recipe.model.views} views"] = told
-            print("predict", recipe, told, flush=True)
+            rates["files"] = predicted.galaxies / (time.perf_counter() - start)
+            rates["files_of_decoding"] = rates["files"] / figures["decoding"]
+            figures[f"predict {recipe}, {run.recipe.model.views} views"] = rates
+            print("predict", recipe, rates, flush=True)
     write(given.json, figures)
 
 

@@ -1,22 +1,23 @@
+import pytest
 import torch
 
 from galaxyvotes.networks.augment import dihedral, sky, views
+from galaxyvotes.runtime.distributed import Share
 
 
-def test_every_view_is_one_of_the_eight_sides_and_all_of_them_come():
+def test_dihedral_draws_all_eight_flips_and_rotations_and_nothing_else():
     image = torch.arange(5 * 5 * 3, dtype=torch.uint8).reshape(5, 5, 3)
-    sides = {
+    expected = {
         tuple(view.flatten().tolist())
-        for turned in (image.rot90(k, (0, 1)) for k in range(4))
-        for view in (turned, turned.flip(0))
+        for rotated in (image.rot90(k, (0, 1)) for k in range(4))
+        for view in (rotated, rotated.flip(0))
     }
     drawn = dihedral(image.expand(400, 5, 5, 3), torch.Generator().manual_seed(1))
-    seen = {tuple(view.flatten().tolist()) for view in drawn}
-    assert seen == sides
-    assert len(sides) == 8
+    assert {tuple(view.flatten().tolist()) for view in drawn} == expected
+    assert len(expected) == 8
 
 
-def test_the_same_seed_gives_the_same_views():
+def test_the_same_seed_gives_the_same_flips_and_rotations():
     images = torch.randint(0, 255, (9, 8, 8, 3), dtype=torch.uint8)
     first = dihedral(images, torch.Generator().manual_seed(3))
     assert torch.equal(first, dihedral(images, torch.Generator().manual_seed(3)))
@@ -28,7 +29,7 @@ def disc(side: int = 64, radius: float = 12.0) -> torch.Tensor:
     return torch.exp(-(x**2 + y**2) / (2 * radius**2)).expand(1, 3, side, side)
 
 
-def test_a_galaxy_under_another_sky_is_still_there_about_as_bright_and_never_out_of_range():
+def test_a_galaxy_after_sky_is_still_there_about_as_bright_and_never_out_of_range():
     before = disc().expand(64, 3, 64, 64)
     after = sky(before, torch.Generator().manual_seed(0))
     assert after.shape == before.shape
@@ -41,7 +42,7 @@ def test_a_galaxy_under_another_sky_is_still_there_about_as_bright_and_never_out
     )  # zoom 1 / 1.2 to 1.2, and brighter is larger
 
 
-def test_skies_turn_galaxies_to_every_angle_and_mirror_half_of_them():
+def test_sky_rotates_galaxies_to_every_angle_and_mirrors_half_of_them():
     arm = torch.zeros(1, 3, 65, 65)
     arm[..., 32, 40:52] = 1  # to the right of the centre …
     arm[..., 36, 46:52] = 1  # … with a hook below its end
@@ -60,22 +61,37 @@ def test_skies_turn_galaxies_to_every_angle_and_mirror_half_of_them():
     assert 0.4 < mirrored < 0.6
 
 
-def test_the_same_seed_gives_the_same_skies_and_another_others():
+@pytest.mark.parametrize("augment", [dihedral, sky])
+def test_shares_of_a_batch_are_augmented_as_the_whole_batch(augment):
+    images = torch.randint(0, 255, (7, 16, 16, 3), dtype=torch.uint8)
+    if augment is sky:
+        images = images.permute(0, 3, 1, 2) / 255
+    whole = augment(images, torch.Generator().manual_seed(2))
+    parts = [
+        augment(images[start:stop], torch.Generator().manual_seed(2), Share(start, stop, 7))
+        for start, stop in ((0, 3), (3, 7))
+    ]
+    assert torch.equal(torch.cat(parts), whole)
+    nothing = augment(images[:1], torch.Generator().manual_seed(2), Share(3, 3, 7))
+    assert torch.equal(nothing, whole[:1])
+
+
+def test_the_same_seed_gives_the_same_sky_and_another_seed_another():
     images = torch.rand(4, 3, 32, 32)
     first, again, other = (sky(images, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
-def test_the_views_of_a_galaxy_are_the_eight_sides_itself_first():
+def test_the_first_eight_views_are_the_flips_and_rotations_the_image_itself_first():
     image = torch.randint(0, 256, (1, 5, 5, 3), dtype=torch.uint8)
-    seen = list(views(image, 8))
-    assert torch.equal(seen[0], image)
-    sides = [
-        side for k in range(4) for side in (image.rot90(k, (1, 2)), image.rot90(k, (1, 2)).flip(2))
+    found = list(views(image, 8))
+    assert torch.equal(found[0], image)
+    expected = [
+        view for k in range(4) for view in (image.rot90(k, (1, 2)), image.rot90(k, (1, 2)).flip(2))
     ]
-    assert len({tuple(view.flatten().tolist()) for view in seen}) == 8
-    assert all(any(torch.equal(view, side) for side in sides) for view in seen)
+    assert len({tuple(view.flatten().tolist()) for view in found}) == 8
+    assert all(any(torch.equal(view, other) for other in expected) for view in found)
     assert len(list(views(image, 3))) == 3
 
 
@@ -86,7 +102,7 @@ def arm(side: int = 65) -> torch.Tensor:
     return light.round().to(torch.uint8)[None, :, :, None].expand(1, side, side, 3)
 
 
-def test_the_ninth_view_is_turned_by_an_eighth_so_that_two_of_them_are_a_quarter_turn():
+def test_the_ninth_view_is_rotated_by_45_degrees_so_that_two_of_them_make_90():
     image = arm()
     first, *_, ninth = views(image, 9)
     twice = list(views(ninth, 9))[8]
@@ -105,20 +121,20 @@ def test_the_ninth_view_is_turned_by_an_eighth_so_that_two_of_them_are_a_quarter
     )
 
 
-def test_a_zoom_makes_a_galaxy_larger_by_as_much_and_is_seen_from_as_many_sides():
+def test_a_zoom_enlarges_a_galaxy_by_as_much_and_has_as_many_views():
     image = (disc().permute(0, 2, 3, 1) * 200).round().to(torch.uint8)
-    seen = list(views(image, 3, (1.2, 0.9)))
-    areas = [(view > 100).sum() / (image > 100).sum() for view in seen]
-    assert len(seen) == 9
+    found = list(views(image, 3, (1.2, 0.9)))
+    areas = [(view > 100).sum() / (image > 100).sum() for view in found]
+    assert len(found) == 9
     assert all(
-        abs(area - wanted**2) < 0.03
-        for area, wanted in zip(areas, [1] * 3 + [1.2] * 3 + [0.9] * 3, strict=True)
+        abs(area - zoom**2) < 0.03
+        for area, zoom in zip(areas, [1] * 3 + [1.2] * 3 + [0.9] * 3, strict=True)
     )
-    assert torch.equal(seen[1], image.flip(1))
-    assert torch.equal(seen[4], seen[3].flip(1))
+    assert torch.equal(found[1], image.flip(1))
+    assert torch.equal(found[4], found[3].flip(1))
 
 
-def test_a_turned_image_has_its_own_mirror_image_in_the_corners_and_no_black():
+def test_a_rotated_image_has_its_own_mirror_image_in_the_corners_and_no_black():
     flat = torch.full((2, 20, 20, 3), 77, dtype=torch.uint8)
     assert all(torch.equal(view, flat) for view in views(flat, 16, (0.9, 1.1)))
 
