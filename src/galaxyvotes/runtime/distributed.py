@@ -20,6 +20,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from importlib import import_module
 from typing import NamedTuple
 
 import numpy as np
@@ -92,6 +93,9 @@ def connect(device: torch.device) -> torch.device:
     if not distributed.is_available():
         raise ConfigError(f"WORLD_SIZE is {count()}, but this torch has no torch.distributed")
     if not distributed.is_initialized():
+        # Its functions have the group of processes as a default argument. Imported later, as
+        # DistributedDataParallel does, they would keep the group, and its threads, beyond the end.
+        import_module("torch.distributed.nn.functional")
         try:
             distributed.init_process_group("gloo" if own.type == "cpu" else "cpu:gloo,cuda:nccl")
         except ValueError as error:
