@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from galaxyvotes.networks.augment import dihedral, sky, views
-from galaxyvotes.runtime.distributed import Share
+from galaxyvotes.networks.batch import Share
 
 
 def test_dihedral_draws_all_eight_flips_and_rotations_and_nothing_else():

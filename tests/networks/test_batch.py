@@ -1,6 +1,8 @@
+import numpy as np
+import pytest
 import torch
 
-from galaxyvotes.networks.batch import Batch
+from galaxyvotes.networks.batch import Batch, share_of
 
 
 def of(galaxies: int, *, values: bool = True, votes: bool = True) -> Batch:
@@ -34,3 +36,21 @@ def test_a_batch_moves_as_a_whole():
     assert moved.values is not None
     assert moved.values.device.type == "meta"
     assert moved.votes is None
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+@pytest.mark.parametrize("galaxies", [0, 1, 6, 64])
+def test_the_shares_of_all_processes_are_the_batch_and_differ_by_one_at_most(
+    monkeypatch, count, galaxies
+):
+    monkeypatch.setenv("WORLD_SIZE", str(count))
+    parts = []
+    for rank in range(count):
+        monkeypatch.setenv("RANK", str(rank))
+        share = share_of(galaxies)
+        assert share.of == galaxies
+        assert share.galaxies == share.stop - share.start
+        assert share.rows == (share.own if share.galaxies else slice(0, 1))
+        parts.append(np.arange(galaxies)[share.own])
+    assert np.concatenate(parts).tolist() == list(range(galaxies))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1

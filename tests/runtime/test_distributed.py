@@ -11,7 +11,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -264,24 +263,6 @@ def test_an_error_in_one_process_is_an_error_in_all(together):
     assert "ZeroDivisionError" in printed[0]
     assert "DataError: process 1 ends because the first one failed" in printed[1]
     assert not (out / "diverged" / "weights.safetensors").exists()
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 7])
-@pytest.mark.parametrize("galaxies", [0, 1, 6, 64])
-def test_the_shares_of_all_processes_are_the_batch_and_differ_by_one_at_most(
-    monkeypatch, count, galaxies
-):
-    monkeypatch.setenv("WORLD_SIZE", str(count))
-    parts = []
-    for rank in range(count):
-        monkeypatch.setenv("RANK", str(rank))
-        share = distributed.share_of(galaxies)
-        assert share.of == galaxies
-        assert share.galaxies == share.stop - share.start
-        assert share.rows == (slice(share.start, share.stop) if share.galaxies else slice(0, 1))
-        parts.append(np.arange(galaxies)[share.start : share.stop])
-    assert np.concatenate(parts).tolist() == list(range(galaxies))
-    assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
 def test_several_processes_without_torchrun_are_refused(monkeypatch, blob_store, tmp_path):

@@ -7,10 +7,9 @@ from torch import nn
 
 from galaxyvotes import DataError, PackSettings, Recipe
 from galaxyvotes.config import ModelSettings, TrainSettings
-from galaxyvotes.networks.batch import Batch
+from galaxyvotes.networks.batch import Batch, Share
 from galaxyvotes.networks.build import build
 from galaxyvotes.runs.network import Network
-from galaxyvotes.runtime.distributed import Share
 from galaxyvotes.training import learner
 from galaxyvotes.training.batches import TrainingBatches
 from galaxyvotes.training.learner import SUMS, Learner, check_finite

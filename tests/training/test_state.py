@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from galaxyvotes import CheckpointError, PackSettings, Recipe
+from galaxyvotes.networks.batch import Share
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.tensors import read_tensors, write_tensors
-from galaxyvotes.runtime.distributed import Share
 from galaxyvotes.training.batches import TrainingBatches
 from galaxyvotes.training.learner import Learner
 from galaxyvotes.training.state import Position, read_state, write_state

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from galaxyvotes.config import SKY_ZOOM
-from galaxyvotes.runtime.distributed import Share
+from galaxyvotes.networks.batch import Share
 
 __all__ = ["dihedral", "sky", "views"]
 

@@ -1,13 +1,16 @@
-"""What training and inference pass to a network."""
+"""What training and inference pass to a network, and the share of it that a process has."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float32, Int32, UInt8
 from torch import Tensor
 
-__all__ = ["Batch"]
+from galaxyvotes.runtime.distributed import count, rank
+
+__all__ = ["Batch", "Share", "share_of"]
 
 
 @dataclass(frozen=True)
@@ -44,3 +47,36 @@ class Batch:
             torch.cat(values) if len(values) == len(parts) else None,
             torch.cat(votes) if len(votes) == len(parts) else None,
         )
+
+
+class Share(NamedTuple):
+    """The galaxies `start` to `stop`, of a batch of `of`, that one of several processes has; none
+    if there are fewer galaxies than processes.
+    """
+
+    start: int
+    stop: int
+    of: int
+
+    @property
+    def own(self) -> slice:
+        """The galaxies of this process."""
+        return slice(self.start, self.stop)
+
+    @property
+    def galaxies(self) -> int:
+        """How many they are."""
+        return self.stop - self.start
+
+    @property
+    def rows(self) -> slice:
+        """The galaxies that it passes through a network: its own or, if there are none, the
+        first.
+        """
+        return self.own if self.galaxies else slice(0, 1)
+
+
+def share_of(galaxies: int) -> Share:
+    """This process's share of so many galaxies; shares differ by one at most."""
+    start, stop = (galaxies * number // count() for number in (rank(), rank() + 1))
+    return Share(start, stop, galaxies)

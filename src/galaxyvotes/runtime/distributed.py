@@ -21,49 +21,23 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from importlib import import_module
-from typing import NamedTuple
 
-import numpy as np
 import torch
-from jaxtyping import Float32, Int
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from galaxyvotes.errors import ConfigError, DataError
 
 __all__ = [
-    "Share",
     "any_of",
     "connect",
     "count",
     "first",
     "first_finds",
-    "gathered",
     "parallel",
     "rank",
-    "share_of",
     "summed",
 ]
-
-
-class Share(NamedTuple):
-    """The galaxies `start` to `stop` of a batch of `of`, for one process; none if the batch has
-    fewer galaxies than there are processes.
-    """
-
-    start: int
-    stop: int
-    of: int
-
-    @property
-    def galaxies(self) -> int:
-        """How many they are."""
-        return self.stop - self.start
-
-    @property
-    def rows(self) -> slice:
-        """The galaxies that pass through the network: these or, if there are none, the first."""
-        return slice(self.start, self.stop) if self.galaxies else slice(0, 1)
 
 
 def count() -> int:
@@ -74,12 +48,6 @@ def count() -> int:
 def rank() -> int:
     """The number of this process, from 0."""
     return int(os.environ.get("RANK", "0")) if count() > 1 else 0
-
-
-def share_of(galaxies: int) -> Share:
-    """This process's share of so many galaxies; shares differ by one at most."""
-    start, stop = (galaxies * number // count() for number in (rank(), rank() + 1))
-    return Share(start, stop, galaxies)
 
 
 def connect(device: torch.device) -> torch.device:
@@ -170,16 +138,3 @@ def first(action: Callable[[], object]) -> None:
         raise error
     if failed:
         raise DataError(f"process {rank()} ends because the first one failed, which says why")
-
-
-def gathered(
-    predict: Callable[[Int[np.ndarray, " part"]], Float32[np.ndarray, "part answer"]],
-    rows: Int[np.ndarray, " galaxy"],
-) -> Float32[np.ndarray, "galaxy answer"]:
-    """The predictions for rows, of which each process makes those of its share."""
-    share = share_of(len(rows))
-    own = slice(share.start, share.stop)
-    part = predict(rows[own])
-    whole = torch.zeros(len(rows), part.shape[1])
-    whole[own] = torch.from_numpy(part)
-    return summed(whole).numpy()

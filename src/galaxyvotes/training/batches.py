@@ -21,9 +21,9 @@ from torch import Tensor
 from galaxyvotes.config import Recipe, TrainSettings
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.kinds import FRACTIONS
-from galaxyvotes.networks.batch import Batch
+from galaxyvotes.networks.batch import Batch, share_of
 from galaxyvotes.runs.network import Head
-from galaxyvotes.runtime.distributed import count, share_of
+from galaxyvotes.runtime.distributed import count
 from galaxyvotes.store.store import Store
 from galaxyvotes.training.heads import Rows, check_classes, head_of, heads_of, standardised
 from galaxyvotes.training.selection import select

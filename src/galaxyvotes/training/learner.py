@@ -18,13 +18,12 @@ from galaxyvotes.config import TrainSettings
 from galaxyvotes.errors import DataError
 from galaxyvotes.kinds import FRACTIONS
 from galaxyvotes.networks.augment import dihedral, sky
-from galaxyvotes.networks.batch import Batch
+from galaxyvotes.networks.batch import Batch, Share
 from galaxyvotes.networks.build import encoder, to_input
 from galaxyvotes.networks.timm_encoder import TimmNetwork
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runtime import distributed
 from galaxyvotes.runtime.devices import low_precision
-from galaxyvotes.runtime.distributed import Share
 from galaxyvotes.training.optimiser import optimiser_of, set_rate
 
 __all__ = ["SUMS", "Learner", "check_finite", "labels_for"]

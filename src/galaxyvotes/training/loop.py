@@ -28,7 +28,7 @@ from torch import Tensor
 
 from galaxyvotes.config import Recipe
 from galaxyvotes.errors import CheckpointError, ConfigError
-from galaxyvotes.networks.batch import Batch
+from galaxyvotes.networks.batch import Batch, share_of
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run
 from galaxyvotes.runs.tensors import load_state, read_tensors, write_tensors
@@ -149,7 +149,7 @@ class _Training:
     def _learn(self, batch: Batch) -> None:
         """Take a step, and add what it says of the epoch."""
         at, steps = self.position, self.batches.steps
-        share = distributed.share_of(self.batches.size_of(at.step))
+        share = share_of(self.batches.size_of(at.step))
         seed = seed_of(self.settings.seed, at.epoch, at.step + 1)
         rate = learning_rate(self.settings, at.epoch + (at.step + 0.5) / steps)
         self.sums += self.learner.learn(batch, share, seed=seed, rate=rate)

@@ -1,7 +1,6 @@
 """Metrics of the validation galaxies, of which each process predicts its share."""
 
 import math
-from functools import partial
 
 import numpy as np
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 from galaxyvotes.inference.engine import forward_rows
 from galaxyvotes.kinds import FRACTIONS
 from galaxyvotes.metrics.scores import argmax_accuracy, mse
+from galaxyvotes.networks.batch import share_of
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runtime import distributed
 from galaxyvotes.store.store import Store
@@ -58,9 +58,7 @@ def _outputs_and_labels(
     votes: list[Tensor] = []
     for number, (store, rows) in enumerate(zip(batches.stores, batches.validation, strict=True)):
         if batches.head_of(store) is batches.heads[head.head_index]:
-            logits.append(
-                torch.from_numpy(distributed.gathered(partial(_logits, head, store), rows))
-            )
+            logits.append(_logits(head, store, rows))
             store_values, store_votes = batches.labels(number, rows)
             values.append(store_values)
             votes += [] if store_votes is None else [store_votes]
@@ -72,5 +70,9 @@ def _outputs_and_labels(
 
 def _logits(
     head: Network, store: Store, rows: Int[np.ndarray, " galaxy"]
-) -> Float32[np.ndarray, "galaxy answer"]:
-    return forward_rows(head, store, rows).logits
+) -> Float32[Tensor, "galaxy answer"]:
+    """The outputs of a head for rows of a store, of which each process computes its share."""
+    own = share_of(len(rows)).own
+    logits = torch.zeros(len(rows), len(head.columns))
+    logits[own] = torch.from_numpy(forward_rows(head, store, rows[own]).logits)
+    return distributed.summed(logits)
