@@ -1,6 +1,6 @@
-"""Everything on galaxies that nobody needs to download: simulate, pack, train, evaluate.
+"""Simulate galaxies, pack, train and evaluate: every step, without a download.
 
-Each step that an earlier call finished is kept, so a demo that was stopped goes on.
+Steps that an earlier call finished are kept, so a demo that was stopped goes on.
 """
 
 from pathlib import Path

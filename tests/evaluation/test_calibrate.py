@@ -75,7 +75,7 @@ def run(store, tmp_path) -> Run:
     return train(store, tmp_path / "run", recipe="small", settings=SETTINGS, progress=False)
 
 
-def test_a_calibrated_run_bounds_its_answers_and_keeps_doing_so(store, run):
+def test_a_calibrated_run_has_bounds_also_after_it_is_opened_again(store, run):
     before = predict_store(run.network(), store)
     assert before.bounds is None
     found = calibrate(store, run, progress=False)
@@ -91,7 +91,7 @@ def test_a_calibrated_run_bounds_its_answers_and_keeps_doing_so(store, run):
     assert 0.8 < inside.mean() < 0.99  # 90 %, of some thirty galaxies
 
 
-def test_bounds_stand_in_the_table_beside_the_answers_and_come_back(store, run, tmp_path):
+def test_bounds_are_written_to_the_table_and_read_back(store, run, tmp_path):
     calibrate(store, run, progress=False)
     images = store.path.parent / "zoo" / "images"
     done = predict(images, tmp_path / "out.csv", run=run, progress=False)
@@ -128,7 +128,7 @@ def test_intervals_of_a_run_that_was_never_calibrated_are_refused(run, store, tm
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_galaxies_that_chose_the_epoch_do_not_calibrate(store, tmp_path):
+def test_galaxies_that_chose_the_epoch_are_refused(store, tmp_path):
     run = train(
         store,
         tmp_path / "run",
@@ -144,7 +144,7 @@ def test_galaxies_that_chose_the_epoch_do_not_calibrate(store, tmp_path):
     assert calibrate(store, run, split="test", progress=False).joint.columns == store.tree.columns
 
 
-def test_galaxies_that_taught_do_not_calibrate_however_they_were_divided(store, run, tmp_path):
+def test_training_galaxies_are_refused_however_the_store_is_divided(store, run, tmp_path):
     zoo = store.path.parent / "zoo"
     splits = SplitSettings(0.3, 0.5, 0.2, "another")
     other = pack(
@@ -162,7 +162,7 @@ def test_a_damaged_calibration_is_found(store, run):
         run.network()
 
 
-def test_a_calibrated_run_knows_its_kind_of_galaxies_and_warns_of_another(
+def test_a_calibrated_run_gives_familiarity_scores_and_warns_of_other_images(
     store, run, tmp_path, capsys
 ):
     calibrate(store, run, progress=False)
@@ -194,7 +194,7 @@ def test_a_calibrated_run_knows_its_kind_of_galaxies_and_warns_of_another(
     assert f"warning: {other.warning}" in capsys.readouterr().out
 
 
-def test_where_training_galaxies_are_few_the_others_are_divided(store, run):
+def test_with_few_training_galaxies_the_references_are_divided(store, run):
     network, rows = run.network(), np.concatenate([store.rows("validation"), store.rows("test")])
     train = store.rows("train")
     assert (
@@ -206,7 +206,7 @@ def test_where_training_galaxies_are_few_the_others_are_divided(store, run):
     )
 
 
-def test_galaxies_that_calibrated_a_run_do_not_judge_its_intervals(store, run, tmp_path):
+def test_calibration_galaxies_are_refused_by_evaluate(store, run, tmp_path):
     calibrate(store, run, split="test", coverage=0.8, progress=False)
     with pytest.raises(
         DataError,
@@ -227,7 +227,7 @@ def test_galaxies_that_calibrated_a_run_do_not_judge_its_intervals(store, run, t
     evaluate(store, run, out=tmp_path / "report", baselines=False, resamples=5, progress=False)
 
 
-def test_a_run_that_began_with_a_chosen_epoch_is_not_calibrated_on_what_chose_it(store, tmp_path):
+def test_galaxies_that_chose_the_epoch_of_the_initial_run_are_refused(store, tmp_path):
     begun = train(
         store,
         tmp_path / "begun",
@@ -242,7 +242,7 @@ def test_a_run_that_began_with_a_chosen_epoch_is_not_calibrated_on_what_chose_it
         calibrate(store, run, progress=False)
 
 
-def test_what_is_familiar_may_be_measured_in_another_store_without_labels(store, run, tmp_path):
+def test_familiarity_may_be_measured_on_another_store_without_labels(store, run, tmp_path):
     zoo = store.path.parent / "zoo"
     how = {"settings": PackSettings(128, 32), "splits": SplitSettings(0.0, 1.0, 0.0)}
     many = pack(
@@ -292,7 +292,7 @@ def test_calibrating_again_changes_no_fraction_and_gives_the_same_familiarity(st
     assert familiar_file(run).read_bytes() == first
 
 
-def test_a_damaged_file_of_what_is_familiar_is_found_and_so_is_a_missing_one(store, run):
+def test_a_damaged_or_missing_familiarity_file_is_found(store, run):
     calibrate(store, run, progress=False)
     path = familiar_file(run)
     content = bytearray(path.read_bytes())
@@ -311,7 +311,7 @@ def test_a_damaged_file_of_what_is_familiar_is_found_and_so_is_a_missing_one(sto
         run.network()
 
 
-def test_a_calibration_that_was_stopped_half_way_does_not_count_at_all(store, run, monkeypatch):
+def test_an_interrupted_calibration_does_not_count(store, run, monkeypatch):
     def stopped(**settings) -> None:
         def stop(path: Path, text: str) -> None:
             raise KeyboardInterrupt
@@ -435,9 +435,7 @@ def classes(store, tmp_path_factory) -> Store:
     return pack([images, table], folder / "store", **how)
 
 
-def test_of_classes_answers_become_as_sure_as_a_third_of_the_galaxies_bears_out(
-    classes, tmp_path, capsys
-):
+def test_temperature_scaling_is_fitted_on_a_third_of_the_galaxies(classes, tmp_path, capsys):
     run = train(classes, tmp_path / "run", recipe="small", settings=SETTINGS, progress=False)
     rows = classes.rows("validation")
     before = predict_store(run.network(), classes, rows)
@@ -463,7 +461,7 @@ def test_of_classes_answers_become_as_sure_as_a_third_of_the_galaxies_bears_out(
     assert run.calibration().temperature == found.temperature
 
 
-def test_networks_joined_are_made_sure_together_and_a_finetuned_one_begins_as_it_was_trained(
+def test_an_ensemble_is_scaled_as_a_whole_and_finetuning_starts_from_unscaled_weights(
     classes, tmp_path
 ):
     runs = [
@@ -490,9 +488,7 @@ def test_networks_joined_are_made_sure_together_and_a_finetuned_one_begins_as_it
     assert torch.equal(began[0].module[-1].weight, began[1].module[-1].weight)
 
 
-def test_only_the_head_of_that_question_is_made_sure_and_an_exported_one_is_as_sure(
-    store, classes, tmp_path
-):
+def test_only_the_head_of_one_question_is_scaled_and_exported_scaled(store, classes, tmp_path):
     run = train(
         [store, classes], tmp_path / "run", recipe="small", settings=SETTINGS, progress=False
     )
@@ -509,15 +505,13 @@ def test_only_the_head_of_that_question_is_made_sure_and_an_exported_one_is_as_s
     assert done.real > 0  # and it answers as the calibrated run does, or there would be no file
 
 
-def test_classes_learned_as_fractions_of_their_own_keep_their_answers(classes, tmp_path):
+def test_a_head_trained_with_bce_is_not_scaled(classes, tmp_path):
     settings = (*SETTINGS, "train.objective=bce")
     run = train(classes, tmp_path / "run", recipe="small", settings=settings, progress=False)
     assert calibrate(classes, run, progress=False).temperature is None
 
 
-def test_a_store_of_whole_votes_tells_the_calibration_how_many_volunteers_there_were(
-    store, run, tmp_path
-):
+def test_intervals_are_for_the_number_of_volunteers_of_each_galaxy(store, run, tmp_path):
     found = calibrate(store, run, progress=False).joint
     rows = store.rows("validation")
     counted = store.tree.volunteers(store.votes[rows])
@@ -542,7 +536,7 @@ def test_too_few_galaxies_are_refused_with_how_many_it_takes(blob_store, tmp_pat
         calibrate(blob_store, run, coverage=0.99, progress=False)
 
 
-def test_several_views_are_averaged_and_their_spread_told(store, run):
+def test_several_views_are_averaged_and_have_a_spread(store, run):
     one = Run.open(run.path).network()
     rows = store.rows("test")
     mean = predict_store(one, store, rows)
@@ -552,7 +546,7 @@ def test_several_views_are_averaged_and_their_spread_told(store, run):
     assert np.allclose(mean.spread, np.std(views, axis=0), atol=1e-6)
 
 
-def test_the_report_says_how_often_the_intervals_held_and_what_the_volunteers_allow(
+def test_the_report_has_empirical_coverage_and_the_sampling_noise_of_the_votes(
     store, run, tmp_path
 ):
     calibrate(store, run, progress=False)
@@ -569,9 +563,7 @@ def test_the_report_says_how_often_the_intervals_held_and_what_the_volunteers_al
     assert "no predictor is expected to do better" in page
 
 
-def test_the_report_says_how_often_intervals_of_those_who_were_asked_held(
-    store, run, classes, tmp_path
-):
+def test_the_report_has_the_coverage_of_conditional_fractions(store, run, classes, tmp_path):
     calibrate(store, run, progress=False)
     result = evaluate(
         store, run, out=tmp_path / "report", baselines=False, resamples=40, progress=False
