@@ -349,9 +349,7 @@ def unfinished(tmp_path_factory, make_jpeg) -> tuple[Path, Path, Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "CHUNK", 2)
         go(root / "galaxies", root / "whole")
-        patch.setattr(
-            module._Packing, "finish", lambda self: (_ for _ in ()).throw(KeyboardInterrupt)
-        )
+        patch.setattr(module, "write_contents", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             go(root / "galaxies", root / "store")
     return root / "galaxies", root / "whole", root / "store.partial"
@@ -421,7 +419,7 @@ module.pack({str(galaxies_folder)!r}, {str(tmp_path / "store")!r}, settings=sett
 @pytest.mark.parametrize("change", ["size", "scale", "image", "votes"])
 def test_another_plan_does_not_go_on_with_this_one(galaxies_folder, tmp_path, monkeypatch, change):
     monkeypatch.setattr(
-        module._Packing, "finish", lambda self: (_ for _ in ()).throw(KeyboardInterrupt)
+        module, "write_contents", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
     )
     with pytest.raises(KeyboardInterrupt):
         go(galaxies_folder, tmp_path / "store")

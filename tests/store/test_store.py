@@ -10,8 +10,9 @@ import tomlkit
 from galaxyvotes.config import LabelSettings, PackSettings
 from galaxyvotes.errors import DataError
 from galaxyvotes.runtime.digests import contents_digest
+from galaxyvotes.store.format import FORMAT
 from galaxyvotes.store.pack import pack
-from galaxyvotes.store.store import FORMAT, Store
+from galaxyvotes.store.store import Store
 
 OLDER = Path(__file__).parent / "data"
 

@@ -22,7 +22,7 @@ from jaxtyping import Float32, Int, Int32
 
 from galaxyvotes.config import LabelSettings
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.kinds import QUANTITIES
+from galaxyvotes.kinds import FRACTIONS, QUANTITIES
 from galaxyvotes.runtime.digests import blake2b_digest
 from galaxyvotes.sources.archives import Members, Source
 from galaxyvotes.sources.matching import Images, match_images
@@ -196,7 +196,7 @@ def _no_votes(
             f"no table has the column {classes!r}: {tables[0].name} has"
             f" {', '.join(tables[0].header()[:12])} …"
         )
-    if tree is not None and tree.of_quantities and not kind:
+    if tree is not None and tree.kind is QUANTITIES and not kind:
         names = [tree.tables[0].of(column) for column in tree.columns]
         nearest = min(tables, key=lambda table: len({*names} - {*table.header()}))
         missing = [name for name in names if name not in nearest.header()]
@@ -315,9 +315,7 @@ def _assemble(
     if votes is not None:
         keep[np.isnan(votes.values[rows]).all(axis=1)] = False
         if not keep.any():
-            what = (
-                "a known value" if found.tree is not None and found.tree.of_quantities else "votes"
-            )
+            what = (found.tree.kind if found.tree else FRACTIONS).label
             raise DataError(
                 f"{found.votes_from}: not one of {len(rows):,} galaxies with an image has {what}"
             )

@@ -1,11 +1,11 @@
 """Packed galaxies, ready to be read at memory speed: one folder.
 
-    store.toml       what is in it: sizes, splits, where it came from, digests of the small files below
-    images.npy       uint8 (galaxy, side, side, 3), RGB, memory-mapped
-    galaxies.parquet one row a galaxy: id, split, source, digest of its pixels, fractions (or quantities), votes, the
-                     table's columns
-    tree.toml        the decision tree of the votes (absent if there are none)
-    rejected.csv     every image and row that could not be used, with its reason
+    store.toml        sizes, splits, where it came from, digests of the small files below
+    images.npy        uint8 (galaxy, side, side, 3), RGB, memory-mapped
+    galaxies.parquet  one row a galaxy: id, split, source, digest of its pixels, fractions (or
+                      quantities), votes, the table's columns
+    tree.toml         the decision tree of the votes (absent if there are none)
+    rejected.csv      every image and row that could not be used, with its reason
 
 Each image is checked against its digest whenever it is read, so a flipped byte is found at the
 galaxy it hits. The same digest tells which galaxies are pixel-identical.
@@ -25,14 +25,13 @@ from jaxtyping import Float32, Int, Int32, Shaped, UInt8
 
 from galaxyvotes.config import PackSettings
 from galaxyvotes.errors import CheckpointError, DataError
+from galaxyvotes.kinds import FRACTIONS, QUANTITIES
 from galaxyvotes.runtime.digests import contents_digest, file_digest, image_digest
+from galaxyvotes.store.format import FORMAT, value_column, votes_column
 from galaxyvotes.store.splits import SPLITS
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["Store"]
-
-FORMAT = 1
-OWN_COLUMNS = ("split", "source", "pixels")
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Store:
                     " again"
                 )
         store = Store(path, manifest)
-        _ = store._pixels  # refuses a damaged header
+        store.check_images()
         return store
 
     def __len__(self) -> int:
@@ -162,7 +161,7 @@ class Store:
         """Whole counts in the order of the tree's columns, -1 where not known; None if the campaign
         gave none.
         """
-        names = [f"votes:{answer}" for answer in self.tree.columns]
+        names = [votes_column(answer) for answer in self.tree.columns]
         if names[0] not in self.table.column_names:
             return None
         return np.stack(
@@ -175,24 +174,19 @@ class Store:
         facts, rejected = self.manifest, self.path / "rejected.csv"
         divided = ", ".join(f"{count:,} {name}" for name, count in facts["splits"].items())
         lines = [f"{self.path}: {len(self):,} galaxies of {self.size_px} px ({divided})"]
-        of_quantities = bool(facts["votes"]) and self.tree.of_quantities
-        if of_quantities:
+        kind = self.tree.kind if facts["votes"] else FRACTIONS
+        if kind is QUANTITIES:
             for name, values in zip(self.tree.columns, self.values.T, strict=True):
                 known = values[~np.isnan(values)]
-                told = (
-                    f", {known.min():g} to {known.max():g}, mean {known.mean():.4g}"
-                    if len(known)
-                    else ""
-                )
-                lines.append(f"{name}: {len(known):,} known{told}")
+                lines.append(f"{name}: {len(known):,} known")
+                if len(known):
+                    lines[-1] += f", {known.min():g} to {known.max():g}, mean {known.mean():.4g}"
         elif facts["votes"]:
             lines.append(
                 f"votes: {facts['votes']} (tree {self.tree.name}, {len(self.tree.columns)} answers)"
             )
-        without, left_out = (
-            ("known value" if of_quantities else "votes"),
-            "were left out (--unlabelled keeps them)",
-        )
+        without = kind.label.removeprefix("a ")
+        left_out = "were left out (--unlabelled keeps them)"
         for count, what in (
             (facts["duplicates"], "have the same pixels as another galaxy and share its split"),
             (facts["rejected_images"], f"images could not be used: {rejected}"),
@@ -209,6 +203,21 @@ class Store:
             raise DataError(f"no split {split!r}: one of {', '.join(SPLITS)}")
         return np.flatnonzero(self.splits == split)
 
+    def check_images(self) -> None:
+        """DataError if `images.npy` is missing or its header is damaged; pixels are not read."""
+        path, expected = self.path / "images.npy", (len(self), self.size_px, self.size_px, 3)
+        try:
+            pixels = self._pixels
+        except Exception as error:  # NumPy's parser raises nearly anything at a damaged header
+            raise DataError(
+                f"{path} is missing or damaged: {error}; pack the store again"
+            ) from None
+        if (pixels.shape, pixels.dtype) != (expected, np.uint8):
+            raise DataError(
+                f"{path} is damaged: it holds {pixels.dtype} {pixels.shape}; expected uint8"
+                f" {expected}. Pack the store again"
+            )
+
     def images(self, rows: Int[np.ndarray, " galaxy"]) -> UInt8[np.ndarray, "galaxy side side 3"]:
         """The images of these rows, each checked against its digest; DataError if one differs."""
         images = self._pixels[rows]
@@ -221,22 +230,5 @@ class Store:
         return images
 
     @cached_property
-    def _pixels(self) -> UInt8[np.ndarray, "galaxy side side 3"]:
-        path, expected = self.path / "images.npy", (len(self), self.size_px, self.size_px, 3)
-        try:
-            pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-        except Exception as error:  # NumPy's parser raises nearly anything at a damaged header
-            raise DataError(
-                f"{path} is missing or damaged: {error}; pack the store again"
-            ) from None
-        if (pixels.shape, pixels.dtype) != (expected, np.uint8):
-            raise DataError(
-                f"{path} is damaged: it holds {pixels.dtype} {pixels.shape}; expected uint8"
-                f" {expected}. Pack the store again"
-            )
-        return pixels
-
-
-def value_column(tree: DecisionTree, answer: str) -> str:
-    """What `galaxies.parquet` calls an answer's fractions, or a quantity's values."""
-    return f"{'quantity' if tree.of_quantities else 'fraction'}:{answer}"
+    def _pixels(self) -> Shaped[np.ndarray, "..."]:
+        return np.load(self.path / "images.npy", mmap_mode="r", allow_pickle=False)

@@ -1,0 +1,126 @@
+"""What stands in a store beside the images: the table of galaxies, the tree, the list of what was
+rejected and, written last, the manifest.
+"""
+
+from dataclasses import asdict
+from importlib.metadata import version
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import tomlkit
+from jaxtyping import Int, Shaped
+
+from galaxyvotes.config import SplitSettings
+from galaxyvotes.runtime.digests import contents_digest, file_digest
+from galaxyvotes.runtime.files import write_text
+from galaxyvotes.sources.catalog import Catalog
+from galaxyvotes.sources.names import iterate
+from galaxyvotes.store.format import FORMAT, OWN_COLUMNS, value_column, votes_column
+from galaxyvotes.store.journal import Journal
+from galaxyvotes.store.splits import SPLITS, assign_splits
+
+__all__ = ["write_contents"]
+
+_TOGETHER = 65_536  # rows of the table that are made and written together
+
+
+def write_contents(
+    catalog: Catalog, journal: Journal, splits: SplitSettings, how: dict[str, Any]
+) -> None:
+    """Complete the store in the folder of a journal that has come to its end.
+
+    `how` says what the pixels depend on beside the images. OSError if a file cannot be written.
+    """
+    folder = journal.folder
+    rows = np.array(journal.kept, np.int64)
+    digests = journal.pixel_digests
+    split_names = assign_splits(iterate(catalog.ids.take(pa.array(rows))), digests, splits)
+    _write_table(folder / "galaxies.parquet", catalog, rows, split_names, digests)
+    pacsv.write_csv(_rejected(catalog, journal), folder / "rejected.csv")
+    small = ["galaxies.parquet", "rejected.csv"]
+    if catalog.tree is not None:
+        write_text(folder / "tree.toml", catalog.tree.to_toml())
+        small.append("tree.toml")
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "galaxyvotes": version("galaxyvotes"),
+        "galaxies": len(rows),
+        **how,
+        "id_name": _id_name(catalog),
+        "sources": list(catalog.sources),
+        "votes": catalog.votes_from,
+        "split_settings": asdict(splits),
+        "splits": {name: int((split_names == name).sum()) for name in SPLITS},
+        "duplicates": len(rows) - len(digests.unique()),
+        "rejected_images": len(journal.rejected),
+        "rows_without_image": len(catalog.rows_without_image),
+        "rows_without_votes": len(catalog.rows_without_votes),
+        "images_without_row": len(catalog.images_without_row),
+        "digests": {name: file_digest(folder / name) for name in small},
+    }
+    manifest["digest"] = contents_digest(manifest, tomlkit.dumps)
+    write_text(folder / "store.toml", tomlkit.dumps(manifest))
+
+
+def _id_name(catalog: Catalog) -> str:
+    """The table's word for the id, unless it is one of the store's own."""
+    return "id" if catalog.id_name in OWN_COLUMNS else catalog.id_name
+
+
+def _write_table(
+    path: Path,
+    catalog: Catalog,
+    rows: Int[np.ndarray, " galaxy"],
+    splits: Shaped[np.ndarray, " galaxy"],
+    digests: pa.FixedSizeBinaryArray,
+) -> None:
+    parts = [slice(start, start + _TOGETHER) for start in range(0, len(rows), _TOGETHER)]
+    tables = (_table(catalog, rows[part], splits[part], digests[part]) for part in parts)
+    first = next(tables)
+    with pq.ParquetWriter(path, first.schema) as writer:
+        for table in chain([first], tables):
+            writer.write_table(table)
+
+
+def _table(
+    catalog: Catalog,
+    rows: Int[np.ndarray, " galaxy"],
+    splits: Shaped[np.ndarray, " galaxy"],
+    digests: pa.FixedSizeBinaryArray,
+) -> pa.Table:
+    """These rows of the catalog as rows of the store's table."""
+    table: dict[str, Any] = {
+        _id_name(catalog): catalog.ids.take(pa.array(rows)).cast(pa.string()),
+        "split": pa.array(splits, pa.string()),
+        "source": pa.array((image.name for image in catalog.images[rows]), pa.string()),
+        "pixels": digests.cast(pa.binary()),
+    }
+    if catalog.tree is not None and catalog.values is not None:
+        for place, answer in enumerate(catalog.tree.columns):
+            table[value_column(catalog.tree, answer)] = catalog.values[rows, place]
+        if catalog.counts is not None:
+            for place, answer in enumerate(catalog.tree.columns):
+                table[votes_column(answer)] = catalog.counts[rows, place]
+    for name, column in zip(catalog.columns.column_names, catalog.columns.columns, strict=True):
+        table[f"table:{name}" if name in table else name] = column.take(pa.array(rows))
+    return pa.table(table)
+
+
+def _rejected(catalog: Catalog, journal: Journal) -> pa.Table:
+    """Every image and row that is not in the store, with the reason."""
+    lines = [
+        (catalog.images[row].name, catalog.ids[row].as_py(), reason)
+        for row, reason in journal.rejected
+    ]
+    lines += [("", name, "the row has no image") for name in catalog.rows_without_image]
+    lines += [("", name, "the row has no votes") for name in catalog.rows_without_votes]
+    without_row = "no row of the table names the image"
+    lines += [(name, "", without_row) for name in catalog.images_without_row]
+    columns = [list(column) for column in zip(*lines, strict=True)] or [[], [], []]
+    texts = [pa.array(column, pa.string()) for column in columns]
+    return pa.table(texts, ["image", "id", "reason"])
