@@ -1,3 +1,5 @@
+"""Resamples and confidence intervals are those of drawing galaxies one by one."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,14 +10,10 @@ from galaxyvotes.metrics.bootstrap import (
     KEPT_BYTES,
     Interval,
     _resampled,
-    areas,
-    divide,
-    intervals,
-    mean_defined,
-    ratio,
-    root,
-    value_of,
+    confidence_intervals,
 )
+from galaxyvotes.metrics.roc import auc_statistic
+from galaxyvotes.metrics.statistic import ratio, root
 
 
 def galaxies(number: int, seed: int = 0):
@@ -32,56 +30,8 @@ def mse(labels: np.ndarray, predicted: np.ndarray):
     )
 
 
-def auc(labels: np.ndarray, predicted: np.ndarray):
-    """The areas of telling fractions above a half, as a statistic."""
-    return areas(~np.isnan(labels), labels > 0.5, predicted)
-
-
 def interval_of(statistic, number: int, **given) -> Interval:
-    return intervals({"it": statistic}, number, **given)["it"]
-
-
-# ---- what statistics are made of
-
-
-def test_a_ratio_of_nothing_is_undefined():
-    np.testing.assert_array_equal(
-        divide(np.array([1.0, 0.0, 6.0]), np.array([0, 0, 3])), [np.nan, np.nan, 2.0]
-    )
-    some = ratio(np.array([1.0, 0.0]), np.array([1.0, 0.0]))
-    np.testing.assert_array_equal(some(np.array([[1.0, 1.0], [0.0, 5.0]])), [1.0, np.nan])
-
-
-def test_a_statistic_has_one_value_or_one_a_column():
-    above, below = np.array([[1.0, 4.0], [3.0, 0.0]]), np.ones((2, 2))
-    np.testing.assert_array_equal(value_of(ratio(above, below), 2), [2.0, 2.0])
-    np.testing.assert_array_equal(value_of(root(ratio(above[:, 1], below[:, 1])), 2), np.sqrt(2.0))
-
-
-def test_columns_below_that_are_equal_are_still_each_ones_own():
-    random = np.random.default_rng(0)
-    above, weights = random.random((20, 4)), random.random((3, 20))
-    below = random.integers(0, 2, (20, 2))[:, [0, 1, 0, 1]].astype(float)
-    below[:, 3] = 0.0
-    found = ratio(above, below)(weights)
-    np.testing.assert_allclose(
-        found[:, :3], (weights @ above / (weights @ below.clip(1e-300)))[:, :3]
-    )
-    assert np.isnan(found[:, 3]).all()
-
-
-def test_the_mean_is_over_what_is_defined():
-    assert mean_defined(np.array([0.5, np.nan, 1.0])) == 0.75
-    np.testing.assert_array_equal(
-        mean_defined(np.array([[np.nan, np.nan], [1.0, np.nan]])), [np.nan, 1.0]
-    )
-    assert np.isnan(mean_defined(np.empty(0)))
-
-
-def test_a_mean_of_many_float32_does_not_lose_digits():
-    assert mean_defined(np.full(10_000_001, 0.1, np.float32)) == pytest.approx(
-        np.float32(0.1), rel=1e-9
-    )
+    return confidence_intervals({"it": statistic}, number, **given)["it"]
 
 
 # ---- resamples
@@ -104,7 +54,7 @@ def test_a_draw_is_scikit_learns_number_for_the_drawn_galaxies():
         rmse = np.sqrt(mean_squared_error(labels[rows], predicted[rows]))
         assert root(mse(labels, predicted))(weights)[row] == pytest.approx(rmse)
         expected = [roc_auc_score(labels[rows, i] > 0.5, predicted[rows, i]) for i in range(5)]
-        np.testing.assert_allclose(auc(labels, predicted)(weights)[row], expected)
+        np.testing.assert_allclose(auc_statistic(labels, predicted)(weights)[row], expected)
 
 
 def test_resamples_too_many_to_keep_are_those_that_would_be_kept():
@@ -122,8 +72,8 @@ def test_a_bootstrap_is_the_plain_one_galaxy_by_galaxy():
     labels[:7, 1:3] = np.nan
     known = ~np.isnan(labels)
     squares = np.where(known, (predicted - labels) ** 2, 0.0)
-    each, aucs = root(ratio(squares, known.astype(float))), auc(labels, predicted)
-    found = intervals(
+    each, aucs = root(ratio(squares, known.astype(float))), auc_statistic(labels, predicted)
+    found = confidence_intervals(
         {"rmse": each, "mean": lambda weights: each(weights).mean(axis=1), "auc": aucs},
         60,
         resamples=40,
@@ -170,7 +120,10 @@ def test_intervals_shrink_as_one_over_the_root_of_the_number_of_galaxies():
         hits = np.where(labels.argmax(axis=1) == predicted.argmax(axis=1), 1.0, 0.0)
         both = {"mse": mse(labels, predicted), "accuracy": ratio(hits, np.ones(number))}
         widths.append(
-            [found.high - found.low for found in intervals(both, number, resamples=400).values()]
+            [
+                found.high - found.low
+                for found in confidence_intervals(both, number, resamples=400).values()
+            ]
         )
     np.testing.assert_allclose(widths[0], 4 * np.array(widths[1]), rtol=0.25)
 
@@ -190,11 +143,11 @@ def test_ninety_five_in_a_hundred_intervals_hold_the_true_value():
 def test_what_is_undefined_has_an_undefined_interval():
     labels, predicted = galaxies(30)
     labels[:, 2] = 0.0
-    found = interval_of(auc(labels, predicted), 30, resamples=10)
+    found = interval_of(auc_statistic(labels, predicted), 30, resamples=10)
     for part in (found.value, found.low, found.high):
         np.testing.assert_array_equal(np.isnan(part), [False, False, True, False, False])
 
 
 def test_without_galaxies_there_is_nothing_to_draw_from():
     with pytest.raises(ValueError, match="no galaxies"):
-        intervals({}, 0)
+        confidence_intervals({}, 0)

@@ -1,10 +1,22 @@
+"""Coverage, width and score of prediction intervals, and the noise of the volunteers themselves."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import mean_pinball_loss
 
-from galaxyvotes.metrics import coverage, scores
-from galaxyvotes.metrics.bootstrap import intervals
+from galaxyvotes.metrics.bootstrap import confidence_intervals
+from galaxyvotes.metrics.coverage import (
+    coverage_per_answer,
+    empirical_coverage,
+    interval_score,
+    interval_statistics,
+    mean_width,
+    noise_floor,
+    width_per_answer,
+)
+from galaxyvotes.metrics.scores import rmse
 from galaxyvotes.tree import DecisionTree
 
 laws = settings(max_examples=25, deadline=None)
@@ -42,16 +54,14 @@ def test_coverage_width_and_score_of_three_cells_are_those_by_hand():
     labels = np.array([[0.2, 0.5], [0.9, np.nan], [0.3, 0.3]])
     lower = np.array([[0.1, 0.5], [0.5, 0.0], [0.5, np.nan]])
     upper = np.array([[0.3, 0.6], [0.8, 1.0], [0.6, np.nan]])
-    assert coverage.coverage(labels, lower, upper) == pytest.approx(
+    assert empirical_coverage(labels, lower, upper) == pytest.approx(
         2 / 4
     )  # the ends of an interval belong to it
-    np.testing.assert_allclose(coverage.coverage_per_answer(labels, lower, upper), [1 / 3, 1])
-    assert coverage.width(labels, lower, upper) == pytest.approx((0.2 + 0.1 + 0.3 + 0.1) / 4)
-    np.testing.assert_allclose(coverage.width_per_answer(labels, lower, upper), [0.2, 0.1])
+    np.testing.assert_allclose(coverage_per_answer(labels, lower, upper), [1 / 3, 1])
+    assert mean_width(labels, lower, upper) == pytest.approx((0.2 + 0.1 + 0.3 + 0.1) / 4)
+    np.testing.assert_allclose(width_per_answer(labels, lower, upper), [0.2, 0.1])
     missed = 2 / 0.2 * (0.1 + 0.2)
-    assert coverage.interval_score(labels, lower, upper, coverage=0.8) == pytest.approx(
-        (0.7 + missed) / 4
-    )
+    assert interval_score(labels, lower, upper, coverage=0.8) == pytest.approx((0.7 + missed) / 4)
 
 
 @laws
@@ -59,13 +69,13 @@ def test_coverage_width_and_score_of_three_cells_are_those_by_hand():
 def test_wider_intervals_cover_more_and_whole_ones_everything(recipe):
     labels, lower, upper = drawn(**recipe)
     known = ~np.isnan(labels + lower)
-    found = [coverage.coverage(labels, lower - more, upper + more) for more in (0.0, 0.1, 1.0)]
+    found = [empirical_coverage(labels, lower - more, upper + more) for more in (0.0, 0.1, 1.0)]
     if not known.any():
         assert np.isnan(found).all()
         return
     assert found == sorted(found)
     assert found[-1] == 1
-    per_answer = coverage.coverage_per_answer(labels, lower, upper)
+    per_answer = coverage_per_answer(labels, lower, upper)
     assert found[0] == pytest.approx(np.nansum(per_answer * known.sum(axis=0)) / known.sum())
 
 
@@ -73,7 +83,7 @@ def test_the_interval_score_is_lowest_for_the_true_quantiles():
     labels = np.random.default_rng(0).uniform(0, 1, (20_000, 1))
     ends = np.ones((20_000, 1))
     score = {
-        margin: coverage.interval_score(labels, margin * ends, (1 - margin) * ends, coverage=0.8)
+        margin: interval_score(labels, margin * ends, (1 - margin) * ends, coverage=0.8)
         for margin in (0.0, 0.05, 0.1, 0.15, 0.2)
     }
     assert min(score, key=lambda margin: score[margin]) == 0.1, score
@@ -81,45 +91,39 @@ def test_the_interval_score_is_lowest_for_the_true_quantiles():
 
 def test_each_number_comes_with_its_bootstrap_interval():
     labels, lower, upper = drawn(40)
-    found = intervals(coverage.statistics(labels, lower, upper, coverage=0.9), 40, resamples=50)
-    assert float(found["coverage"].value) == coverage.coverage(labels, lower, upper)
-    assert float(found["width"].value) == coverage.width(labels, lower, upper)
-    assert float(found["interval_score"].value) == coverage.interval_score(
+    found = confidence_intervals(
+        interval_statistics(labels, lower, upper, coverage=0.9), 40, resamples=50
+    )
+    assert float(found["coverage"].value) == empirical_coverage(labels, lower, upper)
+    assert float(found["width"].value) == mean_width(labels, lower, upper)
+    assert float(found["interval_score"].value) == interval_score(
         labels, lower, upper, coverage=0.9
     )
     np.testing.assert_array_equal(
-        found["coverage_per_answer"].value, coverage.coverage_per_answer(labels, lower, upper)
+        found["coverage_per_answer"].value, coverage_per_answer(labels, lower, upper)
     )
     np.testing.assert_array_equal(
-        found["width_per_answer"].value, coverage.width_per_answer(labels, lower, upper)
+        found["width_per_answer"].value, width_per_answer(labels, lower, upper)
     )
     for interval in found.values():
         assert (interval.low <= interval.value).all()
         assert (interval.value <= interval.high).all()
 
 
+def test_the_interval_score_is_the_pinball_loss_of_both_ends_by_scikit_learn():
+    labels, lower, upper = drawn(200, seed=3)
+    known = ~np.isnan(labels + lower)
+    loss = sum(
+        mean_pinball_loss(labels[known], end[known], alpha=quantile)
+        for end, quantile in ((lower, 0.1), (upper, 0.9))
+    )
+    assert interval_score(labels, lower, upper, coverage=0.8) == pytest.approx(2 / 0.2 * loss)
+
+
 def test_a_coverage_in_percent_is_refused():
     labels, lower, upper = drawn(10)
     with pytest.raises(ValueError, match="does not lie between 0 and 1"):
-        coverage.interval_score(labels, lower, upper, coverage=90.0)
-
-
-# ---- calibration of the fractions themselves
-
-
-@pytest.mark.parametrize("bias", [0.0, 0.03, -0.08])
-def test_the_calibration_error_of_predictions_is_their_constant_bias(bias):
-    predicted = np.random.default_rng(0).uniform(0.1, 0.9, (500, 4))
-    assert scores.calibration_error(predicted - bias, predicted) == pytest.approx(
-        abs(bias), abs=1e-12
-    )
-
-
-def test_fractions_drawn_around_their_predictions_have_no_calibration_error_in_the_limit():
-    random = np.random.default_rng(0)
-    predicted = random.uniform(0, 1, (50_000, 4))
-    labels = random.binomial(40, predicted) / 40
-    assert scores.calibration_error(labels, predicted) < 0.001
+        interval_score(labels, lower, upper, coverage=90.0)
 
 
 # ---- the volunteers' own noise
@@ -135,20 +139,16 @@ def test_the_noise_floor_is_the_rmse_of_the_fractions_behind_the_panels(kaggle):
     found = kaggle.volunteers(counts)
     np.testing.assert_array_equal(found, np.tile(volunteers[:, None], (1, 37)))
     observed = counts / volunteers[:, None]
-    assert coverage.noise_floor(observed, found) == pytest.approx(
-        scores.rmse(observed, behind), rel=0.02
-    )
+    assert noise_floor(observed, found) == pytest.approx(rmse(observed, behind), rel=0.02)
     counts[:2000, kaggle.slices[0]] = -1  # not known: neither it, nor whatever hangs on it, counts
     part = kaggle.volunteers(counts)
     assert np.isnan(part[:2000, kaggle.slices[1]]).all()
     assert not np.isnan(part[:2000, kaggle.slices[5]]).any()  # everybody is asked Q6
-    assert coverage.noise_floor(np.where(np.isnan(part), np.nan, observed), part) > 0
+    assert noise_floor(np.where(np.isnan(part), np.nan, observed), part) > 0
 
 
 def test_a_noise_floor_by_hand_and_of_nothing():
     fractions = np.array([[0.5, 0.5], [1.0, 0.0], [0.3, np.nan]])
     volunteers = np.array([[11.0, 11.0], [21.0, 21.0], [1.0, 40.0]])
-    assert coverage.noise_floor(fractions, volunteers) == pytest.approx(
-        np.sqrt((2 * 0.25 / 10) / 4)
-    )
-    assert np.isnan(coverage.noise_floor(fractions, np.full((3, 2), np.nan)))
+    assert noise_floor(fractions, volunteers) == pytest.approx(np.sqrt((2 * 0.25 / 10) / 4))
+    assert np.isnan(noise_floor(fractions, np.full((3, 2), np.nan)))

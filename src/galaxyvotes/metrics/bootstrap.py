@@ -1,42 +1,26 @@
-"""Statistics, and their 95 % intervals by the bootstrap.
+"""Confidence intervals of statistics, 95 %, by the bootstrap.
 
-A *statistic* is a function of one weight a galaxy. With every weight one it is the number itself;
-with weights that count how often each galaxy was drawn in a resample, it is a draw of the
-bootstrap. So a number and its interval come from the same code. All but the area under a ROC curve
-are functions of weighted sums over galaxies: a thousand resamples are one matrix product. Nothing
-here knows what is measured; `metrics` says so.
+Galaxies are drawn with replacement, as many as there are. The seed and the number of galaxies
+settle the resamples, so all statistics and all predictors are judged on the same ones.
 
-Sources: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13. Areas: Fawcett 2006,
-Pattern Recognition Letters 27, 861, section 7 (the Wilcoxon statistic).
+Source: Efron & Tibshirani 1993, An Introduction to the Bootstrap, section 13.3.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Num, UInt8
+from jaxtyping import Float, UInt8
 
-__all__ = [
-    "Interval",
-    "Measure",
-    "Statistic",
-    "areas",
-    "divide",
-    "intervals",
-    "mean_defined",
-    "number",
-    "ratio",
-    "root",
-    "value_of",
-]
+from galaxyvotes.metrics.statistic import Statistic, value_of
+
+__all__ = ["Interval", "Measure", "confidence_intervals", "number"]
 
 KEPT_BYTES = 2**27  # a thousand resamples of 80,000 galaxies are 80 MB
 
 Measure = dict[str, float | None]  # value, low and high; None where undefined
-Statistic = Callable[[Float[np.ndarray, "resample galaxy"]], Float[np.ndarray, " resample *values"]]
 
 
 @dataclass(frozen=True)
@@ -60,10 +44,7 @@ def number(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-# ---- intervals
-
-
-def intervals(
+def confidence_intervals(
     statistics: Mapping[str, Statistic],
     galaxies: int,
     *,
@@ -143,124 +124,3 @@ def _interval(
         if len(defined):
             ends[:, *index] = np.percentile(defined, [2.5, 97.5])
     return Interval(value, ends[0, ...], ends[1, ...])
-
-
-# ---- what statistics are made of
-
-
-def value_of(statistic: Statistic, galaxies: int) -> Float[np.ndarray, "*values"]:
-    """The statistic with every weight one."""
-    return np.asarray(statistic(np.ones((1, galaxies)))[0])
-
-
-def ratio(
-    above: Float[np.ndarray, " galaxy *values"], below: Float[np.ndarray, " galaxy *values"]
-) -> Statistic:
-    """The weighted sum of the one over galaxies, divided by that of the other."""
-    if below.ndim == 1:
-        return _once(lambda weights: divide(weights @ above, weights @ below))
-    # Often many columns below are equal: the answers of a question are known of the same galaxies.
-    seen: dict[bytes, int] = {}
-    place = [seen.setdefault(column.tobytes(), len(seen)) for column in below.T]
-    different = below[:, [place.index(number) for number in range(len(seen))]]
-    return _once(lambda weights: divide(weights @ above, (weights @ different)[:, place]))
-
-
-def _once(statistic: Statistic) -> Statistic:
-    """The same; asked again about the same array of weights, as others made of it do, it
-    remembers.
-    """
-    last: list[np.ndarray] = [np.empty(0), np.empty(0)]
-
-    def remembering(
-        weights: Float[np.ndarray, "resample galaxy"],
-    ) -> Float[np.ndarray, " resample *values"]:
-        if weights is not last[0]:
-            last[:] = weights, statistic(weights)
-        return last[1]
-
-    return remembering
-
-
-def root(statistic: Statistic) -> Statistic:
-    """The square root of another."""
-    return lambda weights: np.sqrt(statistic(weights))
-
-
-def divide(
-    above: Num[np.ndarray, "*values"], below: Num[np.ndarray, "*values"]
-) -> Float[np.ndarray, "*values"]:
-    """The quotient; NaN where there is nothing to divide by."""
-    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
-
-
-def mean_defined(values: Float[np.ndarray, "*resample value"]) -> Float[np.ndarray, "*resample"]:
-    """The mean over the last axis of what is not NaN; NaN if everything is."""
-    sums = np.nansum(values, axis=-1, dtype=np.float64)
-    return divide(np.asarray(sums), np.asarray((~np.isnan(values)).sum(axis=-1)))
-
-
-# ---- areas under ROC curves
-
-
-def areas(
-    known: Bool[np.ndarray, "galaxy answer"],
-    positive: Bool[np.ndarray, "galaxy answer"],
-    predicted: Float[np.ndarray, "galaxy answer"],
-) -> Statistic:
-    """Per answer: the weight of pairs whose positive is above their negative (half if equal) over
-    that of all pairs.
-    """
-    answers = [_ranks(*columns) for columns in zip(known.T, positive.T, predicted.T, strict=True)]
-    return _once(lambda weights: _areas(answers, weights))
-
-
-class _Ranks(NamedTuple):
-    """Where galaxies stand among the predictions of the positive galaxies of one answer.
-
-    `above` are galaxies of known truth from the lowest of those predictions up; the others are
-    below every positive one and need no ranks. Of them, `place` is 2i + 1 for a galaxy predicted
-    equal to the i-th lowest, 2i for one between it and the one below. `positives` are galaxies,
-    `equal` is their i. `negative` is 1 for each negative galaxy.
-    """
-
-    above: Int[np.ndarray, " above"]
-    place: Int[np.ndarray, " above"]
-    positives: Int[np.ndarray, " positive"]
-    equal: Int[np.ndarray, " positive"]
-    negative: Float[np.ndarray, " galaxy"]
-
-
-def _ranks(
-    known: Bool[np.ndarray, " galaxy"],
-    positive: Bool[np.ndarray, " galaxy"],
-    predicted: Float[np.ndarray, " galaxy"],
-) -> _Ranks:
-    positives = np.flatnonzero(positive)
-    steps, equal = np.unique(predicted[positives], return_inverse=True)
-    above = np.flatnonzero(known & (predicted >= steps.min(initial=np.inf)))
-    order = np.argsort(predicted[above])  # searching for rising values is several times as fast
-    rising = predicted[above[order]]
-    place = np.empty(len(above), np.int64)
-    place[order] = np.searchsorted(steps, rising, "left") + np.searchsorted(steps, rising, "right")
-    return _Ranks(above, place, positives, equal, (known & ~positive).astype(np.float64))
-
-
-def _areas(
-    answers: Sequence[_Ranks], weights: Float[np.ndarray, "resample galaxy"]
-) -> Float[np.ndarray, "resample answer"]:
-    both = np.array([[_pairs(ranks, row) for ranks in answers] for row in weights])
-    return divide(both[..., 0], both[..., 1])
-
-
-def _pairs(ranks: _Ranks, weights: Float[np.ndarray, " galaxy"]) -> tuple[float, float]:
-    """The weight of pairs in the right order, and of all pairs of a positive and a negative
-    galaxy.
-    """
-    positive = np.bincount(ranks.equal, weights[ranks.positives])
-    negative = np.bincount(ranks.place, weights[ranks.above], 2 * len(positive) + 1)
-    negative[1::2] -= positive
-    up_to = np.cumsum(negative)
-    positives, negatives = float(positive.sum()), float(weights @ ranks.negative)
-    right = float(positive @ (up_to[:-1:2] + up_to[1::2]) / 2)
-    return right + positives * (negatives - float(up_to[-1])), positives * negatives

@@ -1,10 +1,9 @@
-"""Whether intervals keep their word, and what no predictor can do better than: pure functions on
-joint fractions.
+"""Whether prediction intervals hold what they promise, and the noise that no predictor can beat.
 
-Truth and bounds are one row a galaxy, one column an answer. A cell counts if its truth is known and
-it has an interval; whatever is measured over nothing is NaN. As in `metrics`, each number is a
-statistic (see `intervals`) with every weight one. Whether the fractions themselves are calibrated
-is `metrics.calibration_error`.
+Labels and bounds have one row a galaxy and one column an answer. A cell counts if its label is
+known and it has an interval; whatever is measured over nothing is NaN. Each number is a statistic
+(see `statistic`) with every weight one. Whether the fractions themselves are calibrated is
+`reliability.calibration_error`.
 
 Sources: coverage: Angelopoulos & Bates 2023, Foundations and Trends in Machine Learning 16, 494,
 section 3. Interval score: Gneiting & Raftery 2007, JASA 102, 359, equation 43.
@@ -13,38 +12,34 @@ section 3. Interval score: Gneiting & Raftery 2007, JASA 102, 359, equation 43.
 import numpy as np
 from jaxtyping import Bool, Float, Num
 
-from galaxyvotes.metrics.bootstrap import Statistic, ratio, root, value_of
+from galaxyvotes.metrics.statistic import Fractions, Statistic, ratio, root, value_of
 
 __all__ = [
-    "coverage",
     "coverage_per_answer",
+    "empirical_coverage",
     "interval_score",
+    "interval_statistics",
+    "mean_width",
     "noise_floor",
-    "statistics",
-    "width",
     "width_per_answer",
 ]
 
-Fractions = Float[np.ndarray, "galaxy answer"]
 Counted = Bool[np.ndarray, "galaxy answer"]
 
 
-# ---- intervals that were promised
-
-
-def coverage(labels: Fractions, lower: Fractions, upper: Fractions) -> float:
-    """The fraction of cells whose true fraction lies within its interval, ends included."""
+def empirical_coverage(labels: Fractions, lower: Fractions, upper: Fractions) -> float:
+    """The fraction of cells whose label lies within its interval, ends included."""
     return float(value_of(_coverage(labels, lower, upper, by_answer=False), len(labels)))
 
 
 def coverage_per_answer(
     labels: Fractions, lower: Fractions, upper: Fractions
 ) -> Float[np.ndarray, " answer"]:
-    """The coverage of each answer; a calibration promises it answer by answer."""
+    """The empirical coverage of each answer; a calibration promises it answer by answer."""
     return value_of(_coverage(labels, lower, upper, by_answer=True), len(labels))
 
 
-def width(labels: Fractions, lower: Fractions, upper: Fractions) -> float:
+def mean_width(labels: Fractions, lower: Fractions, upper: Fractions) -> float:
     """Sharpness: the mean width of the intervals, 0–1; the smaller the better, at the same
     coverage.
     """
@@ -61,7 +56,7 @@ def width_per_answer(
 def interval_score(
     labels: Fractions, lower: Fractions, upper: Fractions, *, coverage: float
 ) -> float:
-    """Width and misses in one number: mean of (u − l) + 2/α · (how far the truth is outside), α = 1
+    """Width and misses in one number: mean of (u − l) + 2/α · (how far the label is outside), α = 1
     − coverage.
 
     Proper: it is lowest, on average, for the true quantiles α/2 and 1 − α/2. The smaller the
@@ -72,10 +67,10 @@ def interval_score(
     return float(value_of(_interval_score(labels, lower, upper, coverage), len(labels)))
 
 
-def statistics(
+def interval_statistics(
     labels: Fractions, lower: Fractions, upper: Fractions, *, coverage: float
 ) -> dict[str, Statistic]:
-    """All of them as functions of weights over galaxies, for `intervals.intervals`."""
+    """All of them as functions of weights over galaxies, for `bootstrap.confidence_intervals`."""
     return {
         "coverage": _coverage(labels, lower, upper, by_answer=False),
         "coverage_per_answer": _coverage(labels, lower, upper, by_answer=True),
@@ -96,8 +91,8 @@ def noise_floor(fractions: Fractions, volunteers: Num[np.ndarray, "galaxy answer
     sampling variance θ(1 − θ)/n around the θ behind it, of which p(1 − p)/(n − 1) is an unbiased
     estimate. It is averaged over galaxies and answers, and the root is taken once. Cells that are
     not known or have fewer than two volunteers are left out. `volunteers` are those who could have
-    given the answer (see `DecisionTree.volunteers`), not only those asked. Weighted or debiased fractions
-    come from no plain panel; for them the floor is approximate.
+    given the answer (see `DecisionTree.volunteers`), not only those asked. Weighted or debiased
+    fractions come from no plain panel; for them the floor is approximate.
 
     Source: Cochran 1977, Sampling Techniques, section 3.2
     """
@@ -141,9 +136,9 @@ def _mean(values: Fractions | Counted, counted: Counted, *, by_answer: bool) -> 
 
 
 def _counted(labels: Fractions, lower: Fractions, upper: Fractions) -> Counted:
-    """Where the truth is known and there is an interval."""
+    """Where the label is known and there is an interval."""
     if not labels.shape == lower.shape == upper.shape:
         raise ValueError(
-            f"the truth has shape {labels.shape}, the bounds have {lower.shape} and {upper.shape}"
+            f"the labels have shape {labels.shape}, the bounds have {lower.shape} and {upper.shape}"
         )
     return ~(np.isnan(labels) | np.isnan(lower) | np.isnan(upper))
