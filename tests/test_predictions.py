@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from galaxyvotes.errors import ConfigError, DataError, GalaxyVotesError
-from galaxyvotes.predictions import Bounds, Predictions, writing
+from galaxyvotes.predictions import Bounds, Predictions, open_table
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), min_size=1, max_size=8)
 
@@ -45,10 +45,10 @@ def test_what_is_written_is_read_back_bit_for_bit(tmp_path, suffix, table):
 
 def test_small_parts_share_a_group_of_rows(tmp_path):
     columns, values = ("a", "b"), np.random.default_rng(0).random((20_000, 2), np.float32)
-    with writing(path := tmp_path / "p.parquet", columns) as write:
+    with open_table(path := tmp_path / "p.parquet", columns) as append:
         for start in range(0, 20_000, 128):
             part = values[start : start + 128]
-            write(Predictions(tuple(str(start + n) for n in range(len(part))), columns, part))
+            append(Predictions(tuple(str(start + n) for n in range(len(part))), columns, part))
     assert pq.ParquetFile(path).num_row_groups == 3
     back = Predictions.read(path)
     assert back.ids == tuple(str(n) for n in range(20_000))
@@ -71,8 +71,15 @@ def test_familiarity_stands_last_and_is_never_taken_for_an_answer(tmp_path, suff
         np.testing.assert_array_equal(back.familiarity, familiarity)
         np.testing.assert_array_equal(back.values, values)
         assert (back.bounds is None) == (bounds is None)
-    both = Predictions.together([table, table])
+    both = Predictions.concatenate([table, table])
     np.testing.assert_array_equal(both.familiarity, [0.25, 1, 0.25, 1])
+
+
+def test_an_answer_whose_name_has_an_end_in_its_middle_is_an_answer(tmp_path):
+    table = Predictions(("1",), ("a_low_b", "a_high"), np.array([[0.25, 0.5]], np.float32))
+    table.write(tmp_path / "p.csv")
+    back = Predictions.read(tmp_path / "p.csv")
+    assert (back.columns, back.bounds) == (table.columns, None)
 
 
 def test_ids_stay_what_they_are_though_they_look_like_numbers_or_dates(tmp_path):
@@ -119,9 +126,9 @@ def test_a_table_written_in_parts_is_the_table_written_at_once(
     values = make_fractions(kaggle, 7)
     whole = Predictions(tuple("abcdefg"), kaggle.columns, values)
     whole.write(tmp_path / f"whole{suffix}")
-    with writing(tmp_path / f"parts{suffix}", kaggle.columns) as write:
+    with open_table(tmp_path / f"parts{suffix}", kaggle.columns) as append:
         for part in (slice(0, 3), slice(3, 7)):
-            write(Predictions(whole.ids[part], kaggle.columns, values[part]))
+            append(Predictions(whole.ids[part], kaggle.columns, values[part]))
     parts = Predictions.read(tmp_path / f"parts{suffix}")
     assert parts.ids == whole.ids
     np.testing.assert_array_equal(parts.values, values)
@@ -134,8 +141,8 @@ def test_when_writing_is_interrupted_the_old_table_stays(tmp_path, suffix):
     old.write(path)
 
     def fail() -> None:
-        with writing(path, ("a",)) as write:
-            write(Predictions(("2",), ("a",), np.ones((1, 1), np.float32)))
+        with open_table(path, ("a",)) as append:
+            append(Predictions(("2",), ("a",), np.ones((1, 1), np.float32)))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

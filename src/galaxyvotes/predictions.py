@@ -1,10 +1,9 @@
-"""What somebody says about some galaxies: one row a galaxy, one column an answer, joint fractions
-or quantities.
+"""Predictions for galaxies, and the tables they are kept in: one row a galaxy, one column an answer.
 
-A network, a baseline and the volunteers themselves all speak in this type, so one report compares
-them. A calibrated network also says how far off it may be, and how familiar each galaxy is to it:
-in a table, `<answer>_low` and `<answer>_high` stand behind the answers, and `familiarity` is the
-last column.
+Networks, baselines and the volunteers themselves give this type, so one report compares them. A
+calibrated network also gives prediction intervals and a familiarity score of each galaxy: in a
+table, `<answer>_low` and `<answer>_high` stand behind the answers, and `familiarity` is the last
+column.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -20,41 +19,35 @@ import pyarrow.parquet as pq
 from jaxtyping import Float
 
 from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.questions import BOUNDS, FAMILIARITY
 from galaxyvotes.runtime.files import replacing
 from galaxyvotes.sources.tables import Table
-from galaxyvotes.tree import BOUNDS, FAMILIARITY
 
-__all__ = ["Bounds", "Fractions", "Predictions", "writing"]
+__all__ = ["Bounds", "Predictions", "Values", "check_format", "open_table"]
+
+Values = Float[np.ndarray, "galaxy answer"]
 
 _FORMATS = (".csv", ".parquet")
-_TOGETHER = (
-    8_192  # rows of Parquet that share a description, which stays in memory until the last row
-)
-
-
-Fractions = Float[np.ndarray, "galaxy answer"]
+_ROW_GROUP = 8192  # rows of Parquet, at least: each group's description stays in memory
 
 
 class Bounds(NamedTuple):
-    """The ends of each cell's interval around the prediction, of fractions in 0–1; NaN where a cell
-    has none.
+    """The ends of the prediction interval of each cell, of fractions in 0–1; NaN where a cell has
+    none.
     """
 
-    lower: Fractions
-    upper: Fractions
+    lower: Values
+    upper: Values
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Fractions (0–1), or quantities, per galaxy and answer; `columns` are answers of a tree, all
-    of them or some.
+    """Fractions (0–1) or quantities of galaxies; `columns` are answers of a tree, all or some.
 
-    Fractions are joint unless a network was asked for conditional ones, which are NaN where nobody
-    would be asked.
-
-    `spread` is their standard deviation over the views they are the mean of, `bounds` the ends of
-    their intervals, `familiarity` how familiar each galaxy is to who says this (0–1, see
-    `novelty`), each if there is one.
+    Fractions are joint, or conditional if a network was asked for those: NaN where nobody would be
+    asked. `spread` is their standard deviation over the views and networks that they are the mean
+    of, `bounds` the ends of their prediction intervals, `familiarity` a score in 0–1 of each galaxy
+    (see `confidence.familiarity`), each None if there is none.
     """
 
     ids: tuple[str, ...]
@@ -74,24 +67,20 @@ class Predictions:
             )
 
     @staticmethod
-    def together(parts: Sequence["Predictions"]) -> "Predictions":
-        """All galaxies of some parts that are alike, one after the other."""
+    def concatenate(parts: Sequence["Predictions"]) -> "Predictions":
+        """The galaxies of several parts that are alike, one part after the other."""
         first = parts[0]
         bounds = [part.bounds for part in parts if part.bounds is not None]
         spreads = [part.spread for part in parts if part.spread is not None]
-        familiarities = [part.familiarity for part in parts if part.familiarity is not None]
+        scores = [part.familiarity for part in parts if part.familiarity is not None]
         return Predictions(
             tuple(name for part in parts for name in part.ids),
             first.columns,
             np.concatenate([part.values for part in parts]),
             first.id_name,
-            (
-                Bounds(*(np.concatenate(ends) for ends in zip(*bounds, strict=True)))
-                if bounds
-                else None
-            ),
+            Bounds(*map(np.concatenate, zip(*bounds, strict=True))) if bounds else None,
             np.concatenate(spreads) if spreads else None,
-            np.concatenate(familiarities) if familiarities else None,
+            np.concatenate(scores) if scores else None,
         )
 
     def __len__(self) -> int:
@@ -104,31 +93,33 @@ class Predictions:
         """
         columns = dict(zip(self.columns, self.values.T, strict=True))
         for end, values in zip(BOUNDS, self.bounds or (), strict=False):
-            columns |= {
-                name + end: column for name, column in zip(self.columns, values.T, strict=True)
-            }
+            names = [name + end for name in self.columns]
+            columns |= dict(zip(names, values.T, strict=True))
         columns |= {} if self.familiarity is None else {FAMILIARITY: self.familiarity}
         arrays = [_texts(self.ids), *(_numbers(column) for column in columns.values())]
         return pa.table(arrays, names=[self.id_name, *columns])
 
     def write(self, path: str | Path) -> None:
-        """Write CSV or Parquet, as the extension says; an unknown one is an error."""
+        """Write CSV or Parquet, as the extension says.
+
+        Raises ConfigError for another extension, DataError if the file cannot be written.
+        """
         bounds, familiarity = self.bounds is not None, self.familiarity is not None
-        with writing(
+        with open_table(
             path, self.columns, id_name=self.id_name, bounds=bounds, familiarity=familiarity
-        ) as write:
-            write(self)
+        ) as append:
+            append(self)
 
     @staticmethod
     def read(path: str | Path) -> "Predictions":
-        """Read back what `write` wrote: the first column is the id, the others are answers, bounds
-        and familiarity.
+        """The predictions in a table that `write` wrote: the first column is the id, the others are
+        answers, bounds and familiarity.
 
-        Raises ConfigError for an extension that is not .csv or .parquet; DataError if the file
-        cannot be read, has a single column, or one that is not numbers.
+        Raises ConfigError for another extension, DataError if the file cannot be read, has no
+        column beside the id or holds anything but numbers there.
         """
         path = Path(path)
-        known_format(path)
+        check_format(path)
         try:
             table = Table(str(path), path.read_bytes())
         except OSError as error:
@@ -138,41 +129,23 @@ class Predictions:
             raise DataError(
                 f"{path} has one column, {id_name!r}: expected an id, then a column for each answer"
             )
-        data = table.read()
-        fractions = np.empty((data.num_rows, len(columns)), np.float32)
-        for place, column in enumerate(columns):
-            try:
-                fractions[:, place] = data.column(column).cast(pa.float32(), safe=False).to_numpy()
-            except pa.ArrowException as error:
-                raise DataError(f"{path}: column {column!r} is not numbers: {error}") from None
-        familiarity = fractions[:, -1] if len(columns) > 1 and columns[-1] == FAMILIARITY else None
-        columns = columns if familiarity is None else columns[:-1]
-        places = {name: place for place, name in enumerate(columns)}
-        answers = [
-            name
-            for name in columns
-            if not any(name.removesuffix(end) in places for end in BOUNDS if end in name)
-        ]
-        ends = [[places.get(name + end) for name in answers] for end in BOUNDS]
-        found = [
-            fractions[:, [place for place in end if place is not None]]
-            for end in ends
-            if None not in end
-        ]
-        bounds = Bounds(*found) if len(found) == len(BOUNDS) and answers else None
-        kept = fractions[:, [places[name] for name in answers]]
+        values = _read_numbers(table, columns)
+        familiarity = None
+        if len(columns) > 1 and columns[-1] == FAMILIARITY:
+            familiarity, columns = values[:, -1], columns[:-1]
+        answers, ends = _answers_and_ends(columns)
         return Predictions(
             tuple(table.texts(id_name)),
-            tuple(answers),
-            kept,
+            tuple(columns[index] for index in answers),
+            values[:, answers],
             id_name=id_name,
-            bounds=bounds,
+            bounds=None if ends is None else Bounds(*(values[:, end] for end in ends)),
             familiarity=familiarity,
         )
 
 
 @contextmanager
-def writing(
+def open_table(
     path: str | Path,
     columns: tuple[str, ...],
     *,
@@ -182,34 +155,68 @@ def writing(
 ) -> Generator[Callable[[Predictions], None]]:
     """A function that appends predictions to a new table, CSV or Parquet as the extension says.
 
-    The file appears whole when the context ends well, and not at all otherwise.
+    The file appears whole when the context ends well, and not at all otherwise; what was there
+    before stays until then.
+
+    Raises ConfigError for another extension, DataError if the file cannot be written.
     """
     path = Path(path)
-    suffix = known_format(path)
+    check_format(path)
     names = [*columns, *(column + end for end in BOUNDS if bounds for column in columns)]
     names += [FAMILIARITY] * familiarity
     schema = pa.schema([(id_name, pa.string()), *((name, pa.float32()) for name in names)])
+    kind = pacsv.CSVWriter if path.suffix.lower() == ".csv" else pq.ParquetWriter
     waiting: list[pa.Table] = []
-    with replacing(path) as partial:
-        writer = (
-            pacsv.CSVWriter(partial, schema)
-            if suffix == ".csv"
-            else pq.ParquetWriter(partial, schema)
-        )
-
-        def write(part: Predictions) -> None:
-            waiting.append(part.to_table().cast(schema))
-            if sum(len(table) for table in waiting) >= _TOGETHER:
-                flush()
+    with replacing(path) as partial, kind(partial, schema) as writer:
 
         def flush() -> None:
             if waiting:
                 writer.write_table(pa.concat_tables(waiting))
                 waiting.clear()
 
-        with writer:
-            yield write
-            flush()
+        def append(part: Predictions) -> None:
+            waiting.append(part.to_table().cast(schema))
+            if sum(len(table) for table in waiting) >= _ROW_GROUP:
+                flush()
+
+        yield append
+        flush()
+
+
+def check_format(path: Path) -> None:
+    """Refuse a table file that ends neither in `.csv` nor in `.parquet`: a ConfigError."""
+    suffix = path.suffix.lower()
+    if suffix not in _FORMATS:
+        raise ConfigError(
+            f"{path}: unknown table format {suffix!r}; name a file that ends in .csv or .parquet"
+        )
+
+
+def _read_numbers(table: Table, columns: Sequence[str]) -> Float[np.ndarray, "galaxy column"]:
+    """These columns of a table as float32; DataError names one that is not numbers."""
+    data = table.read()
+    values = np.empty((data.num_rows, len(columns)), np.float32)
+    for index, column in enumerate(columns):
+        try:
+            values[:, index] = data.column(column).cast(pa.float32(), safe=False).to_numpy()
+        except pa.ArrowException as error:
+            raise DataError(f"{table.name}: column {column!r} is not numbers: {error}") from None
+    return values
+
+
+def _answers_and_ends(columns: Sequence[str]) -> tuple[list[int], list[list[int]] | None]:
+    """Which columns are answers, and per end of an interval, which are those of the answers; None
+    unless every answer has both.
+    """
+    index = {name: number for number, name in enumerate(columns)}
+    answers = [
+        name
+        for name in columns
+        if not any(name.endswith(end) and name.removesuffix(end) in index for end in BOUNDS)
+    ]
+    whole = all(name + end in index for name in answers for end in BOUNDS)
+    ends = [[index[name + end] for name in answers] for end in BOUNDS] if whole else None
+    return [index[name] for name in answers], ends
 
 
 # `pa.array` imports pandas, if it is there, which takes longer than one galaxy does; buffers do
@@ -227,13 +234,3 @@ def _texts(texts: Sequence[str]) -> pa.Array:
 def _numbers(values: Float[np.ndarray, " galaxy"]) -> pa.Array:
     packed = np.ascontiguousarray(values, np.float32)
     return pa.Array.from_buffers(pa.float32(), len(packed), [None, pa.py_buffer(packed)])
-
-
-def known_format(path: Path) -> str:
-    """The extension of a table file, `.csv` or `.parquet`; ConfigError for any other."""
-    suffix = path.suffix.lower()
-    if suffix not in _FORMATS:
-        raise ConfigError(
-            f"{path}: unknown table format {suffix!r}; name a file that ends in .csv or .parquet"
-        )
-    return suffix

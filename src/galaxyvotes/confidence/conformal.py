@@ -67,7 +67,7 @@ from galaxyvotes.confidence.prediction_intervals import (
 )
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.kinds import ValueKind
-from galaxyvotes.predictions import Fractions
+from galaxyvotes.predictions import Values
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["COVERAGE", "MIN_ASKED", "fit_intervals", "galaxies_needed", "split_galaxies"]
@@ -78,15 +78,15 @@ SCALE_SHARE = 1 / 3  # of the galaxies, which give the scale
 
 
 def fit_intervals(
-    labels: Fractions,
-    predicted: Fractions,
+    labels: Values,
+    predicted: Values,
     tree: DecisionTree,
-    difficulty: Fractions | None = None,
+    difficulty: Values | None = None,
     *,
     kind: ValueKind = "joint",
     coverage: float = COVERAGE,
     min_asked: float = MIN_ASKED,
-    volunteers: Fractions | None = None,
+    volunteers: Values | None = None,
     columns: Sequence[str] | None = None,
     seed: int = 0,
 ) -> PredictionIntervals:
@@ -206,7 +206,7 @@ def _rank(galaxies: int, coverage: float) -> int:
 
 
 def _typical_sizes(
-    volunteers: Fractions | None, errors: Fractions, rows: Int[np.ndarray, " row"]
+    volunteers: Values | None, errors: Values, rows: Int[np.ndarray, " row"]
 ) -> Float[np.ndarray, " answer"]:
     """Per answer, the harmonic mean of the numbers of volunteers of these rows; infinite if none is
     known.

@@ -23,7 +23,7 @@ from galaxyvotes.confidence.error_scale import (
 )
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.kinds import ValueKind
-from galaxyvotes.predictions import Bounds, Fractions
+from galaxyvotes.predictions import Bounds, Values
 
 __all__ = [
     "PredictionIntervals",
@@ -96,10 +96,10 @@ class PredictionIntervals(msgspec.Struct, frozen=True, kw_only=True):
 
     def bounds(
         self,
-        predicted: Fractions,
-        difficulty: Fractions | None = None,
+        predicted: Values,
+        difficulty: Values | None = None,
         *,
-        volunteers: Fractions | None = None,
+        volunteers: Values | None = None,
     ) -> Bounds:
         """The interval of each cell, from predicted joint fractions (0–1) or quantities in the
         order of `columns`.
@@ -137,7 +137,7 @@ class PredictionIntervals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def checked_cells(
-    predicted: Fractions,
+    predicted: Values,
     columns: Sequence[str],
     asked_of: Sequence[str],
     kind: ValueKind,
@@ -163,7 +163,7 @@ def parent_indices(columns: Sequence[str], asked_of: Sequence[str]) -> list[int]
     return [columns.index(name) if name else -1 for name in asked_of]
 
 
-def check_volunteers(kind: ValueKind, volunteers: Fractions | None) -> None:
+def check_volunteers(kind: ValueKind, volunteers: Values | None) -> None:
     """Refuse volunteers of a quantity: a ConfigError."""
     if kind == "quantity" and volunteers is not None:
         raise ConfigError(
@@ -171,7 +171,7 @@ def check_volunteers(kind: ValueKind, volunteers: Fractions | None) -> None:
         )
 
 
-def check_difficulty(difficulty: Fractions | None, cells: Cells) -> None:
+def check_difficulty(difficulty: Values | None, cells: Cells) -> None:
     """Refuse a difficulty of another shape, or one that is negative, NaN or infinite where there is
     a cell: a ValueError.
     """
@@ -187,7 +187,7 @@ def check_difficulty(difficulty: Fractions | None, cells: Cells) -> None:
 
 
 def panel_sizes(
-    volunteers: Fractions | None, typical: Float[np.ndarray, " answer"]
+    volunteers: Values | None, typical: Float[np.ndarray, " answer"]
 ) -> Float[np.ndarray, "*galaxy answer"]:
     """The size of each cell's panel: typical where it is not known, infinite for answers of which
     none was known.

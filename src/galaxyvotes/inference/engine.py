@@ -226,7 +226,7 @@ def predict_store(
     store.must_fit(network.pack, "the network")
     network = network.folded if intervals else network.folded.without_intervals
     rows = np.arange(len(store)) if rows is None else rows
-    return Predictions.together(list(predict_rows(network, store, rows, progress=progress)))
+    return Predictions.concatenate(list(predict_rows(network, store, rows, progress=progress)))
 
 
 def predict_rows(

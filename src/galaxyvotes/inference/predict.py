@@ -22,7 +22,7 @@ from galaxyvotes.inference.engine import chunks_of, predict_batch, predict_rows
 from galaxyvotes.inference.onnx_model import OnnxModule, is_onnx, read_onnx
 from galaxyvotes.kinds import FractionKind
 from galaxyvotes.networks.batch import Batch
-from galaxyvotes.predictions import Predictions, known_format, writing
+from galaxyvotes.predictions import Predictions, check_format, open_table
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.devices import choose_device
@@ -100,7 +100,7 @@ def predict(
     written.
     """
     out = Path(out)
-    known_format(out)
+    check_format(out)
     if workers is not None and workers < 1:
         raise ConfigError(f"workers is {workers}; expected 1 or more")
     network, origin = _open_network(run, device)
@@ -232,7 +232,7 @@ def _write(out: Path, network: Network, stream: _Stream) -> Predicted:
     rejected: list[Rejected] = []
     shifts: Shift | None = None
     bounds, familiarity = network.intervals is not None, network.familiarity is not None
-    with writing(
+    with open_table(
         out, network.columns, id_name=stream.id_name, bounds=bounds, familiarity=familiarity
     ) as write:
         for predictions, unusable in stream.parts:
