@@ -39,7 +39,7 @@ class SplitSettings:
     """How galaxies are divided; the fractions add up to 1, and another key draws another division.
 
     `turn` turns a division on: with a fifth for testing, the turns 0, 0.2, 0.4, 0.6 and 0.8 test
-    each galaxy once: a five-fold cross-validation.
+    each galaxy once, which is a five-fold cross-validation.
     """
 
     train: float = 0.8
@@ -112,16 +112,22 @@ class PackSettings:
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """Which network; `batch_norm_momentum` is the weight of the newest batch in the running
-    statistics.
+    """Which network, and over how many views of an image a prediction is the mean.
 
-    `name` is one of `models.MODELS` or `timm:NAME`, any encoder of timm's. `pretrained` is where
-    the weights of such an encoder come from: nowhere (""), the ones timm names for it on the
-    Hugging Face hub ("hub"), another repository there ("hf-hub:OWNER/REPOSITORY") or a folder.
-    `width` and `depth` are those of `compact`, `dropout` is its and timm's. `views` is how many
-    sides of an image an answer is the mean of: first the eight of the square, then those of the
-    image turned by 45°; and of as many again at each of the `zooms`, such as 1.1. Turns and zooms
-    are for networks trained with `train.augment` "sky", which has shown them such views.
+    name                 `vgg6`, `compact`, or `timm:NAME`, any encoder of timm
+    batch_norm_momentum  the weight of the newest batch in the running statistics
+    width, depth         of `compact`
+    dropout              of `compact` and of timm's encoders
+    views                how many flips and rotations are averaged: first the eight of the square,
+                         then those of the image rotated by 45°
+    zooms                magnifications, such as 1.1, at each of which as many views are averaged
+                         again
+    pretrained           where the weights of an encoder of timm come from: nowhere (""), those that
+                         timm names for it on the Hugging Face hub ("hub"), another repository there
+                         ("hf-hub:OWNER/REPOSITORY") or a folder
+
+    Rotations by 45° and zooms are for networks trained with `train.augment` "sky", which has shown
+    them such views.
     """
 
     name: str = "vgg6"
@@ -142,8 +148,8 @@ class ModelSettings:
             )
         if not 1 <= self.views <= 16:
             raise ConfigError(
-                f"model.views is {self.views}; it lies in 1–16: the 8 sides of a square, then"
-                " at 45°"
+                f"model.views is {self.views}; it lies in 1–16: 8 flips and 90° rotations,"
+                " then those at 45°"
             )
         if not all(1 / SKY_ZOOM <= zoom <= SKY_ZOOM and zoom != 1 for zoom in self.zooms):
             raise ConfigError(
@@ -158,22 +164,26 @@ class ModelSettings:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How it learns.
+    """How a network is trained.
 
-    `objective` is what a mistake costs, one of `objectives.OBJECTIVES`. `answers` names the only
-    answers to learn (empty: all); `min_mean_fraction` keeps those whose mean fraction over the
-    training galaxies reaches it; quantities it leaves alone. `balance` says how several stores
-    share a batch: by their number of galaxies to that power. `schedule` "cosine" lets the learning
-    rate rise over the first twentieth of the steps and then fall to nothing along half a cosine;
-    "one_cycle" lets it rise along half a cosine for three tenths of them, from a 25th, and then
-    fall along another. `weight_decay` is AdamW's; at 0 that is Adam. `clip_norm` is the longest
-    gradient a step follows (0: any). With `average` above 0 the run ends with a running mean of the
-    weights, which keeps this share of itself at each step. `patience` ends training after so many
-    epochs without a lower validation loss (0: never). `keep` is which epoch's network the run ends
-    with: the last, or the one with the lowest validation loss. `encoder_rate` is the share of the
-    learning rate that a network uses before its last layer, for one that begins with weights of
-    another run or `model.pretrained` (0: what comes before it stays as it was). `precision` "auto"
-    is bfloat16 where the device multiplies it faster, else float32.
+    objective          the loss, one of `objectives.OBJECTIVES`
+    balance            how several stores share a batch: by their number of galaxies to this power
+    learning_rate      at its highest; adam_epsilon and weight_decay are AdamW's (decay 0: Adam's)
+    clip_norm          the longest gradient that a step follows (0: any)
+    encoder_rate       the share of the learning rate before the last layer, for a network that
+                       starts from weights of another run or `model.pretrained` (0: these stay)
+    schedule           "cosine": the learning rate rises over the first twentieth of the steps and
+                       falls to nothing along half a cosine; "one_cycle": it rises along half a
+                       cosine for three tenths, from a 25th, and falls along another
+    average            above 0, the run ends with a running mean of the weights, which keeps this
+                       share of itself at each step
+    augment            "dihedral": flips and 90° rotations; "sky": any rotation, zoom and noise
+    patience           training ends after so many epochs without a lower validation loss (0: never)
+    keep               the network of the last epoch, or of the one with the lowest validation loss
+    precision          "auto": bfloat16 where the device multiplies it faster, else float32
+    answers            the only answers to train on (empty: all)
+    min_mean_fraction  trains on answers of this mean fraction or more; quantities are all kept
+    checkpoint_minutes how often the state is saved, to resume from
     """
 
     objective: str = "bce"
@@ -198,8 +208,8 @@ class TrainSettings:
 
     @property
     def chooses(self) -> bool:
-        """Whether validation galaxies decide which epoch's network is kept; they are no strangers
-        to it then.
+        """Whether validation galaxies decide which epoch's network is kept: they have influenced it
+        then.
         """
         return self.keep == "best" or self.patience > 0
 
@@ -231,7 +241,7 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides what a run becomes, given a store."""
+    """All settings of a run: with a store, they settle its result."""
 
     name: str = "paper"
     model: ModelSettings = field(default_factory=ModelSettings)

@@ -3,8 +3,8 @@
     GalaxyVotesError
     ├── ConfigError          a setting, a recipe or a command that cannot be carried out
     ├── DataError            an archive, an image, a table or a store that is not what it should be
-    ├── CheckpointError      a run folder that is damaged, newer than this program, or of another tree; weights of
-    │                        others that cannot be had or do not fit
+    ├── CheckpointError      a run folder that is damaged, newer than this program, or of another
+    │                        tree; weights of others that cannot be had or do not fit
     └── MissingExtraError    an optional library that is not installed
 
 A message says what is wrong, where, what was expected and what to do. The command line prints it as

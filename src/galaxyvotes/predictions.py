@@ -1,4 +1,4 @@
-"""Predictions for galaxies, and the tables they are kept in: one row a galaxy, one column an answer.
+"""Predictions for galaxies and the tables that hold them: one row a galaxy, one column an answer.
 
 Networks, baselines and the volunteers themselves give this type, so one report compares them. A
 calibrated network also gives prediction intervals and a familiarity score of each galaxy: in a

@@ -12,7 +12,7 @@ joint fraction of `asked_of`, and the two hold the same information wherever any
 
 A question may also ask for a *quantity*, a number of any size such as a T type or a colour: it has
 one answer, whose column holds the number. A tree asks for fractions or for quantities, never for
-both; several stores do (see `batches`).
+both; a network trained on several stores predicts both.
 
 Source: Willett et al. 2013, MNRAS 435, 2835, section 2 and table 2.
 """
@@ -30,8 +30,6 @@ from jaxtyping import Float, Num
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.kinds import FRACTIONS, QUANTITIES, Kind, ValueKind
 from galaxyvotes.questions import (
-    BOUNDS,
-    FAMILIARITY,
     FRACTION_COLUMNS,
     QUANTITY_COLUMNS,
     Answer,
@@ -46,8 +44,6 @@ from galaxyvotes.runtime.files import read_text
 from galaxyvotes.runtime.toml import from_table, parsed
 
 __all__ = [
-    "BOUNDS",
-    "FAMILIARITY",
     "Answer",
     "DecisionTree",
     "Question",
@@ -134,7 +130,7 @@ class DecisionTree:
 
     @cached_property
     def slices(self) -> tuple[slice, ...]:
-        """Per question, where its answers stand among `columns`."""
+        """Per question, the slice of its answers in `columns`."""
         ends = np.cumsum([len(question.answers) for question in self.questions]).tolist()
         return tuple(slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True))
 
@@ -177,8 +173,8 @@ class DecisionTree:
 
     @cached_property
     def flowchart(self) -> tuple[tuple[int | None, tuple[str | None, ...]], ...]:
-        """What is asked of whom and what follows, whatever answers are called: tables of one
-        campaign share it.
+        """Which answer each question is asked of, and what follows its answers, whatever these are
+        called: trees of one campaign share it.
         """
         return tuple(
             (parent, tuple(answer.next for answer in question.answers))
@@ -229,14 +225,14 @@ class DecisionTree:
         """
         columns = self.columns if columns is None else tuple(columns)
         self.check_values("conditional", columns)
-        places = [columns.index(name) if name else -1 for name in self.parents_of(columns)]
-        asked = asked_fractions(joint, places)
+        parents = [columns.index(name) if name else -1 for name in self.parents_of(columns)]
+        asked = asked_fractions(joint, parents)
         return conditional_fractions(joint, asked, min_asked).astype(joint.dtype)
 
     def volunteers(
         self, votes: Num[np.ndarray, "galaxy answer"]
     ) -> Float[np.ndarray, "galaxy answer"]:
-        """Of how many volunteers each cell is a joint fraction: all votes on the question that its
+        """How many volunteers each joint fraction comes from: all votes on the question that its
         branch begins with.
 
         `votes` are whole counts, -1 where not known (NaN in the result).
@@ -257,7 +253,7 @@ class DecisionTree:
         """Fractions of everybody, from fractions of those who were asked.
 
         Zero where nobody gave the answer that leads to the question, whatever the conditional
-        fraction says there; NaN where somebody gave it and the conditional fraction is NaN.
+        fraction is there; NaN where somebody gave it and the conditional fraction is NaN.
         """
         result = np.full_like(conditional, np.nan)
         for index in self.depth_first:
@@ -273,7 +269,7 @@ class DecisionTree:
         return result
 
     def __iter__(self) -> Iterator[tuple[Question, slice]]:
-        """Each question with the place of its answers among `columns`."""
+        """Each question with the slice of its answers in `columns`."""
         return iter(zip(self.questions, self.slices, strict=True))
 
     def draw(self) -> str:

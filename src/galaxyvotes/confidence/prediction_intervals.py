@@ -1,4 +1,4 @@
-"""Prediction intervals: how far a prediction may be from what volunteers say, or from a measurement.
+"""Prediction intervals: how far a prediction may be from the volunteers' fraction, or a quantity.
 
 An interval is prediction ± quantile × scale. The scale says where errors are expected to be large
 (`error_scale`), the quantile of an answer is that of the calibration galaxies (`conformal`, which

@@ -1,4 +1,4 @@
-"""Calibrated probabilities: temperature scaling of the answers to one question, with a shift for each.
+"""Calibrated probabilities: temperature scaling of the answers to one question, each with a shift.
 
 A network trained on few galaxies of a class predicts it too seldom, and the mean of several views
 is less sure than it could be. So the logits of a question are multiplied by one factor and shifted
