@@ -23,7 +23,7 @@ import torch
 import galaxyvotes as gv
 from catalogues import CLASSES, FRACTIONS, GZ2, LARGER, PACK, Catalogue, enlarged, trained
 from galaxyvotes.evaluation.baselines import mean_vote
-from galaxyvotes.metrics.coverage import coverage_per_answer, width
+from galaxyvotes.metrics.coverage import coverage_per_answer, mean_width
 from provenance import write
 
 KEPT = ("config.toml", "run.json", "seen.parquet", "metrics.jsonl", "weights.safetensors")
@@ -70,7 +70,7 @@ def judged(run: gv.Run, store: gv.Store, out: Path) -> dict:
         covered = coverage_per_answer(labels, *predicted.bounds)
         numbers["coverage"] = float(np.nanmean(covered))
         numbers["coverage_lowest"] = float(np.nanmin(covered))
-        numbers["width"] = float(width(labels, *predicted.bounds))
+        numbers["width"] = float(mean_width(labels, *predicted.bounds))
     if asked := document["conditional_intervals"]:
         held = [
             each["coverage"]["value"]

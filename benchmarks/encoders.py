@@ -33,7 +33,7 @@ import galaxyvotes as gv
 from catalogues import LARGER, PACK, Catalogue, without_judged
 from galaxyvotes.confidence.temperature import TemperatureScaling
 from galaxyvotes.inference.engine import forward, predict_views
-from galaxyvotes.metrics.scores import bootstrap
+from galaxyvotes.metrics.scores import bootstrap_scores
 from galaxyvotes.networks.augment import views
 from galaxyvotes.networks.batch import Batch
 from galaxyvotes.store.splits import assign_splits
@@ -130,7 +130,7 @@ def main() -> None:
         wanted, cigar = told.values[told.rows("validation")], told.tree.columns.index(CIGAR)
         answers = of_others(np.concatenate([seen[name] for name in names], axis=1), labels, folds)
         together = np.concatenate([looks[name] for name in names])
-        error = bootstrap(labels, answers, judged.tree)["rmse"]
+        error = bootstrap_scores(labels, answers, judged.tree)["rmse"]
         figures[argument] = found = {
             "rmse": {end: float(getattr(error, end)) for end in ("value", "low", "high")},
             "classes": classes(together.mean(axis=0), wanted, cigar) | {"galaxies": len(wanted)},

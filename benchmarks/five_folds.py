@@ -18,7 +18,7 @@ import numpy as np
 
 import galaxyvotes as gv
 from catalogues import LARGER, enlarged, trained, without_judged
-from galaxyvotes.metrics.scores import bootstrap
+from galaxyvotes.metrics.scores import bootstrap_scores
 from provenance import spread, write
 
 FOLDS = 5
@@ -68,7 +68,7 @@ def main() -> None:
         answered["mean of the bases"] = answers.mean(axis=0)
     results = {}
     for name, fractions in answered.items():
-        found = bootstrap(labels, fractions, tree)
+        found = bootstrap_scores(labels, fractions, tree)
         results[name] = {
             key: {end: float(getattr(found[key], end)) for end in ("value", "low", "high")}
             for key in ("rmse", "mae", "mean_auc_of_frequent")

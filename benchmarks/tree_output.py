@@ -21,7 +21,7 @@ from torch import Tensor
 import galaxyvotes as gv
 from catalogues import without_judged
 from galaxyvotes.inference.engine import forward
-from galaxyvotes.metrics.bootstrap import intervals
+from galaxyvotes.metrics.bootstrap import confidence_intervals
 from galaxyvotes.networks.augment import views
 from galaxyvotes.networks.batch import Batch
 from galaxyvotes.networks.objectives import Objective, objective_for
@@ -118,7 +118,7 @@ def main() -> None:
             - np.sqrt(weights @ errors["mse"] / weights.sum(axis=1))
         )
 
-    for name, each in intervals(
+    for name, each in confidence_intervals(
         {n: rmse_less(n) for n in OBJECTIVES if n != "mse"}, len(labels)
     ).items():
         figures[name]["minus mse"] = {

@@ -37,8 +37,8 @@ from galaxyvotes.cli.app import main
 from galaxyvotes.config import LabelSettings
 from galaxyvotes.inference.onnx_model import read_onnx, sealed
 from galaxyvotes.kinds import FRACTIONS, QUANTITIES, Standard
-from galaxyvotes.metrics.bootstrap import value_of
-from galaxyvotes.metrics.regression import statistics
+from galaxyvotes.metrics.regression import quantity_statistics
+from galaxyvotes.metrics.statistic import value_of
 from galaxyvotes.networks.objectives import OBJECTIVES, objective_for
 from galaxyvotes.tree import DecisionTree
 
@@ -355,7 +355,7 @@ def test_a_frozen_encoder_learns_a_quantity_and_a_second_run_begins_with_it(
     metres = finetune(other, tmp_path / "run", start=run, settings=settings, progress=False)
     rows = other.rows("validation")
     predicted = predict_store(metres.network(), other, rows).values
-    assert value_of(statistics(other.values[rows], predicted)["r2"], len(rows))[0] > 0.5
+    assert value_of(quantity_statistics(other.values[rows], predicted)["r2"], len(rows))[0] > 0.5
     again = packed(table, tmp_path / "again", splits=SplitSettings(0.2, 0.4, 0.4, "another"))
     still = (
         EXACT,

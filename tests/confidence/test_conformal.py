@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 
 from galaxyvotes.confidence.conformal import fit_intervals, galaxies_needed
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.metrics.coverage import coverage, coverage_per_answer, interval_score, width
+from galaxyvotes.metrics.coverage import (
+    coverage_per_answer,
+    empirical_coverage,
+    interval_score,
+    mean_width,
+)
 from galaxyvotes.tree import Answer, DecisionTree, Question
 
 TTYPE = DecisionTree.of_numbers(["ttype"])
@@ -119,8 +124,8 @@ def test_the_noise_of_the_calibration_panels_is_in_the_intervals_and_the_fractio
         )
         behind, predicted, difficulty = drawn(200, random)
         bounds = calibration.bounds(predicted, difficulty)
-        of_panels.append(coverage(panels(behind, 40, random), *bounds))
-        behind_them.append(coverage(behind, *bounds))
+        of_panels.append(empirical_coverage(panels(behind, 40, random), *bounds))
+        behind_them.append(empirical_coverage(behind, *bounds))
     assert calibration.volunteers == pytest.approx((40.0,) * 5)
     assert 0.79 <= np.mean(of_panels) <= 0.8 + 1 / 61 + 0.02
     assert np.mean(behind_them) > np.mean(of_panels) + 0.05
@@ -163,7 +168,7 @@ def test_galaxies_with_few_volunteers_are_covered_as_well_as_those_with_many_if_
             for size in (6, 60):
                 rows = of_test[:, 0] == size
                 found.setdefault((known, size), []).append(
-                    coverage(said[rows], lower[rows], upper[rows])
+                    empirical_coverage(said[rows], lower[rows], upper[rows])
                 )
     means = {case: np.mean(each) for case, each in found.items()}
     assert (
@@ -240,7 +245,7 @@ def test_a_telling_difficulty_makes_intervals_sharper_and_a_silent_one_does_not_
         ("none", None, None),
     ):
         bounds = fit_intervals(labels, predicted, TREE, of_set).bounds(test[1], of_test)
-        scores[name] = interval_score(test[0], *bounds, coverage=0.9), width(test[0], *bounds)
+        scores[name] = interval_score(test[0], *bounds, coverage=0.9), mean_width(test[0], *bounds)
     assert scores["telling"][0] < 0.95 * scores["none"][0], scores
     assert scores["telling"][1] < scores["none"][1], scores
     assert scores["silent"][0] < 1.05 * scores["none"][0], scores
@@ -265,7 +270,7 @@ def test_an_answer_with_too_few_galaxies_gets_the_whole_interval():
     lower, upper = calibration.bounds(predicted)
     np.testing.assert_array_equal(lower[:, 3:], 0)
     np.testing.assert_array_equal(upper[:, 3:], 1)
-    assert width(labels, lower[:, :], upper) < 1
+    assert mean_width(labels, lower[:, :], upper) < 1
 
 
 def test_a_perfect_prediction_has_intervals_without_width():
@@ -280,7 +285,10 @@ def test_fractions_that_are_all_zero_or_one_are_no_trouble():
     for predicted in (labels, np.tile([0.9, 0.1, 0, 0.1, 0], (30, 1))):
         for kind in ("joint", "conditional"):
             calibration = fit_intervals(labels, predicted, TREE, np.zeros_like(labels), kind=kind)
-            assert coverage(labels, *calibration.bounds(predicted, np.zeros_like(labels))) == 1
+            assert (
+                empirical_coverage(labels, *calibration.bounds(predicted, np.zeros_like(labels)))
+                == 1
+            )
 
 
 def test_some_answers_of_a_tree_can_be_calibrated_alone():
@@ -289,7 +297,7 @@ def test_some_answers_of_a_tree_can_be_calibrated_alone():
     calibration = fit_intervals(labels[:, places], predicted[:, places], TREE, columns=names)
     assert calibration.columns == names
     assert calibration.asked_of == ("", "")
-    assert coverage(labels[:, places], *calibration.bounds(predicted[:, places])) > 0.8
+    assert empirical_coverage(labels[:, places], *calibration.bounds(predicted[:, places])) > 0.8
     with pytest.raises(ConfigError, match="conditional fraction of arms needs that of disc"):
         fit_intervals(
             labels[:, places], predicted[:, places], TREE, columns=names, kind="conditional"

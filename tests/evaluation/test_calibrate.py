@@ -41,7 +41,7 @@ from galaxyvotes.confidence.temperature import TemperatureScaling
 from galaxyvotes.config import LabelSettings
 from galaxyvotes.evaluation.calibrate import References, familiarity_of
 from galaxyvotes.inference.engine import estimate, predict_views
-from galaxyvotes.metrics.coverage import coverage
+from galaxyvotes.metrics.coverage import empirical_coverage
 from galaxyvotes.networks.batch import Batch
 from galaxyvotes.runs import calibration as calibrated_files
 from galaxyvotes.runs.calibration import Calibration
@@ -392,7 +392,7 @@ def test_conditional_fractions_have_bounds_of_their_own_where_the_question_is_re
         :, [i for i, (q, _) in enumerate(store.tree) for _ in q.answers]
     ]
     said = np.where(reached >= 0.25, store.tree.conditional(store.values[rows]), np.nan)
-    assert 0.8 < coverage(said, *told.bounds) < 0.99  # 90 %, of some thirty galaxies
+    assert 0.8 < empirical_coverage(said, *told.bounds) < 0.99  # 90 %, of some thirty galaxies
     done = predict(
         store.path, tmp_path / "told.csv", run=run, fractions="conditional", progress=False
     )
@@ -527,7 +527,7 @@ def test_intervals_are_for_the_number_of_volunteers_of_each_galaxy(store, run, t
         said.values, said.spread, volunteers=store.tree.volunteers(store.votes[rows])
     )
     held = result.document["intervals"]["coverage"]["value"]
-    assert held == pytest.approx(coverage(store.values[rows], *own))
+    assert held == pytest.approx(empirical_coverage(store.values[rows], *own))
 
 
 def test_too_few_galaxies_are_refused_with_how_many_it_takes(blob_store, tmp_path):

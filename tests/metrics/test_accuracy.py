@@ -6,7 +6,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix
 
 from galaxyvotes.metrics.accuracy import (
     argmax_accuracy,
-    confusion,
+    confusion_matrices,
     consistency,
     question_accuracy,
 )
@@ -95,7 +95,7 @@ GUESSED = np.array([[0.95, 0.05], [0.4, 0.6], [0.7, 0.3], [0.1, 0.9], [1.0, 0.0]
 
 
 def test_a_confusion_counts_who_is_taken_for_whom_and_its_diagonal_is_the_accuracy():
-    (found,) = confusion(
+    (found,) = confusion_matrices(
         SHAPES[[0, 1, 2, 4]], GUESSED[[0, 1, 2, 4]], SHAPE, columns=("disc", "ball")
     ).values()
     assert found.columns == ("ball", "disc")  # the tree's order
@@ -106,7 +106,7 @@ def test_a_confusion_counts_who_is_taken_for_whom_and_its_diagonal_is_the_accura
         kaggle.joint(random.random((2, 200, 37))[i]).astype(np.float32) for i in (0, 1)
     )
     accuracy = question_accuracy(labels, guess, kaggle)
-    for name, each in confusion(labels, guess, kaggle).items():
+    for name, each in confusion_matrices(labels, guess, kaggle).items():
         assert each.galaxies.sum() == accuracy[name].galaxies
         assert np.trace(each.galaxies) == pytest.approx(
             np.nan_to_num(accuracy[name].accuracy) * accuracy[name].galaxies
@@ -117,7 +117,7 @@ def test_a_confusion_is_that_of_scikit_learn_over_the_galaxies_that_reached_the_
     galaxies, two_questions
 ):
     labels, predicted = galaxies(300)
-    found = confusion(labels, predicted, two_questions)
+    found = confusion_matrices(labels, predicted, two_questions)
     for question, where in two_questions:
         voted, guessed = labels[:, where], predicted[:, where]
         reached = voted.sum(axis=1) >= 0.5 - 1e-6
@@ -130,4 +130,4 @@ def test_a_confusion_is_that_of_scikit_learn_over_the_galaxies_that_reached_the_
 
 def test_a_confusion_of_predictions_that_are_no_numbers_is_refused():
     with pytest.raises(ValueError, match="NaN or infinite"):
-        confusion(SHAPES, GUESSED * np.nan, SHAPE, columns=("disc", "ball"))
+        confusion_matrices(SHAPES, GUESSED * np.nan, SHAPE, columns=("disc", "ball"))

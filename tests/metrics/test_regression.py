@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
-from galaxyvotes.metrics.bootstrap import value_of
-from galaxyvotes.metrics.regression import MEASURES, known_means, statistics
+from galaxyvotes.metrics.regression import MEASURES, known_means, quantity_statistics
+from galaxyvotes.metrics.statistic import value_of
 
 
 def measured(labels: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
-    found = statistics(labels, predicted)
+    found = quantity_statistics(labels, predicted)
     return {name: value_of(found[name], len(labels)) for name in MEASURES}
 
 
@@ -42,7 +42,7 @@ def test_a_measure_of_no_galaxy_and_r2_of_a_constant_are_undefined():
 
 def test_a_prediction_that_is_no_number_is_refused():
     with pytest.raises(ValueError, match="2 predictions are NaN or infinite"):
-        statistics(np.zeros((3, 1)), np.array([[np.nan], [0.0], [np.inf]]))
+        quantity_statistics(np.zeros((3, 1)), np.array([[np.nan], [0.0], [np.inf]]))
 
 
 def test_means_leave_out_what_is_not_known():

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from galaxyvotes.metrics import scores
+from galaxyvotes.metrics.accuracy import argmax_accuracy, question_accuracy
+from galaxyvotes.metrics.roc import auc_per_answer
+from galaxyvotes.metrics.scores import mae, mse, rmse, rmse_per_answer
 from galaxyvotes.predictions import Bounds, Predictions
 from galaxyvotes.reports.comparison import Comparison, Conditional, ReportSettings
 from galaxyvotes.reports.fractions import (
@@ -34,9 +36,9 @@ def test_the_numbers_are_those_of_the_metrics(near, quick):
     comparison = near(0.1)
     labels, values = comparison.labels, comparison.predicted.values
     summary = summarise(comparison, quick)
-    for name in ("mse", "rmse", "mae", "argmax_accuracy"):
-        assert summary[name]["value"] == pytest.approx(getattr(scores, name)(labels, values))
-    accuracy = scores.question_accuracy(labels, values, KAGGLE)
+    for measure in (mse, rmse, mae, argmax_accuracy):
+        assert summary[measure.__name__]["value"] == pytest.approx(measure(labels, values))
+    accuracy = question_accuracy(labels, values, KAGGLE)
     rows = summary["question_accuracy"]["questions"]
     assert [row["question"] for row in rows] == list(accuracy)
     for row, (value, count) in zip(rows, accuracy.values(), strict=True):
@@ -45,14 +47,14 @@ def test_the_numbers_are_those_of_the_metrics(near, quick):
     known = [value for value, count in accuracy.values() if count]
     assert summary["question_accuracy"]["value"] == pytest.approx(np.mean(known))
     assert [row["rmse"]["value"] for row in summary["answers"]] == pytest.approx(
-        scores.rmse_per_answer(labels, values)
+        rmse_per_answer(labels, values)
     )
 
 
 def test_an_auc_without_positives_is_null_and_the_means_leave_it_out(near, quick):
     comparison = near(0.1)
     summary = summarise(comparison, quick)
-    areas, positives, _ = scores.auc_per_answer(comparison.labels, comparison.predicted.values)
+    areas, positives, _ = auc_per_answer(comparison.labels, comparison.predicted.values)
     row = summary["answers"][LENS]
     assert row["auc"] == {"value": None, "low": None, "high": None}
     assert (row["positives"], row["negatives"]) == (0, 40)
@@ -70,7 +72,7 @@ def test_a_predictor_equals_itself_and_is_better_than_a_noisier_one(near):
     assert same == {"value": 0.0, "low": 0.0, "high": 0.0}
     settings = ReportSettings(resamples=50)
     ahead, behind = rmse_difference(good, bad, settings), rmse_difference(bad, good, settings)
-    errors = [scores.rmse(one.labels, one.predicted.values) for one in (good, bad)]
+    errors = [rmse(one.labels, one.predicted.values) for one in (good, bad)]
     assert ahead["value"] == pytest.approx(errors[1] - errors[0])
     assert ahead["low"] > 0
     assert [behind[key] for key in ("value", "low", "high")] == pytest.approx(
@@ -107,8 +109,8 @@ def test_without_bounds_there_are_no_prediction_intervals(make_comparison, quick
 
 def test_the_leaderboard_is_only_for_the_challenge_and_all_of_its_answers(make_comparison, quick):
     whole = make_comparison(37)
-    rmse = scores.rmse(whole.labels, whole.predicted.values)
-    assert leaderboard(whole, quick)["rmse"] == pytest.approx(rmse)
+    error = rmse(whole.labels, whole.predicted.values)
+    assert leaderboard(whole, quick)["rmse"] == pytest.approx(error)
     assert leaderboard(make_comparison(5), quick) is None
     assert leaderboard(make_comparison(37, on_leaderboard=False), quick) is None
 

@@ -30,7 +30,7 @@ __all__ = [
     "Gap",
     "argmax_accuracy",
     "argmax_statistic",
-    "confusion",
+    "confusion_matrices",
     "consistency",
     "question_accuracy",
     "question_statistic",
@@ -111,7 +111,7 @@ def question_accuracy(
     }
 
 
-def confusion(
+def confusion_matrices(
     labels: Fractions,
     predicted: Fractions,
     tree: DecisionTree,

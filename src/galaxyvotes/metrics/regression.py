@@ -15,9 +15,9 @@ Source of R²: Draper & Smith 1998, Applied Regression Analysis, section 1.3.
 import numpy as np
 from jaxtyping import Float
 
-from galaxyvotes.metrics.bootstrap import Statistic, divide, ratio, root
+from galaxyvotes.metrics.statistic import Statistic, check_predictions, divide, ratio, root
 
-__all__ = ["MEASURES", "known_means", "statistics"]
+__all__ = ["MEASURES", "known_means", "quantity_statistics"]
 
 MEASURES = ("rmse", "mae", "bias", "r2")
 
@@ -26,16 +26,12 @@ Values = Float[np.ndarray, "galaxy quantity"]
 _LEAST_VARIANCE = 1e-12  # of a resample, as a share of that of all galaxies; below, R² is undefined
 
 
-def statistics(labels: Values, predicted: Values) -> dict[str, Statistic]:
+def quantity_statistics(labels: Values, predicted: Values) -> dict[str, Statistic]:
     """`MEASURES` of each quantity, as functions of weights over galaxies; NaN over no galaxy.
 
-    Raises:
-        ValueError: A prediction is NaN or infinite.
+    Raises ValueError for predictions that are NaN, infinite or of another shape.
     """
-    if not np.isfinite(predicted).all():
-        raise ValueError(
-            f"{np.count_nonzero(~np.isfinite(predicted))} predictions are NaN or infinite"
-        )
+    check_predictions(labels, predicted)
     known = ~np.isnan(labels)
     counts = known.astype(np.float64)
     errors = np.where(known, predicted.astype(np.float64) - labels, 0.0)

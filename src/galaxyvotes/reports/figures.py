@@ -16,7 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from galaxyvotes.metrics import scores
+from galaxyvotes.metrics.reliability import reliability_curve
+from galaxyvotes.metrics.roc import THRESHOLD, roc_curve
 from galaxyvotes.predictions import Bounds
 from galaxyvotes.reports.drawing import LIGHT, Palette, text_width
 from galaxyvotes.tree import Answer, DecisionTree
@@ -117,8 +118,8 @@ def _roc_panel(
     points: int,
 ) -> None:
     known = ~np.isnan(labels)
-    positive = labels[known] > scores.THRESHOLD
-    curve = scores.roc(positive, predicted[known])
+    positive = labels[known] > THRESHOLD
+    curve = roc_curve(positive, predicted[known])
     _plain(axes, palette, size)
     axes.plot([0, 1], [0, 1], color=palette.muted, lw=0.7, ls=_DASHES)
     if len(curve.thresholds):
@@ -140,14 +141,14 @@ def reliability_plot(labels: Values, predicted: Values, *, palette: Palette = LI
     """Mean label against mean prediction in ten bins of predicted fraction; below, the number of
     fractions in each.
     """
-    curve = scores.reliability(labels, predicted)
+    curve = reliability_curve(labels, predicted)
     filled = curve.counts > 0
     figure = Figure(figsize=(4.4, 5.2), facecolor=palette.paper)
     figure.subplots_adjust(left=0.13, right=0.97, top=0.98, bottom=0.09, hspace=0.06)
     axes, below = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": (4, 1)})
     _plain(axes, palette)
     _plain(below, palette)
-    means = curve.mean_predicted[filled], curve.mean_truth[filled]
+    means = curve.mean_predicted[filled], curve.mean_label[filled]
     axes.plot([0, 1], [0, 1], color=palette.muted, lw=0.8, ls=_DASHES)
     axes.plot(*means, "o-", color=palette.accent, lw=1.6, ms=4.5)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))

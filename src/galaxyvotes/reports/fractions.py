@@ -10,9 +10,20 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from galaxyvotes.metrics import cuts, scores
-from galaxyvotes.metrics.bootstrap import Interval, Measure, intervals, mean_defined, number
-from galaxyvotes.metrics.coverage import statistics as coverage_statistics
+from galaxyvotes.metrics.accuracy import (
+    MIN_CONFIDENCE,
+    MIN_REACHED,
+    confusion_matrices,
+    consistency,
+    question_accuracy,
+)
+from galaxyvotes.metrics.bootstrap import Interval, Measure, confidence_intervals, number
+from galaxyvotes.metrics.coverage import interval_statistics
+from galaxyvotes.metrics.cuts import CUTS, count_selected, cut_statistics
+from galaxyvotes.metrics.reliability import reliability_curve
+from galaxyvotes.metrics.roc import class_sizes
+from galaxyvotes.metrics.scores import FEW_POSITIVES, bootstrap_scores, rmse
+from galaxyvotes.metrics.statistic import mean_defined
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.reports.challenge import leaderboard as known_places
 from galaxyvotes.reports.challenge import leaderboard_place
@@ -47,7 +58,7 @@ def summarise(comparison: Comparison, settings: ReportSettings = _DEFAULT) -> di
     """
     tree, labels, predicted = comparison.tree, comparison.labels, comparison.predicted
     values, columns = predicted.values, predicted.columns
-    measured = scores.bootstrap(
+    measured = bootstrap_scores(
         labels,
         values,
         tree,
@@ -56,12 +67,12 @@ def summarise(comparison: Comparison, settings: ReportSettings = _DEFAULT) -> di
         auc_resamples=settings.auc_resamples,
         seed=settings.seed,
     )
-    positives, negatives = scores.sides(labels)
+    positives, negatives = class_sizes(labels)
     defined = (positives > 0) & (negatives > 0)
-    frequent = defined & (positives >= scores.FEW_POSITIVES)
+    frequent = defined & (positives >= FEW_POSITIVES)
 
     def by_question(name: str, min_confidence: float) -> dict[str, Any]:
-        accuracy = scores.question_accuracy(
+        accuracy = question_accuracy(
             labels, values, tree, columns=columns, min_confidence=min_confidence
         )
         rows = [
@@ -74,7 +85,7 @@ def summarise(comparison: Comparison, settings: ReportSettings = _DEFAULT) -> di
         "galaxies": len(predicted),
         **{name: measured[name].measure() for name in ("mse", "rmse", "mae", "argmax_accuracy")},
         "question_accuracy": by_question("question_accuracy", 0.0),
-        "confident_accuracy": by_question("confident_accuracy", scores.MIN_CONFIDENCE),
+        "confident_accuracy": by_question("confident_accuracy", MIN_CONFIDENCE),
         "mean_auc": measured["mean_auc"].measure() | {"answers": int(defined.sum())},
         "mean_auc_of_frequent": (
             measured["mean_auc_of_frequent"].measure() | {"answers": int(frequent.sum())}
@@ -83,24 +94,24 @@ def summarise(comparison: Comparison, settings: ReportSettings = _DEFAULT) -> di
         "reliability": _reliability(labels, values),
         "consistency": [
             {"question": name, "mean": number(gap.mean), "largest": number(gap.largest)}
-            for name, gap in scores.consistency(values, tree, columns=columns).items()
+            for name, gap in consistency(values, tree, columns=columns).items()
         ],
         "answers": _answers(labels, predicted, measured),
     }
 
 
 def _reliability(labels: Values, predicted: Values) -> list[dict[str, Any]]:
-    curve = scores.reliability(labels, predicted)
+    curve = reliability_curve(labels, predicted)
     return [
         {"mean_predicted": number(p), "mean_truth": number(t), "fractions": int(n)}
-        for p, t, n in zip(curve.mean_predicted, curve.mean_truth, curve.counts, strict=True)
+        for p, t, n in zip(curve.mean_predicted, curve.mean_label, curve.counts, strict=True)
     ]
 
 
 def _answers(
     labels: Values, predicted: Predictions, measured: Mapping[str, Interval]
 ) -> list[dict[str, Any]]:
-    positives, negatives = scores.sides(labels)
+    positives, negatives = class_sizes(labels)
     return [
         {
             "answer": column,
@@ -142,7 +153,9 @@ def rmse_difference(
 def _bootstrapped(
     statistics: Mapping[str, Any], labels: Values, settings: ReportSettings
 ) -> dict[str, Interval]:
-    return intervals(statistics, len(labels), resamples=settings.resamples, seed=settings.seed)
+    return confidence_intervals(
+        statistics, len(labels), resamples=settings.resamples, seed=settings.seed
+    )
 
 
 # ---- sections
@@ -154,11 +167,11 @@ def cut_tables(comparison: Comparison, settings: ReportSettings) -> dict[str, An
     columns = comparison.predicted.columns
     statistics = {
         f"{name} at {cut}": statistic
-        for cut in cuts.CUTS
-        for name, statistic in cuts.statistics(labels, values, cut).items()
+        for cut in CUTS
+        for name, statistic in cut_statistics(labels, values, cut).items()
     }
     measured = _bootstrapped(statistics, labels, settings)
-    counts = {cut: cuts.chosen(labels, values, cut) for cut in cuts.CUTS}
+    counts = {cut: count_selected(labels, values, cut) for cut in CUTS}
 
     def row(i: int, cut: float) -> dict[str, Any]:
         shares = {
@@ -166,10 +179,10 @@ def cut_tables(comparison: Comparison, settings: ReportSettings) -> dict[str, An
         }
         return {"cut": cut, "chosen": int(counts[cut][i]), **shares}
 
-    confusion = cuts.confusion(labels, values, comparison.tree, columns=columns)
+    confusion = confusion_matrices(labels, values, comparison.tree, columns=columns)
     return {
         "answers": [
-            {"answer": column, "cuts": [row(i, cut) for cut in cuts.CUTS]}
+            {"answer": column, "cuts": [row(i, cut) for cut in CUTS]}
             for i, column in enumerate(columns)
         ],
         "questions": [
@@ -203,7 +216,7 @@ def _coverage(
     if nominal is None or bounds is None:
         return None
     measured = _bootstrapped(
-        coverage_statistics(compared.labels, *bounds, coverage=nominal), compared.labels, settings
+        interval_statistics(compared.labels, *bounds, coverage=nominal), compared.labels, settings
     )
     return {
         "nominal": nominal,
@@ -224,11 +237,11 @@ def leaderboard(comparison: Comparison, settings: ReportSettings) -> dict[str, A
     of its answers.
     """
     tree, predicted = comparison.tree, comparison.predicted
-    rmse = number(scores.rmse(comparison.labels, predicted.values))
+    error = number(rmse(comparison.labels, predicted.values))
     comparable = tree.name == known_places()["tree"] and predicted.columns == tree.columns
-    if rmse is None or not comparison.on_leaderboard or not comparable:
+    if error is None or not comparison.on_leaderboard or not comparable:
         return None
-    return leaderboard_place(rmse)
+    return leaderboard_place(error)
 
 
 # ---- single galaxies
@@ -257,7 +270,7 @@ def galaxy(row: int, comparison: Comparison) -> dict[str, Any]:
         at = [place for _, place in answers]
         if not at or np.isnan(labels[at]).any():
             continue
-        if max(labels[at].sum(), predicted[at].sum()) < scores.MIN_ASKED:
+        if max(labels[at].sum(), predicted[at].sum()) < MIN_REACHED:
             continue
         errors[question.name] = float(((labels[at] - predicted[at]) ** 2).sum())
         bars[question.name] = [
@@ -289,9 +302,7 @@ def table(document: Mapping[str, Any], tree: DecisionTree) -> list[list[Any]]:
     baselines = document["baselines"]
     header = ["question", "answer", "text", "mean_fraction", "rmse", "rmse_low", "rmse_high"]
     header += ["auc", "auc_low", "auc_high", "positives", "negatives"]
-    header += [
-        f"{name}_at_{cut}" for cut in cuts.CUTS for name in ("chosen", "purity", "completeness")
-    ]
+    header += [f"{name}_at_{cut}" for cut in CUTS for name in ("chosen", "purity", "completeness")]
     header += [f"rmse_{name.replace(' ', '_')}" for name in baselines]
     rows: list[list[Any]] = [header]
     for i, row in enumerate(document["network"]["answers"]):

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from galaxyvotes.metrics.bootstrap import Measure, intervals, number
-from galaxyvotes.metrics.coverage import statistics as coverage_statistics
-from galaxyvotes.metrics.regression import MEASURES, known_means, statistics
+from galaxyvotes.metrics.bootstrap import Measure, confidence_intervals, number
+from galaxyvotes.metrics.coverage import interval_statistics
+from galaxyvotes.metrics.regression import MEASURES, known_means, quantity_statistics
 from galaxyvotes.reports.comparison import Comparison, ReportSettings, Values
 from galaxyvotes.tree import DecisionTree
 
@@ -31,8 +31,8 @@ def summarise(comparison: Comparison, settings: ReportSettings = _DEFAULT) -> li
     every measure.
     """
     labels, predicted = comparison.labels, comparison.predicted
-    measured = intervals(
-        statistics(labels, predicted.values),
+    measured = confidence_intervals(
+        quantity_statistics(labels, predicted.values),
         len(labels),
         resamples=settings.resamples,
         seed=settings.seed,
@@ -57,14 +57,16 @@ def rmse_differences(
     resamples.
     """
     first, second = (
-        statistics(one.labels, one.predicted.values)["rmse"] for one in (comparison, other)
+        quantity_statistics(one.labels, one.predicted.values)["rmse"] for one in (comparison, other)
     )
 
     def difference(weights: np.ndarray) -> np.ndarray:
         return second(weights) - first(weights)
 
     galaxies, resamples = len(comparison.labels), settings.resamples
-    measured = intervals({"rmse": difference}, galaxies, resamples=resamples, seed=settings.seed)
+    measured = confidence_intervals(
+        {"rmse": difference}, galaxies, resamples=resamples, seed=settings.seed
+    )
     return [measured["rmse"].measure(i) for i in range(len(comparison.predicted.columns))]
 
 
@@ -73,8 +75,8 @@ def prediction_intervals(comparison: Comparison, settings: ReportSettings) -> di
     predicted, nominal = comparison.predicted, comparison.nominal_coverage
     if predicted.bounds is None or nominal is None:
         return None
-    of_bounds = coverage_statistics(comparison.labels, *predicted.bounds, coverage=nominal)
-    measured = intervals(
+    of_bounds = interval_statistics(comparison.labels, *predicted.bounds, coverage=nominal)
+    measured = confidence_intervals(
         {name: of_bounds[f"{name}_per_answer"] for name in ("coverage", "width")},
         len(predicted),
         resamples=settings.resamples,

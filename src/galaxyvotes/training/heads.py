@@ -13,7 +13,7 @@ from jaxtyping import Float32, Int
 from galaxyvotes.config import TrainSettings
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.kinds import QUANTITIES, Standard
-from galaxyvotes.metrics.bootstrap import mean_defined
+from galaxyvotes.metrics.statistic import mean_defined
 from galaxyvotes.networks.objectives import objective_for
 from galaxyvotes.runs.network import Head
 from galaxyvotes.store.store import Store

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from galaxyvotes.inference.engine import forward_rows
 from galaxyvotes.kinds import FRACTIONS
-from galaxyvotes.metrics.scores import argmax_accuracy, mse
+from galaxyvotes.metrics.accuracy import argmax_accuracy
+from galaxyvotes.metrics.scores import mse
 from galaxyvotes.networks.batch import share_of
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runtime import distributed
