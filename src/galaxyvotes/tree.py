@@ -114,11 +114,6 @@ class DecisionTree:
         return QUANTITIES if self.questions[0].quantity else FRACTIONS
 
     @property
-    def of_quantities(self) -> bool:
-        """Whether the tree asks for numbers of any size, and not for fractions."""
-        return self.questions[0].quantity
-
-    @property
     def columns(self) -> tuple[str, ...]:
         """Every answer's column, in table order."""
         return tuple(answer.column for question in self.questions for answer in question.answers)

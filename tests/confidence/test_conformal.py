@@ -112,7 +112,7 @@ def test_conditional_fractions_are_covered_where_the_question_was_reached():
     assert ((hits / cells > promised[0]) & (hits / cells < promised[1])).all(), hits / cells
 
 
-def test_the_noise_of_the_calibration_panels_is_in_the_intervals_and_the_fraction_behind_is_held_more_often():
+def test_intervals_hold_the_noise_of_panels_and_the_fraction_behind_them_more_often():
     random = np.random.default_rng(3)
     of_panels, behind_them = [], []
     for repetition in range(60):
