@@ -3,8 +3,7 @@
 Nothing right of here knows about Kaggle, Galaxy Zoo or file layouts. What belongs together is found
 from the data:
 
-- The table of votes is the one whose header fits a known tree (`votes.find_layout`); if several do,
-  one must be named.
+- The table of votes is the one whose header fits a known tree (`vote_table`).
 - Its id column is the one whose values name the images (`matching.match_images`).
 - Without any table, a folder of `<answer>/<image>` sub-folders is a table of classes.
 """
@@ -21,15 +20,16 @@ import pyarrow.compute as pc
 from jaxtyping import Float32, Int, Int32
 
 from galaxyvotes.config import LabelSettings
-from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.kinds import FRACTIONS, QUANTITIES
+from galaxyvotes.errors import DataError
+from galaxyvotes.kinds import FRACTIONS
 from galaxyvotes.runtime.digests import blake2b_digest
 from galaxyvotes.sources.archives import Members, Source
 from galaxyvotes.sources.matching import Images, match_images
 from galaxyvotes.sources.names import codes_of, first_repeated, iterate, name_column
 from galaxyvotes.sources.tables import Table
-from galaxyvotes.sources.votes import VoteLayout, Votes, closest_layout, find_layout, read_votes
-from galaxyvotes.tree import DecisionTree, VoteColumns
+from galaxyvotes.sources.vote_table import class_layout, explain_no_votes, find_vote_table
+from galaxyvotes.sources.votes import VoteLayout, Votes, read_votes
+from galaxyvotes.tree import DecisionTree
 
 __all__ = ["Catalog", "open_catalog"]
 
@@ -40,7 +40,6 @@ EXAMPLE_SUBMISSIONS = re.compile(r"benchmark|sample_?submission", re.IGNORECASE)
 NO_ANSWERS = re.compile(
     r"(?:images?_)?(?:train(?:ing)?|valid(?:ation)?|test)(?:_|$)", re.IGNORECASE
 )
-MOST_CLASSES = 100
 
 
 @dataclass(frozen=True)
@@ -91,17 +90,17 @@ def open_catalog(
     sources hold no image, or no table or several that could be meant; ConfigError if the settings
     contradict each other.
     """
-    wanted = labels or LabelSettings()
+    labels = labels or LabelSettings()
     paths = [sources] if isinstance(sources, str | Path) else sources
-    tree = DecisionTree.load(wanted.tree) if isinstance(wanted.tree, str | Path) else wanted.tree
-    tree = DecisionTree.of_numbers(wanted.quantity) if wanted.quantity else tree
+    tree = DecisionTree.load(labels.tree) if isinstance(labels.tree, str | Path) else labels.tree
+    tree = DecisionTree.of_numbers(labels.quantity) if labels.quantity else tree
     with ExitStack() as stack:
         source = stack.enter_context(Source.open(*paths))
         if not source.images:
             raise DataError(f"no image (JPEG, PNG …) in {', '.join(str(path) for path in paths)}")
-        rows = _rows(source, wanted, tree)
+        rows = _rows(source, labels, tree)
         names = tuple(Path(path).resolve().name for path in paths)
-        catalog = _assemble(rows, source.images, names, keep_all=wanted.unlabelled)
+        catalog = _assemble(rows, source.images, names, keep_all=labels.unlabelled)
         del rows  # as large as the catalog, which lives while the context does
         pa.default_memory_pool().release_unused()  # what reading tables took
         yield catalog
@@ -124,116 +123,20 @@ class _Rows:
     rows_without_image: tuple[str, ...] = ()
 
 
-def _rows(source: Source, wanted: LabelSettings, tree: DecisionTree | None) -> _Rows:
+def _rows(source: Source, labels: LabelSettings, tree: DecisionTree | None) -> _Rows:
     """The galaxies that a source's table or folders name, or all its images without either."""
-    images, all_of_them = source.images, np.arange(len(source.images))
+    images, every_image = source.images, np.arange(len(source.images))
     everything = [Table(file.name, file.read()) for file in source.tables]
-    tables = [each for each in everything if not EXAMPLE_SUBMISSIONS.search(each.name)]
-    found = _vote_table(tables if wanted.table is None else everything, wanted, tree)
+    tables = [table for table in everything if not EXAMPLE_SUBMISSIONS.search(table.name)]
+    found = find_vote_table(tables if labels.table is None else everything, labels, tree)
     if found is not None:
-        return _from_table(*found, tables, Images(images), wanted.id_column)
-    if wanted.unlabelled:
-        return _Rows(all_of_them, all_of_them, images.unique_ids(), pa.table({}))
+        return _from_table(*found, tables, Images(images), labels.id_column)
+    if labels.unlabelled:
+        return _Rows(every_image, every_image, images.unique_ids(), pa.table({}))
     rows = None if tables else _from_folders(images, tree)
     if rows is None:
-        raise DataError(_no_votes(tables, tree))
+        raise DataError(explain_no_votes(tables, labels, tree))
     return rows
-
-
-def _vote_table(
-    tables: list[Table], wanted: LabelSettings, tree: DecisionTree | None
-) -> tuple[Table, VoteLayout] | None:
-    """The one table that holds votes, and how to read it; None if there is none."""
-    name, kind, classes = wanted.table, wanted.votes, wanted.classes
-    if name is not None:
-        named = [
-            each
-            for each in tables
-            if each.name == name or PurePosixPath(each.name).name == Path(name).name
-        ]
-        if not named:
-            raise ConfigError(f"no table {name!r} among the sources; there are {_listed(tables)}")
-        tables = named
-    fitting: list[tuple[Table, VoteLayout]] = []
-    for table in tables:
-        header = table.header()
-        if classes is not None and classes in header:
-            names = {each for each in table.text(classes).unique().to_pylist() if each}
-            fitting.append(
-                (
-                    table,
-                    _class_layout(names, classes, tree, f"{table.name}: the column {classes!r}"),
-                )
-            )
-        elif classes is None and (layout := find_layout(header, tree=tree, kind=kind)) is not None:
-            fitting.append((table, layout))
-    if len(fitting) > 1:
-        raise ConfigError(
-            f"several tables hold votes: name one with --table: {_listed([t for t, _ in fitting])}"
-        )
-    of_quantities = tree is not None and tree.kind is QUANTITIES
-    if not fitting and (
-        name is not None or classes is not None or kind is not None or of_quantities
-    ):
-        raise DataError(_no_votes(tables, tree, classes=classes, kind=kind))
-    return fitting[0] if fitting else None
-
-
-def _no_votes(
-    tables: list[Table],
-    tree: DecisionTree | None,
-    *,
-    classes: str | None = None,
-    kind: str | None = None,
-) -> str:
-    if not tables:
-        return (
-            "no table of votes among the sources: add a CSV or Parquet file, or pass --unlabelled"
-            " to pack without votes"
-        )
-    if classes is not None:
-        return (
-            f"no table has the column {classes!r}: {tables[0].name} has"
-            f" {', '.join(tables[0].header()[:12])} …"
-        )
-    if tree is not None and tree.kind is QUANTITIES and not kind:
-        names = [tree.tables[0].of(column) for column in tree.columns]
-        nearest = min(tables, key=lambda table: len({*names} - {*table.header()}))
-        missing = [name for name in names if name not in nearest.header()]
-        return (
-            f"no table has the column {missing[0]!r}: {nearest.name} has"
-            f" {', '.join(nearest.header()[:12])} …"
-        )
-    asked = f" of kind {kind!r}" if kind else ""
-    told = "; ".join(
-        f"{table.name}: {closest_layout(table.header(), tree)}" for table in tables[:3]
-    )
-    return (
-        f"no table holds votes{asked} that a known tree describes ({told}). Pass --classes COLUMN"
-        " for a column of class names, --quantity COLUMN for one of numbers, --tree FILE for"
-        " another tree, or --unlabelled to pack without votes; for <answer>/<image> folders leave"
-        " the tables out"
-    )
-
-
-def _class_layout(
-    classes: set[str], column: str, tree: DecisionTree | None, where: str
-) -> VoteLayout:
-    """How to read a column of classes: with the tree asked for, else one made of them."""
-    if tree is not None and len(tree.questions) > 1:
-        raise ConfigError(
-            f"{where} names one answer each; the tree {tree.name!r} has {len(tree.questions)}"
-            " questions"
-        )
-    if tree is None and not 2 <= len(classes) <= MOST_CLASSES:
-        raise DataError(
-            f"{where} has {len(classes)} different values; classes are 2 to {MOST_CLASSES}"
-        )
-    return VoteLayout(
-        tree or DecisionTree.of_classes(sorted(classes), column),
-        VoteColumns("class", column, "class"),
-        None,
-    )
 
 
 def _from_table(
@@ -289,22 +192,18 @@ def _from_folders(images: Members, tree: DecisionTree | None) -> _Rows | None:
     names = set(folders.unique().to_pylist())
     if len(names) < 2 or any(not name or NO_ANSWERS.match(name) for name in names):
         return None
-    layout = _class_layout(names, "class", tree, "the name of an image's folder")
+    layout = class_layout(names, "class", tree, "the name of an image's folder")
     votes = read_votes(pa.table({"class": folders}), layout, at=lambda row: images[row].name)
-    all_of_them, votes_from = np.arange(len(images)), "the names of the folders"
+    every_image, votes_from = np.arange(len(images)), "the names of the folders"
     return _Rows(
-        all_of_them,
-        all_of_them,
+        every_image,
+        every_image,
         images.unique_ids(),
         pa.table({}),
         tree=layout.tree,
         votes=votes,
         votes_from=votes_from,
     )
-
-
-def _listed(tables: list[Table]) -> str:
-    return ", ".join(table.name for table in tables) or "none"
 
 
 def _assemble(

@@ -1,0 +1,119 @@
+"""Which of several tables holds the votes, and how it is read.
+
+It is the one whose header fits a known tree (`votes.find_layout`), or the one with the column of
+classes that was asked for. If several do, one must be named.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from galaxyvotes.config import LabelSettings
+from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.kinds import QUANTITIES
+from galaxyvotes.sources.tables import Table
+from galaxyvotes.sources.votes import VoteLayout, closest_layout, find_layout
+from galaxyvotes.tree import DecisionTree, VoteColumns
+
+__all__ = ["class_layout", "explain_no_votes", "find_vote_table"]
+
+_MOST_CLASSES = 100
+
+
+def find_vote_table(
+    tables: Sequence[Table], labels: LabelSettings, tree: DecisionTree | None
+) -> tuple[Table, VoteLayout] | None:
+    """The one table that holds votes, and how to read it; None if there is none.
+
+    ConfigError if there are several, or none of the name in `labels`. DataError if what `labels`
+    and `tree` ask for is in no table.
+    """
+    tables = tables if labels.table is None else _named(tables, labels.table)
+    layouts = [(table, _layout(table, labels, tree)) for table in tables]
+    fitting = [(table, layout) for table, layout in layouts if layout is not None]
+    if len(fitting) > 1:
+        names = _listed([table for table, _ in fitting])
+        raise ConfigError(f"several tables hold votes: name one with --table: {names}")
+    asked = [labels.table, labels.classes, labels.votes]
+    of_quantities = tree is not None and tree.kind is QUANTITIES
+    if not fitting and (of_quantities or any(setting is not None for setting in asked)):
+        raise DataError(explain_no_votes(tables, labels, tree))
+    return fitting[0] if fitting else None
+
+
+def _named(tables: Sequence[Table], name: str) -> list[Table]:
+    named = [
+        table for table in tables if name == table.name or _last_part(table) == Path(name).name
+    ]
+    if not named:
+        raise ConfigError(f"no table {name!r} among the sources; there are {_listed(tables)}")
+    return named
+
+
+def _last_part(table: Table) -> str:
+    return PurePosixPath(table.name).name
+
+
+def _layout(table: Table, labels: LabelSettings, tree: DecisionTree | None) -> VoteLayout | None:
+    header, column = table.header(), labels.classes
+    if column is None:
+        return find_layout(header, tree=tree, kind=labels.votes)
+    if column not in header:
+        return None
+    classes = {name for name in table.text(column).unique().to_pylist() if name}
+    return class_layout(classes, column, tree, f"{table.name}: the column {column!r}")
+
+
+def class_layout(
+    classes: set[str], column: str, tree: DecisionTree | None, where: str
+) -> VoteLayout:
+    """How to read a column of classes: with the tree asked for, else with one made of them.
+
+    ConfigError if the tree has several questions. DataError if the number of classes is not that of
+    a classification. `where` says for these errors where the classes stand.
+    """
+    if tree is not None and len(tree.questions) > 1:
+        raise ConfigError(
+            f"{where} names one answer each; the tree {tree.name!r} has {len(tree.questions)}"
+            " questions"
+        )
+    if tree is None and not 2 <= len(classes) <= _MOST_CLASSES:
+        raise DataError(
+            f"{where} has {len(classes)} different values; classes are 2 to {_MOST_CLASSES}"
+        )
+    tree = tree or DecisionTree.of_classes(sorted(classes), column)
+    return VoteLayout(tree, VoteColumns("class", column, "class"), None)
+
+
+def explain_no_votes(
+    tables: Sequence[Table], labels: LabelSettings, tree: DecisionTree | None
+) -> str:
+    """Why none of these tables holds votes, and what to do, for an error."""
+    if not tables:
+        return (
+            "no table of votes among the sources: add a CSV or Parquet file, or pass --unlabelled"
+            " to pack without votes"
+        )
+    if labels.classes is not None:
+        return _no_column(labels.classes, tables[0])
+    if tree is not None and tree.kind is QUANTITIES and not labels.votes:
+        names = [tree.tables[0].of(column) for column in tree.columns]
+        nearest = min(tables, key=lambda table: len({*names} - {*table.header()}))
+        return _no_column(next(name for name in names if name not in nearest.header()), nearest)
+    asked = f" of kind {labels.votes!r}" if labels.votes else ""
+    nearest = "; ".join(
+        f"{table.name}: {closest_layout(table.header(), tree)}" for table in tables[:3]
+    )
+    return (
+        f"no table holds votes{asked} that a known tree describes ({nearest}). Pass --classes"
+        " COLUMN for a column of class names, --quantity COLUMN for one of numbers, --tree FILE for"
+        " another tree, or --unlabelled to pack without votes; for <answer>/<image> folders leave"
+        " the tables out"
+    )
+
+
+def _no_column(name: str, table: Table) -> str:
+    return f"no table has the column {name!r}: {table.name} has {', '.join(table.header()[:12])} …"
+
+
+def _listed(tables: Sequence[Table]) -> str:
+    return ", ".join(table.name for table in tables) or "none"
