@@ -6,8 +6,8 @@ known and counts nowhere. Nothing is pooled over quantities, which have no commo
     rmse    root mean squared error
     mae     mean absolute error
     bias    mean of predicted − measured
-    r2      1 − Σ (predicted − measured)² / Σ (measured − mean)²: the explained share of the variance
-            among these galaxies; 0 for a predictor that always gives their mean, negative for worse
+    r2      1 − Σ (predicted − measured)² / Σ (measured − mean)²: the share of the variance among
+            these galaxies that is explained; 0 for their mean, negative for worse
 
 Source of R²: Draper & Smith 1998, Applied Regression Analysis, section 1.3.
 """
