@@ -9,8 +9,8 @@ rows: `pack` of a zip of made-up JPEGs of 40², brought to 32², with a table of
 the same zip, and of the same files in a folder up to --folder of them, to a Parquet table, by a
 tiny network that one epoch taught. The growth a row is the difference between the largest and the
 smallest number of rows. What grows: the list of files, 35 bytes and a name for each, its place and
-its id, in columns; while it is checked for twins, a hash of each. When packing also the table with
-the index that finds its images, which are gone before the first is read, its votes and other
+its id, in columns; while names are compared, a sorted copy of them. When packing also the table
+with the index that finds its images, which are gone before the first is read, its votes and other
 columns, and 16 bytes of digest an image. Pixels, answers and the store's own table do not: they are
 written as they come."""
 

@@ -42,9 +42,8 @@ from galaxyvotes.sources.zips import Zip
 
 __all__ = ["IMAGE_SUFFIXES", "NOT_READ", "TABLE_SUFFIXES", "Member", "Members", "Source"]
 
-NOT_READ = frozenset(
-    {".avif", ".fit", ".fits", ".fz", ".gif", ".heic", ".jp2", ".jxl"}
-)  # listed as rejected
+# Listed, and rejected when they are read.
+NOT_READ = frozenset({".avif", ".fit", ".fits", ".fz", ".gif", ".heic", ".jp2", ".jxl"})
 IMAGE_SUFFIXES = NOT_READ | {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 TABLE_SUFFIXES = frozenset({".csv", ".parquet"})
 
@@ -111,7 +110,7 @@ class Members(Sequence[Member]):
     """Files in some order, each made a `Member` when it is asked for: there may be millions."""
 
     _places: "Sequence[_Folder | _Packed]"
-    _where: UInt32[np.ndarray, "file 2"]  # which place, and which of its names
+    _where: UInt32[np.ndarray, "file 2"]  # the number of its place, and its row there
 
     def __len__(self) -> int:
         """How many there are."""
@@ -139,8 +138,8 @@ class Members(Sequence[Member]):
             return ids
         names: dict[int, str] = {row: self[row].name for row in map(int, rows)}
         ids = name_column(names.get(row, name) for row, name in enumerate(iterate(ids)))
-        if found := first_repeated(codes_of(ids)):
-            name = ids[found[0]].as_py()
+        if rows := first_repeated(codes_of(ids)):
+            name = ids[rows[0]].as_py()
             count = pc.sum(pc.equal(ids, name)).as_py()
             raise DataError(
                 f"{count} images are called {name}: give one folder that holds them all, or rename"
@@ -172,7 +171,8 @@ class Source:
 
         Folders come in alphabetical order, zips in the order of their bytes. Hidden files,
         `__MACOSX` and whatever is no image, table or zip are passed over, and so are symbolic links
-        to folders or out of the folder.
+        to folders or out of the folder. DataError if a path is neither folder nor such a file, or
+        if a zip is refused (see `zip_directory`).
         """
         with ExitStack() as stack:
             listing = _Listing(stack)
@@ -197,10 +197,10 @@ class Source:
 
 
 class _Listing:
-    """What was found so far."""
+    """The files listed so far."""
 
     def __init__(self, stack: ExitStack) -> None:
-        self.images = array("I")  # for each its place and its row there
+        self.images = array("I")  # two numbers each: of the place, and of the row there
         self.tables: list[Member] = []
         self.places: list[_Folder | _Packed] = []
         self._stack = stack
@@ -314,9 +314,9 @@ def _printable(text: str) -> str:
 def _walk(folder: Path, root: Path, prefix: str = "") -> Iterator[str]:
     """Paths of the files in a folder, relative to it."""
     folders: set[str] = set()
-    names: list[str] = []  # and no more of each entry, of which there may be millions
-    with os.scandir(folder) as found:
-        for entry in found:
+    names: list[str] = []  # and no more of an entry, of which there may be millions
+    with os.scandir(folder) as entries:
+        for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 folders.add(entry.name)
             elif not entry.is_file() or (

@@ -128,9 +128,9 @@ def _rows(source: Source, labels: LabelSettings, tree: DecisionTree | None) -> _
     images, every_image = source.images, np.arange(len(source.images))
     everything = [Table(file.name, file.read()) for file in source.tables]
     tables = [table for table in everything if not EXAMPLE_SUBMISSIONS.search(table.name)]
-    found = find_vote_table(tables if labels.table is None else everything, labels, tree)
-    if found is not None:
-        return _from_table(*found, tables, Images(images), labels.id_column)
+    table = find_vote_table(tables if labels.table is None else everything, labels, tree)
+    if table is not None:
+        return _from_table(*table, tables, Images(images), labels.id_column)
     if labels.unlabelled:
         return _Rows(every_image, every_image, images.unique_ids(), pa.table({}))
     rows = None if tables else _from_folders(images, tree)
@@ -176,8 +176,8 @@ def _refuse_repeated_rows(
     """Refuse two rows of one image, and two of one key without image; an empty key is nobody's."""
     rows = np.flatnonzero((places >= 0) | pc.not_equal(keys, "").to_numpy(zero_copy_only=False))
     codes = np.where(places < 0, places.max() + 1 + codes_of(keys), places)[rows]
-    if found := first_repeated(codes):
-        earlier, row = rows[list(found)].tolist()
+    if repeated := first_repeated(codes):
+        earlier, row = rows[list(repeated)].tolist()
         raise DataError(
             f"{table.at(row)}: {id_name} {keys[row].as_py()} stands already in {table.at(earlier)};"
             " leave one of them out"
@@ -207,16 +207,16 @@ def _from_folders(images: Members, tree: DecisionTree | None) -> _Rows | None:
 
 
 def _assemble(
-    found: _Rows, images: Members, sources: tuple[str, ...], *, keep_all: bool
+    named: _Rows, images: Members, sources: tuple[str, ...], *, keep_all: bool
 ) -> Catalog:
-    ids, places, rows, votes = found.ids, found.images, found.rows, found.votes
+    ids, places, rows, votes = named.ids, named.images, named.rows, named.votes
     keep = np.ones(len(rows), bool)
     if votes is not None:
         keep[np.isnan(votes.values[rows]).all(axis=1)] = False
         if not keep.any():
-            what = (found.tree.kind if found.tree else FRACTIONS).label
+            what = (named.tree.kind if named.tree else FRACTIONS).label
             raise DataError(
-                f"{found.votes_from}: not one of {len(rows):,} galaxies with an image has {what}"
+                f"{named.votes_from}: not one of {len(rows):,} galaxies with an image has {what}"
             )
         keep[:] |= keep_all
     left_out = sorted(ids.filter(pa.array(~keep)).to_pylist())
@@ -238,13 +238,13 @@ def _assemble(
         ids=ids.take(pa.array(order)),
         images=images[places[order]],
         sources=sources,
-        columns=found.columns.take(pa.array(rows, mask=rows < 0)),
-        id_name=found.id_name,
-        tree=found.tree,
+        columns=named.columns.take(pa.array(rows, mask=rows < 0)),
+        id_name=named.id_name,
+        tree=named.tree,
         values=fractions,
         counts=counts,
-        votes_from=found.votes_from,
-        rows_without_image=tuple(sorted(found.rows_without_image)),
+        votes_from=named.votes_from,
+        rows_without_image=tuple(sorted(named.rows_without_image)),
         rows_without_votes=tuple(left_out),
         images_without_row=tuple(sorted(image.name for image in images[without_row])),
     )

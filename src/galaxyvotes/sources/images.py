@@ -193,7 +193,7 @@ def _decode_with_pillow(data: bytes) -> UInt8[np.ndarray, "height width 3"]:
 
 @contextmanager
 def _quiet() -> Generator[None]:
-    """Keep Pillow's warnings on odd metadata and large sizes from the user: errors tell what
+    """Keep Pillow's warnings on odd metadata and large sizes from the user: errors say what
     matters.
     """
     with _QUIET, warnings.catch_warnings():

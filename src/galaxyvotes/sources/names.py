@@ -41,7 +41,7 @@ def codes_of(names: pa.Array) -> Int[np.ndarray, " name"]:
     return codes
 
 
-def repeated(codes: Int[np.ndarray, " name"]) -> Int[np.ndarray, " place"]:
+def repeated(codes: Int[np.ndarray, " name"]) -> Int[np.ndarray, " repeated"]:
     """The rows, in rising order, of the codes (0 or more) that occur more than once."""
     return np.flatnonzero(np.bincount(codes)[codes] > 1)
 

@@ -17,12 +17,8 @@ from galaxyvotes.errors import DataError
 __all__ = ["Table"]
 
 _TOGETHER = 32  # columns read as text at a time: surveys have hundreds, and text takes memory
-_BROKEN = (
-    pa.ArrowException,
-    OSError,
-    UnicodeDecodeError,
-    csv.Error,
-)  # what readers raise at bytes that are no table
+# What readers raise at bytes that are not a table.
+_BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error)
 
 
 @dataclass(frozen=True)
@@ -82,7 +78,7 @@ class Table:
         return table
 
     def texts(self, column: str) -> list[str]:
-        """One column as it is written, leading zeros and all; "" where it is empty."""
+        """One column as it is written, leading zeros and all; "" if empty. DataError as `read`."""
         return self.text(column).to_pylist()
 
     def text(self, column: str) -> pa.ChunkedArray:
@@ -110,7 +106,7 @@ class Table:
                 cells = [] if self.is_parquet else [(line, len(row)) for line, row in self._lines()]
                 if len(cells) == 1:
                     problem = self._no_rows
-                elif broken := [each for each in cells if each[1] != len(header)]:
+                elif broken := [cell for cell in cells if cell[1] != len(header)]:
                     line, count = broken[0]
                     problem = (
                         f"{self.name} line {line} has {count} cells and the header {len(header)}"

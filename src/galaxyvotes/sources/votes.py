@@ -1,12 +1,11 @@
-"""What volunteers said, from the columns of a table: checked once here, trusted afterwards.
+"""Labels from the columns of a table: checked once here, trusted afterwards.
 
 Whatever a campaign publishes (joint fractions, conditional fractions, whole counts, a class)
 becomes joint fractions, and the counts beside them where there are any. A question that nobody was
 asked, or whose answer is not known, is NaN as a whole; a row without a single value is a galaxy
 without votes.
 
-Quantities (see `tree`) come the same way, as the numbers they are: where this package says
-fractions of a tree of quantities, it means those numbers.
+Quantities (see `tree`) are read the same way, as the numbers they are.
 """
 
 import difflib
@@ -24,12 +23,8 @@ from galaxyvotes.tree import DecisionTree, VoteColumns, shipped
 __all__ = ["VoteLayout", "Votes", "find_layout", "read_votes"]
 
 SUM_TOLERANCE = 0.01  # published fractions are rounded to two or three decimals
-NOT_KNOWN = (
-    99.0,
-    999.0,
-    9999.0,
-    99999.0,
-)  # what catalogues write, with either sign, where nothing was measured
+# What catalogues write, with either sign, where nothing was measured.
+NOT_KNOWN = (99.0, 999.0, 9999.0, 99999.0)
 
 
 @dataclass(frozen=True)
@@ -68,30 +63,29 @@ def find_layout(
     A header that fits several campaigns is a ConfigError that names them.
     """
     header = set(columns)
-    found: list[VoteLayout] = []
+    layouts: list[VoteLayout] = []
     for candidate in _candidates(tree):
         fitting = [
             table
             for table in candidate.tables
             if {table.of(answer) for answer in candidate.columns} <= header
         ]
-        wanted = [table for table in fitting if kind in (None, table.name)]
-        if not wanted:
+        main = next((table for table in fitting if kind in (None, table.name)), None)
+        if main is None:
             continue
-        main = wanted[0]
         others = [
             table for table in fitting if table.holds == "votes" and table.columns != main.columns
         ]
-        found.append(
+        layouts.append(
             VoteLayout(candidate, main, others[0] if others and main.holds != "votes" else None)
         )
     # Many tables have a column called "class" that is not the volunteers'; a whole campaign's
     # columns say more.
-    campaigns = [layout for layout in found if len(layout.tree.questions) > 1]
+    campaigns = [layout for layout in layouts if len(layout.tree.questions) > 1]
     if len(campaigns) > 1:
         names = " and ".join(repr(layout.tree.name) for layout in campaigns)
         raise ConfigError(f"the columns of one table fit the trees {names}: say which with --tree")
-    return (campaigns or found or [None])[0]
+    return (campaigns or layouts or [None])[0]
 
 
 def closest_layout(columns: Sequence[str], tree: DecisionTree | None = None) -> str:
@@ -117,7 +111,7 @@ def closest_layout(columns: Sequence[str], tree: DecisionTree | None = None) -> 
                     f"nearest is tree {candidate.name!r}, columns {table.name!r}: {what}",
                     candidate.name,
                 )
-    others = [each.name for each in candidates if each.name != best[2]]
+    others = [tree.name for tree in candidates if tree.name != best[2]]
     if not best[2]:
         return f"no column of the tree {' or '.join(others)} is there"
     return best[1] + (f"; other trees are {', '.join(others)}" if others else "")
@@ -176,50 +170,60 @@ class _Reader:
         remedy = f" If these are whole counts, pass --votes {is_votes}." if is_votes else ""
         self._refuse(values > 1 + 1e-6, values, columns, expected + remedy)
         self._refuse(values < 0, values, columns, expected)
-        unknown = np.isnan(values)
-        unlabelled = unknown.all(axis=1)
+        unlabelled = np.asarray(np.isnan(values).all(axis=1))
         for index, (question, where) in enumerate(self.tree):
-            block, parent = values[:, where], self.tree.parents[index]
-            partly = np.isnan(block).any(axis=1) & ~unlabelled
-            if columns.holds == "conditional":
-                # Empty as a whole: nobody was asked. Debiasing one by one also loses single
-                # answers.
-                partly &= ~np.isnan(block).all(axis=1)
-            if columns.normalise:
-                values[partly, where] = np.nan
-            elif partly.any():
-                row = int(partly.argmax())
-                column = columns.of(self.tree.columns[where][int(np.isnan(block[row]).argmax())])
-                raise DataError(
-                    f"{self.at(row)}: {column} is empty or NaN; expected a fraction in 0–1."
-                    " Fill it in, or leave all votes of this row empty"
-                )
-            total = block.sum(axis=1)
-            expected, like = np.ones(len(total)), ""
-            if columns.holds == "joint" and parent is not None:
+            self._check_known(values, unlabelled, columns, where)
+            totals = values[:, where].sum(axis=1)
+            expected, like = np.ones(len(totals)), ""
+            if columns.holds == "joint" and (parent := self.tree.parents[index]) is not None:
                 expected, like = values[:, parent], f" like {columns.of(self.tree.columns[parent])}"
             if columns.holds == "conditional":
                 # A question nobody was asked is published as zeros, too.
-                nobody = total == 0
+                nobody = totals == 0
                 values[nobody, where] = np.nan
-                total = np.where(nobody, np.nan, total)
+                totals[nobody] = np.nan
             if columns.normalise:
                 with np.errstate(invalid="ignore"):
                     values[:, where] /= np.nansum(values[:, where], axis=1, keepdims=True)
                 continue
-            off = np.abs(total - expected) > SUM_TOLERANCE
+            off = np.abs(totals - expected) > SUM_TOLERANCE
             if off.any():
                 row = int(off.argmax())
                 names = ", ".join(columns.of(answer) for answer in self.tree.columns[where])
                 raise DataError(
                     f"{self.at(row)}: the answers of {question.name} ({names}) add up to"
-                    f" {total[row]:.4g}; expected {expected[row]:.4g}{like}. Correct the row, or"
+                    f" {totals[row]:.4g}; expected {expected[row]:.4g}{like}. Correct the row, or"
                     " leave all its votes empty"
                 )
         values = values.clip(0, 1)
         return (self.tree.joint(values) if columns.holds == "conditional" else values).astype(
             np.float32
         )
+
+    def _check_known(
+        self,
+        values: Float[np.ndarray, "galaxy answer"],
+        unlabelled: Bool[np.ndarray, " galaxy"],
+        columns: VoteColumns,
+        where: slice,
+    ) -> None:
+        """Refuse a question of which some answers only are known; where `columns` are to be
+        normalised, make it unknown as a whole.
+        """
+        unknown = np.isnan(values[:, where])
+        partly = unknown.any(axis=1) & ~unlabelled
+        if columns.holds == "conditional":
+            # Empty as a whole: nobody was asked. Debiasing one by one also loses single answers.
+            partly &= ~unknown.all(axis=1)
+        if columns.normalise:
+            values[partly, where] = np.nan
+        elif partly.any():
+            row = int(partly.argmax())
+            column = columns.of(self.tree.columns[where][int(unknown[row].argmax())])
+            raise DataError(
+                f"{self.at(row)}: {column} is empty or NaN; expected a fraction in 0–1."
+                " Fill it in, or leave all votes of this row empty"
+            )
 
     def counts(self, columns: VoteColumns) -> Int32[np.ndarray, "galaxy answer"]:
         values = self._numbers(columns)
@@ -259,31 +263,32 @@ class _Reader:
         return values.astype(np.float32)
 
     def classes(self, columns: VoteColumns) -> Float32[np.ndarray, "galaxy answer"]:
-        found = (
+        encoded = (
             self.table.column(columns.columns)
             .cast(pa.large_string())
             .fill_null("")
             .combine_chunks()
             .dictionary_encode()
         )
-        which, names = found.indices.to_numpy(), cast("list[str]", found.dictionary.to_pylist())
-        place = {answer: i for i, answer in enumerate(self.tree.columns)}
-        fractions = np.zeros((len(which), len(place)), np.float32)
+        which, names = encoded.indices.to_numpy(), cast("list[str]", encoded.dictionary.to_pylist())
+        columns_of = {answer: i for i, answer in enumerate(self.tree.columns)}
+        fractions = np.zeros((len(which), len(columns_of)), np.float32)
         for number, name in enumerate(names):
             rows = which == number
             if name == "":
                 fractions[rows] = np.nan
-            elif name not in place:
+            elif name not in columns_of:
                 row = int(rows.argmax())
-                close = difflib.get_close_matches(name, place, n=1)
-                known = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(place)}."
+                close = difflib.get_close_matches(name, columns_of, n=1)
+                others = f"known are {', '.join(columns_of)}."
+                known = f"did you mean {close[0]!r}?" if close else others
                 other = (
                     f" If these classes are not the tree's, pass --classes {columns.columns}"
                     " without --tree"
                 )
                 raise DataError(f"{self.at(row)}: {columns.columns} is {name!r}; {known}{other}")
             else:
-                fractions[rows, place[name]] = 1
+                fractions[rows, columns_of[name]] = 1
         return fractions
 
     def _numbers(self, columns: VoteColumns) -> Float[np.ndarray, "galaxy answer"]:
@@ -323,10 +328,10 @@ def _stand_ins(values: Float[np.ndarray, "galaxy answer"]) -> Bool[np.ndarray, "
     """Where a column has one of `NOT_KNOWN`, farther from all its other numbers than those are from
     each other.
     """
-    found = np.zeros(values.shape, bool)
-    for place, column in enumerate(values.T):
+    stand_ins = np.zeros(values.shape, bool)
+    for index, column in enumerate(values.T):
         for number in (*NOT_KNOWN, *(-number for number in NOT_KNOWN)):
             others = column[(column != number) & ~np.isnan(column)]
             if len(others) > 1 and np.abs(others - number).min() > np.ptp(others) > 0:
-                found[:, place] |= column == number
-    return found
+                stand_ins[:, index] |= column == number
+    return stand_ins

@@ -90,8 +90,8 @@ class Directory(NamedTuple):
         return Line._make((*self.lines[row].item(), self.names[row].as_py(), end))
 
     def _refuse_repeated_names(self) -> None:
-        if found := first_repeated(codes_of(self.names)):
-            raise DataError(f"refused: two entries are named {self.names[found[0]].as_py()!r}")
+        if rows := first_repeated(codes_of(self.names)):
+            raise DataError(f"refused: two entries are named {self.names[rows[0]].as_py()!r}")
 
     def _refuse_overlaps(self) -> None:
         offsets, packed = self.lines["offset"], np.minimum(self.lines["packed"], _FAR)

@@ -101,11 +101,11 @@ def _table(
         "pixels": digests.cast(pa.binary()),
     }
     if catalog.tree is not None and catalog.values is not None:
-        for place, answer in enumerate(catalog.tree.columns):
-            table[value_column(catalog.tree, answer)] = catalog.values[rows, place]
+        for index, answer in enumerate(catalog.tree.columns):
+            table[value_column(catalog.tree, answer)] = catalog.values[rows, index]
         if catalog.counts is not None:
-            for place, answer in enumerate(catalog.tree.columns):
-                table[votes_column(answer)] = catalog.counts[rows, place]
+            for index, answer in enumerate(catalog.tree.columns):
+                table[votes_column(answer)] = catalog.counts[rows, index]
     for name, column in zip(catalog.columns.column_names, catalog.columns.columns, strict=True):
         table[f"table:{name}" if name in table else name] = column.take(pa.array(rows))
     return pa.table(table)

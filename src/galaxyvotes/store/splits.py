@@ -1,10 +1,9 @@
-"""Which galaxies teach, which tune and which only judge: three disjoint splits, decided by each
-galaxy's own id.
+"""Training, validation and test set: three disjoint splits, decided by each galaxy's own id.
 
-A keyed hash of the id gives a number in [0, 1); its place decides the split. So a galaxy keeps its
-split when rows are added or reordered. Galaxies whose packed pixels are identical are one galaxy
-under several ids: all of them follow the member with the smallest number, and never stand on both
-sides; in a division that is not turned, a twin that is added moves them towards training only.
+A keyed hash of the id gives a number in [0, 1); where it lies decides the split. So a galaxy keeps
+its split when rows are added or reordered. Galaxies whose packed pixels are identical are one
+galaxy under several ids: all of them follow the one with the smallest number, and share a split; in
+a division that is not turned, a duplicate that is added moves them towards training only.
 """
 
 from collections.abc import Iterable
@@ -32,10 +31,10 @@ def assign_splits(
     smallest = np.ones(len(numbers))
     np.minimum.at(smallest, images, numbers)
     edges = [settings.train, settings.train + settings.validation]
-    places = np.searchsorted(edges, (smallest[images] + settings.turn) % 1, side="right")
-    return np.array(SPLITS, object)[places]
+    numbers_of_splits = np.searchsorted(edges, (smallest[images] + settings.turn) % 1, side="right")
+    return np.array(SPLITS, object)[numbers_of_splits]
 
 
 def _number(name: str, key: bytes) -> float:
-    """A place in [0, 1): 53 bits, which a float holds exactly."""
+    """A number in [0, 1): 53 bits, which a float holds exactly."""
     return (int.from_bytes(blake2b(name.encode(), key=key, digest_size=8).digest()) >> 11) / 2**53

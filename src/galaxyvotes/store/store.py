@@ -58,14 +58,14 @@ class Store:
             raise DataError(f"{path} is no store: it has no store.toml{hint}")
         try:
             manifest = tomllib.loads((path / "store.toml").read_text("utf-8"))
-            found = int(manifest["format"])
+            written_as = int(manifest["format"])
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"{path / 'store.toml'} is damaged: {error!r}; pack the store again"
             ) from None
-        if found > FORMAT:
+        if written_as > FORMAT:
             raise DataError(
-                f"{path} was packed by a newer galaxyvotes (format {found}; this one reads"
+                f"{path} was packed by a newer galaxyvotes (format {written_as}; this one reads"
                 f" {FORMAT}): upgrade galaxyvotes, or pack it again with this one"
             )
         if contents_digest(manifest, tomlkit.dumps) != manifest.get("digest"):
@@ -119,7 +119,7 @@ class Store:
 
     @cached_property
     def tree(self) -> DecisionTree:
-        """The tree of the votes; a store without votes has none and raises DataError."""
+        """The tree of the votes; DataError if the store has no votes."""
         if not (self.path / "tree.toml").is_file():
             raise DataError(f"{self.path} holds no votes: pack it with a table of votes (--table)")
         return DecisionTree.from_toml(
