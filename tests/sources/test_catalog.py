@@ -171,8 +171,8 @@ def test_small_counts_that_look_like_ids_by_chance_do_not_matter(make_folder):
 
 
 def test_an_id_column_that_is_not_there_or_holds_votes_is_refused(galaxies_folder):
-    told = refusal(galaxies_folder, kind=ConfigError, id_column="objid")
-    assert told == "solutions.csv has no column 'objid' beside its votes; it has GalaxyID"
+    message = refusal(galaxies_folder, kind=ConfigError, id_column="objid")
+    assert message == "solutions.csv has no column 'objid' beside its votes; it has GalaxyID"
     assert "has no column 'Class1.1'" in refusal(
         galaxies_folder, kind=ConfigError, id_column="Class1.1"
     )
@@ -225,9 +225,9 @@ def test_an_id_that_stands_twice_in_the_table_is_refused_with_both_lines(make_fo
     folder = make_folder(
         {**IMAGES, "t.csv": "id,class\n102,spiral\n101,spiral\n\nimages/102.jpg,edge-on\n"}
     )
-    told = refusal(folder)
+    message = refusal(folder)
     assert (
-        told
+        message
         == "t.csv line 5: id images/102.jpg stands already in t.csv line 2; leave one of them out"
     )
     folder = make_folder({**IMAGES, "t.csv": "id,class\n102,spiral\n9,spiral\n9,edge-on\n"})
@@ -246,8 +246,10 @@ def test_two_images_of_one_name_are_refused_with_both_paths(make_folder):
 
 def test_two_images_of_one_path_from_two_folders_are_refused(make_folder):
     first, second = make_folder({"1.jpg": 1}, "first"), make_folder({"1.jpg": 2}, "second")
-    told = refusal(first, second, unlabelled=True)
-    assert told == "2 images are called 1.jpg: give one folder that holds them all, or rename them"
+    message = refusal(first, second, unlabelled=True)
+    assert (
+        message == "2 images are called 1.jpg: give one folder that holds them all, or rename them"
+    )
 
 
 def test_a_table_in_which_nobody_has_votes_is_refused(make_folder):
@@ -271,12 +273,12 @@ def test_file_names_that_are_no_text_are_kept_readable(tmp_path, make_jpeg):
 
 def test_several_tables_of_votes_are_refused_until_one_is_named(galaxies_folder):
     (galaxies_folder / "classes.csv").write_text("id,class\n1003,spiral\n1004,edge-on\n")
-    told = refusal(galaxies_folder, kind=ConfigError)
-    assert told == "several tables hold votes: name one with --table: classes.csv, solutions.csv"
+    message = refusal(galaxies_folder, kind=ConfigError)
+    assert message == "several tables hold votes: name one with --table: classes.csv, solutions.csv"
     assert catalog_of(galaxies_folder, table="classes.csv").ids.to_pylist() == ["1003", "1004"]
     assert len(catalog_of(galaxies_folder, tree="kaggle")) == 12
-    told = refusal(galaxies_folder, kind=ConfigError, table="other.csv")
-    assert told == "no table 'other.csv' among the sources; there are classes.csv, solutions.csv"
+    message = refusal(galaxies_folder, kind=ConfigError, table="other.csv")
+    assert message == "no table 'other.csv' among the sources; there are classes.csv, solutions.csv"
 
 
 def test_example_submissions_are_nobodys_votes(galaxies_folder):
@@ -287,8 +289,8 @@ def test_example_submissions_are_nobodys_votes(galaxies_folder):
 
 
 def test_a_kind_of_columns_that_is_not_there_is_refused_with_the_nearest(galaxies_folder):
-    told = refusal(galaxies_folder, votes="debiased")
-    assert told.startswith(
+    message = refusal(galaxies_folder, votes="debiased")
+    assert message.startswith(
         "no table holds votes of kind 'debiased' that a known tree describes (solutions.csv:"
         " nearest is tree 'kaggle', columns 'fraction': all are there; other trees are classes5,"
         " decals, decals12, gz2)."
@@ -300,21 +302,21 @@ def test_a_table_with_a_missing_column_is_refused_with_the_nearest_tree_and_what
 ):
     path = galaxies_folder / "solutions.csv"
     path.write_text(path.read_text().replace("Class8.2", "Class8_2"))
-    told = refusal(galaxies_folder)
+    message = refusal(galaxies_folder)
     nearest = (
         "(solutions.csv: nearest is tree 'kaggle', columns 'fraction': 1 of 37 are missing, e.g."
         " Class8.2"
     )
-    assert nearest + "; other trees are" in told
+    assert nearest + "; other trees are" in message
     assert (
         "Pass --classes COLUMN for a column of class names, --quantity COLUMN for one of numbers,"
-        " --tree" in told
+        " --tree" in message
     )
 
 
-def test_without_any_table_the_way_to_go_on_is_told(make_folder):
-    told = refusal(make_folder(IMAGES))
-    assert told.startswith(
+def test_without_any_table_the_error_says_how_to_go_on(make_folder):
+    message = refusal(make_folder(IMAGES))
+    assert message.startswith(
         "no table of votes among the sources: add a CSV or Parquet file, or pass --unlabelled"
     )
 
@@ -347,31 +349,32 @@ def test_any_column_of_classes_becomes_a_tree_of_one_question(make_folder):
 def test_classes_can_be_read_with_a_tree_of_ones_own(make_folder):
     folder = make_folder({**IMAGES, "t.csv": "id,kind\n101,spiral\n102,edge-on\n"})
     assert catalog_of(folder, classes="kind", tree="classes5").tree == DecisionTree.load("classes5")
-    told = refusal(folder, kind=ConfigError, classes="kind", tree="kaggle")
+    message = refusal(folder, kind=ConfigError, classes="kind", tree="kaggle")
     assert (
-        told == "t.csv: the column 'kind' names one answer each; the tree 'kaggle' has 11 questions"
+        message
+        == "t.csv: the column 'kind' names one answer each; the tree 'kaggle' has 11 questions"
     )
     folder = make_folder({**IMAGES, "t.csv": "id,kind\n101,spirall\n102,edge-on\n"})
-    told = refusal(folder, classes="kind", tree="classes5")
-    assert told.startswith("t.csv line 2: kind is 'spirall'; did you mean 'spiral'?")
+    message = refusal(folder, classes="kind", tree="classes5")
+    assert message.startswith("t.csv line 2: kind is 'spirall'; did you mean 'spiral'?")
 
 
 @pytest.mark.parametrize(("count", "values"), [(1, ["a"] * 3), (0, [""] * 3)])
 def test_one_class_or_none_is_no_classification(make_folder, count, values):
     rows = "".join(f"{101 + n},{value},x\n" for n, value in enumerate(values))
-    told = refusal(make_folder({**IMAGES, "t.csv": "id,kind,more\n" + rows}), classes="kind")
-    assert told == f"t.csv: the column 'kind' has {count} different values; classes are 2 to 100"
+    message = refusal(make_folder({**IMAGES, "t.csv": "id,kind,more\n" + rows}), classes="kind")
+    assert message == f"t.csv: the column 'kind' has {count} different values; classes are 2 to 100"
 
 
 def test_a_column_of_numbers_is_not_taken_for_classes(make_folder):
     rows = "".join(f"{n},{n / 7}\n" for n in range(101, 303))
-    told = refusal(make_folder({**IMAGES, "t.csv": "id,redshift\n" + rows}), classes="redshift")
-    assert told == "t.csv: the column 'redshift' has 202 different values; classes are 2 to 100"
+    message = refusal(make_folder({**IMAGES, "t.csv": "id,redshift\n" + rows}), classes="redshift")
+    assert message == "t.csv: the column 'redshift' has 202 different values; classes are 2 to 100"
 
 
 def test_a_column_of_classes_that_is_not_there_is_refused_with_those_that_are(make_folder):
-    told = refusal(make_folder({**IMAGES, "t.csv": "id,kind\n101,a\n"}), classes="kinds")
-    assert told == "no table has the column 'kinds': t.csv has id, kind …"
+    message = refusal(make_folder({**IMAGES, "t.csv": "id,kind\n101,a\n"}), classes="kinds")
+    assert message == "no table has the column 'kinds': t.csv has id, kind …"
 
 
 def test_folders_named_for_answers_are_classes(make_folder):
@@ -387,10 +390,10 @@ def test_folders_named_for_answers_are_classes(make_folder):
 
 def test_a_folder_that_is_no_answer_of_the_tree_is_refused_with_the_image(make_folder):
     folder = make_folder({"spiral/1.jpg": 1, "edgeon/2.jpg": 2})
-    told = refusal(folder, tree="classes5")
-    assert told.startswith("edgeon/2.jpg: class is 'edgeon'; did you mean 'edge-on'?")
-    told = refusal(folder, kind=ConfigError, tree="kaggle")
-    assert "the tree 'kaggle' has 11 questions" in told
+    message = refusal(folder, tree="classes5")
+    assert message.startswith("edgeon/2.jpg: class is 'edgeon'; did you mean 'edge-on'?")
+    message = refusal(folder, kind=ConfigError, tree="kaggle")
+    assert "the tree 'kaggle' has 11 questions" in message
 
 
 @pytest.mark.parametrize(
@@ -590,8 +593,8 @@ def test_real_layouts_are_read_with_every_galaxy(
 @pytest.mark.real_data
 @pytest.mark.parametrize("folder", ["layouts/gz_decals", "kaggle"])
 def test_real_folders_with_several_tables_ask_which_one(shared_data, folder):
-    told = refusal(shared_data / folder, kind=ConfigError)
-    assert told.startswith("several tables hold votes: name one with --table: ")
+    message = refusal(shared_data / folder, kind=ConfigError)
+    assert message.startswith("several tables hold votes: name one with --table: ")
 
 
 @pytest.mark.real_data

@@ -29,7 +29,7 @@ def refusal(table: Table) -> str:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("", "votes.csv is empty: expected a header and one row a galaxy"),
         ("\n\n", "votes.csv is empty: expected a header and one row a galaxy"),
@@ -49,8 +49,8 @@ def refusal(table: Table) -> str:
         (b"id,a\n1,2\n" + b'"' + b"x" * 3_000_000 + b"\n", "votes.csv: not a table: "),
     ],
 )
-def test_a_table_that_cannot_be_read_is_refused_with_its_name_and_line(content, told):
-    assert told in refusal(csv(content))
+def test_a_table_that_cannot_be_read_is_refused_with_its_name_and_line(content, message):
+    assert message in refusal(csv(content))
 
 
 def test_a_row_broken_far_down_is_found_by_its_line():

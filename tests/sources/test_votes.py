@@ -147,7 +147,7 @@ def test_a_row_without_any_value_is_a_galaxy_without_votes(kaggle, fractions):
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "message"),
     [
         (
             np.nan,
@@ -175,19 +175,19 @@ def test_a_row_without_any_value_is_a_galaxy_without_votes(kaggle, fractions):
     ],
 )
 def test_an_impossible_fraction_is_refused_with_file_line_column_and_value(
-    kaggle, fractions, value, told
+    kaggle, fractions, value, message
 ):
     fractions[2, kaggle.columns.index("Class3.1")] = value
-    assert told in refusal(fractions, kaggle)
+    assert message in refusal(fractions, kaggle)
 
 
 def test_counts_passed_as_fractions_are_refused_with_the_way_out_which_then_works(kaggle):
     counts = np.zeros((2, 37))
     counts[:, [0, 1]], counts[:, 14] = [[30, 10], [7, 33]], 40
-    told = refusal(counts, kaggle)
-    assert told.startswith("votes.csv line 2: Class1.1 is 30; fractions lie in 0–1.")
-    assert "If these are whole counts, pass --votes counts." in told
-    assert told.endswith("(5 more like it)")
+    message = refusal(counts, kaggle)
+    assert message.startswith("votes.csv line 2: Class1.1 is 30; fractions lie in 0–1.")
+    assert "If these are whole counts, pass --votes counts." in message
+    assert message.endswith("(5 more like it)")
     votes = read(table_of(list(kaggle.columns), counts), kaggle, "counts")
     np.testing.assert_allclose(votes.values[:, :3], [[0.75, 0.25, 0], [0.175, 0.825, 0]])
     np.testing.assert_array_equal(votes.counts, counts)
@@ -206,10 +206,10 @@ def test_answers_that_do_not_add_up_to_the_answer_they_are_asked_of_are_refused(
     fractions[3, 1] = 0.6
     fractions[3, [0, 2]] = 0.4, 0
     fractions[3, [3, 4]] = 0.5, 0.3
-    told = refusal(fractions, kaggle)
+    message = refusal(fractions, kaggle)
     assert (
         "votes.csv line 5: the answers of Q2 (Class2.1, Class2.2) add up to 0.8; expected 0.6 like"
-        " Class1.2." in told
+        " Class1.2." in message
     )
 
 
@@ -235,7 +235,7 @@ def test_a_word_where_a_number_should_be_is_refused_by_place(kaggle, fractions, 
 
 
 @pytest.mark.parametrize(
-    ("column", "told"),
+    ("column", "message"),
     [
         (
             pa.array([None, 1, 2, 3], pa.date32()),
@@ -251,9 +251,9 @@ def test_a_word_where_a_number_should_be_is_refused_by_place(kaggle, fractions, 
         ),
     ],
 )
-def test_a_column_of_dates_truths_or_lists_is_refused_by_place(kaggle, fractions, column, told):
+def test_a_column_of_dates_truths_or_lists_is_refused_by_place(kaggle, fractions, column, message):
     table = table_of(list(kaggle.columns), fractions)
-    assert refusal(table.set_column(0, "Class1.1", column), kaggle) == told
+    assert refusal(table.set_column(0, "Class1.1", column), kaggle) == message
 
 
 @pytest.mark.parametrize(
@@ -295,15 +295,15 @@ def test_a_conditional_question_that_is_partly_empty_or_does_not_add_up_is_refus
     names = [f"{answer}_weighted_fraction" for answer in gz2.columns]
     values = np.full((1, 37), np.nan)
     values[0, :3] = 0.5, 0.5, np.nan
-    told = refusal(table_of(names, values), gz2)
-    assert told.startswith(
+    message = refusal(table_of(names, values), gz2)
+    assert message.startswith(
         "votes.csv line 2: t01_smooth_or_features_a03_star_or_artifact_weighted_fraction is empty"
         " or NaN"
     )
     values[0, :3] = 0.5, 0.2, 0.1
-    told = refusal(table_of(names, values), gz2)
-    assert "the answers of Q1 (t01_smooth_or_features_a01_smooth_weighted_fraction, " in told
-    assert "add up to 0.8; expected 1." in told
+    message = refusal(table_of(names, values), gz2)
+    assert "the answers of Q1 (t01_smooth_or_features_a01_smooth_weighted_fraction, " in message
+    assert "add up to 0.8; expected 1." in message
 
 
 def test_fractions_debiased_one_by_one_are_divided_by_their_sum(gz2):
@@ -339,7 +339,7 @@ def test_whole_votes_give_the_fractions_of_those_who_voted(seed):
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "message"),
     [
         (-1, "votes.csv line 3: bar_weak is -1; votes are whole counts, 0 or more."),
         (2.5, "votes.csv line 3: bar_weak is 2.5; votes are whole counts, 0 or more."),
@@ -351,11 +351,11 @@ def test_whole_votes_give_the_fractions_of_those_who_voted(seed):
         ),
     ],
 )
-def test_an_impossible_count_is_refused_with_file_line_column_and_value(value, told):
+def test_an_impossible_count_is_refused_with_file_line_column_and_value(value, message):
     tree = DecisionTree.load("decals")
     counts = np.ones((3, len(tree.columns)))
     counts[1, tree.columns.index("bar_weak")] = value
-    assert told in refusal(counts, tree)
+    assert message in refusal(counts, tree)
 
 
 def test_a_question_without_counts_is_unknown_as_a_whole():
@@ -389,7 +389,7 @@ def test_a_class_is_everybodys_answer_and_an_empty_one_is_unknown():
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("spirall", "did you mean 'spiral'?"),
         (
@@ -401,11 +401,11 @@ def test_a_class_is_everybodys_answer_and_an_empty_one_is_unknown():
         ),
     ],
 )
-def test_an_unknown_class_is_refused_with_its_line_and_the_nearest(name, told):
+def test_an_unknown_class_is_refused_with_its_line_and_the_nearest(name, message):
     tree = DecisionTree.load("classes5")
     assert (
         refusal(pa.table({"class": ["spiral", name]}), tree)
-        == f"votes.csv line 3: class is {name!r}; {told}"
+        == f"votes.csv line 3: class is {name!r}; {message}"
         " If these classes are not the tree's, pass --classes class without --tree"
     )
 

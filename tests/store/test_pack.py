@@ -156,9 +156,9 @@ def test_whole_votes_are_packed_beside_the_fractions(galaxies_folder, tmp_path, 
     lines = [",".join(["GalaxyID", *kaggle.columns])]
     lines += [",".join(map(str, [1000 + n, *row])) for n, row in enumerate(counts.tolist())]
     (galaxies_folder / "solutions.csv").write_text("\n".join(lines) + "\n")
-    told = refusal(galaxies_folder, tmp_path / "store")
-    assert "solutions.csv line 2: Class6.2 is 40; fractions lie in 0–1." in told
-    assert "pass --votes counts" in told
+    message = refusal(galaxies_folder, tmp_path / "store")
+    assert "solutions.csv line 2: Class6.2 is 40; fractions lie in 0–1." in message
+    assert "pass --votes counts" in message
     store = go(galaxies_folder, tmp_path / "store", votes="counts")
     np.testing.assert_array_equal(store.votes, counts)
     np.testing.assert_array_equal(store.values[:, [0, 14, 15]], 1)
@@ -282,12 +282,12 @@ def test_rows_without_image_without_votes_and_images_without_row_are_counted_and
     ]
 
 
-def test_when_no_image_can_be_used_the_first_reason_is_told(tmp_path):
+def test_when_no_image_can_be_used_the_first_reason_is_reported(tmp_path):
     folder = tmp_path / "galaxies"
     folder.mkdir()
     (folder / "1.jpg").write_bytes(b"")
-    told = refusal(folder, tmp_path / "store", unlabelled=True)
-    assert told == "not one of 1 images could be packed; the first: 1.jpg: is empty (0 bytes)"
+    message = refusal(folder, tmp_path / "store", unlabelled=True)
+    assert message == "not one of 1 images could be packed; the first: 1.jpg: is empty (0 bytes)"
     assert list(tmp_path.iterdir()) == [
         folder
     ]  # nothing that would stand in the way of other options
@@ -304,13 +304,13 @@ def test_an_out_folder_that_exists_is_refused_and_left_alone(galaxies_folder, tm
         (out / "mine.txt").write_text("precious")
     else:
         out.write_text("precious")
-    told = refusal(galaxies_folder, out, ConfigError)
-    assert told == f"{out} exists already: name another folder, or remove it first"
+    message = refusal(galaxies_folder, out, ConfigError)
+    assert message == f"{out} exists already: name another folder, or remove it first"
     assert "precious" in (out / "mine.txt" if made == "folder" else out).read_text()
 
 
 @pytest.mark.parametrize("chunks", range(7))
-def test_packing_stopped_after_any_chunk_and_taken_up_again_is_packing_in_one_go(
+def test_packing_stopped_after_any_chunk_and_resumed_is_packing_in_one_go(
     galaxies_folder, tmp_path, monkeypatch, small_chunks, chunks
 ):
     whole = go(galaxies_folder, tmp_path / "whole")
@@ -367,7 +367,7 @@ fractions = st.floats(0, 1)
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_whatever_a_crash_or_a_bad_disk_left_is_checked_and_gone_on_with(
+def test_whatever_a_crash_or_a_bad_disk_left_is_checked_and_resumed(
     unfinished, pixels, journal, flip, what
 ):
     galaxies, whole, partial = unfinished
@@ -433,9 +433,9 @@ def test_another_plan_does_not_go_on_with_this_one(galaxies_folder, tmp_path, mo
     if change == "votes":
         table = galaxies_folder / "solutions.csv"
         table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
-    told = refusal(galaxies_folder, tmp_path / "store", ConfigError, **options)
+    message = refusal(galaxies_folder, tmp_path / "store", ConfigError, **options)
     assert (
-        told
+        message
         == f"{tmp_path / 'store.partial'} holds the beginning of another packing (other images,"
         " table or size): remove it, or name another folder"
     )
@@ -445,12 +445,14 @@ def test_another_plan_does_not_go_on_with_this_one(galaxies_folder, tmp_path, mo
 # No space left
 
 
-def test_too_little_space_is_told_before_anything_is_packed(galaxies_folder, tmp_path, monkeypatch):
+def test_too_little_space_is_reported_before_anything_is_packed(
+    galaxies_folder, tmp_path, monkeypatch
+):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 9000))
-    told = refusal(galaxies_folder, tmp_path / "store")
+    message = refusal(galaxies_folder, tmp_path / "store")
     assert (
-        told
+        message
         == f"packing 12 images needs 0.0 MB more and {tmp_path} has 0.0 MB free: free some space,"
         " or pack a smaller --size"
     )
@@ -494,10 +496,10 @@ def test_when_the_disk_fills_up_what_is_packed_stays_and_the_same_call_goes_on(
         return FullDisk(file, space) if (path.name, mode) == ("images.npy", "ab") else file
 
     monkeypatch.setattr(Path, "open", open_full)
-    told = refusal(galaxies_folder, tmp_path / "store")
+    message = refusal(galaxies_folder, tmp_path / "store")
     kept = space // (768 * 2) * 2  # images in whole chunks
     assert (
-        told
+        message
         == f"no space left while packing {tmp_path / 'store'}: {kept} of 12 images are packed in"
         f" {tmp_path / 'store.partial'}; free some space and run the same command again"
     )
@@ -505,17 +507,17 @@ def test_when_the_disk_fills_up_what_is_packed_stays_and_the_same_call_goes_on(
     assert content(go(galaxies_folder, tmp_path / "store").path) == content(whole.path)
 
 
-def test_a_place_that_cannot_be_written_is_told(galaxies_folder, tmp_path):
+def test_a_place_that_cannot_be_written_is_reported(galaxies_folder, tmp_path):
     (tmp_path / "file").write_text("")
-    told = refusal(galaxies_folder, tmp_path / "file" / "store")
-    assert told.startswith(
+    message = refusal(galaxies_folder, tmp_path / "file" / "store")
+    assert message.startswith(
         f"{tmp_path / 'file' / 'store.partial'} cannot be written (Not a directory) while packing"
     )
 
 
 def test_workers_below_one_are_refused(galaxies_folder, tmp_path):
-    told = refusal(galaxies_folder, tmp_path / "store", ConfigError, workers=0)
-    assert told == "workers is 0; the smallest is 1"
+    message = refusal(galaxies_folder, tmp_path / "store", ConfigError, workers=0)
+    assert message == "workers is 0; the smallest is 1"
 
 
 def test_the_journal_is_plain_lines_of_what_was_done(unfinished):

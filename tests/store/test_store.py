@@ -119,9 +119,9 @@ def test_a_flipped_byte_in_a_small_file_is_found_when_the_store_is_opened(tiny_s
     for position in np.linspace(0, size - 1, 25).astype(int).tolist():
         for bit in (0, 7):
             flip(path, position, bit)
-            told = refusal(tiny_store.path)
-            assert told.startswith((f"{path} is damaged: ", f"{path} is missing or damaged: "))
-            assert told.endswith("pack the store again")
+            message = refusal(tiny_store.path)
+            assert message.startswith((f"{path} is damaged: ", f"{path} is missing or damaged: "))
+            assert message.endswith("pack the store again")
             flip(path, position, bit)
     Store.open(tiny_store.path)
 
@@ -130,10 +130,10 @@ def test_a_flipped_byte_in_the_header_of_the_images_is_found_when_the_store_is_o
     path = tiny_store.path / "images.npy"
     for position in range(128):
         flip(path, position)
-        told = refusal(tiny_store.path)
-        assert f"{path} is " in told
-        assert "damaged: " in told
-        assert told.lower().endswith("pack the store again")
+        message = refusal(tiny_store.path)
+        assert f"{path} is " in message
+        assert "damaged: " in message
+        assert message.lower().endswith("pack the store again")
         flip(path, position)
     Store.open(tiny_store.path)
 
@@ -175,9 +175,10 @@ def test_images_of_another_store_are_found_when_the_store_is_opened(
             (galaxies_folder / "images" / "1000.jpg").unlink()
         other = pack(galaxies_folder, tmp_path / holds, settings=settings, progress=False)
         shutil.copy(other.path / "images.npy", tiny_store.path / "images.npy")
-        told = refusal(tiny_store.path)
+        message = refusal(tiny_store.path)
         assert (
-            f"images.npy is damaged: it holds uint8 {holds}; expected uint8 (12, 16, 16, 3)" in told
+            f"images.npy is damaged: it holds uint8 {holds}; expected uint8 (12, 16, 16, 3)"
+            in message
         )
 
 
