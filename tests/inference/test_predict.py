@@ -33,7 +33,7 @@ def test_files_and_a_store_have_the_same_predictions(blob_run, blob_store, blobs
 def test_predictions_for_a_store_are_written_as_they_come(
     blob_run, blob_store, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(predictions, "_TOGETHER", 16)
+    monkeypatch.setattr(predictions, "_ROW_GROUP", 16)
     whole = predict_store(blob_run.network(), blob_store)
     done = predict(blob_store.path, tmp_path / "out.parquet", run=blob_run, progress=False)
     assert pq.ParquetFile(done.path).num_row_groups > 1
