@@ -14,7 +14,14 @@ WEIGHTS = Path(str(resources.files("galaxyvotes"))) / "weights"
 def test_the_bundled_model_is_small_and_has_a_card():
     assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) < 20e6
     card = (WEIGHTS / "README.md").read_text("utf-8")
-    for word in ("Training data", "Splits", "Figures", "Limits", "Licence", "benchmarks/default_model.py"):
+    for word in (
+        "Training data",
+        "Splits",
+        "Figures",
+        "Limits",
+        "Licence",
+        "benchmarks/default_model.py",
+    ):
         assert word in card
     assert not list(WEIGHTS.glob("*.pt*"))
 
