@@ -146,7 +146,8 @@ def _from_table(
     if layout.main.holds == "class":  # as it is written: a class may be called 01, or True
         name = layout.main.columns
         data = data.set_column(data.column_names.index(name), name, table.text(name))
-    columns = [name for name in table.header() if name not in layout.column_names]
+    of_votes = layout.column_names
+    columns = [name for name in table.header() if name not in of_votes]
     others = [other for other in tables if other.name != table.name]
     id_name, keys = match_images(table, images, columns=columns, others=others, id_column=id_column)
     places = images.place_of_each(keys)
@@ -154,9 +155,7 @@ def _from_table(
     votes = read_votes(data, layout, at=table.at)
     rows = np.flatnonzero(places >= 0)
     stems = images.ids.take(pa.array(places[rows]))
-    own = [
-        name for name in data.column_names if name not in layout.column_names and name != id_name
-    ]
+    own = [name for name in data.column_names if name not in of_votes and name != id_name]
     return _Rows(
         images=places[rows],
         rows=rows,
