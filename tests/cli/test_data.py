@@ -14,7 +14,7 @@ def test_pack_reports_what_became_of_every_image_and_row(run, galaxies_folder, t
     assert "tree kaggle, 37 answers" in out
     assert "1 images could not be used" in out
     assert "1 rows of the table have no image" in out
-    assert "1 images stand in no row" in out
+    assert "1 images are in no row" in out
 
 
 def test_five_rotated_splits_test_each_galaxy_once(run, blobs, tmp_path):

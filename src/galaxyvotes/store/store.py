@@ -192,7 +192,7 @@ class Store:
             (facts["rejected_images"], f"images could not be used: {rejected}"),
             (facts["rows_without_image"], f"rows of the table have no image: {rejected}"),
             (facts["rows_without_votes"], f"galaxies have no {without} and {left_out}"),
-            (facts["images_without_row"], f"images stand in no row of the table and {left_out}"),
+            (facts["images_without_row"], f"images are in no row of the table and {left_out}"),
         ):
             lines += [f"{count:,} {what}"] if count else []
         return "\n".join(lines)
