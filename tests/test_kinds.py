@@ -277,7 +277,7 @@ def test_a_network_that_learns_for_seconds_is_far_ahead_of_the_mean_and_the_repo
     (row,) = document["network"]
     assert row["r2"]["low"] > 0.6
     assert row["rmse"]["value"] < 0.6 * document["baselines"]["mean"][0]["rmse"]["value"]
-    assert document["ahead_of"]["mean"][0]["low"] > 0
+    assert document["differences"]["mean"][0]["low"] > 0
     assert set(document["baselines"]) == {"mean", "central pixel", "boosted trees"}
     rows = store.rows("test")
     said, labels = (
@@ -331,11 +331,13 @@ def test_calibrated_bounds_hold_and_are_not_cut_off(store, run, table, tmp_path,
         store, run, out=tmp_path / "report", baselines=False, resamples=20, progress=False
     )
     assert report.document["intervals"]["quantities"][0]["coverage"]["value"] > 0.7
-    strangest = report.document["familiarity"]["strangest"]
-    assert [each["familiarity"] for each in strangest] == sorted(said.familiarity)[: len(strangest)]
+    least_familiar = report.document["familiarity"]["least_familiar"]
+    assert [each["familiarity"] for each in least_familiar] == sorted(said.familiarity)[
+        : len(least_familiar)
+    ]
     page = report.path.read_text("utf-8")
     assert 'href="#familiarity"' in page
-    assert all(f"<h4>{each['id']}</h4><p>Familiarity" in page for each in strangest)
+    assert all(f"<h4>{each['id']}</h4><p>Familiarity" in page for each in least_familiar)
     assert "nominal coverage 90\N{NO-BREAK SPACE}%" in page
     assert run.calibration().joint.kind == "quantity"
     assert run.calibration().conditional is None

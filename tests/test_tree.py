@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galaxyvotes.errors import ConfigError
-from galaxyvotes.tree import Answer, DecisionTree, Question, VoteColumns, shipped
+from galaxyvotes.tree import Answer, DecisionTree, Question, VoteColumns, bundled_trees
 
 TREES = ["classes5", "decals", "decals12", "gz2", "kaggle"]
 
@@ -101,7 +101,7 @@ def test_every_tree_that_ships_comes_back_equal_from_its_file_source_and_all(nam
 
 
 def test_exactly_these_trees_ship():
-    assert shipped() == tuple(TREES)
+    assert bundled_trees() == tuple(TREES)
 
 
 def test_shapes_in_annotations_are_checked_in_this_test_run(kaggle):

@@ -207,7 +207,7 @@ class TrainSettings:
     checkpoint_minutes: float = 5.0
 
     @property
-    def chooses(self) -> bool:
+    def selects_epoch(self) -> bool:
         """Whether validation galaxies decide which epoch's network is kept: they have influenced it
         then.
         """

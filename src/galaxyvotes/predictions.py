@@ -21,6 +21,7 @@ from jaxtyping import Float
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.questions import BOUNDS, FAMILIARITY
 from galaxyvotes.runtime.files import replacing
+from galaxyvotes.sources.names import name_column
 from galaxyvotes.sources.tables import Table
 
 __all__ = ["Bounds", "Predictions", "Values", "check_format", "open_table"]
@@ -96,7 +97,10 @@ class Predictions:
             names = [name + end for name in self.columns]
             columns |= dict(zip(names, values.T, strict=True))
         columns |= {} if self.familiarity is None else {FAMILIARITY: self.familiarity}
-        arrays = [_texts(self.ids), *(_numbers(column) for column in columns.values())]
+        arrays = [
+            name_column(self.ids).cast(pa.string()),
+            *(_numbers(column) for column in columns.values()),
+        ]
         return pa.table(arrays, names=[self.id_name, *columns])
 
     def write(self, path: str | Path) -> None:
@@ -217,18 +221,6 @@ def _answers_and_ends(columns: Sequence[str]) -> tuple[list[int], list[list[int]
     whole = all(name + end in index for name in answers for end in BOUNDS)
     ends = [[index[name + end] for name in answers] for end in BOUNDS] if whole else None
     return [index[name] for name in answers], ends
-
-
-# `pa.array` imports pandas, if it is there, which takes longer than one galaxy does; buffers do
-# without.
-
-
-def _texts(texts: Sequence[str]) -> pa.Array:
-    parts = [text.encode() for text in texts]
-    ends = np.cumsum([0, *(len(part) for part in parts)], dtype=np.int32)
-    return pa.StringArray.from_buffers(
-        len(parts), pa.py_buffer(ends), pa.py_buffer(b"".join(parts))
-    )
 
 
 def _numbers(values: Float[np.ndarray, " galaxy"]) -> pa.Array:

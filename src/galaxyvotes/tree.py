@@ -95,7 +95,7 @@ class DecisionTree:
                 f" {self.parent_of[orphans[0]]}: add this answer"
             )
 
-    def unlike(self, other: "DecisionTree") -> str:
+    def difference_from(self, other: "DecisionTree") -> str:
         """What a tree of the same name has otherwise, and what to do."""
         one, another = set(self.columns), set(other.columns)
         lacking = [f"{name!r} is no answer there" for name in self.columns if name not in another]
@@ -315,14 +315,14 @@ class DecisionTree:
         Raises ConfigError for an unknown name, a file that is not there and questions that
         contradict each other, DataError for a file that is not UTF-8 text.
         """
-        if str(name) in shipped():
+        if str(name) in bundled_trees():
             return DecisionTree.from_toml(
                 (_TREES / f"{name}.toml").read_text("utf-8"), origin=f"tree {name}"
             )
         path = Path(name)
         if path.suffix != ".toml":
             raise ConfigError(
-                f"no tree {str(name)!r}: give one of {', '.join(shipped())}, or a .toml file"
+                f"no tree {str(name)!r}: give one of {', '.join(bundled_trees())}, or a .toml file"
             )
         if not path.is_file():
             raise ConfigError(f"no tree file {path}")
@@ -373,7 +373,7 @@ def conditional_fractions(
 _TREES = resources.files("galaxyvotes") / "trees"
 
 
-def shipped() -> tuple[str, ...]:
+def bundled_trees() -> tuple[str, ...]:
     """The names of the trees that come with the package."""
     return tuple(
         sorted(

@@ -83,12 +83,12 @@ def test_the_lowest_familiarity_scores_are_shown_and_compared_with_the_expected(
     found = written.document["familiarity"]
     assert [row["galaxies"] for row in found["up_to"]] == [1, 5, 10, 25, 40, 40]
     assert [row["expected"] for row in found["up_to"]] == [0.01, 0.05, 0.1, 0.25, 0.5, 0.75]
-    assert found["strange"]["galaxies"] == 5
-    assert found["strange"]["share"] == pytest.approx(5 / 40)
+    assert found["unfamiliar"]["galaxies"] == 5
+    assert found["unfamiliar"]["share"] == pytest.approx(5 / 40)
     assert not found["shifted"]
     lowest = np.argsort(familiarity)[:6]
-    assert [galaxy["id"] for galaxy in found["strangest"]] == [f"galaxy-{i}" for i in lowest]
-    assert rows_shown(full_comparison)["strangest"].tolist() == lowest.tolist()
+    assert [galaxy["id"] for galaxy in found["least_familiar"]] == [f"galaxy-{i}" for i in lowest]
+    assert rows_shown(full_comparison)["least_familiar"].tolist() == lowest.tolist()
     low = familiarity / 10
     predicted = replace(full_comparison.predicted, familiarity=low)
     other = replace(full_comparison, predicted=predicted, shift=Shift.count(low, 99))
@@ -104,4 +104,4 @@ def test_errors_of_quantities_are_compared_in_units_of_their_deviation(quick):
     document = document_of(comparison, quick)
     assert [galaxy["id"] for galaxy in document["worst"]] == ["b", "a"]
     assert [galaxy["id"] for galaxy in document["best"]] == ["c", "d"]
-    assert "choosing" not in document
+    assert "cuts" not in document

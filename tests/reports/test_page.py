@@ -93,12 +93,12 @@ def test_the_numbers_on_the_page_are_those_of_the_json(written, page):
     assert f"{document['familiarity']['sentence']}." in text
     for galaxy in (*document["best"], *document["worst"]):
         assert f"{galaxy['id']} RMSE {galaxy['rmse']:.4f}" in text
-    for galaxy in document["familiarity"]["strangest"]:
+    for galaxy in document["familiarity"]["least_familiar"]:
         assert f"{galaxy['id']} Familiarity {galaxy['familiarity']:.4f}" in text
 
 
 def test_the_cuts_and_confusions_on_the_page_are_those_of_the_json(written, page):
-    for row in written.document["choosing"]["answers"]:
+    for row in written.document["cuts"]["answers"]:
         for cut in row["cuts"]:
             shares = [
                 "undefined"
@@ -107,7 +107,7 @@ def test_the_cuts_and_confusions_on_the_page_are_those_of_the_json(written, page
                 for share in (cut["purity"], cut["completeness"])
             ]
             assert f"{cut['chosen']:,} {' '.join(shares)}" in page.text
-    for question in written.document["choosing"]["questions"]:
+    for question in written.document["cuts"]["questions"]:
         for row in question["galaxies"]:
             assert not sum(row) or f"{100 * row[0] / sum(row):.0f} % {row[0]:,}" in page.text
 

@@ -37,7 +37,7 @@ def test_the_csv_of_fractions_has_a_row_for_every_answer(written):
     assert (rows[LENS]["auc"], rows[LENS]["positives"]) == ("", "0")
     answers = written.document["network"]["answers"]
     assert [float(row["rmse"]) for row in rows] == [answer["rmse"]["value"] for answer in answers]
-    cuts = [row["cuts"][1] for row in written.document["choosing"]["answers"]]
+    cuts = [row["cuts"][1] for row in written.document["cuts"]["answers"]]
     assert [int(row["chosen_at_0.8"]) for row in rows] == [cut["chosen"] for cut in cuts]
     purities = [cut["purity"]["value"] for cut in cuts]
     assert [float(row["purity_at_0.8"] or "nan") for row in rows] == pytest.approx(

@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from galaxyvotes.sources import names as module
-from galaxyvotes.sources.names import codes_of, first_repeated, iterate, name_column, repeated
+from galaxyvotes.sources.names import (
+    codes_of,
+    column_of,
+    first_repeated,
+    iterate,
+    name_column,
+    repeated,
+    row_column,
+)
 
 some_names = st.lists(st.text(st.characters(codec="utf-8"), max_size=3), max_size=30)
 
@@ -29,6 +37,17 @@ def test_a_name_takes_its_letters_and_eight_bytes():
 def test_a_name_that_is_not_text_is_refused():
     with pytest.raises(UnicodeEncodeError):
         name_column(["a\udcff"])
+
+
+@given(st.lists(st.binary(max_size=3), max_size=30))
+def test_bytes_that_are_no_text_come_back_unchanged(paths):
+    assert column_of(paths, pa.large_binary()).to_pylist() == paths
+
+
+def test_rows_of_any_integer_type_and_order_are_taken():
+    letters = name_column("abc")
+    for rows in (np.array([2, 0], np.int32), np.arange(3)[::-2], np.array([], np.intp)):
+        assert letters.take(row_column(rows)).to_pylist() == ["abc"[row] for row in rows]
 
 
 @given(some_names)

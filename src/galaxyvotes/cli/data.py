@@ -103,10 +103,10 @@ def tree(name: str | None = None, *, out: Path | None = None) -> None:
         name: The name of a bundled tree, or a .toml file.
         out: Draw the tree into this file: .svg, .png or .pdf.
     """
-    from galaxyvotes.tree import DecisionTree, shipped
+    from galaxyvotes.tree import DecisionTree, bundled_trees
 
     if name is None:
-        print(*(f"{each:10} {DecisionTree.load(each).title}" for each in shipped()), sep="\n")
+        print(*(f"{each:10} {DecisionTree.load(each).title}" for each in bundled_trees()), sep="\n")
         return
     chosen = DecisionTree.load(name)
     if out is None:

@@ -120,7 +120,9 @@ def calibrate(
 
 def _used_in_training(run: Run, store: Store) -> Bool[np.ndarray, " galaxy"]:
     """Which galaxies of a store are in the training set of a run, or chose its epoch."""
-    return seen_by(run, store, "train", *(("validation",) if run.recipe.train.chooses else ()))
+    return seen_by(
+        run, store, "train", *(("validation",) if run.recipe.train.selects_epoch else ())
+    )
 
 
 def _refuse_training_galaxies(run: Run, store: Store, rows: Rows, split: str) -> None:

@@ -39,7 +39,7 @@ def head_for(run: Run, store: Store) -> Head:
     if head is None:
         trees = " and ".join(repr(head.tree.name) for head in run.heads)
         namesakes = [head.tree for head in run.heads if head.tree.name == store.tree.name]
-        unlike = f": {namesakes[0].unlike(store.tree)}" if namesakes else ""
+        unlike = f": {namesakes[0].difference_from(store.tree)}" if namesakes else ""
         raise CheckpointError(
             f"{run.path} predicts the tree {trees}, and {store.path} holds labels of"
             f" {store.tree.name!r}{unlike}"

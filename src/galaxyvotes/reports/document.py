@@ -52,7 +52,7 @@ CONTENTS: dict[Kind, Contents] = {
         summarise=fractions.summarise,
         difference=fractions.rmse_difference,
         sections={
-            "choosing": fractions.cut_tables,
+            "cuts": fractions.cut_tables,
             "intervals": fractions.prediction_intervals,
             "conditional_intervals": fractions.conditional_intervals,
             "noise_floor": lambda comparison, _: comparison.noise_floor,
@@ -98,12 +98,12 @@ def document_of(comparison: Comparison, settings: ReportSettings) -> dict[str, A
         "baselines": {
             name: contents.summarise(baseline, settings) for name, baseline in baselines.items()
         },
-        "ahead_of": {
+        "differences": {
             name: contents.difference(comparison, baseline, settings)
             for name, baseline in baselines.items()
         },
         **{key: section(comparison, settings) for key, section in contents.sections.items()},
-        "familiarity": _familiarity(comparison, shown["strangest"].tolist()),
+        "familiarity": _familiarity(comparison, shown["least_familiar"].tolist()),
         "history": [dict(row) for row in comparison.history],
         "provenance": dict(comparison.provenance),
     }
@@ -115,7 +115,7 @@ def document_of(comparison: Comparison, settings: ReportSettings) -> dict[str, A
 
 def rows_shown(comparison: Comparison) -> dict[str, Int[np.ndarray, " shown"]]:
     """The galaxies that a report shows: `best` and `worst` have the smallest and largest errors,
-    none is among both; `strangest` have the lowest familiarity scores.
+    none is among both; `least_familiar` have the lowest familiarity scores.
     """
     labels, predicted = comparison.labels, comparison.predicted
     order = np.argsort(
@@ -123,10 +123,10 @@ def rows_shown(comparison: Comparison) -> dict[str, Int[np.ndarray, " shown"]]:
     )
     order = order[~np.isnan(labels[order]).all(axis=1)]
     shown = min(SHOWN, len(order) // 2)
-    strangest = np.empty(0, np.int64)
+    least_familiar = np.empty(0, np.int64)
     if comparison.shift is not None and predicted.familiarity is not None:
-        strangest = np.argsort(predicted.familiarity, kind="stable")[:SHOWN]
-    return {"best": order[:shown], "worst": order[::-1][:shown], "strangest": strangest}
+        least_familiar = np.argsort(predicted.familiarity, kind="stable")[:SHOWN]
+    return {"best": order[:shown], "worst": order[::-1][:shown], "least_familiar": least_familiar}
 
 
 def _familiarity(comparison: Comparison, lowest: list[int]) -> dict[str, Any] | None:
@@ -138,7 +138,7 @@ def _familiarity(comparison: Comparison, lowest: list[int]) -> dict[str, Any] | 
         return None
     return {
         "references": shift.references,
-        "strange": {"galaxies": shift.unfamiliar, "share": shift.share, "expected": shift.level},
+        "unfamiliar": {"galaxies": shift.unfamiliar, "share": shift.share, "expected": shift.level},
         "shifted": shift.detected,
         "sentence": str(shift),
         "up_to": [
@@ -150,7 +150,7 @@ def _familiarity(comparison: Comparison, lowest: list[int]) -> dict[str, Any] | 
             }
             for level, galaxies, expected in cumulative_counts(scores, shift.references)
         ],
-        "strangest": [
+        "least_familiar": [
             {"id": comparison.predicted.ids[row], "familiarity": float(scores[row])}
             for row in lowest
         ],

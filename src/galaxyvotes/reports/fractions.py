@@ -309,7 +309,7 @@ def table(document: Mapping[str, Any], tree: DecisionTree) -> list[list[Any]]:
         question, text = texts[row["answer"]]
         cells = [question, row["answer"], text, row["mean_fraction"]]
         cells += [*row["rmse"].values(), *row["auc"].values(), row["positives"], row["negatives"]]
-        for cut in document["choosing"]["answers"][i]["cuts"]:
+        for cut in document["cuts"]["answers"][i]["cuts"]:
             cells += [cut["chosen"], cut["purity"]["value"], cut["completeness"]["value"]]
         cells += [summary["answers"][i]["rmse"]["value"] for summary in baselines.values()]
         rows.append(cells)

@@ -82,10 +82,10 @@ def _with_images(
     groups: dict[str, list[Any]] = {
         "best": document["best"],
         "worst": document["worst"],
-        "strangest": [],
+        "least_familiar": [],
     }
     if document["familiarity"]:
-        groups["strangest"] = document["familiarity"]["strangest"]
+        groups["least_familiar"] = document["familiarity"]["least_familiar"]
     rows = np.concatenate([rows_shown(comparison)[group] for group in groups])
     uris = itertools.repeat(None)
     if comparison.images is not None and len(rows):

@@ -18,7 +18,7 @@ def summary_of_fractions(document: Mapping[str, Any]) -> str:
         f" is {_in_words(network['rmse'], '.4f')}."
     )
     baselines = {name: summary["rmse"]["value"] for name, summary in document["baselines"].items()}
-    second = _best_baseline(baselines, document["ahead_of"], ".4f")
+    second = _best_baseline(baselines, document["differences"], ".4f")
     return " ".join([first, *second, *_warning(document)])
 
 
@@ -34,7 +34,7 @@ def summary_of_quantities(document: Mapping[str, Any]) -> str:
             f" {_in_words(row['rmse'], '.4g')} and R² is {_in_words(row['r2'], '.4g')}."
         )
         baselines = {name: rows[i]["rmse"]["value"] for name, rows in document["baselines"].items()}
-        differences = {name: rows[i] for name, rows in document["ahead_of"].items()}
+        differences = {name: rows[i] for name, rows in document["differences"].items()}
         sentences += _best_baseline(baselines, differences, ".4g")
     return " ".join([*sentences, *_warning(document)])
 

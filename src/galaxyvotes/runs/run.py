@@ -185,7 +185,7 @@ class Run:
         """`seen` for a run that starts from this one: galaxies that chose the epoch count as its
         training galaxies.
         """
-        if not self.recipe.train.chooses:
+        if not self.recipe.train.selects_epoch:
             return self.seen
         index = self.seen.column_names.index("split")
         return self.seen.set_column(

@@ -32,6 +32,7 @@ from galaxyvotes.errors import DataError
 from galaxyvotes.sources.names import (
     PART,
     codes_of,
+    column_of,
     first_repeated,
     iterate,
     name_column,
@@ -256,9 +257,9 @@ class _Folder(NamedTuple):
 
     @staticmethod
     def of(paths: Iterator[str], root: Path) -> "_Folder":
-        parts = [pa.array([], pa.large_binary())]
+        parts = [column_of([], pa.large_binary())]
         while part := [os.fsencode(path) for path in islice(paths, PART)]:
-            parts.append(pa.array(part, pa.large_binary()))
+            parts.append(column_of(part, pa.large_binary()))
         return _Folder("", pa.concat_arrays(parts), root)
 
     def path(self, row: int) -> str:

@@ -1,10 +1,12 @@
 """Names and ids, of which there may be millions, as Arrow columns of text.
 
 A text takes its letters and 8 bytes, a fifth of what a Python string takes. Columns are made and
-listed a part at a time, so that never more than a part of them exists as Python strings.
+listed a part at a time, so that never more than a part of them exists as Python strings. They are
+made from buffers and read by DLPack: `pa.array` and `to_numpy` import pandas where it is installed,
+which takes longer and more memory than predicting a galaxy does.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -12,17 +14,41 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Int
 
-__all__ = ["PART", "codes_of", "first_repeated", "iterate", "name_column", "repeated"]
+__all__ = [
+    "PART",
+    "codes_of",
+    "column_of",
+    "first_repeated",
+    "iterate",
+    "name_column",
+    "repeated",
+    "row_column",
+]
 
 PART = 2**16  # texts that exist as Python strings at a time
 
 
 def name_column(names: Iterable[str]) -> pa.LargeStringArray:
     """A column of these names; UnicodeEncodeError for a lone surrogate, which is not text."""
-    remaining, parts = iter(names), [pa.array([], pa.large_string())]
-    while part := list(islice(remaining, PART)):
-        parts.append(pa.array(part, pa.large_string()))
+    remaining, parts = iter(names), [column_of([], pa.large_string())]
+    while part := [name.encode() for name in islice(remaining, PART)]:
+        parts.append(column_of(part, pa.large_string()))
     return pa.concat_arrays(parts)
+
+
+def column_of(texts: Sequence[bytes], dtype: pa.DataType) -> pa.Array:
+    """A column of these bytes; `dtype` is `pa.large_string()` (for UTF-8) or
+    `pa.large_binary()`.
+    """
+    ends = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(texts))]
+    return pa.Array.from_buffers(dtype, len(texts), buffers)
+
+
+def row_column(rows: Int[np.ndarray, " row"]) -> pa.Int64Array:
+    """Row numbers as a column, for `take`."""
+    numbers = np.ascontiguousarray(rows, np.int64)
+    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
 
 
 def iterate(names: pa.Array) -> Iterator[str]:
@@ -35,9 +61,10 @@ def codes_of(names: pa.Array) -> Int[np.ndarray, " name"]:
     """The rank of each name among the different names, from 0: equal for equal names only."""
     order = pc.sort_indices(names)
     ordered = names.take(order)
-    differs = pc.not_equal(ordered[1:], ordered[:-1]).to_numpy(zero_copy_only=False)
+    differs = pc.not_equal(ordered[1:], ordered[:-1]).cast(pa.uint8())
     codes = np.zeros(len(names), np.int64)
-    codes[order.to_numpy()[1:]] = np.cumsum(differs)
+    ranks: Int[np.ndarray, " name"] = np.from_dlpack(order).astype(np.int64)
+    codes[ranks[1:]] = np.cumsum(np.from_dlpack(differs), dtype=np.int64)
     return codes
 
 

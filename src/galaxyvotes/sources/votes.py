@@ -18,7 +18,7 @@ import pyarrow as pa
 from jaxtyping import Bool, Float, Float32, Int32
 
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.tree import DecisionTree, VoteColumns, shipped
+from galaxyvotes.tree import DecisionTree, VoteColumns, bundled_trees
 
 __all__ = ["VoteLayout", "Votes", "find_layout", "read_votes"]
 
@@ -118,7 +118,7 @@ def closest_layout(columns: Sequence[str], tree: DecisionTree | None = None) -> 
 
 
 def _candidates(tree: DecisionTree | None) -> list[DecisionTree]:
-    return [tree] if tree else [DecisionTree.load(name) for name in shipped()]
+    return [tree] if tree else [DecisionTree.load(name) for name in bundled_trees()]
 
 
 def read_votes(table: pa.Table, layout: VoteLayout, *, at: Callable[[int], str]) -> Votes:

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.sources.names import codes_of, first_repeated, iterate
+from galaxyvotes.sources.names import codes_of, first_repeated, iterate, name_column, row_column
 from galaxyvotes.sources.windows import Inflated, Window
 
 __all__ = ["LOCAL_HEADER_BYTES", "Directory", "Line", "decode_name"]
@@ -137,7 +137,7 @@ def _read_directory(archive: Window | Inflated) -> Directory:
         )
     order = np.argsort(lines["offset"], kind="stable")
     if (order[1:] < order[:-1]).any():
-        names, lines = names.take(pa.array(order)), lines[order]
+        names, lines = names.take(row_column(order)), lines[order]
     return Directory(names, lines, starts_at)
 
 
@@ -187,9 +187,9 @@ def _read_entries(
 ) -> tuple[pa.LargeStringArray, np.ndarray]:
     """The names and the numbers (`_LINE`) of a directory's entries, as far as they can be read."""
     entries = _parse_directory(archive, begin, end, shift)
-    names, lines = [pa.array([], pa.large_string())], [np.empty(0, _LINE)]
+    names, lines = [name_column(())], [np.empty(0, _LINE)]
     while part := list(islice(entries, _PART)):
-        names.append(pa.array([name for name, _ in part], pa.large_string()))
+        names.append(name_column(name for name, _ in part))
         lines.append(np.array([line for _, line in part], _LINE))
         if sum(map(len, lines)) > _MAX_ENTRIES:
             raise DataError(f"refused: it has more than {_MAX_ENTRIES:,} entries")

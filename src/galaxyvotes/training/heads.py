@@ -40,7 +40,7 @@ def heads_of(stores: Sequence[Store], settings: TrainSettings) -> tuple[Head, ..
             if head.tree.name == store.tree.name:
                 raise ConfigError(
                     f"{store.path} and a store before it have different trees {store.tree.name!r}:"
-                    f" {head.tree.unlike(store.tree)}"
+                    f" {head.tree.difference_from(store.tree)}"
                 )
         heads.append(Head(store.tree, columns))
     return tuple(heads)
