@@ -9,6 +9,7 @@ import sys
 import time
 import zipfile
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from PIL import Image
 
 from galaxyvotes.config import LabelSettings, PackSettings, SplitSettings
 from galaxyvotes.errors import ConfigError, DataError, GalaxyVotesError
+from galaxyvotes.runtime.locks import locked_folder
 from galaxyvotes.runtime.threads import in_order
 from galaxyvotes.sources.images import read_square, to_square
 from galaxyvotes.store import pack as module
@@ -544,3 +546,29 @@ def test_a_packing_that_an_earlier_version_began_is_finished(tmp_path, monkeypat
     assert store.table.equals(whole.table)
     assert (store.path / "images.npy").read_bytes() == (whole.path / "images.npy").read_bytes()
     assert {file.name for file in store.path.iterdir()} == {f.name for f in whole.path.iterdir()}
+
+
+def test_of_several_packings_into_one_folder_one_packs_and_the_others_are_refused(
+    galaxies_folder, tmp_path
+):
+    def attempt(_: int) -> Store | str:
+        try:
+            return go(galaxies_folder, tmp_path / "store")
+        except GalaxyVotesError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(attempt, range(4)))
+    reasons = [outcome for outcome in outcomes if isinstance(outcome, str)]
+    assert len(reasons) == 3
+    expected = ("is being written by process", "exists already", "by another process meanwhile")
+    assert all(any(part in reason for part in expected) for reason in reasons)
+    whole = go(galaxies_folder, tmp_path / "alone")
+    assert content(tmp_path / "store") == content(whole.path)
+    assert not (tmp_path / "store.partial").exists()
+
+
+def test_a_packing_in_progress_names_the_process_that_packs(galaxies_folder, tmp_path):
+    with locked_folder(tmp_path / "store.partial"):
+        message = refusal(galaxies_folder, tmp_path / "store")
+    assert f"store.partial is being written by process {os.getpid()} on " in message

@@ -20,6 +20,7 @@ from galaxyvotes import (
     train,
 )
 from galaxyvotes.errors import CheckpointError
+from galaxyvotes.runtime.locks import locked_folder
 from galaxyvotes.training import learner
 from galaxyvotes.training.learner import Learner
 
@@ -155,6 +156,15 @@ def test_a_run_cannot_be_resumed_with_another_recipe(store, whole):
 def test_a_folder_that_exists_is_refused(store, whole):
     with pytest.raises(ConfigError, match=r"exists already: continue it with --resume"):
         go(store, whole.path)
+
+
+def test_a_run_that_another_process_trains_is_refused(store, tmp_path, stop_after):
+    stop_after(1)
+    with pytest.raises(KeyboardInterrupt):
+        go(store, tmp_path / "run")
+    expected = r"run is being written by process \d+ on "
+    with locked_folder(tmp_path / "run"), pytest.raises(DataError, match=expected):
+        go(store, tmp_path / "run", settings=(), resume=True)
 
 
 def test_a_run_cannot_be_resumed_with_another_store(store, whole, tmp_path):

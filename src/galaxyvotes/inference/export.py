@@ -40,6 +40,7 @@ from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.digests import digest_of
 from galaxyvotes.runtime.files import replacing
+from galaxyvotes.runtime.locks import locked
 from galaxyvotes.sources.archives import Source
 from galaxyvotes.sources.images import read_square
 from galaxyvotes.store.store import Store
@@ -113,7 +114,7 @@ def export(
     model = _model_of(network, run)
     for key, value in metadata_of(network, run.path.name, _weights_digest(run)).items():
         model.metadata_props.add(key=key, value=value)
-    with replacing(onnx) as partial:
+    with locked(onnx), replacing(onnx) as partial:
         partial.write_bytes(sealed(model.SerializeToString()))
         difference = _difference(read_onnx(partial), network, np.concatenate([random, real]))
         if not difference <= TOLERANCE:  # so written, NaN is refused, too

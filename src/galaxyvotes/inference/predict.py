@@ -27,6 +27,7 @@ from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.runtime.files import write_text
+from galaxyvotes.runtime.locks import locked
 from galaxyvotes.runtime.progress import bar
 from galaxyvotes.runtime.threads import on_a_core_each
 from galaxyvotes.sources.archives import Members, Source
@@ -112,7 +113,7 @@ def predict(
     elif intervals is False:
         network = network.without_intervals
     paths = [Path(images)] if isinstance(images, str | Path) else [Path(path) for path in images]
-    with _stream(network, paths, workers, progress=progress) as stream:
+    with locked(out), _stream(network, paths, workers, progress=progress) as stream:
         predicted = _write(out, network, stream)
     _write_rejected(predicted)
     return predicted

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.runtime.files import replacing
+from galaxyvotes.runtime.locks import locked
 from galaxyvotes.sources.archives import Source
 from galaxyvotes.sources.tables import Table
 from galaxyvotes.tree import DecisionTree
@@ -61,7 +62,7 @@ def submit(predictions: Predictions, sample: str | Path, out: str | Path) -> Non
     lines = [",".join(header)]
     lines += [_line(name, row) for name, row in zip(ids, values.tolist(), strict=True)]
     text = "\r\n".join(lines) + "\r\n"
-    with replacing(out) as partial:
+    with locked(out), replacing(out) as partial:
         if out.suffix.lower() == ".zip":
             with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
                 archive.writestr(out.stem.removesuffix(".csv") + ".csv", text)

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.runtime.locks import locked
 
 __all__ = ["new_folder", "read_text", "replacing", "write_text"]
 
@@ -38,8 +39,14 @@ def new_folder(out: Path) -> Generator[Path]:
     """A folder to fill, which takes the place of `out` in one step; nothing is left of it on
     failure.
 
-    Raises ConfigError if `out` holds anything; an OSError becomes a DataError.
+    Raises ConfigError if `out` holds anything, DataError if another process is filling it; an
+    OSError becomes a DataError.
     """
+    with locked(out.absolute()):
+        yield from _new_folder(out)
+
+
+def _new_folder(out: Path) -> Generator[Path]:
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise ConfigError(f"{out} exists and is not an empty folder; name a new one")
     building = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.partial")

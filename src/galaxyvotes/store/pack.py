@@ -21,6 +21,7 @@ import numpy as np
 from galaxyvotes.config import LabelSettings, PackSettings, SplitSettings
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.runtime.digests import image_digest
+from galaxyvotes.runtime.locks import LOCK, locked_folder
 from galaxyvotes.runtime.memory import keep_freed_memory
 from galaxyvotes.runtime.progress import bar
 from galaxyvotes.runtime.threads import in_order
@@ -65,17 +66,28 @@ def pack(
     sources = [source] if isinstance(source, str | Path) else source
     with open_catalog(sources, labels) as catalog:
         journal = Journal(out.with_name(out.name + ".partial"), settings.size_px)
-        with _explain_failure(out, catalog, journal):
+        with _explain_failure(out, catalog, journal), _alone(out, journal.folder):
             _begin(catalog, journal, how)
             read_chunk = partial(_read_chunk, catalog, settings, scaled)
             _pack_images(catalog, journal, read_chunk, workers, progress=progress)
             _refuse_empty(catalog, journal)
             journal.write_header()
             write_contents(catalog, journal, splits, how)
-        journal.folder.rename(out)
-        for name in ("plan.json", "journal.jsonl"):
-            (out / name).unlink()
+            journal.folder.rename(out)
+            for name in ("plan.json", "journal.jsonl", LOCK):
+                (out / name).unlink()
     return Store.open(out)
+
+
+@contextmanager
+def _alone(out: Path, folder: Path) -> Generator[None]:
+    """Hold the folder of a packing; DataError if another process packs it or has just done so."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked_folder(folder):
+        if out.exists():
+            shutil.rmtree(folder)
+            raise DataError(f"{out} has been packed by another process meanwhile: use that store")
+        yield
 
 
 @contextmanager

@@ -19,6 +19,7 @@ import math
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from galaxyvotes.runs.tensors import load_state, read_tensors, write_tensors
 from galaxyvotes.runtime import distributed
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.runtime.files import write_text
+from galaxyvotes.runtime.locks import locked_folder
 from galaxyvotes.runtime.progress import bar
 from galaxyvotes.runtime.signals import stop_requested
 from galaxyvotes.store.store import Store
@@ -68,8 +70,8 @@ def train(
 
     Raises KeyboardInterrupt after Ctrl-C or SIGTERM, once the state is saved; ConfigError if `out`
     exists and is not to be resumed, or if settings, stores and recipe do not fit together;
-    DataError if a store has nothing to learn from, or if training diverges; CheckpointError if a
-    run to resume is damaged or belongs to other stores.
+    DataError if a store has nothing to learn from, if training diverges, or if another process is
+    training this run; CheckpointError if a run to resume is damaged or belongs to other stores.
     """
     opened = open_stores(stores)
     own_device = distributed.connect(choose_device(device))
@@ -81,7 +83,9 @@ def train(
         batches = TrainingBatches.of(opened, chosen)
         run = create_run(batches, Path(out), chosen)
     if not run.finished:
-        _Training(run, batches, own_device).go(progress=progress)
+        with ExitStack() as held:
+            distributed.first(lambda: held.enter_context(locked_folder(run.path)))
+            _Training(run, batches, own_device).go(progress=progress)
     return run
 
 
