@@ -32,7 +32,11 @@ def main() -> None:
         *sorted(given.data.glob("images_training_rev1_part*.zip")),
         given.data / "classes5.csv",
     ]
-    store = gv.Store.open(path) if path.exists() else gv.pack(sources, path)
+    store = (
+        gv.Store.open(path)
+        if path.exists()
+        else gv.pack(sources, path, settings=gv.Recipe.load("paper").pack)
+    )
     accuracies: dict[str, list[float]] = {}
     for seed in range(given.seeds):
         out = given.work / f"run-{seed}"

@@ -64,7 +64,12 @@ def main() -> None:
         store = (
             gv.Store.open(path)
             if path.exists()
-            else gv.pack(sources, path, splits=gv.SplitSettings(key=str(seed)))
+            else gv.pack(
+                sources,
+                path,
+                settings=gv.Recipe.load("paper").pack,
+                splits=gv.SplitSettings(key=str(seed)),
+            )
         )
         for recipe in ("paper", "small"):
             report = judged(store, recipe, seed, given.work)

@@ -44,12 +44,13 @@ def make_store(work: Path, data: Path | None, galaxies: int, seed: int) -> Path:
 
     import galaxyvotes as gv
 
+    paper = gv.Recipe.load("paper").pack
     if data:
         sources = [
             *sorted(data.glob("images_training_rev1_part*.zip")),
             data / "training_solutions_rev1.csv",
         ]
-        return gv.pack(sources, work / "store", progress=False).path
+        return gv.pack(sources, work / "store", settings=paper, progress=False).path
     random = np.random.default_rng(seed)
     tree = gv.DecisionTree.load("kaggle")
     conditional = [
@@ -64,7 +65,10 @@ def make_store(work: Path, data: Path | None, galaxies: int, seed: int) -> Path:
             lines.append(",".join([str(100001 + number), *(f"{value:.8f}" for value in row)]))
     (work / "solutions.csv").write_text("\n".join(lines) + "\n")
     return gv.pack(
-        [work / "images.zip", work / "solutions.csv"], work / "store", progress=False
+        [work / "images.zip", work / "solutions.csv"],
+        work / "store",
+        settings=paper,
+        progress=False,
     ).path
 
 

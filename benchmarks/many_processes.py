@@ -72,7 +72,7 @@ def main() -> None:
     rates: dict[str, list[float]] = {kind: [] for kind in KINDS}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        zoo = gv.simulate(folder / "zoo", galaxies=given.galaxies)
+        zoo = gv.simulate(folder / "zoo", galaxies=given.galaxies, size_px=160)
         store = gv.pack(zoo, folder / "store", settings=gv.PackSettings(128, 64), progress=False)
         for number in range(given.rounds):
             for kind, (processes, threads) in KINDS.items():

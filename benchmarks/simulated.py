@@ -31,7 +31,7 @@ def main() -> None:
     given = parser.parse_args()
     zoo = given.work / "zoo"
     if not zoo.exists():
-        gv.simulate(zoo, galaxies=given.galaxies)
+        gv.simulate(zoo, galaxies=given.galaxies, size_px=160)
     stores = {}
     for size in (64, 128):
         path = given.work / f"store-{size}"

@@ -105,8 +105,9 @@ def measure() -> dict[str, Any]:
     }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        zoo = gv.simulate(folder / "zoo", galaxies=160)
-        simulated = gv.pack(zoo, folder / "simulated", progress=False)
+        zoo = gv.simulate(folder / "zoo", galaxies=160, size_px=160)
+        paper = gv.PackSettings(128, 128)
+        simulated = gv.pack(zoo, folder / "simulated", settings=paper, progress=False)
         figures["simulated store"] = of_store(simulated)
         figures["simulated predictions"] = of_predictions(
             enlarged(folder / "zoo", folder / "enlarged"), folder

@@ -59,7 +59,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        zoo = gv.simulate(folder / "zoo", galaxies=20)
+        zoo = gv.simulate(folder / "zoo", galaxies=20, size_px=160)
         one = folder / "one.png"
         Image.open(next(iter(sorted(zoo.rglob("*.jpg"))))).resize((424, 424)).save(one)
         single = folder / "single"
@@ -77,7 +77,9 @@ def main() -> None:
             gv.predict(*arguments, workers=1, progress=False)
 
         def pack(out: str) -> None:
-            gv.pack(single, folder / out, workers=1, progress=False)
+            gv.pack(
+                single, folder / out, settings=gv.PackSettings(128, 128), workers=1, progress=False
+            )
 
         predict("first.csv")
         pack("first")

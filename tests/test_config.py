@@ -36,6 +36,7 @@ recipes = st.builds(
         min_mean_fraction=st.floats(0, 1, exclude_max=True),
         checkpoint_minutes=st.floats(0, allow_nan=False),
     ),
+    st.builds(PackSettings, st.integers(0, 4096), st.integers(8, 2048)),
 )
 
 
@@ -55,7 +56,7 @@ def test_the_papers_recipe_is_the_papers(tmp_path):
     )
     assert (paper.train.adam_epsilon, paper.model.batch_norm_momentum) == (1e-7, 0.01)
     assert (paper.train.augment, paper.train.keep, paper.train.answers) == ("none", "last", ())
-    assert (PackSettings().crop_px, PackSettings().size_px) == (128, 128)
+    assert paper.pack == PackSettings(128, 128)
 
 
 def test_a_recipe_has_the_name_it_is_loaded_by():
@@ -67,7 +68,12 @@ def test_exactly_these_recipes_ship():
 
 
 def test_the_papers_recipe_is_what_the_defaults_are():
-    assert Recipe.load("paper") == Recipe()
+    assert Recipe.load("paper") == Recipe(pack=PackSettings(128, 128))
+
+
+def test_a_store_settles_how_images_are_packed_and_a_setting_does_not():
+    with pytest.raises(ConfigError, match=r"--set pack.size_px=64: a store settles this"):
+        Recipe.load("small", ("pack.size_px=64",))
 
 
 def test_what_a_recipe_file_does_not_name_has_its_default_and_the_file_names_the_recipe(tmp_path):

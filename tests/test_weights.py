@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from galaxyvotes import Predictions, predict
+from galaxyvotes import PackSettings, Predictions, predict
 from galaxyvotes.runs.run import bundled_run
 
 WEIGHTS = Path(str(resources.files("galaxyvotes"))) / "weights"
@@ -24,6 +24,10 @@ def test_the_bundled_model_is_small_and_has_a_card():
     ):
         assert word in card
     assert not list(WEIGHTS.glob("*.pt*"))
+
+
+def test_images_are_packed_for_it_by_default():
+    assert bundled_run().pack == PackSettings()
 
 
 @pytest.mark.parametrize(

@@ -95,11 +95,11 @@ class LabelSettings:
 @dataclass(frozen=True)
 class PackSettings:
     """Which square of an image is kept, in its own pixels (0: all of it), and the side it is
-    resized to.
+    resized to; by default as the bundled model needs it.
     """
 
-    crop_px: int = 128
-    size_px: int = 128
+    crop_px: int = 208
+    size_px: int = 96
 
     def __post_init__(self) -> None:
         """Refuse sizes that no image can have."""
@@ -108,6 +108,12 @@ class PackSettings:
                 f"crop {self.crop_px} px, size {self.size_px} px: crop is 0 (all) or more, size"
                 " from 8 to 2048"
             )
+
+    def __str__(self) -> str:
+        """For example "208 px brought to 96 px"."""
+        crop = f"{self.crop_px} px" if self.crop_px else "whole images"
+        resized = f" brought to {self.size_px} px" if self.crop_px != self.size_px else ""
+        return crop + resized
 
 
 @dataclass(frozen=True)
@@ -241,11 +247,16 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All settings of a run: with a store, they settle its result."""
+    """All settings of a run: with a store, they settle its result.
+
+    `pack` is how images are packed for it, by default as for the bundled model; that of a run is
+    how its stores are packed.
+    """
 
     name: str = "paper"
     model: ModelSettings = field(default_factory=ModelSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
+    pack: PackSettings = field(default_factory=PackSettings)
 
     @staticmethod
     def load(source: "str | Path | Recipe", settings: Sequence[str] = ()) -> "Recipe":
@@ -265,7 +276,8 @@ class Recipe:
 
         The value is TOML, or else a text without quotes; the items of a list are divided by commas.
 
-        Raises ConfigError if the setting is unknown, or if the value cannot be.
+        Raises ConfigError if the setting is unknown, if the value cannot be, or if it is of
+        `pack`, which a store settles.
         """
         key, equals, value = setting.partition("=")
         if not equals:
@@ -274,6 +286,11 @@ class Recipe:
             )
         table = section = asdict(self)
         *sections, name = key.strip().split(".")
+        if sections[:1] == ["pack"]:
+            raise ConfigError(
+                f"--set {setting}: a store settles this, when it is packed: pack it with --crop"
+                " and --size"
+            )
         for each in sections:
             if not isinstance(section.get(each), dict):
                 section[each] = {}

@@ -41,6 +41,29 @@ def test_simulated_galaxies_have_the_size_asked_for(run, tmp_path):
     assert "2 galaxies of 48 px" in run(*arguments)[1]
 
 
+def test_a_store_is_packed_for_the_bundled_model_unless_something_else_is_named(
+    run, blob_run, tmp_path
+):
+    run("simulate", "--galaxies", "20", "--out", tmp_path / "zoo")
+    packing = ("pack", tmp_path / "zoo", "--out")
+    status, out, _ = run(*packing, tmp_path / "bundled")
+    assert status == 0
+    assert "images: 208 px brought to 96 px, as the bundled model needs" in out
+    assert "images: 32 px\n" in run(*packing, tmp_path / "for", "--for", blob_run.path)[1]
+    assert "images: 128 px\n" in run(*packing, tmp_path / "paper", "--recipe", "paper")[1]
+    own = ("--recipe", "strong", "--crop", "200", "--size", "48")
+    assert "images: 200 px brought to 48 px\n" in run(*packing, tmp_path / "own", *own)[1]
+    status, out, _ = run("predict", tmp_path / "bundled", "--out", tmp_path / "answers.csv")
+    assert (status, "20 galaxies" in out) == (0, True)
+
+
+def test_a_store_is_for_a_run_or_for_a_recipe(run, blobs, blob_run, tmp_path):
+    both = ("--for", blob_run.path, "--recipe", "paper")
+    status, _, err = run("pack", blobs, *both, "--out", tmp_path / "s")
+    assert status == 2
+    assert "--for and --recipe both say what the store is for: leave out one" in err
+
+
 def test_trees_are_listed_printed_and_drawn(run, tmp_path):
     assert "kaggle" in run("tree")[1]
     assert "Class11.6" in run("tree", "kaggle")[1]

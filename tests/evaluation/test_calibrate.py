@@ -59,7 +59,7 @@ SETTINGS = (
 def store(tmp_path_factory) -> Store:
     """A hundred and sixty simulated galaxies, half of them for validation."""
     folder = tmp_path_factory.mktemp("simulated")
-    simulate(folder / "zoo", galaxies=160, processes=1)
+    simulate(folder / "zoo", galaxies=160, size_px=160, processes=1)
     splits = SplitSettings(0.3, 0.5, 0.2)
     return pack(
         folder / "zoo",

@@ -173,10 +173,12 @@ def test_real_galaxies_are_packed_with_the_originals_pixels(shared_data, tmp_pat
     kaggle = shared_data / "kaggle"
     table = kaggle / "training_solutions_rev1.csv"
     originals = go(
-        [kaggle / "originals_424.zip", table], tmp_path / "originals", settings=PackSettings()
+        [kaggle / "originals_424.zip", table],
+        tmp_path / "originals",
+        settings=PackSettings(128, 128),
     )
     parts = [kaggle / f"images_training_rev1_part{part}.zip" for part in (1, 2, 3, 4)]
-    crops = go([*parts, table], tmp_path / "crops", settings=PackSettings())
+    crops = go([*parts, table], tmp_path / "crops", settings=PackSettings(128, 128))
     assert (len(originals), len(crops)) == (99, 6_892)
     assert crops.manifest["rejected_images"] == 0
     assert sum(crops.manifest["splits"].values()) == 6_892

@@ -50,7 +50,7 @@ def test_a_batch_holds_galaxies_of_every_store_with_their_own_labels_and_nothing
 
 
 def test_whole_votes_stand_beside_values(tmp_path):
-    zoo = simulate(tmp_path / "zoo", galaxies=40, processes=1)
+    zoo = simulate(tmp_path / "zoo", galaxies=40, size_px=160, processes=1)
     splits = SplitSettings(0.6, 0.2, 0.2)
     settings = PackSettings(128, 32)
     store = pack(zoo, tmp_path / "store", settings=settings, splits=splits, progress=False)

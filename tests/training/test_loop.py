@@ -279,7 +279,7 @@ def test_training_ends_when_validation_has_not_improved_for_so_many_epochs(blob_
 def test_an_objective_of_whole_votes_learns_from_them(
     tmp_path,
 ):
-    zoo = simulate(tmp_path / "zoo", galaxies=40, processes=1)
+    zoo = simulate(tmp_path / "zoo", galaxies=40, size_px=160, processes=1)
     store = pack(
         zoo,
         tmp_path / "store",

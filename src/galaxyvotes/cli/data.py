@@ -1,18 +1,25 @@
 """Commands that make data: simulate, pack, tree."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from galaxyvotes.cli.options import Flag, Quantities, named
 from galaxyvotes.errors import ConfigError
+
+if TYPE_CHECKING:
+    from galaxyvotes.config import PackSettings
 
 __all__ = ["pack", "simulate", "tree"]
 
 
 def pack(
     *sources: Path,
-    crop: int = 128,
-    size: int = 128,
+    for_run: Annotated[Path | None, Parameter(name="--for")] = None,
+    recipe: str | None = None,
+    crop: int | None = None,
+    size: int | None = None,
     scaled: Annotated[bool, Flag] = False,
     table: str | None = None,
     tree: str | None = None,
@@ -33,13 +40,19 @@ def pack(
     What belongs together is found from the data. A pack that was stopped continues
     when the same command is run again.
 
-    Example: galaxyvotes pack images.zip votes.csv --crop 208 --size 96 --out store
+    Crop and size of the images come from what the store is for: the bundled model, which
+    finetune starts from, or another run (--for), or a recipe to train with (--recipe).
+
+    Example: galaxyvotes pack images.zip votes.csv --out store
 
     Args:
         sources: Folders, zips and tables of one catalogue.
-        crop: Side in pixels of the central square that is kept; 0 keeps the whole image. The
-            bundled model needs 208.
-        size: Side in pixels to which that square is resized. The bundled model needs 96.
+        for_run: The run (or its ONNX file) that the store is for: crop and size are those of its
+            images. By default the bundled model's: 208 and 96.
+        recipe: The recipe that the store is for, such as paper: crop and size are those it names.
+        crop: Side in pixels of the central square that is kept, whatever the store is for; 0 keeps
+            the whole image.
+        size: Side in pixels to which that square is resized, whatever the store is for.
         scaled: Decode JPEGs at a smaller scale where the size allows it: faster, and less exact by
             half a grey level.
         table: The table of labels, if several fit.
@@ -58,7 +71,7 @@ def pack(
         workers: Threads; by default one per core.
         out: The store to make.
     """
-    from galaxyvotes.config import LabelSettings, PackSettings, SplitSettings
+    from galaxyvotes.config import LabelSettings, SplitSettings
     from galaxyvotes.store.pack import pack as pack_
 
     try:
@@ -71,7 +84,7 @@ def pack(
         named(sources, "pack"),
         out,
         labels=LabelSettings(table, tree, votes, classes, quantity, id_column, unlabelled),
-        settings=PackSettings(crop, size),
+        settings=_pack_settings(for_run, recipe, crop, size),
         splits=SplitSettings(train, validation, test, split_key, split_turn),
         scaled=scaled,
         workers=workers,
@@ -79,13 +92,31 @@ def pack(
     print(store.summary)
 
 
-def simulate(*, galaxies: int = 2000, seed: int = 0, size: int = 160, out: Path) -> None:
+def _pack_settings(
+    run: Path | None, recipe: str | None, crop: int | None, size: int | None
+) -> "PackSettings":
+    """Crop and size of what the store is for, or those that are named."""
+    from galaxyvotes.config import PackSettings, Recipe
+
+    if run is not None and recipe is not None:
+        raise ConfigError("--for and --recipe both say what the store is for: leave out one")
+    settings = PackSettings() if recipe is None else Recipe.load(recipe).pack
+    if run is not None:
+        from galaxyvotes.inference.predict import open_network
+
+        settings = open_network(run)[0].pack
+    return PackSettings(
+        settings.crop_px if crop is None else crop, settings.size_px if size is None else size
+    )
+
+
+def simulate(*, galaxies: int = 2000, seed: int = 0, size: int = 212, out: Path) -> None:
     """Simulate a small Galaxy Zoo: images, volunteers' votes, and the true shapes beside them.
 
     Args:
         galaxies: How many to draw.
         seed: The same seed draws the same galaxies.
-        size: Side of the images in pixels. The bundled model needs 208 or more.
+        size: Side of the images in pixels; 208 or more for the bundled model.
         out: The folder to make; galaxyvotes pack reads it.
     """
     from galaxyvotes.runtime.progress import counting

@@ -69,8 +69,8 @@ def finetune(
 ) -> None:
     """Fine-tune a trained network on a few dozen to a few hundred labelled galaxies.
 
-    The store is packed with the crop and size of the run to start from, 208 and 96 for
-    the bundled model.
+    A store is packed for the bundled model; for another run to start from, pack it with
+    --for RUN.
 
     Example: galaxyvotes finetune store --out run
 

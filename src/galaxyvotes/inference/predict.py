@@ -34,7 +34,7 @@ from galaxyvotes.sources.archives import Members, Source
 from galaxyvotes.sources.images import read_square
 from galaxyvotes.store.store import Store
 
-__all__ = ["Predicted", "predict", "shift_of"]
+__all__ = ["Predicted", "open_network", "predict", "shift_of"]
 
 Rejected = tuple[str, str]  # the id of an image, and why it cannot be used
 
@@ -104,7 +104,7 @@ def predict(
     check_format(out)
     if workers is not None and workers < 1:
         raise ConfigError(f"workers is {workers}; expected 1 or more")
-    network, origin = _open_network(run, device)
+    network, origin = open_network(run, device)
     network = network.folded.for_tree(tree)
     if fractions == "conditional":
         network = network.as_conditional
@@ -122,8 +122,12 @@ def predict(
 # ---- the network
 
 
-def _open_network(run: Run | str | Path | None, device: str) -> tuple[Network, Path]:
-    """The network of a run or an ONNX file, and where that is."""
+def open_network(run: Run | str | Path | None, device: str = "cpu") -> tuple[Network, Path]:
+    """The network of a run or an ONNX file, and where that is.
+
+    Raises ConfigError for an ONNX file on another device than the CPU and for an unknown device,
+    and what `Run.network` and `read_onnx` raise.
+    """
     if isinstance(run, str | Path) and is_onnx(run):
         if device not in ("auto", "cpu"):
             raise ConfigError(

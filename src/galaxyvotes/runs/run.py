@@ -160,7 +160,7 @@ class Run:
     def recipe(self) -> Recipe:
         """The resolved recipe."""
         path = self.path / "config.toml"
-        return Recipe.from_toml(path.read_text("utf-8"), str(path))
+        return replace(Recipe.from_toml(path.read_text("utf-8"), str(path)), pack=self.pack)
 
     @cached_property
     def heads(self) -> tuple[Head, ...]:

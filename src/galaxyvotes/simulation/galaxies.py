@@ -48,7 +48,7 @@ def simulate(
     *,
     galaxies: int = 2000,
     seed: int = 0,
-    size_px: int = 160,
+    size_px: int = 212,
     volunteers: int = 40,
     processes: int | None = None,
     progress: Callable[[int, int], None] | None = None,

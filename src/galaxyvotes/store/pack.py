@@ -50,6 +50,8 @@ def pack(
 ) -> Store:
     """A new store in the folder `out`; see `open_catalog` for the sources and `labels`.
 
+    `settings` say which square of each image is kept and its size; they come from what the store is
+    for: by default the bundled model, else `Run.open(…).pack` or `Recipe.load(…).pack`.
     `scaled` has JPEGs that are made much smaller decoded at a smaller scale (see
     `sources.images.to_square`), which the store's manifest then says.
 

@@ -102,8 +102,7 @@ class Store:
         """
         if self.pack != pack:
             raise CheckpointError(
-                f"{whose} wants images cropped to {pack.crop_px} px and brought to {pack.size_px}"
-                f" px; {self.path} holds {self.pack.crop_px} and {self.pack.size_px}: pack it again"
+                f"{whose} takes images of {pack}; {self.path} holds {self.pack}: pack it again"
                 f" with --crop {pack.crop_px} --size {pack.size_px}{otherwise}"
             )
 
@@ -174,6 +173,8 @@ class Store:
         facts, rejected = self.manifest, self.path / "rejected.csv"
         divided = ", ".join(f"{count:,} {name}" for name, count in facts["splits"].items())
         lines = [f"{self.path}: {len(self):,} galaxies of {self.size_px} px ({divided})"]
+        whose = ", as the bundled model needs" if self.pack == PackSettings() else ""
+        lines.append(f"images: {self.pack}{whose}")
         kind = self.tree.kind if facts["votes"] else FRACTIONS
         if kind is QUANTITIES:
             for name, values in zip(self.tree.columns, self.values.T, strict=True):

@@ -2,7 +2,7 @@
 starts with.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,6 +47,7 @@ def create_run(
             f"{out} exists already: continue it with --resume, or name another folder"
         )
     pack = batches.stores[0].pack
+    recipe = replace(recipe, pack=pack)
     network = start.network if start else Network.initial(recipe, batches.heads, pack)
     _check_batch_norms(network, batches)
     name = start.name if start else recipe.model.pretrained
