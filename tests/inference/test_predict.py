@@ -64,7 +64,7 @@ def test_a_file_is_read_once_for_all_views_and_members(
     network = replace(blob_run.network(), recipe=blob_run.recipe.changed(f"model.views={sides}"))
     monkeypatch.setattr(
         module,
-        "_open_network",
+        "open_network",
         lambda run, device: (replace(network, other_members=(network.module,)), blob_run.path),
     )
     done = predict(blobs, tmp_path / "out.csv", run=blob_run, progress=False)
