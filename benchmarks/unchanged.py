@@ -75,7 +75,8 @@ def of_training(store: gv.Store, recipe: str, folder: Path) -> dict[str, Any]:
         store, folder / recipe, recipe=recipe, settings=("train.epochs=2",), progress=False
     )
     history = [
-        {key: value for key, value in row.items() if key != "seconds"} for row in run.history
+        {key: value for key, value in row.items() if not key.endswith(("seconds", "skill"))}
+        for row in run.history
     ]
     gv.calibrate(store, run, coverage=0.8, progress=False)
     report = gv.evaluate(store, run, resamples=50, progress=False).document

@@ -298,6 +298,17 @@ class Recipe:
         section[name] = _value(value, listed=isinstance(section.get(name), tuple))
         return from_table(table, Recipe, f"--set {setting}", strict=False, noun="setting")
 
+    def difference(self, other: "Recipe") -> tuple[str, Any, Any] | None:
+        """The first setting that another recipe has otherwise, with both values; None if they are
+        the same but for their names.
+        """
+        for section in ("model", "train"):
+            ours, theirs = (asdict(getattr(recipe, section)) for recipe in (self, other))
+            for name, value in ours.items():
+                if value != theirs[name]:
+                    return f"{section}.{name}", value, theirs[name]
+        return None
+
     def to_toml(self) -> str:
         """The whole recipe as TOML; `from_toml` reads it back equal."""
         return tomlkit.dumps(asdict(self))

@@ -5,15 +5,66 @@ from galaxyvotes import SplitSettings, pack
 QUICK = ("--set=train.epochs=1", "--set=train.batch_size=16", "--set=train.keep=last")
 
 
-def test_a_run_is_resumed_with_its_own_recipe_or_reported_as_new(run, blob_store, tmp_path):
+def test_the_same_command_with_resume_goes_on_and_another_recipe_is_refused(
+    run, blob_store, tmp_path
+):
     train = ("train", blob_store.path, "--out", tmp_path / "run", "--resume")
     status, out, _ = run(*train, "--recipe", "small", *QUICK)
     assert status == 0
     assert "does not exist yet: a new run begins" in out
-    status, _, err = run(*train, "--recipe", "compact")
+    assert run(*train, "--recipe", "small", *QUICK)[0] == 0
+    assert run(*train)[0] == 0
+    status, _, err = run(*train, "--recipe", "compact", *QUICK)
     assert status == 2
-    assert "goes on with the recipe it began with, small: leave out the recipe" in err
-    assert run(*train, "--recipe", "small")[0] == 0
+    assert "model.name is vgg6, and this command has compact: leave out --recipe and --set" in err
+    assert run(*train, "--recipe", "small")[0] == 2
+
+
+def test_finetuning_is_resumed_by_the_same_command_and_from_the_same_start(
+    run, blob_store, tmp_path
+):
+    for name in ("first", "second"):
+        train = ("train", blob_store.path, "--recipe", "small", *QUICK, "--out", tmp_path / name)
+        assert run(*train)[0] == 0
+    finetune = ("finetune", blob_store.path, "--out", tmp_path / "run", *QUICK[:2])
+    assert run(*finetune, "--start", tmp_path / "first")[0] == 0
+    again = (*finetune, "--resume", "--start", tmp_path / "first")
+    assert run(*again)[0] == 0
+    assert run(*again, "--recipe", "finetune")[0] == 0
+    status, _, err = run(*finetune, "--resume", "--start", tmp_path / "second")
+    assert status == 2
+    assert "began with first, not with second" in err
+    status, _, err = run(*again, "--set", "train.seed=4")
+    assert status == 2
+    assert "train.seed is 0, and this command has 4" in err
+
+
+def test_what_an_unfinished_run_lacks_is_said_with_the_command_that_began_it(
+    run, blob_store, tmp_path
+):
+    first, again = tmp_path / "first", tmp_path / "again"
+    run("train", blob_store.path, "--recipe", "small", *QUICK, "--out", first)
+    run("finetune", blob_store.path, "--start", first, *QUICK[:1], "--out", again)
+    for folder, command in ((again, "finetune"), (first, "train")):
+        (folder / "weights.safetensors").unlink()
+        status, _, err = run("calibrate", blob_store.path, "--run", folder)
+        assert status == 2
+        assert f"finish it with galaxyvotes {command} store --out {folder} --resume" in err
+
+
+def test_a_network_that_is_no_better_than_the_class_frequencies_is_warned_of(
+    run, blob_store, tmp_path
+):
+    train = ("train", blob_store.path, "--recipe", "small", *QUICK, "--out", tmp_path / "run")
+    status, out, err = run(*train, "--set=train.learning_rate=1e-9")
+    assert status == 0
+    assert re.search(
+        r"warning: .* no better than the mean: class: validation accuracy [01]\.\d+;"
+        r" validation RMSE 0\.\d+, that of the class frequencies of the training galaxies is"
+        r" 0\.5\d*\. Try galaxyvotes finetune",
+        err,
+    )
+    assert "validation RMSE" in out
 
 
 def test_finetune_warns_of_validation_galaxies_that_were_training_galaxies(

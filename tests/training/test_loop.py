@@ -77,7 +77,7 @@ def test_a_run_stopped_at_any_step_and_resumed_ends_bit_for_bit_as_if_never_stop
     with pytest.raises(KeyboardInterrupt, match="--resume"):
         go(store, tmp_path / "run")
     assert not Run.open(tmp_path / "run").finished
-    assert ending(go(store, tmp_path / "run", settings=(), resume=True)) == ending(whole)
+    assert ending(go(store, tmp_path / "run", resume=True)) == ending(whole)
 
 
 def test_a_run_killed_outright_goes_on_to_the_same_end(store, whole, tmp_path):
@@ -104,7 +104,7 @@ loop.train({str(store.path)!r}, {str(out)!r}, recipe="small", settings={SETTINGS
         process.kill()
         process.wait()
     assert not Run.open(out).finished
-    assert ending(go(store, out, settings=(), resume=True)) == ending(whole)
+    assert ending(go(store, out, resume=True)) == ending(whole)
 
 
 def test_predictions_for_test_galaxies_are_right_after_training(store, blob_run):
@@ -143,14 +143,55 @@ def test_test_galaxies_are_never_used_for_training(store, whole):
 
 def test_a_finished_run_resumed_is_returned_as_it_is(store, whole):
     before = ending(whole)
-    assert ending(go(store, whole.path, settings=(), resume=True)) == before
+    assert ending(go(store, whole.path, resume=True)) == before
 
 
-def test_a_run_cannot_be_resumed_with_another_recipe(store, whole):
-    with pytest.raises(
-        ConfigError, match=r"goes on with the recipe it began with, small: leave out the recipe"
-    ):
-        train(store, whole.path, recipe="paper", resume=True, progress=False)
+def test_a_run_is_resumed_by_the_same_command_with_its_settings(store, whole, tmp_path, stop_after):
+    stop_after(4)
+    with pytest.raises(KeyboardInterrupt, match="go on with the same command and --resume"):
+        go(store, tmp_path / "run")
+    assert ending(go(store, tmp_path / "run", resume=True)) == ending(whole)
+
+
+@pytest.mark.parametrize("settings", [(), SETTINGS[1:], ("train.batch_size = 8",)])
+def test_settings_that_a_run_began_with_may_be_named_or_left_out(store, whole, settings):
+    before = ending(whole)
+    resumed = train(store, whole.path, settings=settings, resume=True, progress=False)
+    assert ending(resumed) == before
+
+
+@pytest.mark.parametrize(
+    ("recipe", "settings", "named"),
+    [
+        ("paper", (), r"model\.batch_norm_momentum is 0\.1, and this command has 0\.01"),
+        ("small", (), r"train\.epochs is 3, and this command has 40"),
+        ("small", (*SETTINGS, "train.seed=1"), r"train\.seed is 0, and this command has 1"),
+        (None, ("train.epochs=5",), r"train\.epochs is 3, and this command has 5"),
+        (None, ("train.answers=long",), r"train\.answers is empty, and this command has long"),
+    ],
+)
+def test_a_run_is_not_resumed_with_another_recipe_and_the_first_difference_is_named(
+    store, whole, recipe, settings, named
+):
+    with pytest.raises(ConfigError, match=named + r": leave out --recipe and --set"):
+        train(store, whole.path, recipe=recipe, settings=settings, resume=True, progress=False)
+
+
+def test_a_recipe_of_another_name_and_the_same_content_goes_on(store, whole, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text((whole.path / "config.toml").read_text().replace('"small"', '"mine"'))
+    train(store, whole.path, recipe=path, resume=True, progress=False)
+
+
+def test_without_a_recipe_the_number_of_galaxies_chooses_one_and_it_is_said(
+    store, tmp_path, capsys
+):
+    settings = (*SETTINGS, "train.epochs=1")
+    run = train(store, tmp_path / "run", settings=settings, progress=True)
+    assert run.recipe.name == "small"
+    said = capsys.readouterr().err
+    assert f"recipe small, because there are only {len(store.rows('train'))} training" in said
+    assert "galaxyvotes finetune" in said
 
 
 def test_a_folder_that_exists_is_refused(store, whole):
@@ -175,7 +216,7 @@ def test_a_run_cannot_be_resumed_with_another_store(store, whole, tmp_path):
     try:
         (whole.path / "run.json").write_text(json.dumps(state))
         with pytest.raises(CheckpointError, match="was trained on another store"):
-            go(store, whole.path, settings=(), resume=True)
+            go(store, whole.path, resume=True)
     finally:
         (tmp_path / "kept.json").replace(whole.path / "run.json")
 

@@ -39,7 +39,8 @@ def train(
     Example: galaxyvotes train store --recipe compact --out run
 
     Args:
-        recipe: paper (the default), small, compact, strong, or a .toml file.
+        recipe: small, compact, strong, paper, or a .toml file; by default small for fewer than
+            1,000 training galaxies, compact for fewer than 20,000, and above that strong on a GPU.
         settings: Change one setting, e.g. --set train.epochs=10; may be repeated.
         answers: Train for these answers only, separated by commas.
         min_mean_fraction: Train only for answers with at least this mean fraction over the training
@@ -166,8 +167,12 @@ def _note_if_new(out: Path, *, resume: bool) -> None:
 
 
 def _print_trained(run: "Run") -> None:
-    last = run.history[-1]
-    rmse = last["validation_mse"] ** 0.5
-    print(f"{run.path}: {last['epoch']} epochs, validation RMSE {rmse:.4f}")
+    epochs, kept = run.history[-1]["epoch"], run.kept
+    figures = [f"validation RMSE {kept['validation_mse'] ** 0.5:.4f}"]
+    if len(run.heads[0].tree.questions) == 1 and kept["validation_accuracy"] is not None:
+        figures.append(f"accuracy {kept['validation_accuracy']:.3f}")
+    if kept["epoch"] != epochs:
+        figures.append(f"of epoch {kept['epoch']}, the best one")
+    print(f"{run.path}: {epochs} epochs, {', '.join(figures)}")
     if run.caveat:
         print(run.caveat)

@@ -42,6 +42,7 @@ from galaxyvotes.runs.calibration import (
     write_calibration,
 )
 from galaxyvotes.runs.network import Head, Network
+from galaxyvotes.runs.skill import no_better_than_mean
 from galaxyvotes.runs.tensors import FORMAT, load_state, read_tensors, write_tensors
 from galaxyvotes.runtime.digests import contents_digest, file_digest
 from galaxyvotes.runtime.files import new_folder, replacing, write_text
@@ -215,6 +216,58 @@ class Run:
         return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
     @property
+    def kept(self) -> dict[str, Any]:
+        """The row of `history` of the epoch whose network is kept; empty before the first one."""
+        rows = self.history
+        if self.recipe.train.keep == "best" and rows:
+            return min(rows, key=lambda row: row["validation_loss"])
+        return rows[-1] if rows else {}
+
+    @property
+    def warning(self) -> str | None:
+        """A warning if a head is no better on the validation galaxies than the mean label of the
+        training galaxies; None if all are, and before training has ended.
+        """
+        galaxies = sum(store["validation"] for store in self.facts["stores"])
+        if not (self.finished and galaxies):
+            return None
+        found: list[str] = []
+        for index, head in enumerate(self.heads):
+            prefix = f"{head.tree.name}_" if index else ""
+            numbers = no_better_than_mean(head, prefix, self.kept, galaxies)
+            found += [f"{head.tree.name}: {numbers}"] if numbers else []
+        if not found:
+            return None
+        return (
+            f"{self.path} has learned nothing of use, it is no better than the mean:"
+            f" {'; '.join(found)}. {self._advice}"
+        )
+
+    @property
+    def _advice(self) -> str:
+        """What to try if a network has learned nothing."""
+        if self.begun_by == "finetune":
+            return (
+                "Check that labels and images belong together; then try more labels, --set"
+                " train.encoder_rate=1, or --no-mirror if mirror images have other labels"
+            )
+        return (
+            "Try galaxyvotes finetune, which needs far fewer galaxies; or more labels, the recipe"
+            " small, or more epochs (--set train.epochs=…)"
+        )
+
+    @property
+    def begun_by(self) -> str:
+        """The command that began it: train or finetune."""
+        return "finetune" if "known_before" in self.facts else "train"
+
+    @property
+    def resume_command(self) -> str:
+        """The command that continues it, with the names of its stores."""
+        stores = " ".join(store["path"] for store in self.facts["stores"])
+        return f"galaxyvotes {self.begun_by} {stores} --out {self.path} --resume"
+
+    @property
     def finished(self) -> bool:
         """Whether training came to its end."""
         return (self.path / "weights.safetensors").is_file()
@@ -261,7 +314,7 @@ class Run:
         """
         if not self.finished:
             raise CheckpointError(
-                f"{self.path} has no weights yet: finish it with galaxyvotes train --resume"
+                f"{self.path} has no weights yet: finish it with {self.resume_command}"
             )
         calibrations = tuple(self.calibration(n) for n in range(1, len(self.heads) + 1))
         network = replace(self.untrained(), calibrations=calibrations)

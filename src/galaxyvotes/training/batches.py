@@ -126,6 +126,11 @@ class TrainingBatches:
         """
         return math.ceil(len(self.train[self.largest]) / self.galaxies_per_store[self.largest])
 
+    @property
+    def galaxies(self) -> int:
+        """How many galaxies of all stores an epoch has."""
+        return (self.steps - 1) * self.settings.batch_size + self.size_of(self.steps - 1)
+
     def size_of(self, step: int) -> int:
         """How many galaxies the batch of a step has; only the last one of a single store may have
         fewer.

@@ -28,6 +28,7 @@ from galaxyvotes.store.store import Store
 from galaxyvotes.training.batches import TrainingBatches, open_stores
 from galaxyvotes.training.initialise import WarmStart, create_run
 from galaxyvotes.training.loop import train
+from galaxyvotes.training.resume import check_recipe, run_to_resume
 
 __all__ = ["finetune"]
 
@@ -60,22 +61,36 @@ def finetune(
     """
     opened = open_stores(stores)
     distributed.connect(choose_device(device))
-    if not (resume and distributed.first_finds(Path(out).exists())):
+    if resume and distributed.first_finds(Path(out).exists()):
+        _check_same(run_to_resume(Path(out), opened), start, recipe, settings)
+    else:
         source = open_run(start)
-        chosen = _recipe(source, recipe, settings)
+        chosen = _recipe(source, recipe or "finetune", settings)
         if not other_size:
             opened[0].must_fit(source.pack, str(source.path), otherwise=", or pass --other-size")
         batches = TrainingBatches.of(opened, chosen)
         create_run(batches, Path(out), chosen, _warm_start(source, chosen, batches))
-        recipe, settings = None, ()
-    return train(
-        opened, out, recipe=recipe, settings=settings, resume=True, device=device, progress=progress
-    )
+    return train(opened, out, resume=True, device=device, progress=progress)
 
 
-def _recipe(source: Run, recipe: str | Path | Recipe | None, settings: tuple[str, ...]) -> Recipe:
+def _check_same(
+    run: Run,
+    start: Run | str | Path | None,
+    recipe: str | Path | Recipe | None,
+    settings: tuple[str, ...],
+) -> None:
+    """Refuse to go on with a run from another start, or with another recipe, than it began with."""
+    if start is not None and open_run(start).path.name != run.facts.get("start"):
+        raise ConfigError(
+            f"{run.path} began with {run.facts.get('start', 'new weights')}, not with"
+            f" {open_run(start).path.name}: leave out --start, or name another run"
+        )
+    check_recipe(run, _recipe(run, run.recipe if recipe is None else recipe, settings))
+
+
+def _recipe(source: Run, recipe: str | Path | Recipe, settings: tuple[str, ...]) -> Recipe:
     """A recipe with the network of a run, and only then the settings of `model`."""
-    chosen = Recipe.load(recipe or "finetune", settings)
+    chosen = Recipe.load(recipe, settings)
     chosen = replace(chosen, model=replace(source.recipe.model, pretrained=""))
     for setting in settings:
         if setting.strip().startswith("model."):

@@ -18,7 +18,7 @@ from galaxyvotes.networks.objectives import objective_for
 from galaxyvotes.runs.network import Head
 from galaxyvotes.store.store import Store
 
-__all__ = ["Rows", "check_classes", "head_of", "heads_of", "standardised"]
+__all__ = ["Rows", "check_classes", "head_of", "heads_of", "means_of", "standardised"]
 
 Rows = Int[np.ndarray, "_"]  # of any one store
 
@@ -73,6 +73,18 @@ def standardised(head: Head, stores: Sequence[Store], train: Sequence[Rows]) -> 
             )
         standards.append(Standard(float(values.mean()), float(values.std())))
     return replace(head, standards=tuple(standards))
+
+
+def means_of(
+    head: Head, stores: Sequence[Store], train: Sequence[Rows]
+) -> Float32[np.ndarray, " answer"]:
+    """The mean label of each answer of a head over the training galaxies, in the order of its
+    columns; NaN where none is known.
+    """
+    parts = _of_head(head, stores, train)
+    indices = [head.tree.columns.index(column) for column in head.columns]
+    values = np.concatenate([store.values[rows][:, indices] for store, rows in parts])
+    return mean_defined(values.T).astype(np.float32)
 
 
 def check_classes(head: Head, stores: Sequence[Store], train: Sequence[Rows]) -> None:

@@ -28,7 +28,6 @@ import torch
 from torch import Tensor
 
 from galaxyvotes.config import Recipe
-from galaxyvotes.errors import CheckpointError, ConfigError
 from galaxyvotes.networks.batch import Batch, share_of
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run
@@ -37,13 +36,15 @@ from galaxyvotes.runtime import distributed
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.runtime.files import write_text
 from galaxyvotes.runtime.locks import locked_folder
-from galaxyvotes.runtime.progress import bar
 from galaxyvotes.runtime.signals import stop_requested
 from galaxyvotes.store.store import Store
 from galaxyvotes.training.batches import TrainingBatches, open_stores, seed_of
+from galaxyvotes.training.choice import choose_recipe, labelled_galaxies
 from galaxyvotes.training.initialise import create_run
 from galaxyvotes.training.learner import SUMS, Learner, check_finite
+from galaxyvotes.training.log import TrainingLog, note
 from galaxyvotes.training.optimiser import learning_rate
+from galaxyvotes.training.resume import check_recipe, run_to_resume
 from galaxyvotes.training.state import Position, read_state, write_state
 from galaxyvotes.training.validation import validate
 
@@ -62,11 +63,12 @@ def train(
 ) -> Run:
     """Train a network on the training split of one or several stores, in the run folder `out`.
 
-    Several stores share one encoder and have a head for each of their trees. The recipe is `paper`
-    unless another is given, and `settings` are changes to it such as `train.epochs=10`. With
-    `resume`, a run that was stopped goes on from its last state with the recipe it began with; a
-    finished run is returned as it is. Started by torchrun, the processes train one network
-    together.
+    Several stores share one encoder and have a head for each of their trees. Without a recipe, the
+    one for so many training galaxies is chosen (see `training.choice`) and said on standard error;
+    `settings` are changes to it such as `train.epochs=10`. With `resume`, a run that was stopped
+    goes on from its last state with the recipe it began with, which may be named again; a finished
+    run is returned as it is. Started by torchrun, the processes train one network together. The
+    result has a `warning` if it is no better than the mean label.
 
     Raises KeyboardInterrupt after Ctrl-C or SIGTERM, once the state is saved; ConfigError if `out`
     exists and is not to be resumed, or if settings, stores and recipe do not fit together;
@@ -76,40 +78,21 @@ def train(
     opened = open_stores(stores)
     own_device = distributed.connect(choose_device(device))
     if resume and distributed.first_finds(Path(out).exists()):
-        run = _run_to_resume(Path(out), opened, recipe, settings)
+        run = run_to_resume(Path(out), opened)
+        check_recipe(run, Recipe.load(run.recipe if recipe is None else recipe, settings))
         batches = TrainingBatches.of(opened, run.recipe)
     else:
-        chosen = Recipe.load(recipe or "paper", settings)
+        if recipe is None:
+            recipe, reason = choose_recipe(labelled_galaxies(opened), own_device)
+            if progress and distributed.rank() == 0:
+                note(reason)
+        chosen = Recipe.load(recipe, settings)
         batches = TrainingBatches.of(opened, chosen)
         run = create_run(batches, Path(out), chosen)
     if not run.finished:
         with ExitStack() as held:
             distributed.first(lambda: held.enter_context(locked_folder(run.path)))
             _Training(run, batches, own_device).go(progress=progress)
-    return run
-
-
-def _run_to_resume(
-    out: Path,
-    stores: Sequence[Store],
-    recipe: str | Path | Recipe | None,
-    settings: tuple[str, ...],
-) -> Run:
-    if settings:
-        raise ConfigError("a resumed run keeps its recipe: leave out --set, or start another run")
-    run = Run.open(out)
-    run.check_trainable()
-    if recipe is not None and Recipe.load(recipe).name != run.recipe.name:
-        raise ConfigError(
-            f"{out} goes on with the recipe it began with, {run.recipe.name}: leave out the recipe,"
-            " or name another run"
-        )
-    if [facts["digest"] for facts in run.facts["stores"]] != [store.digest for store in stores]:
-        before = ", ".join(facts["path"] for facts in run.facts["stores"])
-        raise CheckpointError(
-            f"{run.path} was trained on another store ({before}), not"
-            f" {', '.join(str(store.path) for store in stores)}"
-        )
     return run
 
 
@@ -133,22 +116,25 @@ class _Training:
 
     def go(self, *, progress: bool) -> None:
         """Train to the end; or, when asked to stop, save the state and raise KeyboardInterrupt."""
-        epochs, steps = self.settings.epochs, self.batches.steps
+        epochs, galaxies = self.settings.epochs, self.batches.galaxies
         progress = progress and distributed.rank() == 0
-        with stop_requested() as stop, bar(show=progress) as shown:
-            task = shown.add_task("training", total=epochs * steps)
+        done = self.position.epoch * galaxies + self.position.galaxies
+        shown = TrainingLog.opened(show=progress, epochs=epochs, galaxies=galaxies, done=done)
+        with stop_requested() as stop, shown as log:
             while self.position.epoch < epochs and not self._patience_is_over():
                 epoch = self.position.epoch
-                shown.update(task, description=f"epoch {epoch + 1}/{epochs}")
                 self.counted = time.monotonic()
                 for batch in self.batches.batches(epoch, self.position.step, self.copies):
                     self._learn(batch)
-                    shown.update(task, completed=epoch * steps + self.position.step)
+                    if log:
+                        log.step(epoch, self.position.galaxies)
                     self._save_if_due(stop)
                 row = self._end_epoch()
-                if progress:
-                    shown.console.print(_line(row), highlight=False)
+                if log:
+                    log.epoch(row, epochs)
         self._finish()
+        if progress and self.run.warning:
+            note(f"warning: {self.run.warning}")
 
     def _learn(self, batch: Batch) -> None:
         """Take a step, and add what it says of the epoch."""
@@ -221,8 +207,8 @@ class _Training:
             self._save()
         if stopping:
             raise KeyboardInterrupt(
-                f"stopped in epoch {self.position.epoch + 1} of {self.run.path}; go on with"
-                " --resume"
+                f"stopped in epoch {self.position.epoch + 1} of {self.run.path}; go on with the"
+                " same command and --resume"
             )
 
     def _save(self) -> None:
@@ -248,12 +234,3 @@ def _initial_network(run: Run) -> Network:
     if "start" in run.facts:
         load_state(network.module, read_tensors(run.path / "start.safetensors")[0], run.path)
     return network
-
-
-def _line(row: dict[str, Any]) -> str:
-    values = (
-        f"{name.replace('_', ' ')} {value:.4f}"
-        for name, value in row.items()
-        if isinstance(value, float)
-    )
-    return f"epoch {row['epoch']}: " + ", ".join(values)

@@ -16,16 +16,18 @@ from galaxyvotes.runs.network import Network
 from galaxyvotes.runtime import distributed
 from galaxyvotes.store.store import Store
 from galaxyvotes.training.batches import TrainingBatches
+from galaxyvotes.training.heads import means_of
 from galaxyvotes.training.learner import check_finite, labels_for
 
 __all__ = ["validate"]
 
 
 def validate(network: Network, batches: TrainingBatches, *, epoch: int) -> dict[str, float]:
-    """The loss of all heads together, and MSE and accuracy of each.
+    """The loss of all heads together, and MSE, accuracy and skill of each.
 
-    Those of the first head are `validation_mse` and `validation_accuracy`; of another, the name of
-    its tree stands before these. The accuracy of quantities is NaN.
+    Those of the first head are `validation_mse`, `validation_accuracy` and `validation_skill`; of
+    another, the name of its tree stands before these. The accuracy of quantities is NaN. For the
+    skill see `skill`.
 
     Raises DataError if an output is NaN or infinite.
     """
@@ -41,7 +43,31 @@ def validate(network: Network, batches: TrainingBatches, *, epoch: int) -> dict[
         row[f"{prefix}validation_accuracy"] = (
             argmax_accuracy(known, predicted) if head.tree.kind is FRACTIONS else math.nan
         )
+        means = means_of(head.head, batches.stores, batches.train)
+        row[f"{prefix}validation_skill"] = skill(head, known, predicted, means)
     return row
+
+
+def skill(
+    head: Network,
+    labels: Float32[np.ndarray, "galaxy answer"],
+    predicted: Float32[np.ndarray, "galaxy answer"],
+    means: Float32[np.ndarray, " answer"],
+) -> float:
+    """One minus the mean squared error over that of predicting the mean label of the training
+    galaxies for every galaxy.
+
+    1 for a network without errors, 0 for one that is no better than the mean, less for one that is
+    worse; of a classification, the mean label is the frequency of each class. Quantities are
+    standardised, so that each weighs alike. NaN if the mean has no error.
+
+    Source: Murphy 1988, Monthly Weather Review 116, 2417, equation 4.
+    """
+    scale = np.array([standard.scale for standard in head.head.standards] or [1.0], np.float64)
+    labels = np.where(np.isnan(means), np.nan, labels)
+    of_mean = np.broadcast_to(np.nan_to_num(means), labels.shape)
+    error, error_of_mean = (mse(labels / scale, each / scale) for each in (predicted, of_mean))
+    return 1 - error / error_of_mean if error_of_mean > 0 else math.nan
 
 
 def _outputs_and_labels(

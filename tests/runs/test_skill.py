@@ -1,0 +1,53 @@
+"""When a network counts as no better than the mean, and with which numbers that is said."""
+
+import pytest
+
+from galaxyvotes import DecisionTree
+from galaxyvotes.kinds import Standard
+from galaxyvotes.runs.network import Head
+from galaxyvotes.runs.skill import no_better_than_mean
+
+VOTES = DecisionTree.load("kaggle")
+CLASSES = DecisionTree.of_classes(["disc", "needle"])
+NUMBERS = DecisionTree.of_numbers(["ttype"])
+
+
+def of(head: Head, skill: float | None, galaxies: int = 100, prefix: str = "") -> str | None:
+    accuracy = None if head.standards else 0.5
+    row = {"validation_mse": 0.16, "validation_accuracy": accuracy, "validation_skill": skill}
+    return no_better_than_mean(
+        head, prefix, {f"{prefix}{name}": value for name, value in row.items()}, galaxies
+    )
+
+
+@pytest.mark.parametrize("skill", [-1.56, 0.0, 0.039])
+def test_votes_worse_than_or_like_the_mean_vote_are_said_with_both_errors(skill):
+    numbers = of(Head(VOTES, VOTES.columns), skill)
+    expected = (0.16 / (1 - skill)) ** 0.5
+    assert numbers == (
+        f"validation RMSE 0.4, that of the mean votes of the training galaxies is {expected:.4g}"
+    )
+
+
+@pytest.mark.parametrize(("skill", "galaxies"), [(0.041, 100), (0.001, 10_000), (0.051, 3)])
+def test_a_skill_that_chance_does_not_give_is_no_matter_of_a_warning(skill, galaxies):
+    assert of(Head(VOTES, VOTES.columns), skill, galaxies) is None
+
+
+def test_runs_whose_skill_nobody_measured_are_not_warned_of():
+    assert of(Head(VOTES, VOTES.columns), None) is None
+    assert no_better_than_mean(Head(VOTES, VOTES.columns), "", {}, 10) is None
+
+
+def test_classes_are_compared_with_their_frequencies_and_their_accuracy_is_said():
+    numbers = of(Head(CLASSES, CLASSES.columns), -0.1, prefix="class_")
+    assert numbers is not None
+    assert numbers.startswith("validation accuracy 0.500; validation RMSE 0.4, that of the class")
+
+
+def test_quantities_are_compared_with_their_mean_several_by_the_variance_explained():
+    one = of(Head(NUMBERS, ("ttype",), (Standard(1.0, 2.0),)), 0.0)
+    assert one == "validation RMSE 0.4, that of the mean of the training galaxies is 0.4"
+    two = DecisionTree.of_numbers(["ttype", "colour"])
+    several = of(Head(two, two.columns, (Standard(1.0, 2.0), Standard(0.0, 1e20))), -0.034)
+    assert several == "-3 % of the variance of ttype, colour is explained"
