@@ -205,7 +205,7 @@ def test_a_run_that_another_process_trains_is_refused(store, tmp_path, stop_afte
         go(store, tmp_path / "run")
     expected = r"run is being written by process \d+ on "
     with locked_folder(tmp_path / "run"), pytest.raises(DataError, match=expected):
-        go(store, tmp_path / "run", settings=(), resume=True)
+        go(store, tmp_path / "run", resume=True)
 
 
 def test_a_run_cannot_be_resumed_with_another_store(store, whole, tmp_path):
