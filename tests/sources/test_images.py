@@ -146,6 +146,16 @@ def test_many_threads_decode_the_same_pixels():
         )
 
 
+def test_damage_in_a_jpeg_of_four_channels_is_found():
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 4), np.uint8)
+    data = encoded(Image.fromarray(noise, "CMYK"))
+    damaged = bytearray(data)
+    damaged[len(data) // 2 : len(data) // 2 + 2] = b"\xff\xd3"  # a restart where none is due
+    with pytest.raises(DataError, match="damaged or truncated JPEG"):
+        decode(bytes(damaged))
+    assert decode(data).shape == (64, 64, 3)
+
+
 # Only the rows that a crop needs
 
 

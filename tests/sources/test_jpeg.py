@@ -1,3 +1,4 @@
+import io
 import struct
 
 import numpy as np
@@ -41,6 +42,54 @@ def test_grey_and_colour_are_plain_and_cmyk_is_not(channels, expected):
 def test_an_exif_orientation_is_read_in_both_byte_orders(orientation, order):
     header = JpegHeader.read(encoded(some_pixels(), exif=exif(orientation, order)))
     assert (header.orientation, header.is_plain) == (orientation, orientation == 1)
+
+
+@pytest.mark.parametrize("order", ["II", "MM"])
+@pytest.mark.parametrize("options", [{"kind": 4}, {"apart": 20}, {"kind": 4, "apart": 3}])
+def test_an_orientation_of_type_long_and_one_that_is_not_the_first_are_read(options, order):
+    data = encoded(some_pixels(), exif=exif(6, order, **options))
+    assert JpegHeader.read(data).orientation == 6
+
+
+def segment(marker: int, data: bytes) -> bytes:
+    return bytes([0xFF, marker]) + struct.pack(">H", len(data) + 2) + data
+
+
+XMP = b"http://ns.adobe.com/xap/1.0/\0<x tiff:Orientation='1'"
+
+
+@pytest.mark.parametrize(
+    ("segments", "orientation"),
+    [
+        ([(0xE1, XMP + b' tiff:Orientation="6"/>')], 6),
+        ([(0xE1, XMP + b' tiff:Orientation="6"/>'), (0xE1, exif(3))], 3),
+        ([(0xE1, exif(3)), (0xE1, exif(6))], 3),
+        ([(0xE0, bytes(40)), (0xFE, exif(3)), (0xE1, exif(8))], 8),
+        ([(0xE1, b"another use"), (0xE1, exif(6, kind=4))], 6),
+    ],
+)
+@pytest.mark.parametrize("after", [b"\xff\xd8", b"\xff\xc0"])
+def test_an_orientation_is_read_wherever_it_stands_as_pillow_reads_it(segments, orientation, after):
+    plain = encoded(some_pixels())
+    at = plain.index(after) + 2
+    at += 0 if after == b"\xff\xd8" else int.from_bytes(plain[at : at + 2], "big")
+    data = plain[:at] + b"".join(segment(*parts) for parts in segments) + plain[at:]
+    assert Image.open(io.BytesIO(data)).getexif()[0x0112] == orientation
+    assert JpegHeader.read(data).orientation == orientation
+
+
+def test_a_jpeg_of_several_pictures_is_refused_and_of_one_is_not():
+    frames = [Image.fromarray(some_pixels()), Image.fromarray(some_pixels())]
+    with pytest.raises(DataError, match="holds several pages or frames"):
+        JpegHeader.read(encoded(frames[0], "MPO", save_all=True, append_images=frames[1:]))
+    assert JpegHeader.read(encoded(frames[0], "MPO")).is_plain
+
+
+def test_a_jpeg_of_more_segments_than_an_honest_one_is_refused():
+    plain = encoded(some_pixels())
+    JpegHeader.read(plain[:2] + segment(0xE5, b"") * 300 + plain[2:])
+    with pytest.raises(DataError, match="has no size"):
+        JpegHeader.read(plain[:2] + segment(0xE5, b"") * 10_000 + plain[2:])
 
 
 @pytest.mark.parametrize(

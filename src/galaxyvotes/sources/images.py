@@ -18,15 +18,11 @@ What becomes of unusual pixels
 - transparent: laid over black, the colour of the sky
 - 16 bits: the high byte, which gives back 8-bit pixels exactly whether they were widened by ×256 or
   by ×257
-- turned by an EXIF orientation: upright
+- turned by an orientation in EXIF or XMP: upright
 - 32-bit integers and floats: refused, because nothing says which values are black and white
+- several pages or frames (TIFF, MPO, animations): refused, because nothing says which is meant
+- colour profiles and gamma: left alone
 """
-
-import io
-import threading
-import warnings
-from collections.abc import Generator
-from contextlib import contextmanager
 
 import numpy as np
 from jaxtyping import UInt8
@@ -35,7 +31,10 @@ from PIL import Image, UnidentifiedImageError
 from galaxyvotes.config import PackSettings
 from galaxyvotes.errors import DataError
 from galaxyvotes.sources.archives import Member
-from galaxyvotes.sources.jpeg import JpegHeader, decode_jpeg, decode_top_rows, is_jpeg
+from galaxyvotes.sources.jpeg import JpegHeader, check_cmyk, decode_jpeg, decode_top_rows, is_jpeg
+from galaxyvotes.sources.pillow import open_image, read_orientation, refuse_several
+from galaxyvotes.sources.png import check_png, is_png, widen_transparent_grey
+from galaxyvotes.sources.tiff import check_tiff, is_tiff, is_white_zero
 
 __all__ = ["MAX_PIXELS", "crop_and_resize", "decode", "read_square", "to_square"]
 
@@ -43,7 +42,6 @@ MAX_PIXELS = 64_000_000
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
 _FITS = b"SIMPLE  ="
 _LEFT_TO_SHRINK = 1.5  # after a scaled decode; with less, the means would show
-_ORIENTATION = 0x0112
 _UPRIGHT = {  # by EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -53,7 +51,6 @@ _UPRIGHT = {  # by EXIF orientation
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_QUIET = threading.Lock()  # warnings.catch_warnings changes the whole process
 
 
 def read_square(
@@ -155,6 +152,7 @@ def decode(data: bytes) -> UInt8[np.ndarray, "height width 3"]:
     header = JpegHeader.read(data)
     _check_size(header.width, header.height)
     if header.channels == 4:
+        check_cmyk(data)
         return _decode_with_pillow(data)
     pixels = decode_jpeg(data, header)
     if header.orientation in _UPRIGHT:
@@ -169,21 +167,22 @@ def _check_size(width: int, height: int) -> None:
 
 def _decode_with_pillow(data: bytes) -> UInt8[np.ndarray, "height width 3"]:
     try:
-        with _quiet():
-            image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        image = open_image(check_png(data) if is_png(data) else data, _FORMATS)
         _check_size(*image.size)
+        refuse_several(image)
+        if image.format == "TIFF":
+            check_tiff(image)
+        elif image.format == "PNG":
+            widen_transparent_grey(image, data)
         image.load()
-        with _quiet():
-            orientation = image.getexif().get(_ORIENTATION, 1)
+        orientation = read_orientation(image)
         rgb = _to_rgb(image)
     except DataError:
         raise
     except Image.DecompressionBombError:
         raise DataError(f"is far too large; at most {MAX_PIXELS:,} pixels are read") from None
     except UnidentifiedImageError:
-        raise DataError(
-            f"is not an image of a kind that is read ({', '.join(_FORMATS)}), or is cut short"
-        ) from None
+        raise DataError(_explain_unread(data)) from None
     except Exception as error:  # Pillow's parsers raise nearly anything on hostile bytes
         raise DataError(
             f"is a damaged or truncated image ({error or type(error).__name__})"
@@ -191,26 +190,34 @@ def _decode_with_pillow(data: bytes) -> UInt8[np.ndarray, "height width 3"]:
     return np.array(rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb)
 
 
-@contextmanager
-def _quiet() -> Generator[None]:
-    """Keep Pillow's warnings on odd metadata and large sizes from the user: errors say what
-    matters.
-    """
-    with _QUIET, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+def _explain_unread(data: bytes) -> str:
+    if is_tiff(data):
+        return (
+            "is a TIFF whose layout of pixels is not read, or is cut short; save it with 8 or 16"
+            " bits, grey or RGB"
+        )
+    return f"is not an image of a kind that is read ({', '.join(_FORMATS)}), or is cut short"
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+        return Image.fromarray(_high_bytes(image)).convert("RGB")
     if image.mode in ("I", "F"):
         raise DataError(
             "has 32-bit pixels, whose black and white nothing says; save it with 8 or 16 bits"
         )
-    if not image.has_transparency_data:
+    if not image.has_transparency_data and image.mode != "La":
         return image.convert("RGB")
-    coloured = image.convert("RGBA")
+    # Pillow takes grey of which alpha is a factor to colours by this way only.
+    coloured = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
     sky = Image.new("RGB", image.size)
     sky.paste(coloured, mask=coloured.getchannel("A"))
     return sky
+
+
+def _high_bytes(image: Image.Image) -> UInt8[np.ndarray, "height width"]:
+    values = np.asarray(image)
+    if is_white_zero(image):
+        values = 65_535 - values
+    transparent = values == image.info.get("transparency", -1)
+    return np.where(transparent, 0, values >> 8).astype(np.uint8)

@@ -6,6 +6,8 @@ orientation alone and cannot read CMYK, so the header says for which images it `
 
 import re
 import struct
+from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -13,13 +15,15 @@ import simplejpeg
 from jaxtyping import UInt8
 
 from galaxyvotes.errors import DataError
+from galaxyvotes.sources.pillow import open_image, read_orientation, refuse_several
 
-__all__ = ["JpegHeader", "decode_jpeg", "decode_top_rows", "is_jpeg", "read_orientation"]
+__all__ = ["JpegHeader", "check_cmyk", "decode_jpeg", "decode_top_rows", "is_jpeg"]
 
+_MAX_SEGMENTS = 10_000  # before the first scan: a colour profile has up to 255
 _MAX_SCANS = 100  # a progressive JPEG has about ten; thousands cost minutes for a few kilobytes
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BASELINE, _PROGRESSIVE = 0xC0, (0xC2, 0xCA)
-_EXIF = 0xE1
+_APP1, _APP2, _SCAN = 0xE1, 0xE2, 0xDA  # EXIF and XMP; several pictures (MPF); pixels
 _MARGIN = 4  # rows below the last one that is asked for, with which its colours are smoothed
 _ONLY_CUT = re.compile(r"\d+ extraneous bytes before marker 0xd9$")  # libjpeg, of rows left over
 
@@ -30,7 +34,7 @@ class JpegHeader(NamedTuple):
     height: int
     width: int
     channels: int
-    orientation: int  # EXIF's, 1 to 8; 1 is upright
+    orientation: int  # of EXIF or XMP, 1 to 8; 1 is upright
     frame: int  # the marker, which says how it is coded
     height_at: int  # the offset at which the height stands
 
@@ -43,26 +47,47 @@ class JpegHeader(NamedTuple):
     def read(data: bytes) -> "JpegHeader":
         """The header of a JPEG file, from the segments before its first scan.
 
-        DataError if they give no size, or if there are more scans than an honest file has.
+        DataError if they give no size, if there are more segments or scans than an honest file has,
+        or if the file holds several pictures.
         """
-        orientation, position = 1, 2
-        try:
-            while data[position] == 0xFF:
-                marker = data[position + 1]
-                if marker == 0xFF:  # padding
-                    position += 1
-                    continue
-                if marker in _FRAME_MARKERS:
-                    if marker in _PROGRESSIVE:
-                        _refuse_many_scans(data)
-                    size = struct.unpack_from(">HHB", data, position + 5)
-                    return JpegHeader(*size, orientation, marker, position + 5)
-                if marker == _EXIF and data.startswith(b"Exif\0\0", position + 4):
-                    orientation = read_orientation(data[position + 10 : position + 65_600])
-                position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-        except (IndexError, struct.error):
-            pass
-        raise DataError("is a damaged or truncated JPEG (its header has no size)")
+        frame, annotated = None, False
+        for marker, start in islice(_segments(data), _MAX_SEGMENTS):
+            if marker in _FRAME_MARKERS and frame is None:
+                frame = marker, start + 5
+            elif marker == _APP1 or (marker == _APP2 and data.startswith(b"MPF\0", start + 4)):
+                annotated = True
+            elif marker == _SCAN:
+                break
+        if frame is None or len(data) < frame[1] + 5:
+            raise DataError("is a damaged or truncated JPEG (its header has no size)")
+        if frame[0] in _PROGRESSIVE:
+            _refuse_many_scans(data)
+        orientation = _read_annotations(data) if annotated else 1
+        return JpegHeader(*struct.unpack_from(">HHB", data, frame[1]), orientation, *frame)
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """The markers of the segments and where these begin, as far as they follow each other."""
+    position = 2
+    while data[position : position + 1] == b"\xff" and position + 4 <= len(data):
+        marker = data[position + 1]
+        if marker == 0xFF:  # padding
+            position += 1
+            continue
+        yield marker, position
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+
+
+def _read_annotations(data: bytes) -> int:
+    """The orientation; DataError for several pictures. What Pillow cannot read turns nothing."""
+    try:
+        image = open_image(data, ("JPEG",))
+        refuse_several(image)
+        return read_orientation(image)
+    except DataError:
+        raise
+    except Exception:  # Pillow's parsers raise nearly anything on hostile bytes
+        return 1
 
 
 def is_jpeg(data: bytes) -> bool:
@@ -111,21 +136,12 @@ def decode_top_rows(
     return None
 
 
-def read_orientation(exif: bytes) -> int:
-    """The orientation, 1 to 8, in an EXIF block, which is a small TIFF; 1 where it does not say."""
-    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
-    if order is None:
-        return 1
+def check_cmyk(data: bytes) -> None:
+    """Raise a DataError if a JPEG of four channels is damaged, which Pillow does not notice."""
     try:
-        (first,) = struct.unpack_from(f"{order}I", exif, 4)
-        (count,) = struct.unpack_from(f"{order}H", exif, first)
-        for entry in range(first + 2, first + 2 + 12 * count, 12):
-            tag, kind, _, value = struct.unpack_from(f"{order}HHIH", exif, entry)
-            if (tag, kind) == (0x0112, 3):
-                return value
-    except struct.error:
-        pass
-    return 1
+        simplejpeg.decode_jpeg(data, "CMYK", strict=True)
+    except ValueError as error:
+        raise DataError(f"is a damaged or truncated JPEG ({error})") from None
 
 
 def _scale(rows: int, width: int, shrink: int) -> dict[str, int]:

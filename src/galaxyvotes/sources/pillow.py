@@ -1,0 +1,55 @@
+"""What Pillow knows of an image file before it decodes a pixel: its size, whether it holds several
+pictures, and how it is turned.
+"""
+
+import io
+import threading
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from PIL import Image
+
+from galaxyvotes.errors import DataError
+
+__all__ = ["open_image", "read_orientation", "refuse_several"]
+
+_ORIENTATION = 0x0112
+_QUIET = threading.Lock()  # warnings.catch_warnings changes the whole process
+
+
+def open_image(data: bytes, formats: tuple[str, ...]) -> Image.Image:
+    """The image, its pixels not yet decoded, if it is of one of the formats; no other is tried.
+
+    Raises whatever Pillow's parsers do of hostile bytes, which is nearly anything.
+    """
+    with _quiet():
+        return Image.open(io.BytesIO(data), formats=formats)
+
+
+def read_orientation(image: Image.Image) -> int:
+    """The orientation that EXIF gives, or else XMP, 1 to 8; 1 where neither does."""
+    with _quiet():
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    return int(orientation) if orientation in range(1, 9) else 1
+
+
+def refuse_several(image: Image.Image) -> None:
+    """Raise a DataError for an animation, a TIFF of several pages and a JPEG of several pictures:
+    nothing says which is the galaxy.
+    """
+    if getattr(image, "is_animated", False):
+        raise DataError(
+            "holds several pages or frames, and nothing says which is the galaxy; save that one"
+            " alone"
+        )
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """Keep Pillow's warnings on odd metadata and large sizes from the user: errors say what
+    matters.
+    """
+    with _QUIET, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
