@@ -20,7 +20,7 @@ from jaxtyping import Float
 
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.questions import BOUNDS, FAMILIARITY
-from galaxyvotes.runtime.files import replacing
+from galaxyvotes.runtime.files import given_path, replacing
 from galaxyvotes.sources.names import name_column
 from galaxyvotes.sources.tables import Table
 
@@ -122,7 +122,7 @@ class Predictions:
         Raises ConfigError for another extension, DataError if the file cannot be read, has no
         column beside the id or holds anything but numbers there.
         """
-        path = Path(path)
+        path = given_path(path)
         check_format(path)
         try:
             table = Table(str(path), path.read_bytes())
@@ -164,7 +164,7 @@ def open_table(
 
     Raises ConfigError for another extension, DataError if the file cannot be written.
     """
-    path = Path(path)
+    path = given_path(path)
     check_format(path)
     names = [*columns, *(column + end for end in BOUNDS if bounds for column in columns)]
     names += [FAMILIARITY] * familiarity

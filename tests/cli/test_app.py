@@ -41,6 +41,23 @@ def test_every_option_is_described(run, command):
         assert re.search(r"[a-z]{2,}.* [a-z]{2,}", text), f"{command} {option}"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "which"),
+    [
+        (["predict", "", "--out", "a.csv"], "argument 2"),
+        (["predict", "x", "--out", ""], "argument 4"),
+        (["pack", "x", "--out="], "--out"),
+        (["evaluate", ""], "argument 2"),
+        (["train", "x", "", "--out", "run"], "argument 3"),
+        (["tree", ""], "argument 2"),
+    ],
+)
+def test_an_empty_path_is_refused_and_not_the_current_folder(run, arguments, which):
+    status, _, err = run(*arguments)
+    assert status == 2
+    assert err == f"galaxyvotes: {which} is empty; is a variable of the shell not set?\n"
+
+
 def test_ctrl_c_prints_how_to_resume(blob_store, tmp_path):
     command = [sys.executable, "-m", "galaxyvotes", "train", str(blob_store.path)]
     command += ["--out", str(tmp_path / "run")]

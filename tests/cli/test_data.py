@@ -5,6 +5,7 @@ def test_pack_reports_what_became_of_every_image_and_row(run, galaxies_folder, t
     images = galaxies_folder / "images"
     (images / "1003.jpg").write_bytes(b"")
     (images / "1004.jpg").unlink()
+    (images / "notes.doc").write_bytes(b"")
     (images / "9999.jpg").write_bytes((images / "1001.jpg").read_bytes())
     status, out, _ = run(
         "pack", galaxies_folder, "--out", tmp_path / "s", "--crop", "0", "--size", "16"
@@ -15,6 +16,8 @@ def test_pack_reports_what_became_of_every_image_and_row(run, galaxies_folder, t
     assert "1 images could not be used" in out
     assert "1 rows of the table have no image" in out
     assert "1 images are in no row" in out
+    assert f"1 files were passed over: {tmp_path / 's' / 'rejected.csv'}" in out
+    assert "images/notes.doc" in (tmp_path / "s/rejected.csv").read_text()
 
 
 def test_five_rotated_splits_test_each_galaxy_once(run, blobs, tmp_path):

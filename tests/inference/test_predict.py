@@ -158,6 +158,21 @@ def test_rejected_images_of_any_name_are_listed_as_csv(blob_run, blobs, tmp_path
     assert not predict_again.rejected_path.exists()
 
 
+def test_files_that_are_no_images_are_counted_and_listed_with_the_reason(blob_run, blobs, tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/good").write_bytes(next(blobs.rglob("*.jpg")).read_bytes())
+    (tmp_path / "images/cube.h5").write_bytes(b"")
+    (tmp_path / "images/gone.jpg").symlink_to("nowhere.jpg")
+    done = predict(tmp_path / "images", tmp_path / "out.csv", run=blob_run, progress=False)
+    assert (done.galaxies, done.rejected) == (1, ())
+    assert dict(done.passed_over) == {
+        "cube.h5": "is of a kind that is not read (.h5)",
+        "gone.jpg": "is a link that leads nowhere (No such file or directory)",
+    }
+    with done.rejected_path.open(newline="", encoding="utf-8") as file:
+        assert [tuple(row) for row in csv.reader(file)][1:] == list(done.passed_over)
+
+
 def test_predicting_leaves_torchs_random_numbers_and_threads_as_they_were(blobs, tmp_path):
     torch.manual_seed(5)
     expected = torch.rand(4)

@@ -1,16 +1,19 @@
 import gc
-import os
+import gzip
 import tracemalloc
 import zipfile
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from image_bytes import encoded, some_pixels
 from zip_bytes import FILES, contents, zip_of
 
-from galaxyvotes.errors import DataError
-from galaxyvotes.sources import archives
+from galaxyvotes.config import PackSettings
+from galaxyvotes.errors import DataError, GalaxyVotesError
+from galaxyvotes.sources import suffixes
 from galaxyvotes.sources.archives import Source
+from galaxyvotes.sources.images import read_square
 
 KAGGLE = Path(__file__).parents[3] / "shared" / "data" / "kaggle"
 needs_kaggle = pytest.mark.skipif(not KAGGLE.is_dir(), reason=f"no real galaxies in {KAGGLE}")
@@ -48,22 +51,100 @@ def test_a_folder_is_listed_in_order_without_hidden_files(tmp_path):
         assert [image.id for image in source.images] == ["10", "3", "1", "2"]
         assert [table.name for table in source.tables] == ["votes.csv"]
         assert contents(source) == {image.entry: image.entry.encode() for image in source.images}
+        assert dict(source.passed_over).keys() == {"notes.txt"}
 
 
-def test_symbolic_links_out_of_a_folder_or_to_folders_are_passed_over(tmp_path):
-    inside, outside = tmp_path / "inside", tmp_path / "outside"
-    inside.mkdir()
-    outside.mkdir()
-    (outside / "secret.jpg").write_bytes(b"secret")
-    (inside / "1.jpg").write_bytes(b"one")
-    (inside / "2.jpg").symlink_to("1.jpg")
-    (inside / "3.jpg").symlink_to(outside / "secret.jpg")
-    (inside / "4.jpg").symlink_to("nowhere.jpg")
-    (inside / "around").symlink_to(inside)
-    (inside / "away").symlink_to(outside)
-    os.mkfifo(inside / "5.jpg")
-    with Source.open(inside) as source:
-        assert contents(source) == {"1.jpg": b"one", "2.jpg": b"one"}
+def test_whatever_is_no_image_is_listed_with_its_reason(tmp_path):
+    reasons = {
+        "README": "has no suffix and does not begin as an image does",
+        "galaxies.h5": "is of a kind that is not read (.h5)",
+        "images.tar.gz": "is an archive of a kind that is not read (.tar.gz); unpack it first",
+        "images.z01": "is a part of a split zip; join the parts first (zip -s 0 PARTS.zip --out"
+        " WHOLE.zip)",
+        "votes.csv.bz2": "is compressed (.bz2); unpack it first",
+        "votes.txt": "is text (.txt), which is taken for a table only if it is named itself",
+        "votes.xlsx": "is a spreadsheet; save it as CSV",
+        "page.xml": "is no VOTable",
+    }
+    for name in (*reasons, ".DS_Store", "Thumbs.db", "Icon\r", "@eaDir/x", "lost+found/x"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"nothing")
+    with Source.open(tmp_path) as source:
+        assert dict(source.passed_over) == reasons
+        assert source.passed_over.hint == (
+            f" (8 files were passed over: votes.txt: {reasons['votes.txt']})"
+        )
+    with Source.open(tmp_path / "votes.txt") as source:
+        assert [table.name for table in source.tables] == ["votes.txt"]
+        assert source.passed_over.hint == ""
+
+
+def test_images_are_found_under_all_their_suffixes_and_under_none(tmp_path):
+    jpeg, fits = encoded(some_pixels()), b"SIMPLE  =" + b" " * 2871
+    files = {
+        "1.jfif": jpeg,
+        "2.JPE": jpeg,
+        "3.mpo": jpeg,
+        "5": encoded(some_pixels(), "PNG"),
+        "6.fits.gz": gzip.compress(fits),
+        "7.fits": fits,
+        "8.heif": b"heif",
+        "9.j2k": b"j2k",
+        "J081412.47+220853.0": jpeg,
+    }
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "all.zip").write_bytes(zip_of(files, zipfile.ZIP_DEFLATED))
+    ids = ["1", "2", "3", "5", "6", "7", "8", "9", "J081412.47+220853.0"]
+    with Source.open(tmp_path) as source:
+        assert sorted(image.id for image in source.images) == sorted(ids * 2)
+        assert not source.passed_over
+        squares = {image.name: read_square(image, PackSettings(0, 8)) for image in source.images}
+    reasons = {name: square for name, square in squares.items() if isinstance(square, str)}
+    assert reasons["7.fits"] == reasons["all.zip/6.fits.gz"] == "FITS images are not read yet"
+    unread = ["6.fits.gz", "7.fits", "8.heif", "9.j2k"]
+    assert reasons.keys() == {*unread, *(f"all.zip/{name}" for name in unread)}
+
+
+def test_a_fits_file_of_a_table_is_a_table(tmp_path):
+    def header(*cards: str) -> bytes:
+        text = "".join(card.ljust(80) for card in (*cards, "END"))
+        return text.ljust(-(-len(text) // 2880) * 2880).encode()
+
+    primary = header("SIMPLE  =                    T", "NAXIS   =                    0")
+    table = header("XTENSION= 'BINTABLE'", "NAXIS   =                    2")
+    squeezed = header("XTENSION= 'BINTABLE'", "ZIMAGE  =                    T")
+    image = header("XTENSION= 'IMAGE   '")
+    for name, data in {
+        "table.fits": primary + table,
+        "table.fits.gz": gzip.compress(primary + table),
+        "image.fits": primary + image,
+        "image.fits.fz": primary + squeezed,
+        "pixels.fits": header("SIMPLE  =", "NAXIS   =                    2") + table,
+        "votes.xml": b"<?xml version='1.0'?>\n<VOTABLE version='1.4'>",
+    }.items():
+        (tmp_path / name).write_bytes(data)
+    with Source.open(tmp_path) as source:
+        images, tables = ([file.name for file in files] for files in (source.images, source.tables))
+    assert images == ["image.fits", "image.fits.fz", "pixels.fits"]
+    assert tables == ["table.fits", "table.fits.gz", "votes.xml"]
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        (
+            "https://a.org/1.jpg",
+            r"^https://a\.org/1\.jpg: is a URL, and URLs are not read: download",
+        ),
+        ("", r'the path is empty \(""\)'),
+    ],
+)
+def test_a_url_and_an_empty_path_are_refused(path, reason):
+    with pytest.raises(GalaxyVotesError, match=reason):
+        Source.open(path)
+    with pytest.raises(GalaxyVotesError, match=reason):
+        Source.open(Path(path) if path else path)
 
 
 def test_zips_in_a_folder_are_looked_into(tmp_path):
@@ -90,10 +171,13 @@ def test_several_paths_are_one_source(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("absent", "no such file or folder"), ("notes.txt", "no folder and no file")],
+    [
+        ("absent", "no such file or folder"),
+        ("notes.doc", r"no folder and no file that is read: it is of a kind"),
+    ],
 )
 def test_a_path_that_cannot_be_a_source_is_refused_by_name(tmp_path, name, reason):
-    (tmp_path / "notes.txt").write_bytes(b"")
+    (tmp_path / "notes.doc").write_bytes(b"")
     with pytest.raises(DataError, match=f"{name}: .*{reason}"):
         Source.open(tmp_path / name)
 
@@ -115,7 +199,7 @@ def test_a_zip_in_a_zip_in_a_zip_is_refused(path):
 
 def test_a_file_over_the_limit_is_refused_when_it_is_read(tmp_path, monkeypatch):
     (tmp_path / "1.jpg").write_bytes(bytes(1000))
-    monkeypatch.setitem(archives._MAX_BYTES, ".jpg", 999)
+    monkeypatch.setitem(suffixes.MAX_BYTES, ".jpg", 999)
     with (
         Source.open(tmp_path) as source,
         pytest.raises(DataError, match=r"1\.jpg: has 1,000 bytes; at most 999"),

@@ -37,11 +37,12 @@ class Entry:
     declared_packed: int | None = None
     checksum: int | None = None
     local_name: str | None = None
+    extra: bytes = b""
     local_extra: bytes = b""
     offset: int | None = None
 
 
-def crafted(*entries: Entry, count: int | None = None) -> bytes:
+def crafted(*entries: Entry, count: int | None = None, is_utf8: bool = True) -> bytes:
     """A zip made by hand, as hostile as its entries."""
     body, directory = b"", b""
     for entry in entries:
@@ -57,12 +58,22 @@ def crafted(*entries: Entry, count: int | None = None) -> bytes:
             len(entry.data) if entry.declared_size is None else entry.declared_size,
         )
         offset = len(body) if entry.offset is None else entry.offset
-        common = (20, entry.flags | 0x800, entry.method, 0, 0x21, *sizes)
+        common = (20, entry.flags | (0x800 if is_utf8 else 0), entry.method, 0, 0x21, *sizes)
         extra = entry.local_extra
         directory += struct.pack(
-            "<4s6H3I5H2I", b"PK\1\2", 0x31E, *common, len(raw), 0, 0, 0, 0, entry.attributes, offset
+            "<4s6H3I5H2I",
+            b"PK\1\2",
+            0x31E,
+            *common,
+            len(raw),
+            len(entry.extra),
+            0,
+            0,
+            0,
+            entry.attributes,
+            offset,
         )
-        directory += raw
+        directory += raw + entry.extra
         body += (
             struct.pack("<4s5H3I2H", b"PK\3\4", *common, len(local), len(extra))
             + local

@@ -65,12 +65,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch: pages of 2 MB, see runtime.memory
     gc.set_threshold(100_000, 10, 10)  # torch makes hundreds of thousands of objects, no garbage
     try:
+        _refuse_empty(sys.argv[1:] if arguments is None else arguments)
         if "WORLD_SIZE" in os.environ:
             _check_processes(sys.argv[1:] if arguments is None else arguments)
         app(arguments, exit_on_error=False, print_error=False)
     except (GalaxyVotesError, CycloptsError, KeyboardInterrupt) as end:
         print(f"galaxyvotes: {str(end) or 'stopped'}", file=sys.stderr)
         sys.exit(130 if isinstance(end, KeyboardInterrupt) else 2)
+
+
+def _refuse_empty(arguments: Sequence[str]) -> None:
+    """Refuse an empty argument, which as a path would be the current folder."""
+    for number, argument in enumerate(arguments, 1):
+        if not argument or re.fullmatch(r"--[a-z-]+=", argument):
+            which = f"argument {number}" if not argument else argument.removesuffix("=")
+            raise ConfigError(f"{which} is empty; is a variable of the shell not set?")
 
 
 def _check_processes(arguments: Sequence[str]) -> None:

@@ -53,6 +53,8 @@ def predict(
     print(f"{done.path}: {done.galaxies:,} galaxies")
     if done.rejected:
         print(f"{len(done.rejected):,} images could not be used: {done.rejected_path}")
+    if done.passed_over:
+        print(f"{len(done.passed_over):,} files were passed over: {done.rejected_path}")
     if done.warning:
         print(f"warning: {done.warning}")
 

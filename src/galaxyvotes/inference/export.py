@@ -39,7 +39,7 @@ from galaxyvotes.networks.build import encoder, to_input
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.digests import digest_of
-from galaxyvotes.runtime.files import replacing
+from galaxyvotes.runtime.files import given_path, replacing
 from galaxyvotes.runtime.locks import locked
 from galaxyvotes.sources.archives import Source
 from galaxyvotes.sources.images import read_square
@@ -104,7 +104,7 @@ def export(
     network; DataError if no image can be used; MissingExtraError without onnx, onnxruntime and
     onnxscript. There is no file then, or the one that was there before.
     """
-    onnx = Path(out)
+    onnx = given_path(out)
     if onnx.suffix.lower() != ".onnx" or onnx.is_dir():
         raise ConfigError(f"{onnx}: name a file that ends in .onnx")
     run = open_run(run)

@@ -36,6 +36,7 @@ from galaxyvotes.errors import CheckpointError, GalaxyVotesError, MissingExtraEr
 from galaxyvotes.kinds import QUANTITIES, Standard
 from galaxyvotes.runs.network import Head, Network
 from galaxyvotes.runtime.digests import digest_of
+from galaxyvotes.runtime.files import given_path
 from galaxyvotes.tree import DecisionTree
 
 __all__ = [
@@ -169,7 +170,7 @@ def read_onnx(path: str | Path) -> Network:
     Raises CheckpointError if it is anything else, if it is damaged or has been changed, or if it
     could do more than arithmetic; MissingExtraError without onnx and onnxruntime.
     """
-    path = Path(path)
+    path = given_path(path)
     import_library("onnxruntime")
     data = _bytes_of(path)
     model = _parsed(data, path)

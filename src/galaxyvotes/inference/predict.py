@@ -26,12 +26,13 @@ from galaxyvotes.predictions import Predictions, check_format, open_table
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.devices import choose_device
-from galaxyvotes.runtime.files import write_text
+from galaxyvotes.runtime.files import given_path, write_text
 from galaxyvotes.runtime.locks import locked
 from galaxyvotes.runtime.progress import bar
 from galaxyvotes.runtime.threads import on_a_core_each
 from galaxyvotes.sources.archives import Members, Source
 from galaxyvotes.sources.images import read_square
+from galaxyvotes.sources.no_images import refuse_without_images
 from galaxyvotes.store.store import Store
 
 __all__ = ["Predicted", "open_network", "predict", "shift_of"]
@@ -44,13 +45,15 @@ class Predicted:
     """The result of a prediction job: the number of galaxies in the table at `path`, and the images
     that could not be used, each with its reason.
 
-    `shift` compares the galaxies with the calibration galaxies; None if the run is not calibrated.
+    `passed_over` has the files that are no images, each with its reason. `shift` compares the
+    galaxies with the calibration galaxies; None if the run is not calibrated.
     """
 
     path: Path
     galaxies: int
     rejected: tuple[Rejected, ...]
     shift: Shift | None = None
+    passed_over: tuple[Rejected, ...] = ()
 
     @property
     def warning(self) -> str | None:
@@ -59,8 +62,8 @@ class Predicted:
 
     @property
     def rejected_path(self) -> Path:
-        """The table of images that could not be used, with their reasons; there only if there are
-        any.
+        """The table of images that could not be used and of files that were passed over, with
+        their reasons; there only if there are any.
         """
         return self.path.with_name(self.path.name + ".rejected.csv")
 
@@ -100,7 +103,7 @@ def predict(
     is packed otherwise; DataError if there is no image that can be used, or if the table cannot be
     written.
     """
-    out = Path(out)
+    out = given_path(out)
     check_format(out)
     if workers is not None and workers < 1:
         raise ConfigError(f"workers is {workers}; expected 1 or more")
@@ -112,7 +115,7 @@ def predict(
         _check_intervals(network, origin)
     elif intervals is False:
         network = network.without_intervals
-    paths = [Path(images)] if isinstance(images, str | Path) else [Path(path) for path in images]
+    paths = [*map(given_path, [images] if isinstance(images, str | Path) else images)]
     with locked(out), _stream(network, paths, workers, progress=progress) as stream:
         predicted = _write(out, network, stream)
     _write_rejected(predicted)
@@ -171,6 +174,7 @@ class _Stream(NamedTuple):
     parts: Iterator[_Part]
     id_name: str
     images: int
+    passed_over: tuple[Rejected, ...] = ()
 
 
 @contextmanager
@@ -190,10 +194,9 @@ def _stream(
         yield _Stream((_Part(part, []) for part in rows), store.id_name, len(store))
         return
     with Source.open(*paths) as source, bar(show=progress) as shown:
-        if not source.images:
-            raise DataError(f"no image (JPEG, PNG …) in {', '.join(str(path) for path in paths)}")
+        refuse_without_images(source, paths)
         parts = _predict_images(network, source.images, workers or os.cpu_count() or 1, shown)
-        yield _Stream(parts, "id", len(source.images))
+        yield _Stream(parts, "id", len(source.images), tuple(source.passed_over))
 
 
 def _predict_images(
@@ -252,14 +255,15 @@ def _write(out: Path, network: Network, stream: _Stream) -> Predicted:
                 f"not one of {stream.images:,} images could be used; the first:"
                 f" {': '.join(rejected[0])}"
             )
-    return Predicted(out, galaxies, tuple(rejected), shifts)
+    return Predicted(out, galaxies, tuple(rejected), shifts, stream.passed_over)
 
 
 def _write_rejected(predicted: Predicted) -> None:
     """Write the table of rejected images; remove an older one if there are none."""
     predicted.rejected_path.unlink(missing_ok=True)
-    if predicted.rejected:
-        rows = [("id", "reason"), *predicted.rejected]
+    left_out = [*predicted.rejected, *predicted.passed_over]
+    if left_out:
+        rows = [("id", "reason"), *left_out]
         lines = [f"{_quoted(name)},{_quoted(reason)}\n" for name, reason in rows]
         write_text(predicted.rejected_path, "".join(lines))
 

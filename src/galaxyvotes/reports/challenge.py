@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.predictions import Predictions
-from galaxyvotes.runtime.files import replacing
+from galaxyvotes.runtime.files import given_path, replacing
 from galaxyvotes.runtime.locks import locked
 from galaxyvotes.sources.archives import Source
 from galaxyvotes.sources.tables import Table
@@ -36,7 +36,7 @@ def submit(predictions: Predictions, sample: str | Path, out: str | Path) -> Non
         DataError: The sample is no sample submission; an id or a column of it is missing, an id is
             not in it or there twice; a number is not in 0–1, or fractions are conditional.
     """
-    out = Path(out)
+    out = given_path(out)
     if out.suffix.lower() not in (".csv", ".zip"):
         raise ConfigError(f"{out}: a submission ends in .csv or .zip")
     with Source.open(sample) as source:

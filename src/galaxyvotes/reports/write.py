@@ -12,7 +12,7 @@ from typing import Any
 from galaxyvotes.reports.comparison import Comparison, ReportSettings
 from galaxyvotes.reports.document import CONTENTS, document_of
 from galaxyvotes.reports.page import render
-from galaxyvotes.runtime.files import write_text
+from galaxyvotes.runtime.files import given_path, write_text
 
 __all__ = ["Report", "write_report"]
 
@@ -37,7 +37,7 @@ def write_report(
     """
     document = document_of(comparison, settings)
     page = render(document, comparison)
-    out = Path(out)
+    out = given_path(out)
     report = Report(document, out / "report.html", out / "report.json", out / "report.csv")
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False, default=str)
     write_text(report.json, text + "\n")

@@ -26,6 +26,7 @@ import torch
 from galaxyvotes.errors import CheckpointError, ConfigError
 from galaxyvotes.runs.run import Run
 from galaxyvotes.runtime.digests import file_digest
+from galaxyvotes.runtime.files import given_path
 
 __all__ = ["ensemble"]
 
@@ -45,7 +46,7 @@ def ensemble(runs: Sequence[Run | str | Path], out: str | Path) -> Run:
     opened = [run if isinstance(run, Run) else Run.open(run) for run in runs]
     if len(opened) < 2:
         raise ConfigError(f"an ensemble takes two runs or more, not {len(opened)}")
-    if Path(out).exists():
+    if given_path(out).exists():
         raise ConfigError(f"{out} exists already: name another folder")
     for run in opened:
         run.check()

@@ -45,7 +45,7 @@ from galaxyvotes.runs.network import Head, Network
 from galaxyvotes.runs.skill import no_better_than_mean
 from galaxyvotes.runs.tensors import FORMAT, load_state, read_tensors, write_tensors
 from galaxyvotes.runtime.digests import contents_digest, file_digest
-from galaxyvotes.runtime.files import new_folder, replacing, write_text
+from galaxyvotes.runtime.files import given_path, new_folder, replacing, write_text
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["Run", "bundled_run", "open_run"]
@@ -90,7 +90,7 @@ class Run:
 
         Raises ConfigError if the path exists, DataError if it cannot be written.
         """
-        path = Path(path)
+        path = given_path(path)
         if path.exists():
             raise ConfigError(
                 f"{path} exists already: continue it with --resume, or name another folder"
@@ -119,7 +119,7 @@ class Run:
         Raises CheckpointError if it is none, if a newer galaxyvotes wrote it, or if a small file is
         missing, damaged or has changed. Files of tensors are checked when they are read.
         """
-        path = Path(path)
+        path = given_path(path)
         if not (path / "run.json").is_file():
             raise CheckpointError(f"{path} is no run: it has no run.json")
         try:

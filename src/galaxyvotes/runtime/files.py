@@ -10,7 +10,7 @@ from pathlib import Path
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.runtime.locks import locked
 
-__all__ = ["new_folder", "read_text", "replacing", "write_text"]
+__all__ = ["given_path", "new_folder", "read_text", "replacing", "write_text"]
 
 
 @contextmanager
@@ -62,6 +62,15 @@ def _new_folder(out: Path) -> Generator[Path]:
         ) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def given_path(path: str | Path) -> Path:
+    """The path that a user gave; ConfigError for "", as an unset variable of a shell gives, which
+    would else be the current folder.
+    """
+    if not str(path):
+        raise ConfigError('the path is empty (""); is a variable not set?')
+    return Path(path)
 
 
 def read_text(path: Path) -> str:

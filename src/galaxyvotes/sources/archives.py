@@ -19,7 +19,6 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import FileIO
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, overload
 
@@ -29,40 +28,42 @@ import pyarrow.compute as pc
 from jaxtyping import Int, UInt32
 
 from galaxyvotes.errors import DataError
+from galaxyvotes.runtime.files import given_path
+from galaxyvotes.sources.folders import Folder
 from galaxyvotes.sources.names import (
     PART,
     codes_of,
-    column_of,
     first_repeated,
     iterate,
     name_column,
     repeated,
 )
+from galaxyvotes.sources.signatures import FIRST_BYTES, begins_as_image, holds_table
+from galaxyvotes.sources.suffixes import (
+    FITS_SUFFIXES,
+    HIDDEN,
+    IMAGE_SUFFIXES,
+    MAX_BYTES,
+    NAMED_TABLE_SUFFIXES,
+    NOT_READ,
+    TABLE_SUFFIXES,
+    UNSURE_SUFFIXES,
+    explain_passed_over,
+    split_suffix,
+)
 from galaxyvotes.sources.windows import Window
 from galaxyvotes.sources.zips import Zip
 
-__all__ = ["IMAGE_SUFFIXES", "NOT_READ", "TABLE_SUFFIXES", "Member", "Members", "Source"]
+__all__ = ["Member", "Members", "PassedOver", "Source"]
 
-# Listed, and rejected when they are read.
-NOT_READ = frozenset({".avif", ".fit", ".fits", ".fz", ".gif", ".heic", ".jp2", ".jxl"})
-IMAGE_SUFFIXES = NOT_READ | {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-TABLE_SUFFIXES = frozenset({".csv", ".parquet"})
-
-_MIB = 2**20
-_MAX_BYTES = {  # of one file; a zip stored in a zip has no limit of its own
-    **dict.fromkeys(IMAGE_SUFFIXES, 256 * _MIB),
-    **dict.fromkeys(TABLE_SUFFIXES, 4096 * _MIB),
-    ".zip": 65_536 * _MIB,
-}
-
-_HIDDEN = re.compile(r"(?:^|/)(?:\.[^/]|__MACOSX/)")
+_URL = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+:)/+")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Member:
     """One file of a source; `read()` gives its bytes, in any thread, until the source is closed."""
 
-    _place: "_Folder | _Packed"
+    _place: "Folder | _Packed"
     _row: int
 
     @property
@@ -88,12 +89,12 @@ class Member:
     @property
     def id(self) -> str:
         """The file's name without its folders and its last suffix; always printable."""
-        return _printable(_split(self._path)[0])
+        return _printable(split_suffix(self._path)[0])
 
     @property
     def suffix(self) -> str:
         """The last suffix with its dot, in lower case."""
-        return _split(self._path)[1]
+        return split_suffix(self._path)[1]
 
     @property
     def has_checksum(self) -> bool:
@@ -110,7 +111,7 @@ class Member:
 class Members(Sequence[Member]):
     """Files in some order, each made a `Member` when it is asked for: there may be millions."""
 
-    _places: "Sequence[_Folder | _Packed]"
+    _places: "Sequence[Folder | _Packed]"
     _where: UInt32[np.ndarray, "file 2"]  # the number of its place, and its row there
 
     def __len__(self) -> int:
@@ -157,30 +158,67 @@ class Members(Sequence[Member]):
 
 
 @dataclass(frozen=True, eq=False)
+class PassedOver:
+    """Files that are neither images nor tables, or cannot be read, each with its reason."""
+
+    files: Members
+    reasons: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.reasons)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """The name of each file, and why it was passed over."""
+        for file, reason in zip(self.files, self.reasons, strict=True):
+            yield file.name, reason
+
+    @property
+    def hint(self) -> str:
+        """How many there are and the first, one that may be a table before others: the end of a
+        message; empty if there is none.
+        """
+        if not len(self):
+            return ""
+        tables = (row for row, why in enumerate(self.reasons) if "table" in why or "CSV" in why)
+        row = next(tables, 0)
+        which = f"{self.files[row].name}: {self.reasons[row]}"
+        count = "1 file was" if len(self) == 1 else f"{len(self):,} files were"
+        return f" ({count} passed over: {which})"
+
+
+@dataclass(frozen=True, eq=False)
 class Source:
-    """The images and tables under some paths; a context manager, because archives stay open for
-    their members.
+    """The images and tables under some paths, and what else is there; a context manager, because
+    archives stay open for their members.
     """
 
     images: Members
     tables: tuple[Member, ...]
+    passed_over: PassedOver
     _open_files: ExitStack
 
     @staticmethod
     def open(*paths: str | Path) -> "Source":
         """List folders (and the zips in them), zips, zips of zips, image files and tables.
 
-        Folders come in alphabetical order, zips in the order of their bytes. Hidden files,
-        `__MACOSX` and whatever is no image, table or zip are passed over, and so are symbolic links
-        to folders or out of the folder. DataError if a path is neither folder nor such a file, or
-        if a zip is refused (see `zip_directory`).
+        Folders come in alphabetical order, zips in the order of their bytes. Links are followed.
+        Hidden files and the rubbish of operating systems (`__MACOSX`, `Thumbs.db`) are left out;
+        whatever else is no image, table or zip is listed as passed over, with its reason. A file
+        without suffix is an image if it begins as one does, a FITS file a table if its first data
+        are one. DataError if a path is empty, neither folder nor such a file, or if a zip is
+        refused (see `zip_directory`).
         """
         with ExitStack() as stack:
             listing = _Listing(stack)
-            for path in map(Path, paths):
-                listing.add(path)
-            images = Members(listing.places, np.array(listing.images, np.uint32).reshape(-1, 2))
-            return Source(images, tuple(listing.tables), stack.pop_all())
+            for path in paths:
+                listing.add(given_path(path))
+            images, passed = (
+                Members(listing.places, np.array(where, np.uint32).reshape(-1, 2))
+                for where in (listing.images, listing.passed)
+            )
+            passed_over = PassedOver(passed, tuple(listing.reasons))
+            return Source(images, tuple(listing.tables), passed_over, stack.pop_all())
 
     def close(self) -> None:
         """Close the archives. No member can be read any more, and no thread may be reading one
@@ -202,80 +240,93 @@ class _Listing:
 
     def __init__(self, stack: ExitStack) -> None:
         self.images = array("I")  # two numbers each: of the place, and of the row there
+        self.passed = array("I")
+        self.reasons: list[str] = []
         self.tables: list[Member] = []
-        self.places: list[_Folder | _Packed] = []
+        self.places: list[Folder | _Packed] = []
         self._stack = stack
 
     def add(self, path: Path) -> None:
-        with _naming(str(path)):
+        with _naming(_written(path)):
             if not path.exists():
-                raise DataError("there is no such file or folder")
-            if not path.is_dir() and path.suffix.lower() not in _MAX_BYTES:
-                raise DataError(
-                    "is no folder and no file that is read"
-                    f" ({', '.join(sorted(_MAX_BYTES.keys() - NOT_READ))})"
-                )
-            paths = _walk(path, path.resolve()) if path.is_dir() else iter([path.name])
-            folder = _Folder.of(paths, path if path.is_dir() else path.parent)
-        self._add(folder)
+                raise DataError(_explain_absent(path))
+            folder = Folder.of(path)
+        number, is_file = len(self.places), not path.is_dir()
+        self._add(folder, named=is_file)
+        if is_file and number in self.passed[-2:-1]:
+            reason = self.reasons[-1]
+            raise DataError(f"{path}: is no folder and no file that is read: it {reason}")
 
-    def _add(self, place: "_Folder | _Packed", *, zips: int = 0) -> None:
-        """What is in a place that is itself in so many zips."""
+    def _add(self, place: "Folder | _Packed", *, zips: int = 0, named: bool = False) -> None:
+        """What is in a place that is itself in so many zips, or was itself named."""
         number = len(self.places)
         self.places.append(place)
-        for row, name in enumerate(place.paths()):
-            if zips and _HIDDEN.search(name):
+        for row, path in enumerate(place.paths()):
+            if zips and (HIDDEN.search(path) or path.endswith("/")):
                 continue
-            suffix = _split(name)[1]
-            if suffix in IMAGE_SUFFIXES:
+            suffix = split_suffix(path)[1]
+            kind = place.problems.get(row) or _kind(place, row, suffix, named=named)
+            if kind == "image":
                 self.images.extend((number, row))
-            elif suffix in TABLE_SUFFIXES:
+            elif kind == "table":
                 self.tables.append(Member(place, row))
-            elif suffix == ".zip":
-                inner = Member(place, row).name
-                with _naming(inner):
-                    if zips == 2:
-                        raise DataError(
-                            "is a zip in a zip in a zip; unpack the outermost one first"
-                        )
-                    archive = self._open(place, row)
-                self._add(_Packed(inner, archive), zips=zips + 1)
+            elif kind == "zip":
+                kind = self._add_zip(place, row, zips)
+            if kind not in ("image", "table", "zip"):
+                self.passed.extend((number, row))
+                self.reasons.append(kind)
 
-    def _open(self, place: "_Folder | _Packed", row: int) -> Zip:
+    def _add_zip(self, place: "Folder | _Packed", row: int, zips: int) -> str:
+        """Add a zip's files; the reason if it is in a zip and is none."""
+        inner = Member(place, row).name
+        with _naming(inner):
+            if zips and place.peek(row, 2) != b"PK":
+                return "is not a zip"
+            if zips == 2:
+                raise DataError("is a zip in a zip in a zip; unpack the outermost one first")
+            archive = self._open(place, row)
+        self._add(_Packed(inner, archive, {}), zips=zips + 1)
+        return "zip"
+
+    def _open(self, place: "Folder | _Packed", row: int) -> Zip:
         if isinstance(place, _Packed):
             return place.archive.open(row)
         file = self._stack.enter_context(FileIO(place.root / place.path(row)))
         return Zip(Window(file, 0, os.fstat(file.fileno()).st_size), _limit)
 
 
-class _Folder(NamedTuple):
-    """Files below `root`, whose paths are bytes: the file system does not ask for UTF-8."""
+def _kind(place: "Folder | _Packed", row: int, suffix: str, *, named: bool) -> str:
+    """image, table or zip; or else why a file is passed over."""
+    if suffix in FITS_SUFFIXES or suffix in UNSURE_SUFFIXES:
+        return _ask(place, row, suffix)
+    if suffix in IMAGE_SUFFIXES:
+        return "image"
+    if suffix in TABLE_SUFFIXES or (named and suffix in NAMED_TABLE_SUFFIXES):
+        return "table"
+    return "zip" if suffix == ".zip" else explain_passed_over(suffix)
 
-    name: str
-    encoded: pa.LargeBinaryArray
-    root: Path
 
-    @staticmethod
-    def of(paths: Iterator[str], root: Path) -> "_Folder":
-        parts = [column_of([], pa.large_binary())]
-        while part := [os.fsencode(path) for path in islice(paths, PART)]:
-            parts.append(column_of(part, pa.large_binary()))
-        return _Folder("", pa.concat_arrays(parts), root)
+def _ask(place: "Folder | _Packed", row: int, suffix: str) -> str:
+    """The same of a file whose name leaves it open, from its first bytes."""
+    try:
+        start = place.peek(row, FIRST_BYTES)
+    except (DataError, OSError, zlib.error) as error:
+        return "image" if suffix in FITS_SUFFIXES else f"cannot be read: {error}"
+    if suffix and holds_table(start):
+        return "table"
+    is_image = suffix in FITS_SUFFIXES or (not suffix and begins_as_image(start))
+    return "image" if is_image else explain_passed_over(suffix)
 
-    def path(self, row: int) -> str:
-        return os.fsdecode(self.encoded[row].as_py())
 
-    def paths(self) -> Iterator[str]:
-        for start in range(0, len(self.encoded), PART):
-            yield from map(os.fsdecode, self.encoded[start : start + PART].to_pylist())
+def _written(path: Path) -> str:
+    """A path as it was written: of two slashes after a URL's scheme one is lost."""
+    return _URL.sub(r"\1//", str(path))
 
-    def read(self, row: int) -> bytes:
-        path = self.path(row)
-        with FileIO(self.root / path) as file:
-            size, limit = os.fstat(file.fileno()).st_size, _MAX_BYTES[_split(path)[1]]
-            if size > limit:
-                raise DataError(f"has {size:,} bytes; at most {limit:,} are read")
-            return file.readall()
+
+def _explain_absent(path: Path) -> str:
+    if _URL.match(str(path)):
+        return "is a URL, and URLs are not read: download it first"
+    return "there is no such file or folder"
 
 
 class _Packed(NamedTuple):
@@ -283,6 +334,7 @@ class _Packed(NamedTuple):
 
     name: str
     archive: Zip
+    problems: dict[int, str]
 
     def path(self, row: int) -> str:
         return self.archive.names[row].as_py()
@@ -291,47 +343,25 @@ class _Packed(NamedTuple):
         return iterate(self.archive.names)
 
     def read(self, row: int) -> bytes:
+        size, limit = self.archive.size(row), MAX_BYTES[split_suffix(self.path(row))[1]]
+        if size > limit:
+            raise DataError(f"has {size:,} bytes; at most {limit:,} are read")
         return self.archive.read(row)
 
-
-def _split(path: str) -> tuple[str, str]:
-    """A file's name without folders and last suffix, and that suffix in lower case; `posixpath`
-    takes twice as long.
-    """
-    name = path[path.rfind("/") + 1 :]
-    stem, dot, suffix = name.rpartition(".")
-    return (stem, f".{suffix.lower()}") if stem.strip(".") and dot else (name, "")
+    def peek(self, row: int, count: int) -> bytes:
+        return self.archive.peek(row, count)
 
 
 def _limit(path: str) -> int:
-    """How many bytes are read of a file in a zip; 0 if it is passed over."""
-    return 0 if _HIDDEN.search(path) else _MAX_BYTES.get(_split(path)[1], 0)
+    """How many bytes are read of a file in a zip; 0 if it is passed over, or not yet known."""
+    if HIDDEN.search(path):
+        return 0
+    suffix = split_suffix(path)[1]
+    return 0 if not suffix or suffix in NAMED_TABLE_SUFFIXES else MAX_BYTES.get(suffix, 0)
 
 
 def _printable(text: str) -> str:
     return text if text.isprintable() else text.encode("unicode_escape").decode()
-
-
-def _walk(folder: Path, root: Path, prefix: str = "") -> Iterator[str]:
-    """Paths of the files in a folder, relative to it."""
-    folders: set[str] = set()
-    names: list[str] = []  # and no more of an entry, of which there may be millions
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                folders.add(entry.name)
-            elif not entry.is_file() or (
-                entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root)
-            ):
-                continue
-            names.append(entry.name)
-    for name in sorted(names):
-        if _HIDDEN.match(f"{name}/"):
-            continue
-        if name in folders:
-            yield from _walk(folder / name, root, f"{prefix}{name}/")
-        else:
-            yield prefix + name
 
 
 @contextmanager

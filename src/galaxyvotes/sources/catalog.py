@@ -11,7 +11,7 @@ from the data:
 import re
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -26,6 +26,7 @@ from galaxyvotes.runtime.digests import blake2b_digest
 from galaxyvotes.sources.archives import Members, Source
 from galaxyvotes.sources.matching import Images, match_images
 from galaxyvotes.sources.names import codes_of, first_repeated, iterate, name_column
+from galaxyvotes.sources.no_images import refuse_without_images
 from galaxyvotes.sources.tables import Table
 from galaxyvotes.sources.vote_table import class_layout, explain_no_votes, find_vote_table
 from galaxyvotes.sources.votes import VoteLayout, Votes, read_votes
@@ -63,6 +64,7 @@ class Catalog:
     rows_without_image: tuple[str, ...] = ()
     rows_without_votes: tuple[str, ...] = ()
     images_without_row: tuple[str, ...] = ()
+    passed_over: tuple[tuple[str, str], ...] = ()  # files that are not read, each with its reason
 
     def __len__(self) -> int:
         """The number of galaxies that have an image."""
@@ -96,14 +98,13 @@ def open_catalog(
     tree = DecisionTree.of_numbers(labels.quantity) if labels.quantity else tree
     with ExitStack() as stack:
         source = stack.enter_context(Source.open(*paths))
-        if not source.images:
-            raise DataError(f"no image (JPEG, PNG …) in {', '.join(str(path) for path in paths)}")
+        refuse_without_images(source, paths)
         rows = _rows(source, labels, tree)
         names = tuple(Path(path).resolve().name for path in paths)
         catalog = _assemble(rows, source.images, names, keep_all=labels.unlabelled)
         del rows  # as large as the catalog, which lives while the context does
         pa.default_memory_pool().release_unused()  # what reading tables took
-        yield catalog
+        yield replace(catalog, passed_over=tuple(source.passed_over))
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def _rows(source: Source, labels: LabelSettings, tree: DecisionTree | None) -> _
         return _Rows(every_image, every_image, images.unique_ids(), pa.table({}))
     rows = None if tables else _from_folders(images, tree)
     if rows is None:
-        raise DataError(explain_no_votes(tables, labels, tree))
+        raise DataError(explain_no_votes(tables, labels, tree) + source.passed_over.hint)
     return rows
 
 

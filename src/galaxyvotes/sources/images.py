@@ -34,13 +34,15 @@ from galaxyvotes.sources.archives import Member
 from galaxyvotes.sources.jpeg import JpegHeader, check_cmyk, decode_jpeg, decode_top_rows, is_jpeg
 from galaxyvotes.sources.pillow import open_image, read_orientation, refuse_several
 from galaxyvotes.sources.png import check_png, is_png, widen_transparent_grey
+from galaxyvotes.sources.suffixes import FITS_SUFFIXES
 from galaxyvotes.sources.tiff import check_tiff, is_tiff, is_white_zero
 
 __all__ = ["MAX_PIXELS", "crop_and_resize", "decode", "read_square", "to_square"]
 
 MAX_PIXELS = 64_000_000
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
-_FITS = b"SIMPLE  ="
+_FITS, _NO_FITS = b"SIMPLE  =", "FITS images are not read yet"
+_GZIP = b"\x1f\x8b"
 _LEFT_TO_SHRINK = 1.5  # after a scaled decode; with less, the means would show
 _UPRIGHT = {  # by EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -60,6 +62,8 @@ def read_square(
 
     `scaled`: see `to_square`.
     """
+    if image.suffix in FITS_SUFFIXES:  # which may have gigabytes
+        return _NO_FITS
     try:
         return to_square(
             image.read(),
@@ -146,7 +150,7 @@ def decode(data: bytes) -> UInt8[np.ndarray, "height width 3"]:
     if not data:
         raise DataError("is empty (0 bytes)")
     if data.startswith(_FITS):
-        raise DataError("FITS images are not read yet")
+        raise DataError(_NO_FITS)
     if not is_jpeg(data):
         return _decode_with_pillow(data)
     header = JpegHeader.read(data)
@@ -196,6 +200,8 @@ def _explain_unread(data: bytes) -> str:
             "is a TIFF whose layout of pixels is not read, or is cut short; save it with 8 or 16"
             " bits, grey or RGB"
         )
+    if data.startswith(_GZIP):
+        return "is compressed by gzip; unpack it first"
     return f"is not an image of a kind that is read ({', '.join(_FORMATS)}), or is cut short"
 
 

@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 from jaxtyping import Int
 
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.sources.archives import IMAGE_SUFFIXES, Members
+from galaxyvotes.sources.archives import Members
 from galaxyvotes.sources.names import iterate, name_column
+from galaxyvotes.sources.suffixes import IMAGE_SUFFIXES
 from galaxyvotes.sources.tables import Table
 
 __all__ = ["Images", "match_images"]

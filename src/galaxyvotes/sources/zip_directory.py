@@ -9,12 +9,14 @@ sections 4.3 to 4.5.
 import re
 import stat
 import struct
+import zlib
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import UInt64
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.sources.names import codes_of, first_repeated, iterate, name_column, row_column
@@ -25,21 +27,24 @@ __all__ = ["LOCAL_HEADER_BYTES", "Directory", "Line", "decode_name"]
 LOCAL_HEADER_BYTES = 30
 _MIB = 2**20
 _MAX_RATIO = 1_000  # unpacked to packed size, of entries over a mebibyte
+_BLACK = 256 * _MIB  # up to here a file may be an image that is black all over
 _MAX_ENTRIES = 5_000_000
 _MAX_DIRECTORY_BYTES = 512 * _MIB
 _PART = 1024  # entries that exist as Python objects at a time
 
-_UNSAFE = re.compile(r"^/|^[A-Za-z]:|(?:^|/)\.\.(?:/|$)|[\x00-\x1f\x7f\\\ud800-\udfff]")
+_UNSAFE = re.compile(r"^/|^[A-Za-z]:/|(?:^|/)\.\.(?:/|$)|\0")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _END = struct.Struct("<4s4H2IH")
 _END64 = struct.Struct("<4sQ2H2I4Q")
 _LOCATOR_BYTES = 20
+_UTF8, _ZIP64, _UNICODE_PATH = 0x800, 1, 0x7075
 _LINE = np.dtype(  # what is kept of an entry, beside its name
     [
         ("offset", "<u8"),
         ("packed", "<u8"),
         ("size", "<u8"),
         ("checksum", "<u4"),
+        ("name_checksum", "<u4"),
         ("name_bytes", "<u2"),
         ("method", "<u2"),
         ("flags", "<u2"),
@@ -56,6 +61,7 @@ class Line(NamedTuple):
     packed: int
     size: int
     checksum: int
+    name_checksum: int
     name_bytes: int
     method: int
     flags: int
@@ -78,9 +84,10 @@ class Directory(NamedTuple):
         `limit` gives the number of bytes that are read of a file with a name; 0 passes it over.
         """
         directory = _read_directory(archive)
-        directory._refuse_repeated_names()
+        limits = np.fromiter(map(limit, iterate(directory.names)), np.uint64, len(directory.names))
+        directory._refuse_repeated_names(limits)
         directory._refuse_overlaps()
-        directory._refuse_sizes(limit)
+        directory._refuse_sizes(limits)
         return directory
 
     def line(self, row: int) -> Line:
@@ -89,9 +96,12 @@ class Directory(NamedTuple):
         end = following[0] if following else self.starts_at
         return Line._make((*self.lines[row].item(), self.names[row].as_py(), end))
 
-    def _refuse_repeated_names(self) -> None:
-        if rows := first_repeated(codes_of(self.names)):
-            raise DataError(f"refused: two entries are named {self.names[rows[0]].as_py()!r}")
+    def _refuse_repeated_names(self, limits: UInt64[np.ndarray, " entry"]) -> None:
+        read = self.names.filter(pa.array(limits > 0))
+        if rows := first_repeated(codes_of(read)):
+            raise DataError(
+                f"refused: two entries are named {read[rows[0]].as_py()!r}; zip the files again"
+            )
 
     def _refuse_overlaps(self) -> None:
         offsets, packed = self.lines["offset"], np.minimum(self.lines["packed"], _FAR)
@@ -103,12 +113,11 @@ class Directory(NamedTuple):
                 " or damaged"
             )
 
-    def _refuse_sizes(self, limit: Callable[[str], int]) -> None:
+    def _refuse_sizes(self, most: UInt64[np.ndarray, " entry"]) -> None:
         """Refuse an entry over its limit, other than a stored zip, and one that unpacks to much."""
         sizes, packed = self.lines["size"], self.lines["packed"]
-        most = np.fromiter(map(limit, iterate(self.names)), np.uint64, len(self.names))
         large = np.maximum(sizes, packed) > most
-        bombs = sizes > np.maximum(_MIB, _MAX_RATIO * packed)
+        bombs = (sizes > np.maximum(_MIB, _MAX_RATIO * packed)) & (most > _BLACK)
         for row in np.flatnonzero((large | bombs) & (most > 0)).tolist():
             line = self.line(row)
             if large[row] and not (line.name.lower().endswith(".zip") and line.method == 0):
@@ -154,18 +163,20 @@ def _find_directory(archive: Window | Inflated) -> tuple[int, int, int, int]:
                 "is a zip that is cut short, or has other bytes after its end; fetch it again"
             )
         raise DataError("is not a zip")
-    *_, here, count, size, offset, _ = _END.unpack_from(tail, end)
+    _, disk, first, here, count, size, offset, _ = _END.unpack_from(tail, end)
     end64 = end - _LOCATOR_BYTES - _END64.size
     if (
         end64 >= 0
         and tail.startswith(b"PK\6\6", end64)
         and tail.startswith(b"PK\6\7", end - _LOCATOR_BYTES)
     ):
-        *_, here, count, size, offset = _END64.unpack_from(tail, end64)
+        *_, disk, first, here, count, size, offset = _END64.unpack_from(tail, end64)
         end = end64
     starts_at = tail_at + end - size
-    if here != count:
-        raise DataError("is one part of a split zip; join the parts first")
+    if here != count or disk or first:
+        raise DataError(
+            "is one part of a split zip; join the parts first (zip -s 0 PARTS.zip --out WHOLE.zip)"
+        )
     if starts_at < offset:
         raise DataError("is a zip with a damaged directory; fetch it again")
     return count, size, starts_at, starts_at - offset
@@ -210,39 +221,71 @@ def _parse_directory(
         flags, method, checksum, packed, size = fields[3], fields[4], *fields[7:10]
         name_bytes, extra_bytes, comment_bytes, attributes, offset = *fields[10:13], *fields[15:17]
         extra_at = at + _CENTRAL.size + name_bytes
-        name = decode_name(directory[extra_at - name_bytes : extra_at], flags)
+        raw = directory[extra_at - name_bytes : extra_at]
+        extra = directory[extra_at : extra_at + extra_bytes]
+        name = decode_name(raw, flags, extra)
         if _UNSAFE.search(name):
             raise DataError(
-                f"refused: entry {name!r} leads outside, or has a backslash or control byte in its"
-                " name"
+                f"refused: entry {name!r} leads outside the folder that it is in, or has a zero"
+                " byte in its name: the zip is damaged or made to deceive"
             )
         at = extra_at + extra_bytes + comment_bytes
         if 0xFFFFFFFF in (size, packed, offset):
-            extra = directory[extra_at : extra_at + extra_bytes]
             size, packed, offset = _read_zip64(extra, size, packed, offset)
         link = stat.S_ISLNK(attributes >> 16)
         offset = min(shift + offset, _FAR)
-        yield name, (offset, packed, size, checksum, name_bytes, method, flags, link)
+        yield (
+            name,
+            (
+                offset,
+                packed,
+                size,
+                checksum,
+                zlib.crc32(raw),
+                name_bytes,
+                method,
+                flags,
+                link,
+            ),
+        )
 
 
 def _read_zip64(extra: bytes, *values: int) -> Iterator[int]:
     """The values, those that did not fit into 32 bits taken from the extra field with that
     purpose.
     """
-    at = 0
-    while at + 4 <= len(extra):
-        kind, length = struct.unpack_from("<2H", extra, at)
-        at += 4
-        if kind == 1:
-            break
-        at += length
+    field, at = _find_extra(extra, _ZIP64), 0
     for value in values:
-        if value == 0xFFFFFFFF and at + 8 <= len(extra):
-            (value,) = struct.unpack_from("<Q", extra, at)
+        if value == 0xFFFFFFFF and at + 8 <= len(field):
+            (value,) = struct.unpack_from("<Q", field, at)
             at += 8
         yield value
 
 
-def decode_name(name: bytes, flags: int) -> str:
-    """A name as text; bytes that are not UTF-8, where it should be, become lone surrogates."""
-    return name.decode("utf-8", "surrogateescape") if flags & 0x800 else name.decode("cp437")
+def _find_extra(extra: bytes, purpose: int) -> bytes:
+    """The extra field with a purpose; empty if there is none."""
+    at = 0
+    while at + 4 <= len(extra):
+        kind, length = struct.unpack_from("<2H", extra, at)
+        if kind == purpose:
+            return extra[at + 4 : at + 4 + length]
+        at += 4 + length
+    return b""
+
+
+def decode_name(name: bytes, flags: int, extra: bytes = b"") -> str:
+    """An entry's name as text, with slashes between folders.
+
+    It is Info-ZIP's Unicode path, if the extra fields have one for this name (APPNOTE, 4.6.9), and
+    UTF-8 if it is valid as such, whether flagged or not, as most programs write it. Else it is code
+    page 437, or has its bytes escaped if it was flagged as UTF-8. Backslashes, as of PowerShell 5,
+    are slashes.
+    """
+    field = _find_extra(extra, _UNICODE_PATH)
+    if field[:1] == b"\1" and field[1:5] == zlib.crc32(name).to_bytes(4, "little"):
+        name, flags = field[5:], flags | _UTF8
+    name = name.replace(b"\\", b"/")
+    try:
+        return name.decode("utf-8")
+    except UnicodeDecodeError:
+        return name.decode("utf-8", "backslashreplace") if flags & _UTF8 else name.decode("cp437")

@@ -18,12 +18,13 @@ import pyarrow as pa
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.sources.windows import Inflated, Window
-from galaxyvotes.sources.zip_directory import LOCAL_HEADER_BYTES, Directory, Line, decode_name
+from galaxyvotes.sources.zip_directory import LOCAL_HEADER_BYTES, Directory, Line
 
 __all__ = ["Zip"]
 
 _LOCAL = struct.Struct("<4s5H3I2H")
 _STORED, _DEFLATED = 0, 8
+_FIRST_PACKED = 4096  # bytes of a deflate stream that say how the following are packed
 
 
 class Zip:
@@ -61,6 +62,20 @@ class Zip:
             raise DataError("is damaged: its checksum (CRC-32) does not match")
         return data
 
+    def size(self, row: int) -> int:
+        """The number of bytes that an entry declares to unpack to."""
+        return self._directory.line(row).size
+
+    def peek(self, row: int, count: int) -> bytes:
+        """The first bytes of an entry's file, unchecked; DataError or zlib.error as of `read`."""
+        line = self._directory.line(row)
+        _, start = self._record(line, header_only=True)
+        packed = count + _FIRST_PACKED if line.method == _DEFLATED else count
+        data = self._content.read(line.offset + start, min(packed, line.packed))
+        if line.method == _DEFLATED:
+            return zlib.decompressobj(-15).decompress(data, count)
+        return data
+
     def open(self, row: int) -> "Zip":
         """The zip of an entry of this zip, which must not itself be in one; DataError if it is, and
         as for both.
@@ -81,11 +96,12 @@ class Zip:
         if not record.startswith(b"PK\3\4"):
             raise DataError("is not where the directory of its zip says: the zip is damaged")
         *_, name_bytes, extra_bytes = _LOCAL.unpack_from(record)
-        name = decode_name(record[LOCAL_HEADER_BYTES : LOCAL_HEADER_BYTES + name_bytes], line.flags)
+        name = record[LOCAL_HEADER_BYTES : LOCAL_HEADER_BYTES + name_bytes]
         start = LOCAL_HEADER_BYTES + name_bytes + extra_bytes
-        if name != line.name:
+        if name_bytes != line.name_bytes or zlib.crc32(name) != line.name_checksum:
+            called = name.decode("utf-8", "backslashreplace")
             raise DataError(
-                f"is called {name!r} by its local header: the zip is damaged or made to deceive"
+                f"is called {called!r} by its local header: the zip is damaged or made to deceive"
             )
         if line.offset + start + line.packed > line.end:
             raise DataError(

@@ -61,6 +61,7 @@ def write_contents(
         "rows_without_image": len(catalog.rows_without_image),
         "rows_without_votes": len(catalog.rows_without_votes),
         "images_without_row": len(catalog.images_without_row),
+        "files_passed_over": len(catalog.passed_over),
         "digests": {name: file_digest(folder / name) for name in small},
     }
     manifest["digest"] = contents_digest(manifest, tomlkit.dumps)
@@ -112,7 +113,7 @@ def _table(
 
 
 def _rejected(catalog: Catalog, journal: Journal) -> pa.Table:
-    """Every image and row that is not in the store, with the reason."""
+    """Every image, row and file that is not in the store, with the reason."""
     lines = [
         (catalog.images[row].name, catalog.ids[row].as_py(), reason)
         for row, reason in journal.rejected
@@ -121,6 +122,7 @@ def _rejected(catalog: Catalog, journal: Journal) -> pa.Table:
     lines += [("", name, "the row has no votes") for name in catalog.rows_without_votes]
     without_row = "no row of the table names the image"
     lines += [(name, "", without_row) for name in catalog.images_without_row]
+    lines += [(name, "", reason) for name, reason in catalog.passed_over]
     columns = [list(column) for column in zip(*lines, strict=True)] or [[], [], []]
     texts = [pa.array(column, pa.string()) for column in columns]
     return pa.table(texts, ["image", "id", "reason"])

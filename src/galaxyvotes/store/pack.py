@@ -21,6 +21,7 @@ import numpy as np
 from galaxyvotes.config import LabelSettings, PackSettings, SplitSettings
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.runtime.digests import image_digest
+from galaxyvotes.runtime.files import given_path
 from galaxyvotes.runtime.locks import LOCK, locked_folder
 from galaxyvotes.runtime.memory import keep_freed_memory
 from galaxyvotes.runtime.progress import bar
@@ -59,7 +60,7 @@ def pack(
     archive is not what it should be, if there is no space left (what is packed stays, and the same
     call goes on), or if not one image could be used.
     """
-    settings, splits, out = settings or PackSettings(), splits or SplitSettings(), Path(out)
+    settings, splits, out = settings or PackSettings(), splits or SplitSettings(), given_path(out)
     if workers is not None and workers < 1:
         raise ConfigError(f"workers is {workers}; the smallest is 1")
     if out.exists():

@@ -27,6 +27,7 @@ from galaxyvotes.config import PackSettings
 from galaxyvotes.errors import CheckpointError, DataError
 from galaxyvotes.kinds import FRACTIONS, QUANTITIES
 from galaxyvotes.runtime.digests import contents_digest, file_digest, image_digest
+from galaxyvotes.runtime.files import given_path
 from galaxyvotes.store.format import FORMAT, value_column, votes_column
 from galaxyvotes.store.splits import SPLITS
 from galaxyvotes.tree import DecisionTree
@@ -47,7 +48,7 @@ class Store:
 
         Raises DataError if the folder is no store, is of a newer format or damaged.
         """
-        path = Path(path)
+        path = given_path(path)
         if not (path / "store.toml").is_file():
             partial = path.with_name(path.name + ".partial")
             hint = (
@@ -194,6 +195,7 @@ class Store:
             (facts["rows_without_image"], f"rows of the table have no image: {rejected}"),
             (facts["rows_without_votes"], f"galaxies have no {without} and {left_out}"),
             (facts["images_without_row"], f"images are in no row of the table and {left_out}"),
+            (facts.get("files_passed_over", 0), f"files were passed over: {rejected}"),
         ):
             lines += [f"{count:,} {what}"] if count else []
         return "\n".join(lines)

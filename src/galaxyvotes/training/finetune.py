@@ -24,6 +24,7 @@ from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime import distributed
 from galaxyvotes.runtime.devices import choose_device
+from galaxyvotes.runtime.files import given_path
 from galaxyvotes.store.store import Store
 from galaxyvotes.training.batches import TrainingBatches, open_stores
 from galaxyvotes.training.initialise import WarmStart, create_run
@@ -61,15 +62,15 @@ def finetune(
     """
     opened = open_stores(stores)
     distributed.connect(choose_device(device))
-    if resume and distributed.first_finds(Path(out).exists()):
-        _check_same(run_to_resume(Path(out), opened), start, recipe, settings)
+    if resume and distributed.first_finds(given_path(out).exists()):
+        _check_same(run_to_resume(given_path(out), opened), start, recipe, settings)
     else:
         source = open_run(start)
         chosen = _recipe(source, recipe or "finetune", settings)
         if not other_size:
             opened[0].must_fit(source.pack, str(source.path), otherwise=", or pass --other-size")
         batches = TrainingBatches.of(opened, chosen)
-        create_run(batches, Path(out), chosen, _warm_start(source, chosen, batches))
+        create_run(batches, given_path(out), chosen, _warm_start(source, chosen, batches))
     return train(opened, out, resume=True, device=device, progress=progress)
 
 

@@ -34,7 +34,7 @@ from galaxyvotes.runs.run import Run
 from galaxyvotes.runs.tensors import load_state, read_tensors, write_tensors
 from galaxyvotes.runtime import distributed
 from galaxyvotes.runtime.devices import choose_device
-from galaxyvotes.runtime.files import write_text
+from galaxyvotes.runtime.files import given_path, write_text
 from galaxyvotes.runtime.locks import locked_folder
 from galaxyvotes.runtime.signals import stop_requested
 from galaxyvotes.store.store import Store
@@ -77,8 +77,8 @@ def train(
     """
     opened = open_stores(stores)
     own_device = distributed.connect(choose_device(device))
-    if resume and distributed.first_finds(Path(out).exists()):
-        run = run_to_resume(Path(out), opened)
+    if resume and distributed.first_finds(given_path(out).exists()):
+        run = run_to_resume(given_path(out), opened)
         check_recipe(run, Recipe.load(run.recipe if recipe is None else recipe, settings))
         batches = TrainingBatches.of(opened, run.recipe)
     else:
@@ -88,7 +88,7 @@ def train(
                 note(reason)
         chosen = Recipe.load(recipe, settings)
         batches = TrainingBatches.of(opened, chosen)
-        run = create_run(batches, Path(out), chosen)
+        run = create_run(batches, given_path(out), chosen)
     if not run.finished:
         with ExitStack() as held:
             distributed.first(lambda: held.enter_context(locked_folder(run.path)))

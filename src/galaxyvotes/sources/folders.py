@@ -1,0 +1,136 @@
+"""The files of a folder: what is listed, and their bytes.
+
+Symbolic links are followed, to files and to folders, wherever they lead: a selection of galaxies is
+often a folder of links. A folder is listed once, however many links lead to it, so no circle of
+links is endless.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from io import FileIO
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from galaxyvotes.errors import DataError
+from galaxyvotes.sources.names import PART
+from galaxyvotes.sources.suffixes import HIDDEN, MAX_BYTES, split_suffix
+
+__all__ = ["Folder"]
+
+_SPECIAL = "is not an ordinary file"
+_ELSEWHERE = "is a link to a folder that is listed elsewhere"
+
+
+class Folder(NamedTuple):
+    """Files below `root`, whose paths are bytes: the file system does not ask for UTF-8.
+
+    `problems` has the rows of those that cannot be read, each with its reason.
+    """
+
+    name: str
+    encoded: pa.LargeBinaryArray
+    root: Path
+    problems: dict[int, str]
+
+    @staticmethod
+    def of(path: Path) -> "Folder":
+        """The files of a folder in alphabetical order, without hidden ones; or one file."""
+        if not path.is_dir():
+            problems: dict[int, str] = {} if path.is_file() else {0: _SPECIAL}
+            name = pa.array([os.fsencode(path.name)], pa.large_binary())
+            return Folder("", name, path.parent, problems)
+        files, problems, row = _Walk(path).files(), dict[int, str](), 0
+        parts = [pa.array([], pa.large_binary())]
+        while part := list(islice(files, PART)):
+            parts.append(pa.array([os.fsencode(name) for name, _ in part], pa.large_binary()))
+            problems |= {row + at: reason for at, (_, reason) in enumerate(part) if reason}
+            row += len(part)
+        return Folder("", pa.concat_arrays(parts), path, problems)
+
+    def path(self, row: int) -> str:
+        """The path of a file below the root."""
+        return os.fsdecode(self.encoded[row].as_py())
+
+    def paths(self) -> Iterator[str]:
+        """The paths of all files."""
+        for start in range(0, len(self.encoded), PART):
+            yield from map(os.fsdecode, self.encoded[start : start + PART].to_pylist())
+
+    def read(self, row: int) -> bytes:
+        """A file; DataError if it is larger than files of its kind may be."""
+        path = self.path(row)
+        with FileIO(self.root / path) as file:
+            size, limit = os.fstat(file.fileno()).st_size, MAX_BYTES[split_suffix(path)[1]]
+            if size > limit:
+                raise DataError(f"has {size:,} bytes; at most {limit:,} are read")
+            return file.readall()
+
+    def peek(self, row: int, count: int) -> bytes:
+        """The first bytes of a file."""
+        with FileIO(self.root / self.path(row)) as file:
+            return file.read(count) or b""
+
+
+class _Walk:
+    """A walk through a folder that enters each folder once."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._resolved = root.resolve()
+        self._entered = {_identity(root)}
+
+    def files(self, prefix: str = "") -> Iterator[tuple[str, str | None]]:
+        """The path of each file, and why it cannot be read, if so."""
+        folder, names = self._root / prefix, list[str]()
+        folders, problems = set[str](), dict[str, str]()
+        with os.scandir(folder) as entries:
+            for entry in entries:  # and no more of one than its name, as there may be millions
+                names.append(entry.name)
+                if entry.is_dir(follow_symlinks=False):
+                    folders.add(entry.name)
+                elif not entry.is_file(follow_symlinks=False):
+                    self._look_at(entry, folders, problems)
+        for name in sorted(names):
+            if HIDDEN.match(f"{name}/"):
+                continue
+            if name not in folders:
+                yield prefix + name, problems.get(name)
+            elif self._enter(folder / name):
+                yield from self.files(f"{prefix}{name}/")
+            else:
+                yield prefix + name, _ELSEWHERE
+
+    def _look_at(
+        self, entry: os.DirEntry[str], folders: set[str], problems: dict[str, str]
+    ) -> None:
+        """Note what is neither file nor folder: a link to one of them, or a problem."""
+        path = Path(entry.path)
+        try:
+            mode = path.stat().st_mode
+        except OSError as error:  # nowhere, in a circle, or where nobody may look
+            problems[entry.name] = f"is a link that leads nowhere ({error.strerror})"
+            return
+        if not stat.S_ISDIR(mode):
+            if not stat.S_ISREG(mode):
+                problems[entry.name] = _SPECIAL
+        elif path.resolve().is_relative_to(self._resolved):
+            problems[entry.name] = _ELSEWHERE
+        else:
+            folders.add(entry.name)
+
+    def _enter(self, folder: Path) -> bool:
+        """Whether a folder has not been entered before."""
+        identity = _identity(folder)
+        if identity in self._entered:
+            return False
+        self._entered.add(identity)
+        return True
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
