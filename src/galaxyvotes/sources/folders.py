@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.sources.names import PART
+from galaxyvotes.sources.names import PART, column_of
 from galaxyvotes.sources.suffixes import HIDDEN, MAX_BYTES, split_suffix
 
 __all__ = ["Folder"]
@@ -41,12 +41,12 @@ class Folder(NamedTuple):
         """The files of a folder in alphabetical order, without hidden ones; or one file."""
         if not path.is_dir():
             problems: dict[int, str] = {} if path.is_file() else {0: _SPECIAL}
-            name = pa.array([os.fsencode(path.name)], pa.large_binary())
+            name = column_of([os.fsencode(path.name)], pa.large_binary())
             return Folder("", name, path.parent, problems)
         files, problems, row = _Walk(path).files(), dict[int, str](), 0
-        parts = [pa.array([], pa.large_binary())]
+        parts = [column_of([], pa.large_binary())]
         while part := list(islice(files, PART)):
-            parts.append(pa.array([os.fsencode(name) for name, _ in part], pa.large_binary()))
+            parts.append(column_of([os.fsencode(name) for name, _ in part], pa.large_binary()))
             problems |= {row + at: reason for at, (_, reason) in enumerate(part) if reason}
             row += len(part)
         return Folder("", pa.concat_arrays(parts), path, problems)

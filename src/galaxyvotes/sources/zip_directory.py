@@ -97,7 +97,7 @@ class Directory(NamedTuple):
         return Line._make((*self.lines[row].item(), self.names[row].as_py(), end))
 
     def _refuse_repeated_names(self, limits: UInt64[np.ndarray, " entry"]) -> None:
-        read = self.names.filter(pa.array(limits > 0))
+        read = self.names.take(row_column(np.flatnonzero(limits)))
         if rows := first_repeated(codes_of(read)):
             raise DataError(
                 f"refused: two entries are named {read[rows[0]].as_py()!r}; zip the files again"
