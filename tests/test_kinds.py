@@ -36,7 +36,7 @@ from galaxyvotes import (
 from galaxyvotes.cli.app import main
 from galaxyvotes.config import LabelSettings
 from galaxyvotes.inference.onnx_model import read_onnx, sealed
-from galaxyvotes.kinds import FRACTIONS, QUANTITIES, Standard
+from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES, Standard
 from galaxyvotes.metrics.regression import quantity_statistics
 from galaxyvotes.metrics.statistic import value_of
 from galaxyvotes.networks.objectives import OBJECTIVES, objective_for
@@ -193,7 +193,8 @@ def test_packing_says_what_the_numbers_are(table, tmp_path, capsys):
 def test_a_tree_of_quantities_comes_back_from_its_file():
     assert DecisionTree.from_toml(BOTH.to_toml()) == BOTH
     assert BOTH.kind is QUANTITIES
-    assert DecisionTree.of_classes(["a", "b"]).kind is FRACTIONS
+    assert DecisionTree.of_classes(["a", "b"]).kind is CLASSES
+    assert DecisionTree.load("kaggle").kind is FRACTIONS
     shortened = TTYPE.to_toml().replace(
         '[[table]]\nname = "quantity"\ncolumns = "{answer}"\nholds = "quantity"', ""
     )
@@ -331,13 +332,13 @@ def test_calibrated_bounds_hold_and_are_not_cut_off(store, run, table, tmp_path,
         store, run, out=tmp_path / "report", baselines=False, resamples=20, progress=False
     )
     assert report.document["intervals"]["quantities"][0]["coverage"]["value"] > 0.7
-    least_familiar = report.document["familiarity"]["least_familiar"]
+    least_familiar = report.document["shown"]["least_familiar"]
     assert [each["familiarity"] for each in least_familiar] == sorted(said.familiarity)[
         : len(least_familiar)
     ]
     page = report.path.read_text("utf-8")
     assert 'href="#familiarity"' in page
-    assert all(f"<h4>{each['id']}</h4><p>Familiarity" in page for each in least_familiar)
+    assert all(f">{each['id']}</h4>" in page for each in least_familiar)
     assert "nominal coverage 90\N{NO-BREAK SPACE}%" in page
     assert run.calibration().joint.kind == "quantity"
     assert run.calibration().conditional is None

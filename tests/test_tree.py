@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galaxyvotes.errors import ConfigError
+from galaxyvotes.kinds import CLASSES, FRACTIONS
+from galaxyvotes.questions import FRACTION_COLUMNS
 from galaxyvotes.tree import Answer, DecisionTree, Question, VoteColumns, bundled_trees
 
 TREES = ["classes5", "decals", "decals12", "gz2", "kaggle"]
@@ -227,6 +229,16 @@ def test_a_plain_classification_is_a_tree_of_one_question_in_alphabetical_order(
     assert tree.columns == ("no ring", "ring")
     assert tree.tables[0] == VoteColumns("class", "has_ring", "class")
     assert DecisionTree.from_toml(tree.to_toml()) == tree
+
+
+def test_a_tree_of_one_question_is_of_classes_if_its_tables_may_hold_a_class(kaggle):
+    tree = DecisionTree.of_classes(["ring", "no ring"])
+    assert tree.kind is CLASSES
+    assert DecisionTree.load("classes5").kind is CLASSES
+    assert dataclasses.replace(tree, tables=FRACTION_COLUMNS).kind is FRACTIONS
+    assert kaggle.kind is FRACTIONS
+    assert tree.kind_of(tree.columns) is CLASSES
+    assert tree.kind_of(["ring"]) is FRACTIONS
 
 
 def test_a_tree_is_loaded_from_a_file_of_ones_own(tmp_path, kaggle):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from galaxyvotes import PackSettings, Predictions, predict
+from galaxyvotes import ConfigError, PackSettings, Predictions, predict
 from galaxyvotes.runs.run import bundled_run
 
 WEIGHTS = Path(str(resources.files("galaxyvotes"))) / "weights"
@@ -31,12 +31,7 @@ def test_images_are_packed_for_it_by_default():
 
 
 @pytest.mark.parametrize(
-    ("tree", "first"),
-    [
-        (None, "Class1.1"),
-        ("classes5", "completely-round-smooth"),
-        ("gz2", "t01_smooth_or_features_a01"),
-    ],
+    ("tree", "first"), [(None, "Class1.1"), ("gz2", "t01_smooth_or_features_a01")]
 )
 def test_any_image_is_predicted_without_a_run_with_bounds(tmp_path, make_jpeg, tree, first):
     (tmp_path / "images").mkdir()
@@ -49,6 +44,20 @@ def test_any_image_is_predicted_without_a_run_with_bounds(tmp_path, make_jpeg, t
     assert predictions.bounds is not None
     assert (predictions.bounds.lower <= predictions.values).all()
     assert (predictions.values <= predictions.bounds.upper).all()
+
+
+def test_its_classes_have_probabilities_and_no_bounds(tmp_path, make_jpeg):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "g.jpg").write_bytes(make_jpeg(1, 424))
+    how = {"tree": "classes5", "progress": False}
+    done = predict(tmp_path / "images", tmp_path / "out.csv", **how)
+    predictions = Predictions.read(done.path)
+    assert predictions.columns[0] == "completely-round-smooth"
+    assert predictions.values.sum() == pytest.approx(1, abs=1e-5)
+    assert predictions.bounds is None
+    assert predictions.familiarity is not None
+    with pytest.raises(ConfigError, match="its probabilities are calibrated, and it has no"):
+        predict(tmp_path / "images", tmp_path / "out.csv", intervals=True, **how)
 
 
 def test_its_conditional_fractions_have_bounds_too(tmp_path, make_jpeg):
@@ -89,6 +98,6 @@ def test_it_predicts_real_galaxies_that_it_has_never_seen(shared_data, tmp_path)
         progress=False,
     )
     assert (
-        result.document["seen_in_training"] <= 1
+        result.document["seen"]["training"] <= 1
     )  # one has the pixels of a galaxy with another id
     assert result.document["network"]["rmse"]["value"] < 0.11  # the mean vote has 0.165

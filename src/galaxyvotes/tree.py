@@ -28,7 +28,7 @@ import tomlkit
 from jaxtyping import Float, Num
 
 from galaxyvotes.errors import ConfigError
-from galaxyvotes.kinds import FRACTIONS, QUANTITIES, Kind, ValueKind
+from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES, Kind, ValueKind
 from galaxyvotes.questions import (
     FRACTION_COLUMNS,
     QUANTITY_COLUMNS,
@@ -82,8 +82,8 @@ class DecisionTree:
                 f"tree {self.name!r} asks for quantities, which have no {kind} fractions: ask for"
                 " the quantities themselves"
             )
-        if self.kind is FRACTIONS and kind == "quantity":
-            raise ConfigError(f"tree {self.name!r} asks for fractions, not for quantities")
+        if self.kind is not QUANTITIES and kind == "quantity":
+            raise ConfigError(f"tree {self.name!r} asks for {self.kind.name}, not for quantities")
         if foreign := [name for name in columns if name not in self.columns]:
             raise ConfigError(
                 f"tree {self.name!r} has no answer {foreign[0]!r}; its answers are"
@@ -110,8 +110,19 @@ class DecisionTree:
 
     @property
     def kind(self) -> Kind:
-        """What its answers are: vote fractions, or quantities."""
-        return QUANTITIES if self.questions[0].quantity else FRACTIONS
+        """What its answers are: vote fractions, quantities, or classes (one question whose tables
+        may hold a class).
+        """
+        if self.questions[0].quantity:
+            return QUANTITIES
+        of_classes = len(self.questions) == 1 and any(t.holds == "class" for t in self.tables)
+        return CLASSES if of_classes else FRACTIONS
+
+    def kind_of(self, columns: Sequence[str]) -> Kind:
+        """What predictions for some of its answers are: those for a part of the classes are
+        fractions, because galaxies may be of none of them.
+        """
+        return FRACTIONS if self.kind is CLASSES and len(columns) < len(self.columns) else self.kind
 
     @property
     def columns(self) -> tuple[str, ...]:

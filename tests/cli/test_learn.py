@@ -112,7 +112,7 @@ def test_an_ensemble_is_calibrated_after_it_is_made(run, blob_store, tmp_path):
         "calibrate", blob_store.path, "--run", tmp_path / "mean", "--coverage", "0.5"
     )
     assert status == 0
-    assert "50% intervals for 2 answers" in out
+    assert "calibrated probabilities of classes, from" in out
     assert "temperature scaling: logits × " in out
 
 

@@ -43,8 +43,10 @@ from galaxyvotes.evaluation.calibrate import References, familiarity_of
 from galaxyvotes.inference.engine import estimate, predict_views
 from galaxyvotes.metrics.coverage import empirical_coverage
 from galaxyvotes.networks.batch import Batch
+from galaxyvotes.questions import FRACTION_COLUMNS
 from galaxyvotes.runs import calibration as calibrated_files
 from galaxyvotes.runs.calibration import Calibration
+from galaxyvotes.tree import DecisionTree
 
 SETTINGS = (
     "train.epochs=2",
@@ -417,17 +419,29 @@ def test_a_run_without_the_answers_that_lead_to_others_is_calibrated_for_joint_f
 @pytest.fixture(scope="module")
 def classes(store, tmp_path_factory) -> Store:
     """The same galaxies with one class each."""
-    folder = tmp_path_factory.mktemp("classes")
+    return with_classes(store, tmp_path_factory.mktemp("classes"), LabelSettings(classes="kind"))
+
+
+@pytest.fixture(scope="module")
+def one_question(store, tmp_path_factory) -> Store:
+    """The same galaxies with fractions of one question, which are not known to be classes."""
+    folder = tmp_path_factory.mktemp("question")
+    tree = replace(DecisionTree.of_classes(["featured", "smooth"], "kind"), tables=FRACTION_COLUMNS)
+    (folder / "kind.toml").write_text(tree.to_toml(), "utf-8")
+    return with_classes(store, folder, LabelSettings(tree=str(folder / "kind.toml")))
+
+
+def with_classes(store: Store, folder: Path, labels: LabelSettings) -> Store:
     smooth = store.values[:, 0] > np.median(store.values[:, 0])
     rows = [
-        f"{name},{'smooth' if each else 'featured'}\n"
+        f"{name},{'smooth' if each else 'featured'},{int(each)},{int(not each)}\n"
         for name, each in zip(store.ids, smooth, strict=True)
     ]
-    (folder / "classes.csv").write_text("GalaxyID,kind\n" + "".join(rows))
+    (folder / "classes.csv").write_text("GalaxyID,kind,smooth,featured\n" + "".join(rows))
     images = store.path.parent / "zoo" / "images"
     table = folder / "classes.csv"
     how = {
-        "labels": LabelSettings(classes="kind"),
+        "labels": labels,
         "settings": store.pack,
         "splits": SplitSettings(0.3, 0.5, 0.2),
         "progress": False,
@@ -435,24 +449,39 @@ def classes(store, tmp_path_factory) -> Store:
     return pack([images, table], folder / "store", **how)
 
 
-def test_temperature_scaling_is_fitted_on_a_third_of_the_galaxies(classes, tmp_path, capsys):
+def test_temperature_scaling_beside_intervals_is_fitted_on_a_third_of_the_galaxies(
+    one_question, tmp_path
+):
+    run = train(one_question, tmp_path / "run", recipe="small", settings=SETTINGS, progress=False)
+    rows = one_question.rows("validation")
+    found = calibrate(one_question, run, progress=False)
+    third = rows[split_galaxies(np.ones(len(rows), bool), 0)[0]]
+    looks = predict_views(run.network(as_trained=True), one_question, third)
+    assert found.temperature == TemperatureScaling.fit(looks, one_question.values[third])
+    after, labels = predict_store(run.network(), one_question, rows), one_question.values[rows]
+    inside = (after.bounds.lower - 1e-6 <= labels) & (labels <= after.bounds.upper + 1e-6)
+    assert 0.8 < inside.mean() < 0.99
+
+
+def test_classes_have_calibrated_probabilities_from_all_galaxies_and_no_intervals(
+    classes, tmp_path, capsys
+):
     run = train(classes, tmp_path / "run", recipe="small", settings=SETTINGS, progress=False)
     rows = classes.rows("validation")
     before = predict_store(run.network(), classes, rows)
     found = calibrate(classes, run, progress=False)
-    third = rows[split_galaxies(np.ones(len(rows), bool), 0)[0]]
-    looks = predict_views(run.network(as_trained=True), classes, third)
-    assert found.temperature == TemperatureScaling.fit(looks, classes.values[third])
+    looks = predict_views(run.network(as_trained=True), classes, rows)
+    assert found.temperature == TemperatureScaling.fit(looks, classes.values[rows])
+    assert (found.joint, found.conditional) == (None, None)
     kept = Run.open(run.path).calibration()
     assert replace(kept, familiarity=None) == replace(found, familiarity=None)
     after = predict_store(run.network(), classes, rows)
-    labels, fitted = classes.values[rows], np.isin(rows, third)
-    likelihoods = [(labels * np.log(each.values))[fitted].sum() for each in (before, after)]
+    labels = classes.values[rows]
+    likelihoods = [(labels * np.log(each.values)).sum() for each in (before, after)]
     assert likelihoods[1] > likelihoods[0]
     raw = predict_store(run.network(as_trained=True), classes, rows)
     assert np.array_equal(raw.values, before.values)
-    inside = (after.bounds.lower - 1e-6 <= labels) & (labels <= after.bounds.upper + 1e-6)
-    assert 0.8 < inside.mean() < 0.99
+    assert after.bounds is None
     with pytest.raises(SystemExit, match="0"):
         main(
             ["calibrate", str(classes.path), "--run", str(run.path)]
@@ -530,10 +559,9 @@ def test_intervals_are_for_the_number_of_volunteers_of_each_galaxy(store, run, t
     assert held == pytest.approx(empirical_coverage(store.values[rows], *own))
 
 
-def test_too_few_galaxies_are_refused_with_how_many_it_takes(blob_store, tmp_path):
-    run = train(blob_store, tmp_path / "run", recipe="small", settings=SETTINGS, progress=False)
-    with pytest.raises(DataError, match="need 148 calibration galaxies or more"):
-        calibrate(blob_store, run, coverage=0.99, progress=False)
+def test_too_few_galaxies_are_refused_with_how_many_it_takes(store, run):
+    with pytest.raises(DataError, match="need 1498 calibration galaxies or more"):
+        calibrate(store, run, coverage=0.999, progress=False)
 
 
 def test_several_views_are_averaged_and_have_a_spread(store, run):
@@ -563,7 +591,7 @@ def test_the_report_has_empirical_coverage_and_the_sampling_noise_of_the_votes(
     assert "no predictor is expected to do better" in page
 
 
-def test_the_report_has_the_coverage_of_conditional_fractions(store, run, classes, tmp_path):
+def test_the_report_has_the_coverage_of_conditional_fractions(store, run, one_question, tmp_path):
     calibrate(store, run, progress=False)
     result = evaluate(
         store, run, out=tmp_path / "report", baselines=False, resamples=40, progress=False
@@ -584,10 +612,10 @@ def test_the_report_has_the_coverage_of_conditional_fractions(store, run, classe
     assert told["answers"][round_]["answer"] == "Class7.1"
     assert told["answers"][round_]["coverage"]["value"] == pytest.approx(held)
     assert "Conditional fractions" in result.path.read_text("utf-8")
-    one = train(classes, tmp_path / "one", recipe="small", settings=SETTINGS, progress=False)
-    calibrate(classes, one, progress=False)
+    one = train(one_question, tmp_path / "one", recipe="small", settings=SETTINGS, progress=False)
+    calibrate(one_question, one, progress=False)
     result = evaluate(
-        classes, one, out=tmp_path / "other", baselines=False, resamples=40, progress=False
+        one_question, one, out=tmp_path / "other", baselines=False, resamples=40, progress=False
     )
     assert result.document["intervals"]
     assert result.document["conditional_intervals"] is None  # everybody is asked

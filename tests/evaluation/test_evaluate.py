@@ -16,17 +16,16 @@ def evaluation(blob_run, blob_store, tmp_path_factory):
 def test_the_reports_numbers_are_those_of_the_test_galaxies(evaluation, blob_run, blob_store):
     rows = blob_store.rows("test")
     predicted = predict_store(blob_run.network(), blob_store, rows).values
-    rmse = float(np.sqrt(np.mean((predicted - blob_store.values[rows]) ** 2)))
-    assert evaluation.document["network"]["rmse"]["value"] == pytest.approx(rmse, rel=1e-6)
+    right = predicted.argmax(axis=1) == blob_store.values[rows].argmax(axis=1)
+    assert evaluation.document["network"]["accuracy"]["value"] == pytest.approx(right.mean())
     assert evaluation.document["galaxies"] == len(rows)
-    assert evaluation.document["seen_in_training"] == 0
+    assert evaluation.document["seen"]["training"] == 0
     assert json.loads(evaluation.report.json.read_text()) == evaluation.document
 
 
 def test_the_network_stands_beside_every_baseline(evaluation):
     assert list(evaluation.document["baselines"]) == [
-        "all zeros",
-        "mean vote",
+        "class frequencies",
         "central pixel",
         "boosted trees",
     ]
@@ -34,8 +33,8 @@ def test_the_network_stands_beside_every_baseline(evaluation):
     for name in ("network", *evaluation.document["baselines"]):
         assert f"\n{name}" in table
     assert (
-        evaluation.document["network"]["rmse"]["value"]
-        < evaluation.document["baselines"]["mean vote"]["rmse"]["value"]
+        evaluation.document["network"]["brier"]["value"]
+        < evaluation.document["baselines"]["class frequencies"]["brier"]["value"]
     )
 
 
@@ -52,7 +51,7 @@ def test_training_galaxies_are_evaluated_only_by_the_name_of_their_split(
         progress=False,
     )
     assert (
-        named.document["seen_in_training"]
+        named.document["seen"]["training"]
         == named.document["galaxies"]
         == len(blob_store.rows("train"))
     )

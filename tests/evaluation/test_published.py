@@ -1,12 +1,39 @@
+from dataclasses import replace
+
 import pytest
 
-from galaxyvotes import ConfigError, evaluate
+from galaxyvotes import ConfigError, Run, SplitSettings, Store, evaluate, pack, train
+from galaxyvotes.config import LabelSettings
 from galaxyvotes.evaluation.published import check_published, published_protocol
 from galaxyvotes.evaluation.seen import seen_by
 from galaxyvotes.inference.engine import predict_store
 from galaxyvotes.metrics.scores import rmse
+from galaxyvotes.questions import FRACTION_COLUMNS
 from galaxyvotes.reports.comparison import ReportSettings
 from galaxyvotes.tree import DecisionTree
+
+
+@pytest.fixture(scope="module")
+def fractions(blobs, blob_store, tmp_path_factory) -> Store:
+    """The blobs with fractions of one question, which are not known to be classes."""
+    folder = tmp_path_factory.mktemp("fractions")
+    names = blob_store.tree.columns
+    lines = [
+        f"{name},{','.join(map(str, row))}"
+        for name, row in zip(blob_store.ids, blob_store.values.tolist(), strict=True)
+    ]
+    (folder / "votes.csv").write_text("\n".join([f"id,{','.join(names)}", *lines]), "utf-8")
+    tree = replace(blob_store.tree, tables=FRACTION_COLUMNS)
+    sources, labels = [blobs, folder / "votes.csv"], LabelSettings(tree=tree)
+    how = {"labels": labels, "settings": blob_store.pack, "progress": False}
+    return pack(sources, folder / "store", splits=SplitSettings(0.7, 0.15, 0.15), **how)
+
+
+@pytest.fixture(scope="module")
+def run(fractions, tmp_path_factory) -> Run:
+    settings = ("train.epochs=1", "train.batch_size=8")
+    out = tmp_path_factory.mktemp("run") / "run"
+    return train(fractions, out, recipe="small", settings=settings, progress=False)
 
 
 def test_the_protocol_counts_the_galaxies_that_were_used_in_training(blob_run, blob_store):
@@ -19,10 +46,10 @@ def test_the_protocol_counts_the_galaxies_that_were_used_in_training(blob_run, b
     assert summary["rmse"]["value"] == pytest.approx(rmse(blob_store.values[rows], predicted))
 
 
-def test_the_report_marks_it_as_contaminated(blob_run, blob_store, tmp_path):
+def test_the_report_marks_it_as_contaminated(run, fractions, tmp_path):
     result = evaluate(
-        blob_store,
-        blob_run,
+        fractions,
+        run,
         out=tmp_path,
         as_published=True,
         baselines=False,
@@ -33,6 +60,13 @@ def test_the_report_marks_it_as_contaminated(blob_run, blob_store, tmp_path):
     assert "do not quote" in result.path.read_text("utf-8")
 
 
-def test_the_paper_has_no_protocol_for_quantities():
-    with pytest.raises(ConfigError, match="ttype is of quantities: leave out --as-published"):
-        check_published(DecisionTree.of_numbers(["ttype"]))
+@pytest.mark.parametrize(
+    ("tree", "kind"),
+    [
+        (DecisionTree.of_numbers(["ttype"]), "ttype is of quantities"),
+        (DecisionTree.of_classes(["a", "b"]), "class is of classes"),
+    ],
+)
+def test_the_paper_has_no_protocol_for_quantities_and_classes(tree, kind):
+    with pytest.raises(ConfigError, match=f"{kind}: leave out --as-published"):
+        check_published(tree)

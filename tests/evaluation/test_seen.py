@@ -97,7 +97,7 @@ def test_galaxies_of_the_training_set_are_refused_however_the_store_is_divided(
         resamples=20,
         progress=False,
     )
-    assert allowed.document["seen_in_training"] > 0
+    assert allowed.document["seen"]["training"] > 0
 
 
 def test_renamed_copies_of_seen_galaxies_are_found_by_their_pixels(blob_run, blobs, tmp_path):

@@ -109,6 +109,24 @@ def make_comparison() -> Callable[..., Comparison]:
 
 
 @pytest.fixture(scope="session")
+def class_comparison() -> Comparison:
+    """Sixty galaxies of three classes, the last of them rare, and a baseline that guesses."""
+    tree = DecisionTree.of_classes(["barred spiral", "spiral", "ring"], "type")
+    random = np.random.default_rng(2)
+    labels = np.eye(3, dtype=np.float32)[random.choice(3, 60, p=[0.45, 0.1, 0.45])]
+    ids = tuple(f"{i:018d}" for i in range(60))
+    chances = random.dirichlet([1.0] * 3, 60)
+    network = ((chances + 2 * labels) / 3).astype(np.float32)
+    return Comparison(
+        tree,
+        labels,
+        Predictions(ids, tree.columns, network),
+        baselines={"guess": Predictions(ids, tree.columns, chances.astype(np.float32))},
+        images=grey_images,
+    )
+
+
+@pytest.fixture(scope="session")
 def familiarity() -> np.ndarray:
     """Scores of the forty galaxies, all in the lower half."""
     return np.random.default_rng(3).permutation(40).astype(np.float32) / 100 + 0.01

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from galaxyvotes.confidence.familiarity import Shift
-from galaxyvotes.kinds import FRACTIONS, QUANTITIES
+from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.reports.comparison import Comparison
-from galaxyvotes.reports.document import CONTENTS, document_of, rows_shown
+from galaxyvotes.reports.document import CONTENTS, SHOWN, document_of, rows_shown
 from galaxyvotes.tree import DecisionTree
 
 KAGGLE = DecisionTree.load("kaggle")
@@ -26,8 +26,8 @@ def measures(value):
             yield from measures(item)
 
 
-def test_both_kinds_have_contents():
-    assert set(CONTENTS) == {FRACTIONS, QUANTITIES}
+def test_every_kind_has_contents():
+    assert set(CONTENTS) == {FRACTIONS, CLASSES, QUANTITIES}
 
 
 def test_every_number_has_an_interval(written):
@@ -46,11 +46,15 @@ def test_a_document_is_plain_json_without_nan(written):
 def test_the_galaxies_shown_are_the_extremes(written, full_comparison):
     labels, values = full_comparison.labels, full_comparison.predicted.values
     errors = np.sqrt(((values - labels) ** 2).mean(axis=1))
-    best, worst = written.document["best"], written.document["worst"]
+    shown = written.document["shown"]
+    best, worst = shown["best"], shown["worst"]
     assert best[0]["id"] == f"galaxy-{errors.argmin()}"
     assert worst[0]["id"] == f"galaxy-{errors.argmax()}"
     assert worst[0]["rmse"] == pytest.approx(errors.max())
     assert not {galaxy["id"] for galaxy in best} & {galaxy["id"] for galaxy in worst}
+    usual = [galaxy["id"] for galaxy in shown["random"]]
+    assert len(set(usual)) == SHOWN
+    assert usual != [galaxy["id"] for galaxy in best]
 
 
 def test_unknown_labels_count_nowhere(make_comparison, make_labels, quick):
@@ -61,7 +65,8 @@ def test_unknown_labels_count_nowhere(make_comparison, make_labels, quick):
     assert row["positives"] + row["negatives"] == 20
     shown = {
         int(galaxy["id"].removeprefix("galaxy-")): [q["question"] for q in galaxy["questions"]]
-        for galaxy in (*document["best"], *document["worst"])
+        for group in document["shown"].values()
+        for galaxy in group
     }
     assert min(shown) < 20 <= max(shown)
     assert not any("Q2" in names for row, names in shown.items() if row < 20)
@@ -73,7 +78,7 @@ def test_galaxies_without_labels_give_a_document_without_numbers(make_comparison
     document = document_of(make_comparison(labels=labels, baselines={}), quick)
     assert document["network"]["rmse"]["value"] is None
     assert document["leaderboard"] is None
-    assert document["best"] == []
+    assert document["shown"] == {group: [] for group in document["shown"]}
     assert "RMSE of 5 predicted vote fractions is undefined" in document["summary"]
 
 
@@ -86,8 +91,9 @@ def test_the_lowest_familiarity_scores_are_shown_and_compared_with_the_expected(
     assert found["unfamiliar"]["galaxies"] == 5
     assert found["unfamiliar"]["share"] == pytest.approx(5 / 40)
     assert not found["shifted"]
-    lowest = np.argsort(familiarity)[:6]
-    assert [galaxy["id"] for galaxy in found["least_familiar"]] == [f"galaxy-{i}" for i in lowest]
+    lowest = np.argsort(familiarity)[:SHOWN]
+    shown = written.document["shown"]["least_familiar"]
+    assert [galaxy["id"] for galaxy in shown] == [f"galaxy-{i}" for i in lowest]
     assert rows_shown(full_comparison)["least_familiar"].tolist() == lowest.tolist()
     low = familiarity / 10
     predicted = replace(full_comparison.predicted, familiarity=low)
@@ -102,6 +108,6 @@ def test_errors_of_quantities_are_compared_in_units_of_their_deviation(quick):
     values = labels + np.array([[3e8, 0], [0, 3.0], [0, 0], [1e7, 0.1]])
     comparison = Comparison(tree, labels, Predictions(tuple("abcd"), tree.columns, values))
     document = document_of(comparison, quick)
-    assert [galaxy["id"] for galaxy in document["worst"]] == ["b", "a"]
-    assert [galaxy["id"] for galaxy in document["best"]] == ["c", "d"]
+    assert [galaxy["id"] for galaxy in document["shown"]["worst"]] == ["b", "a"]
+    assert [galaxy["id"] for galaxy in document["shown"]["best"]] == ["c", "d"]
     assert "cuts" not in document

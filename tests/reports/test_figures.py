@@ -1,64 +1,9 @@
-import re
-from itertools import combinations
-
 import numpy as np
 import pytest
 
 from galaxyvotes.predictions import Bounds
 from galaxyvotes.reports import figures
 from galaxyvotes.reports.drawing import DARK, svg
-from galaxyvotes.tree import DecisionTree
-
-KAGGLE = DecisionTree.load("kaggle")
-
-
-def galaxies(count: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    random = np.random.default_rng(seed)
-    conditional = np.concatenate(
-        [random.dirichlet([0.4] * len(q.answers), count) for q in KAGGLE.questions], axis=1
-    )
-    labels = KAGGLE.joint(conditional).astype(np.float32)
-    return labels, np.clip(0.7 * labels + random.uniform(0, 0.2, labels.shape), 0, 1).astype(
-        np.float32
-    )
-
-
-def test_every_answer_has_a_roc_panel_with_its_auc_or_says_why_not():
-    labels, predicted = galaxies()
-    lens = KAGGLE.columns.index("Class8.2")
-    labels[:, lens] = 0.1
-    figure = figures.roc_plots(labels, predicted, KAGGLE)
-    titles = [axes.get_title() for axes in figure.axes]
-    assert len(titles) == 37
-    assert titles[lens] == "Class8.2 lens or arc\nAUC undefined"
-    assert [text.get_text() for text in figure.axes[lens].texts] == ["undefined\n(0 positives)"]
-    assert re.fullmatch(r"Class1\.1 smooth\nAUC 0\.\d{3}", titles[0])
-
-
-def test_roc_panels_of_a_part_of_the_answers_are_named_after_them():
-    labels, predicted = galaxies()
-    figure = figures.roc_plots(
-        labels[:, 3:5], predicted[:, 3:5], KAGGLE, columns=KAGGLE.columns[3:5]
-    )
-    assert [axes.get_title().split("\n")[0] for axes in figure.axes] == [
-        "Class2.1 edge-on",
-        "Class2.2 not edge-on",
-    ]
-
-
-def test_titles_of_roc_panels_have_room():
-    tree = DecisionTree.load("decals")
-    figure = figures.roc_plots(
-        np.zeros((3, len(tree.columns))), np.ones((3, len(tree.columns))), tree
-    )
-    figure.canvas.draw()
-    titles = [axes.title.get_window_extent() for axes in figure.axes]
-    assert not any(a.overlaps(b) for a, b in combinations(titles, 2))
-
-
-def test_a_roc_plot_of_galaxies_that_are_all_positive_is_undefined():
-    axes = figures.roc_plot(np.full(4, 0.9), np.linspace(0, 1, 4), title="all").axes[0]
-    assert axes.texts[0].get_text() == "undefined\n(0 negatives)"
 
 
 def test_a_reliability_plot_has_a_point_for_every_bin_that_holds_something():
@@ -113,3 +58,13 @@ def test_a_figure_is_drawn_in_the_colours_of_the_palette(draw):
     assert DARK.paper in image
     assert DARK.accent in image
     assert "#ffffff" not in image
+
+
+def test_a_confusion_matrix_is_a_heat_map_with_shares_and_numbers():
+    galaxies = np.array([[9, 1, 0], [1, 1, 0], [0, 0, 0]])
+    figure = figures.confusion_plot(galaxies, ["ring", "no ring", "$x$"])
+    axes = figure.axes[0]
+    words = [text.get_text() for text in axes.texts]
+    assert words[:4] == ["90 %\n9", "10 %\n1", "0 %\n0", "50 %\n1"]
+    assert words[6:9] == ["–"] * 3
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["ring", "no ring", "$x$"]

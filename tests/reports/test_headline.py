@@ -9,8 +9,8 @@ def test_the_network_comes_first_and_every_predictor_has_a_row(written):
     assert lines[0].split("  ")[-1] == "Mean AUC"
     assert [line.split("  ")[0] for line in lines[1:]] == ["network", "mean vote", "all zeros"]
     rmse = written.document["network"]["rmse"]
-    assert f"{rmse['value']:.4f}" in lines[1]
-    assert f"{rmse['low']:.4f} to {rmse['high']:.4f}" in lines[1]
+    assert f"{rmse['value']:.3f}" in lines[1]
+    assert f"{rmse['low']:.3f} to {rmse['high']:.3f}" in lines[1]
 
 
 def test_an_undefined_number_is_a_dash(written):
@@ -23,7 +23,7 @@ def test_quantities_have_a_row_for_each_quantity_and_predictor():
     measure = {"value": 1.0, "low": 0.5, "high": 1.5}
     row = {column.key: measure for column in HEADLINE[QUANTITIES]}
     rows = [{"quantity": name} | row for name in ("ttype", "colour")]
-    document = {"network": rows, "baselines": {"mean": rows}}
+    document = {"network": rows, "baselines": {"mean": rows}, "decimals": None}
     lines = text_table(document, QUANTITIES).splitlines()
     assert [line.split()[:2] for line in lines[1:]] == [
         ["ttype", "network"],

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from galaxyvotes.predictions import Predictions
-from galaxyvotes.reports.comparison import Comparison
+from galaxyvotes.predictions import Bounds, Predictions
+from galaxyvotes.reports.comparison import Comparison, Seen
 from galaxyvotes.reports.document import document_of
 from galaxyvotes.tree import DecisionTree
 
@@ -12,12 +12,12 @@ from galaxyvotes.tree import DecisionTree
 @pytest.mark.parametrize(
     ("noise", "words"),
     [
-        (0.05, "the RMSE of the network is lower by"),
-        (0.6, "the RMSE of the network is higher by"),
-        (0.2, "no significant difference"),
+        (0.05, "The network is better than the best baseline, another."),
+        (0.6, "The network is worse than the best baseline, another."),
+        (0.2, "The network is not significantly better or worse than the best baseline, another."),
     ],
 )
-def test_the_summary_names_the_smaller_rmse_only_where_the_interval_excludes_zero(
+def test_the_verdict_comes_first_and_is_given_only_where_the_interval_excludes_zero(
     make_comparison, make_labels, make_predictions, quick, noise, words
 ):
     labels = make_labels()
@@ -25,15 +25,44 @@ def test_the_summary_names_the_smaller_rmse_only_where_the_interval_excludes_zer
         predicted=make_predictions(labels[:, :5], noise),
         baselines={"another": make_predictions(labels, 0.2)},
     )
-    assert words in document_of(comparison, quick)["summary"]
+    document = document_of(comparison, quick)
+    assert document["summary"].startswith(words)
+    side = "lower" if document["differences"]["another"]["value"] >= 0 else "higher"
+    assert f"{side} than that of another by" in document["summary"]
 
 
 def test_galaxies_seen_in_training_are_reported(make_comparison, quick):
     summary = document_of(make_comparison(), quick)["summary"]
     assert "On 40 galaxies that were not used in training" in summary
-    seen = document_of(make_comparison(seen_in_training=7), quick)["summary"]
+    seen = document_of(make_comparison(seen=Seen(7, 2, 3)), quick)["summary"]
     assert "On 40 galaxies, the RMSE" in seen
-    assert "Of these galaxies, 7 are in the training or validation set" in seen
+    assert "Of these galaxies, 7 are in the training set" in seen
+    assert "2 are in its validation set and have chosen the epoch" in seen
+    assert "3 are in its calibration set" in seen
+    harmless = Seen(validation=40, chose_epoch=False)
+    summary = document_of(make_comparison(seen=harmless), quick)["summary"]
+    assert "40 are in its validation set and have chosen nothing" in summary
+
+
+def test_the_summary_of_classes_counts_right_predictions_beside_the_best_baseline(
+    class_comparison, quick
+):
+    summary = document_of(class_comparison, quick)["summary"].replace("\N{NO-BREAK SPACE}", " ")
+    assert summary.startswith("The network is better than the best baseline, guess.")
+    assert "of 60 galaxies that were not used in training, guess that of" in summary
+    assert "The balanced accuracy is" in summary
+    alone = document_of(replace(class_comparison, baselines={}), quick)["summary"]
+    assert alone.startswith("The network predicts the right class of")
+    assert "baseline" not in alone
+
+
+def test_the_coverage_of_prediction_intervals_is_in_the_summary(make_comparison, quick):
+    comparison = make_comparison()
+    bounds = Bounds(comparison.labels - 0.1, comparison.labels + 0.1)
+    predicted = replace(comparison.predicted, bounds=bounds)
+    calibrated = make_comparison(predicted=predicted, nominal_coverage=0.9)
+    summary = document_of(calibrated, quick)["summary"].replace("\N{NO-BREAK SPACE}", " ")
+    assert "Its 90 % prediction intervals contain 100.0 % of the labels." in summary
 
 
 def test_each_quantity_has_its_own_sentences(quick):
@@ -46,4 +75,5 @@ def test_each_quantity_has_its_own_sentences(quick):
     assert "colour is not known for any of these galaxies." in summary
     baselines = {"mean": replace(predicted, values=np.full((3, 2), 7 / 3))}
     summary = document_of(replace(comparison, baselines=baselines), quick)["summary"]
-    assert "The best baseline, mean, has an RMSE of 1.247" in summary
+    assert "For ttype, the network is" in summary
+    assert "than that of mean by" in summary

@@ -43,7 +43,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def read(folder: Path, number: int = 1) -> Calibration:
-    return read_calibration(folder, [folder / "weights.safetensors"], number)
+    weights = [folder / "weights.safetensors"]
+    return read_calibration(folder, weights, number, answers=2)
 
 
 def rewrite(folder: Path, text: str) -> None:

@@ -148,17 +148,19 @@ def calibrate(
     found = calibrate_(
         store, run, split=split, coverage=coverage, familiar=familiar, seed=seed, device=device
     )
-    intervals = found.joint
-    assert intervals is not None
-    print(f"{run}: {intervals.coverage:.0%} intervals for {len(intervals.columns)} answers")
-    if intervals.unbounded:
-        what = "they have no bounds" if intervals.kind == "quantity" else "their intervals are 0–1"
-        print(f"too few galaxies for {', '.join(intervals.unbounded)}: {what}")
+    intervals, galaxies = found.joint, f"{len(found.pixels):,} {split} galaxies"
+    if intervals is not None:
+        count = len(intervals.columns)
+        print(f"{run}: {intervals.coverage:.0%} intervals for {count} answers, from {galaxies}")
+        if intervals.unbounded:
+            quantity = intervals.kind == "quantity"
+            what = "they have no bounds" if quantity else "their intervals are 0–1"
+            print(f"too few galaxies for {', '.join(intervals.unbounded)}: {what}")
+    else:
+        print(f"{run}: calibrated probabilities of classes, from {galaxies}")
     if scaling := found.temperature:
-        shifts = ", ".join(
-            f"{name} {by:+.2f}" for name, by in zip(intervals.columns, scaling.shifts, strict=True)
-        )
-        print(f"temperature scaling: logits × {scaling.factor:.2f}, {shifts}")
+        shifts = ", ".join(f"{by:+.2f}" for by in scaling.shifts)
+        print(f"temperature scaling: logits × {scaling.factor:.2f}, then {shifts}")
 
 
 def _note_if_new(out: Path, *, resume: bool) -> None:

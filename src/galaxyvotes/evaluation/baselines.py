@@ -10,7 +10,7 @@ images all fall in the clusters of Kaggle's published submission. Two things are
 no training galaxy has gets the mean vote (Kaggle: zeros), and pixels are those of the store, which
 are Kaggle's if it was cropped but not scaled.
 
-All but the zeros do the same for quantities.
+All but the zeros do the same for quantities, and for classes, whose boosted trees are a classifier.
 
 Boosted trees stand for the classical approach: gradient-boosted regression trees, one ensemble an
 answer, on the features of `galaxyvotes.evaluation.features`.
@@ -27,12 +27,12 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
-from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.evaluation.features import image_features
-from galaxyvotes.kinds import FRACTIONS, QUANTITIES, Kind
+from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES, Kind
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.runtime.threads import in_order
 from galaxyvotes.tree import DecisionTree
@@ -42,12 +42,23 @@ __all__ = [
     "Baseline",
     "Galaxies",
     "all_zeros",
+    "boosted_classes",
     "boosted_trees",
     "central_pixel",
     "mean_vote",
 ]
 
 CENTRE_PX = 10
+
+_BOOSTING: dict[str, Any] = {
+    "learning_rate": 0.1,
+    "max_iter": 100,
+    "max_leaf_nodes": 16,
+    "min_samples_leaf": 20,
+    "l2_regularization": 1.0,
+    "max_features": 0.2,
+    "early_stopping": False,
+}
 
 _AT_ONCE = 1024
 
@@ -185,16 +196,7 @@ def boosted_trees(
         known = ~np.isnan(votes)
         if not len(of_rows) or np.ptp(votes[known]) == 0:
             return np.full(len(of_rows), votes[known][0])
-        trees: Any = HistGradientBoostingRegressor(
-            learning_rate=0.1,
-            max_iter=100,
-            max_leaf_nodes=16,
-            min_samples_leaf=20,
-            l2_regularization=1.0,
-            max_features=0.2,
-            early_stopping=False,  # pyright: ignore[reportArgumentType]
-            random_state=seed,
-        )
+        trees: Any = HistGradientBoostingRegressor(**_BOOSTING, random_state=seed)
         with threadpool_limits(1, user_api="openmp"):
             return trees.fit(of_training[known], votes[known]).predict(of_rows)
 
@@ -204,12 +206,45 @@ def boosted_trees(
     return _predictions(store, rows, names, bounded)
 
 
+def boosted_classes(
+    store: Galaxies,
+    rows: Int[np.ndarray, " row"],
+    *,
+    columns: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Predictions:
+    """Gradient-boosted classification trees, otherwise as `boosted_trees`: probabilities of the
+    classes.
+
+    A class without training galaxies has the probability 0. Raises ConfigError and DataError as
+    `mean_vote`.
+    """
+    names, training, fractions = _training(store, columns)
+    known = np.nan_to_num(fractions).max(axis=1) > 0
+    own = fractions[known].argmax(axis=1)
+    values = np.zeros((len(rows), len(names)))
+    if len(rows) and len(np.unique(own)) > 1:
+        parts = (training[known], rows)
+        of_training, of_rows = (_of_images(image_features, store, part) for part in parts)
+        trees: Any = HistGradientBoostingClassifier(**_BOOSTING, random_state=seed)
+        with threadpool_limits(1, user_api="openmp"):
+            values[:, np.unique(own)] = trees.fit(of_training, own).predict_proba(of_rows)
+    else:
+        values[:, own[:1]] = 1
+    return _predictions(store, rows, names, values)
+
+
 BASELINES: dict[Kind, dict[str, Baseline]] = {
     FRACTIONS: {
         "all zeros": all_zeros,
         "mean vote": mean_vote,
         "central pixel": central_pixel,
         "boosted trees": boosted_trees,
+    },
+    CLASSES: {
+        "class frequencies": mean_vote,
+        "central pixel": central_pixel,
+        "boosted trees": boosted_classes,
     },
     QUANTITIES: {
         "mean": mean_vote,

@@ -1,5 +1,5 @@
-"""A run calibrated on galaxies that it was not trained on: prediction intervals, familiarity and,
-for a tree of one question, temperature scaling.
+"""A run calibrated on galaxies that it was not trained on: prediction intervals or, for classes,
+calibrated probabilities, and familiarity.
 
 The galaxies of one split are predicted, and their errors give the prediction intervals (see
 `conformal`) of joint and of conditional fractions, or of quantities. With whole votes in the store,
@@ -10,9 +10,10 @@ The same galaxies, or those of another store, give the familiarity score (see `f
 4,000 training galaxies are the known ones, and those of the split, none of them among these, the
 references. If there are too few training galaxies, half of the references are known instead.
 
-For a head of one question, the third of the galaxies that gives the scale of the errors also fits
-the temperature scaling (see `temperature`), so that for the rest, which gives the quantiles, these
-are the predictions of any network. Trees of several questions are not scaled: in cross-validation
+A head of one question gets temperature scaling (see `temperature`). Classes have no intervals, so
+that all galaxies fit it. With intervals, it is fitted on the third of the galaxies that gives the
+scale of the errors, so that for the rest, which gives the quantiles, these are the predictions of
+any network. Trees of several questions are not scaled: in cross-validation
 over 736 galaxies of the 2014 challenge nothing was gained.
 """
 
@@ -78,7 +79,8 @@ def calibrate(
     its predictions have bounds and familiarity scores from now on.
 
     For a galaxy like these, the label lies within the bounds of an answer with a probability of
-    `coverage`. Predictions for a tree of one question change. Conditional fractions are calibrated,
+    `coverage`. Classes have no bounds: their probabilities are calibrated, and so change, as do
+    predictions for any tree of one question. Conditional fractions are calibrated,
     too, unless the run lacks answers that lead to others.
 
     Calibrate on another split than `test`, or `evaluate` refuses these galaxies. Where few galaxies
@@ -103,7 +105,11 @@ def calibrate(
     references = _references(run, network, store, rows, split, familiar)
     labels = labels_of(store, rows, head)
     scaling = _scale_logits(network, store, rows, labels, seed, progress=progress)
-    joint, conditional = _intervals(network, store, rows, labels, coverage, seed, progress=progress)
+    joint = conditional = None
+    if head.kind.intervals:
+        joint, conditional = _intervals(
+            network, store, rows, labels, coverage, seed, progress=progress
+        )
     calibration = Calibration(
         joint,
         conditional,
@@ -173,7 +179,10 @@ def _scale_logits(
     """
     if len(network.tree.questions) > 1 or not network.objective.softmax_of_logits:
         return None
-    for_scale, _ = split_galaxies(np.any(~np.isnan(labels), axis=1), seed)
+    known = np.any(~np.isnan(labels), axis=1)
+    for_scale = (
+        split_galaxies(known, seed)[0] if network.head.kind.intervals else known.nonzero()[0]
+    )
     for_scale = for_scale[~np.isnan(labels[for_scale]).any(axis=1)]
     views = predict_views(network, store, rows[for_scale], progress=progress)
     scaling = TemperatureScaling.fit(views, labels[for_scale])

@@ -17,6 +17,7 @@ from galaxyvotes.errors import ConfigError
 from galaxyvotes.evaluation.baselines import BASELINES
 from galaxyvotes.evaluation.published import check_published, published_protocol
 from galaxyvotes.evaluation.seen import (
+    calibrated_on,
     head_for,
     labelled_rows,
     labels_of,
@@ -30,10 +31,10 @@ from galaxyvotes.inference.predict import shift_of
 from galaxyvotes.kinds import Kind
 from galaxyvotes.metrics.coverage import noise_floor
 from galaxyvotes.predictions import Predictions
-from galaxyvotes.reports.comparison import Comparison, Conditional, ReportSettings, Values
+from galaxyvotes.reports.comparison import Comparison, Conditional, ReportSettings, Seen, Values
 from galaxyvotes.reports.headline import text_table
 from galaxyvotes.reports.write import Report, write_report
-from galaxyvotes.runs.network import Network
+from galaxyvotes.runs.network import Head, Network
 from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.store.store import Store
@@ -43,6 +44,8 @@ __all__ = ["Evaluation", "evaluate"]
 CHALLENGE_ID = "GalaxyID"  # the 2014 leaderboard is of galaxies with ids of this name only
 
 Rows = Int[np.ndarray, " galaxy"]
+
+_LEFT_OUT = "Evaluated without baselines; leave out --no-baselines to see them."
 
 
 @dataclass(frozen=True)
@@ -110,17 +113,20 @@ def evaluate(
         refuse_calibrated(run, store, rows, head)
     network = run.network(choose_device(device), tree=head.tree.name)
     seen = seen_by(run, store)
+    fitted, without = _baselines(network, store, rows, seed) if baselines else ({}, _LEFT_OUT)
     comparison = replace(
         compare(network, store, rows, progress=progress),
-        baselines=_baselines(network, store, rows, seed) if baselines else {},
-        seen_in_training=int(seen[rows].sum()),
+        baselines=fitted,
+        no_baselines=without,
+        seen=_seen(run, store, rows, head),
+        mirrored=getattr(run.recipe.train, "mirror", True),
         contaminated=published_protocol(store, network, seen, settings) if as_published else None,
         on_leaderboard=store.id_name == CHALLENGE_ID and not seen[rows].any(),
         history=run.history,
         provenance=_provenance(run, store, split, rows, network),
     )
     folder = run.path if out is None else out
-    return Evaluation(write_report(comparison, folder, settings), head.tree.kind)
+    return Evaluation(write_report(comparison, folder, settings), comparison.kind)
 
 
 def compare(network: Network, store: Store, rows: Rows, *, progress: bool) -> Comparison:
@@ -176,12 +182,30 @@ def _conditional(
     return Conditional(asked, predicted)
 
 
-def _baselines(network: Network, store: Store, rows: Rows, seed: int) -> dict[str, Predictions]:
+def _seen(run: Run, store: Store, rows: Rows, head: Head) -> Seen:
+    """How many of these galaxies the run has used, and for what."""
+    training, validation = (
+        int(seen_by(run, store, split)[rows].sum()) for split in ("train", "validation")
+    )
+    calibration = int(calibrated_on(run, store, head)[rows].sum())
+    return Seen(training, validation, calibration, run.recipe.train.selects_epoch)
+
+
+def _baselines(
+    network: Network, store: Store, rows: Rows, seed: int
+) -> tuple[dict[str, Predictions], str]:
+    """The baselines, fitted to the training galaxies; without any of these, none, and why."""
+    labels = labels_of(store, store.rows("train"), network.head)
+    if np.isnan(labels).all(axis=0).any():
+        return {}, (
+            f"No baselines: {store.path.name} has no training galaxies with"
+            f" {network.tree.kind.label} of every answer to fit them to."
+        )
     # To pyright a cached_property is no property, and so a Store no Galaxies.
     return {
         name: fit(store, rows, columns=network.columns, seed=seed)  # pyright: ignore[reportArgumentType]
-        for name, fit in BASELINES[network.tree.kind].items()
-    }
+        for name, fit in BASELINES[network.head.kind].items()
+    }, ""
 
 
 def _provenance(

@@ -9,12 +9,13 @@ from matplotlib.figure import Figure
 
 from galaxyvotes.evaluation.seen import head_for, labelled_rows, labels_of, refuse_seen
 from galaxyvotes.inference.engine import predict_store
-from galaxyvotes.kinds import FRACTIONS, QUANTITIES, Kind
+from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES, Kind
 from galaxyvotes.reports.architecture import architecture
 from galaxyvotes.reports.comparison import Comparison
 from galaxyvotes.reports.drawing import save
-from galaxyvotes.reports.figures import quantity_plots, roc_plot, roc_plots
+from galaxyvotes.reports.figures import quantity_plots
 from galaxyvotes.reports.flowchart import flowchart
+from galaxyvotes.reports.panels import roc_plot, roc_plots
 from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.store.store import Store
@@ -44,12 +45,12 @@ def draw_figures(
     """
     run = open_run(run)
     tree, side = run.heads[0].tree, run.facts["pack"]["size_px"]
-    drawn = {"flowchart": flowchart(tree)} if tree.kind is FRACTIONS else {}
+    drawn = {} if tree.kind is QUANTITIES else {"flowchart": flowchart(tree)}
     drawn["architecture"] = architecture(run.untrained().module, (3, side, side))
     if store is not None:
         store = store if isinstance(store, Store) else Store.open(store)
         comparison = _on_test_galaxies(run, store, device)
-        drawn |= _CURVES[comparison.tree.kind](comparison)
+        drawn |= _CURVES[comparison.kind](comparison)
     paths = {Path(out) / f"{name}.{kind}": figure for name, figure in drawn.items()}
     for path, figure in paths.items():
         save(figure, path)
@@ -83,5 +84,6 @@ def _predicted_values(comparison: Comparison) -> dict[str, Figure]:
 
 _CURVES: dict[Kind, Callable[[Comparison], dict[str, Figure]]] = {
     FRACTIONS: _roc_curves,
+    CLASSES: _roc_curves,
     QUANTITIES: _predicted_values,
 }

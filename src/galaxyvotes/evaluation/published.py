@@ -27,7 +27,7 @@ _OF_TRAINING = ("mse", "rmse", "mae", "argmax_accuracy")
 
 
 def check_published(tree: DecisionTree) -> None:
-    """Refuse a tree of quantities.
+    """Refuse a tree of quantities or classes.
 
     Raises:
         ConfigError: The tree does not ask for vote fractions.

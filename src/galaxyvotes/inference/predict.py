@@ -88,7 +88,8 @@ def predict(
     run has several. `fractions` are of everybody ("joint") or of those who were asked
     ("conditional": NaN where nobody would be, without bounds where fewer than a quarter would be).
     `intervals` adds the bounds of the prediction interval of each answer, or leaves them out; by
-    default they are there if the run is calibrated for such fractions.
+    default they are there if the run is calibrated for such fractions. Classes have none: their
+    probabilities are calibrated.
 
     The first column is the id (the file's stem), then one column an answer, then the bounds; of a
     calibrated run the last is the familiarity of the galaxy, and the result has a `warning` if the
@@ -146,6 +147,11 @@ def _check_intervals(network: Network, origin: Path) -> None:
         raise CheckpointError(
             f"{origin} is an ONNX file, which holds no prediction intervals: predict with the"
             " folder of its run, or leave out --intervals"
+        )
+    if not network.head.kind.intervals:
+        raise ConfigError(
+            f"the tree {network.tree.name!r} is a classification: its probabilities are calibrated,"
+            " and it has no prediction intervals; leave out --intervals"
         )
     if network.intervals is None:
         of = "" if network.fraction_kind == "joint" else "conditional fractions of "

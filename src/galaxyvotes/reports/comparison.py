@@ -9,10 +9,11 @@ from jaxtyping import Float, Int, UInt8
 
 from galaxyvotes.confidence.familiarity import Shift
 from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.kinds import Kind
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["Comparison", "Conditional", "Images", "ReportSettings", "Values"]
+__all__ = ["Comparison", "Conditional", "Images", "ReportSettings", "Seen", "Values"]
 
 Values = Float[np.ndarray, "galaxy answer"]
 Images = Callable[[Int[np.ndarray, " row"]], UInt8[np.ndarray, "row height width 3"]]
@@ -27,6 +28,25 @@ class Conditional(NamedTuple):
     predicted: Predictions
 
 
+class Seen(NamedTuple):
+    """How many of the galaxies evaluated the run has used, and for what.
+
+    `chose_epoch`: whether the epoch that was kept is that of the smallest validation loss, so that
+    validation galaxies have influenced the network.
+    """
+
+    training: int = 0
+    validation: int = 0
+    calibration: int = 0
+    chose_epoch: bool = True
+
+    @property
+    def influential(self) -> bool:
+        """Whether numbers on these galaxies are too good for galaxies that are new."""
+        chose = self.validation > 0 and self.chose_epoch
+        return self.training > 0 or chose or self.calibration > 0
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Predictions of a network and of baselines beside the labels of the same galaxies.
@@ -34,13 +54,16 @@ class Comparison:
     Labels have the rows and columns of the network's predictions, NaN where not known; a baseline
     may have more columns, in any order.
 
+    - `no_baselines`: why there are none, in a sentence.
     - `conditional`: the same of those who were asked, if the tree has questions that not everybody
       is asked.
     - `nominal_coverage`: that of the bounds of the predictions, if they have any.
     - `noise_floor`: the RMSE of the true fractions, from the number of volunteers, if it is known.
     - `shift`: whether these galaxies are like those of the calibration, if the network is
       calibrated.
-    - `seen_in_training`: how many of these galaxies are in the training or validation set.
+    - `seen`: how many of these galaxies are in the training, validation and calibration set.
+    - `mirrored`: whether images were mirrored in training, so that nothing can be learned that
+      mirroring changes; None if that is not known.
     - `contaminated`: the numbers of the published protocol (see `fractions.summarise`), with
       `seen`, how many of its galaxies the network was trained on, and a `note`.
     - `on_leaderboard`: whether these are galaxies of the 2014 challenge.
@@ -56,11 +79,13 @@ class Comparison:
     labels: Values
     predicted: Predictions
     baselines: Mapping[str, Predictions] = field(default_factory=dict[str, Predictions])
+    no_baselines: str = ""
     conditional: Conditional | None = None
     nominal_coverage: float | None = None
     noise_floor: float | None = None
     shift: Shift | None = None
-    seen_in_training: int = 0
+    seen: Seen = field(default_factory=Seen)
+    mirrored: bool | None = None
     contaminated: Mapping[str, Any] | None = None
     on_leaderboard: bool = False
     images: Images | None = None
@@ -70,14 +95,17 @@ class Comparison:
     def __post_init__(self) -> None:
         """Refuse what cannot be compared."""
         if not len(self.predicted):
-            raise DataError(
-                f"a report needs galaxies with known {self.tree.kind.name}; here is none"
-            )
+            raise DataError(f"a report needs galaxies with known {self.kind.name}; here is none")
         for name, baseline in self.baselines.items():
             if missing := set(self.predicted.columns) - set(baseline.columns):
                 raise ValueError(f"baseline {name!r} has no column {sorted(missing)[0]!r}")
             if baseline.ids != self.predicted.ids:
                 raise ValueError(f"baseline {name!r} is of other galaxies than the network")
+
+    @property
+    def kind(self) -> Kind:
+        """What the predictions are, which decides what a report holds."""
+        return self.tree.kind_of(self.predicted.columns)
 
     def of_baseline(self, name: str) -> "Comparison":
         """The same labels beside a baseline, which is cut to their columns, in their order."""

@@ -13,16 +13,22 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from galaxyvotes.confidence.familiarity import cumulative_counts
-from galaxyvotes.kinds import FRACTIONS, QUANTITIES, Kind
-from galaxyvotes.reports import fractions, quantities
+from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES, Kind
+from galaxyvotes.reports import classes, fractions, quantities
+from galaxyvotes.reports.chance import at_chance
 from galaxyvotes.reports.comparison import Comparison, ReportSettings, Values
-from galaxyvotes.reports.summary import summary_of_fractions, summary_of_quantities
+from galaxyvotes.reports.digits import decimals_for
+from galaxyvotes.reports.summary import (
+    summary_of_classes,
+    summary_of_fractions,
+    summary_of_quantities,
+)
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["CONTENTS", "Contents", "document_of", "rows_shown"]
 
 FORMAT = 1
-SHOWN = 6  # galaxies with the smallest errors, with the largest, and with the lowest familiarity
+SHOWN = 4  # galaxies of each group
 
 Section = Callable[[Comparison, ReportSettings], Any]
 
@@ -66,6 +72,16 @@ CONTENTS: dict[Kind, Contents] = {
         summary=summary_of_fractions,
         table=fractions.table,
     ),
+    CLASSES: Contents(
+        title="Evaluation of predicted classes",
+        summarise=classes.summarise,
+        difference=classes.differences,
+        sections={},
+        errors=classes.galaxy_errors,
+        galaxy=classes.galaxy,
+        summary=summary_of_classes,
+        table=classes.table,
+    ),
     QUANTITIES: Contents(
         title="Evaluation of predicted quantities",
         summarise=quantities.summarise,
@@ -81,14 +97,15 @@ CONTENTS: dict[Kind, Contents] = {
 
 def document_of(comparison: Comparison, settings: ReportSettings) -> dict[str, Any]:
     """The document of a comparison."""
-    contents, shown = CONTENTS[comparison.tree.kind], rows_shown(comparison)
+    contents, shown = CONTENTS[comparison.kind], rows_shown(comparison)
     baselines = {name: comparison.of_baseline(name) for name in comparison.baselines}
     document: dict[str, Any] = {
         "format": FORMAT,
         "title": f"{contents.title}: {comparison.tree.name}",
         "tree": comparison.tree.name,
         "galaxies": len(comparison.predicted),
-        "seen_in_training": comparison.seen_in_training,
+        "decimals": decimals_for(comparison.kind, len(comparison.predicted)),
+        "seen": comparison.seen._asdict() | {"influential": comparison.seen.influential},
         "bootstrap": {
             "seed": settings.seed,
             "resamples": settings.resamples,
@@ -98,40 +115,54 @@ def document_of(comparison: Comparison, settings: ReportSettings) -> dict[str, A
         "baselines": {
             name: contents.summarise(baseline, settings) for name, baseline in baselines.items()
         },
+        "no_baselines": comparison.no_baselines,
         "differences": {
             name: contents.difference(comparison, baseline, settings)
             for name, baseline in baselines.items()
         },
         **{key: section(comparison, settings) for key, section in contents.sections.items()},
-        "familiarity": _familiarity(comparison, shown["least_familiar"].tolist()),
+        "chance": at_chance(comparison, settings),
+        "familiarity": _familiarity(comparison),
         "history": [dict(row) for row in comparison.history],
         "provenance": dict(comparison.provenance),
     }
     document["summary"] = contents.summary(document)
-    for group in ("best", "worst"):
-        document[group] = [contents.galaxy(row, comparison) for row in shown[group].tolist()]
+    document["shown"] = {
+        group: [_galaxy(row, comparison) for row in rows.tolist()] for group, rows in shown.items()
+    }
     return document
 
 
 def rows_shown(comparison: Comparison) -> dict[str, Int[np.ndarray, " shown"]]:
     """The galaxies that a report shows: `best` and `worst` have the smallest and largest errors,
-    none is among both; `least_familiar` have the lowest familiarity scores.
+    none is among both; `random` are drawn from all, so they show what is usual; `least_familiar`
+    have the lowest familiarity scores.
     """
     labels, predicted = comparison.labels, comparison.predicted
-    order = np.argsort(
-        CONTENTS[comparison.tree.kind].errors(labels, predicted.values), kind="stable"
-    )
+    order = np.argsort(CONTENTS[comparison.kind].errors(labels, predicted.values), kind="stable")
     order = order[~np.isnan(labels[order]).all(axis=1)]
     shown = min(SHOWN, len(order) // 2)
     least_familiar = np.empty(0, np.int64)
     if comparison.shift is not None and predicted.familiarity is not None:
         least_familiar = np.argsort(predicted.familiarity, kind="stable")[:SHOWN]
-    return {"best": order[:shown], "worst": order[::-1][:shown], "least_familiar": least_familiar}
+    return {
+        "best": order[:shown],
+        "worst": order[::-1][:shown],
+        "random": np.random.default_rng(0).permutation(order)[:SHOWN],
+        "least_familiar": least_familiar,
+    }
 
 
-def _familiarity(comparison: Comparison, lowest: list[int]) -> dict[str, Any] | None:
-    """The distribution of familiarity scores beside the expected one, and the galaxies of the
-    lowest; None if the network is not calibrated.
+def _galaxy(row: int, comparison: Comparison) -> dict[str, Any]:
+    scores = comparison.predicted.familiarity
+    familiarity = None if scores is None else float(scores[row])
+    galaxy = CONTENTS[comparison.kind].galaxy(row, comparison)
+    return galaxy | {"familiarity": familiarity}
+
+
+def _familiarity(comparison: Comparison) -> dict[str, Any] | None:
+    """The distribution of familiarity scores beside the expected one; None if the network is not
+    calibrated.
     """
     scores, shift = comparison.predicted.familiarity, comparison.shift
     if scores is None or shift is None:
@@ -149,9 +180,5 @@ def _familiarity(comparison: Comparison, lowest: list[int]) -> dict[str, Any] | 
                 "expected": expected,
             }
             for level, galaxies, expected in cumulative_counts(scores, shift.references)
-        ],
-        "least_familiar": [
-            {"id": comparison.predicted.ids[row], "familiarity": float(scores[row])}
-            for row in lowest
         ],
     }

@@ -1,5 +1,5 @@
-"""Figures of predictions beside their labels: ROC curves, reliability, predicted against measured,
-familiarity, and the training history.
+"""Figures of predictions beside their labels: reliability, confusion between classes, predicted
+against measured, familiarity, and the training history. Curves of each answer are in `panels`.
 
 Every function gives a `matplotlib.figure.Figure`; `drawing.save` writes it. Arrays have one row a
 galaxy and one column an answer; a label that is NaN is not known, and the cell is left out. The
@@ -11,155 +11,104 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from galaxyvotes.metrics.reliability import reliability_curve
-from galaxyvotes.metrics.roc import THRESHOLD, roc_curve
 from galaxyvotes.predictions import Bounds
 from galaxyvotes.reports.drawing import LIGHT, Palette, text_width
-from galaxyvotes.tree import Answer, DecisionTree
 
 __all__ = [
+    "DASHES",
+    "Values",
+    "confusion_plot",
     "familiarity_plot",
     "history_plot",
+    "plain",
     "quantity_plots",
     "reliability_plot",
-    "roc_plot",
-    "roc_plots",
 ]
 
 Values = Float[np.ndarray, "galaxy answer"]
 
-_DASHES = (0, (4, 3))
-_CURVE_POINTS, _PANEL_POINTS = 300, 100  # enough to look smooth
+DASHES = (0, (4, 3))
 _VECTOR_POINTS = 500  # more galaxies are drawn as pixels: an element each would be megabytes
 
 
-# ---- fractions
+# ---- fractions and classes
 
 
-def roc_plot(
-    labels: Float[np.ndarray, " galaxy"],
-    predicted: Float[np.ndarray, " galaxy"],
-    *,
-    title: str,
-    palette: Palette = LIGHT,
-) -> Figure:
-    """The ROC curve of one answer, as figures 4 to 7 of the 2023 paper; positive are galaxies of a
-    fraction above 0.5.
-    """
-    figure = Figure(figsize=(4.4, 4.4), layout="constrained", facecolor=palette.paper)
-    axes = figure.add_subplot()
-    _roc_panel(axes, labels, predicted, title, palette, size=10.0, points=_CURVE_POINTS)
-    axes.set_xlabel("false positive rate", color=palette.ink)
-    axes.set_ylabel("true positive rate", color=palette.ink)
-    return figure
-
-
-def roc_plots(
+def reliability_plot(
     labels: Values,
     predicted: Values,
-    tree: DecisionTree,
     *,
-    columns: Sequence[str] | None = None,
+    names: tuple[str, str] = ("predicted fraction", "mean fraction of volunteers"),
     palette: Palette = LIGHT,
 ) -> Figure:
-    """A panel with a ROC curve for each answer; `columns` are the answers that the arrays hold, if
-    not all.
-    """
-    several = len(tree.questions) > 1
-    titles = {
-        a.column: _panel_title(q.name if several else "", a) for q, _ in tree for a in q.answers
-    }
-    names = tree.columns if columns is None else columns
-    across = min(6, len(names))
-    down = math.ceil(len(names) / across)
-    width, height = 0.6 + 1.75 * across, 0.75 + 1.95 * down  # inches
-    figure = Figure(figsize=(width, height), facecolor=palette.paper)
-    sides = {"left": 0.5 / width, "right": 0.99, "top": 1 - 0.5 / height, "bottom": 0.45 / height}
-    figure.subplots_adjust(**sides, wspace=0.16, hspace=0.42)
-    for i, name in enumerate(names):
-        axes = figure.add_subplot(down, across, i + 1)
-        _roc_panel(
-            axes,
-            labels[:, i],
-            predicted[:, i],
-            titles[name],
-            palette,
-            size=7.5,
-            points=_PANEL_POINTS,
-        )
-        axes.grid(visible=False)
-        first, last = i % across == 0, i + across >= len(names)
-        axes.tick_params(left=first, labelleft=first, bottom=last, labelbottom=last)
-    figure.supxlabel("false positive rate", fontsize=9, color=palette.ink, y=0.1 / height)
-    figure.supylabel("true positive rate", fontsize=9, color=palette.ink, x=0.08 / width)
-    return figure
-
-
-def _panel_title(question: str, answer: Answer) -> str:
-    """The answer's name and text, or as much of it as a small panel has room for."""
-    full = answer.text if answer.text == answer.column else f"{answer.column} {answer.text}"
-    short = (full, f"{question}: {answer.text}", answer.text) if question else (answer.text,)
-    return next((words for words in short if text_width(words, 7.5) < 1.7), answer.text[:24] + "…")
-
-
-def _roc_panel(
-    axes: Axes,
-    labels: Float[np.ndarray, " galaxy"],
-    predicted: Float[np.ndarray, " galaxy"],
-    title: str,
-    palette: Palette,
-    *,
-    size: float,
-    points: int,
-) -> None:
-    known = ~np.isnan(labels)
-    positive = labels[known] > THRESHOLD
-    curve = roc_curve(positive, predicted[known])
-    _plain(axes, palette, size)
-    axes.plot([0, 1], [0, 1], color=palette.muted, lw=0.7, ls=_DASHES)
-    if len(curve.thresholds):
-        across, up = curve.false_positive_rate, curve.true_positive_rate
-        shown = np.unique(np.linspace(0, len(across) - 1, points).round().astype(int))
-        axes.plot(across[shown], up[shown], color=palette.accent, lw=1.5)
-        area = f"AUC {np.diff(across) @ (up[1:] + up[:-1]) / 2:.3f}"
-    else:
-        reason = "undefined\n(0 " + ("positives)" if not positive.any() else "negatives)")
-        style: dict[str, Any] = {"ha": "center", "va": "center", "backgroundcolor": palette.paper}
-        axes.text(0.5, 0.5, reason, fontsize=size, color=palette.muted, **style)
-        area = "AUC undefined"
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    axes.set(xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
-    axes.set_title(f"{title}\n{area}", fontsize=size, color=palette.ink, parse_math=False)
-
-
-def reliability_plot(labels: Values, predicted: Values, *, palette: Palette = LIGHT) -> Figure:
     """Mean label against mean prediction in ten bins of predicted fraction; below, the number of
-    fractions in each.
+    fractions in each. `names` are those of the axes.
     """
     curve = reliability_curve(labels, predicted)
     filled = curve.counts > 0
     figure = Figure(figsize=(4.4, 5.2), facecolor=palette.paper)
     figure.subplots_adjust(left=0.13, right=0.97, top=0.98, bottom=0.09, hspace=0.06)
     axes, below = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": (4, 1)})
-    _plain(axes, palette)
-    _plain(below, palette)
+    plain(axes, palette)
+    plain(below, palette)
     means = curve.mean_predicted[filled], curve.mean_label[filled]
-    axes.plot([0, 1], [0, 1], color=palette.muted, lw=0.8, ls=_DASHES)
+    axes.plot([0, 1], [0, 1], color=palette.muted, lw=0.8, ls=DASHES)
     axes.plot(*means, "o-", color=palette.accent, lw=1.6, ms=4.5)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
-    axes.set_ylabel("mean fraction of volunteers", color=palette.ink)
+    axes.set_ylabel(names[1], color=palette.ink)
     edges = np.linspace(0, 1, len(curve.counts) + 1)
     heights, widths = np.maximum(curve.counts, 0.5), np.diff(edges) * 0.92
     below.bar(edges[:-1], heights, width=widths, align="edge", color=palette.accent)
     below.set_yscale("log")
     below.set_ylim(0.5, max(10.0, float(curve.counts.max(initial=0)) * 2))
-    below.set_xlabel("predicted fraction", color=palette.ink)
+    below.set_xlabel(names[0], color=palette.ink)
     below.set_ylabel("number", color=palette.ink)
+    return figure
+
+
+def confusion_plot(
+    galaxies: Int[np.ndarray, "own given"], classes: Sequence[str], *, palette: Palette = LIGHT
+) -> Figure:
+    """A confusion matrix as a heat map: rows are the galaxies of a class, columns what they are
+    given; the colour is the share of the row.
+    """
+    sums = galaxies.sum(axis=1, keepdims=True)
+    shares = np.divide(galaxies, sums, out=np.zeros(galaxies.shape), where=sums > 0)
+    number, cell = len(classes), 0.85  # inches
+    names = [words if len(words) < 26 else words[:25] + "…" for words in classes]
+    widest = max(text_width(words, 9.0) for words in names) + 0.45
+    width, height = widest + cell * number + 0.15, 0.6 * widest + cell * number + 0.65
+    figure = Figure(figsize=(width, height), facecolor=palette.paper)
+    sides = (widest / width, 0.45 / height, cell * number / width, cell * number / height)
+    axes = figure.add_axes(sides)
+    plain(axes, palette)
+    axes.grid(visible=False)
+    colours = LinearSegmentedColormap.from_list("share", [palette.paper, palette.accent])
+    axes.pcolormesh(shares, cmap=colours, vmin=0, vmax=1, edgecolors=palette.rule, lw=0.8)
+    for own, given in np.ndindex(*galaxies.shape):
+        ink = palette.paper if shares[own, given] > 0.55 else palette.ink
+        words = f"{100 * shares[own, given]:.0f} %\n{galaxies[own, given]:,}"
+        words = words if sums[own, 0] else "–"
+        centre: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 9.0, "color": ink}
+        axes.text(given + 0.5, own + 0.5, words, **centre)
+    middles = np.arange(number) + 0.5
+    axes.xaxis.tick_top()
+    axes.set_xticks(middles, names, rotation=40, ha="left", rotation_mode="anchor")
+    axes.set_yticks(middles, names)
+    for text in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        text.set(color=palette.ink, parse_math=False)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.invert_yaxis()
+    axes.set_ylabel("class", color=palette.muted)
+    axes.text(number / 2, number + 0.3, "predicted class", ha="center", color=palette.muted)
     return figure
 
 
@@ -183,7 +132,7 @@ def quantity_plots(
     figure = Figure(figsize=size, layout="constrained", facecolor=palette.paper)
     for i, name in enumerate(columns):
         axes = figure.add_subplot(down, across, i + 1)
-        _plain(axes, palette)
+        plain(axes, palette)
         known = ~np.isnan(labels[:, i])
         x, y = labels[known, i], predicted[known, i]
         pixels = len(x) > _VECTOR_POINTS
@@ -192,7 +141,7 @@ def quantity_plots(
             axes.vlines(x, low, high, color=palette.muted, lw=0.5, alpha=0.4, rasterized=pixels)
         if known.any():
             middle = (float(x.mean()), float(x.mean()))
-            axes.axline(middle, slope=1, color=palette.muted, lw=0.8, ls=_DASHES)
+            axes.axline(middle, slope=1, color=palette.muted, lw=0.8, ls=DASHES)
         dots: dict[str, Any] = {"ms": 3.5, "alpha": 0.6, "mew": 0, "rasterized": pixels}
         axes.plot(x, y, "o", color=palette.accent, **dots)
         axes.set_xlabel(f"measured {name}", color=palette.ink, parse_math=False)
@@ -212,8 +161,8 @@ def familiarity_plot(
     figure = Figure(figsize=(4.4, 4.0), facecolor=palette.paper)
     figure.subplots_adjust(left=0.13, right=0.97, top=0.98, bottom=0.12)
     axes = figure.add_subplot()
-    _plain(axes, palette)
-    axes.plot([0, 1], [0, 1], color=palette.muted, lw=0.8, ls=_DASHES)
+    plain(axes, palette)
+    axes.plot([0, 1], [0, 1], color=palette.muted, lw=0.8, ls=DASHES)
     values, counts = np.unique(familiarity, return_counts=True)
     shares = np.cumsum(counts) / len(familiarity)
     axes.step([0, *values, 1], [0, *shares, 1], where="post", color=palette.accent, lw=1.6)
@@ -239,7 +188,7 @@ def history_plot(history: Sequence[Mapping[str, Any]], *, palette: Palette = LIG
     marker = "o" if len(epochs) == 1 else ""
     for i, (name, title) in enumerate(known.items()):
         axes = figure.add_subplot(1, len(known), i + 1)
-        _plain(axes, palette)
+        plain(axes, palette)
         for key, words, color, dashes in (
             (name, "training set", palette.muted, (0, (4, 2))),
             (f"validation_{name}", "validation set", palette.accent, "-"),
@@ -255,7 +204,7 @@ def history_plot(history: Sequence[Mapping[str, Any]], *, palette: Palette = LIG
     return figure
 
 
-def _plain(axes: Axes, palette: Palette, size: float = 9.0) -> None:
+def plain(axes: Axes, palette: Palette, size: float = 9.0) -> None:
     """Axes that stay behind their data."""
     axes.set_facecolor(palette.paper)
     axes.grid(color=palette.rule, lw=0.5)

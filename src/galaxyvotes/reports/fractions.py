@@ -96,31 +96,39 @@ def summarise(comparison: Comparison, settings: ReportSettings = _DEFAULT) -> di
             {"question": name, "mean": number(gap.mean), "largest": number(gap.largest)}
             for name, gap in consistency(values, tree, columns=columns).items()
         ],
-        "answers": _answers(labels, predicted, measured),
+        "answers": _answers(labels, predicted, measured, tree),
     }
 
 
 def _reliability(labels: Values, predicted: Values) -> list[dict[str, Any]]:
     curve = reliability_curve(labels, predicted)
     return [
-        {"mean_predicted": number(p), "mean_truth": number(t), "fractions": int(n)}
-        for p, t, n in zip(curve.mean_predicted, curve.mean_label, curve.counts, strict=True)
+        {
+            "range": f"{i / len(curve.counts):.1f}–{(i + 1) / len(curve.counts):.1f}",
+            "mean_predicted": number(float(curve.mean_predicted[i])),
+            "mean_truth": number(float(curve.mean_label[i])),
+            "fractions": int(count),
+        }
+        for i, count in enumerate(curve.counts)
     ]
 
 
 def _answers(
-    labels: Values, predicted: Predictions, measured: Mapping[str, Interval]
+    labels: Values, predicted: Predictions, measured: Mapping[str, Interval], tree: DecisionTree
 ) -> list[dict[str, Any]]:
     positives, negatives = class_sizes(labels)
+    texts = {answer.column: answer.text for answer in tree.answers}
     return [
         {
             "answer": column,
+            "text": texts[column],
             "mean_fraction": number(float(mean_defined(labels[:, i]))),
             "mean_predicted": number(float(mean_defined(predicted.values[:, i]))),
             "rmse": measured["rmse_per_answer"].measure(i),
             "auc": measured["auc_per_answer"].measure(i),
             "positives": int(positives[i]),
             "negatives": int(negatives[i]),
+            "judged": bool(positives[i] >= FEW_POSITIVES and negatives[i] > 0),
         }
         for i, column in enumerate(predicted.columns)
     ]
@@ -186,7 +194,12 @@ def cut_tables(comparison: Comparison, settings: ReportSettings) -> dict[str, An
             for i, column in enumerate(columns)
         ],
         "questions": [
-            {"question": name, "answers": list(each.columns), "galaxies": each.galaxies.tolist()}
+            {
+                "question": name,
+                "answers": list(each.columns),
+                "galaxies": each.galaxies.tolist(),
+                "judged": int(each.galaxies.sum()) >= FEW_POSITIVES,
+            }
             for name, each in confusion.items()
         ],
     }
@@ -277,10 +290,11 @@ def galaxy(row: int, comparison: Comparison) -> dict[str, Any]:
             {"text": text, "volunteers": float(labels[i]), "network": float(predicted[i])}
             for text, i in answers
         ]
+    known = ~np.isnan(labels)
     worst = sorted(errors, key=lambda name: -errors[name])[:QUESTIONS_SHOWN]
     return {
         "id": comparison.predicted.ids[row],
-        "rmse": float(np.sqrt(np.nanmean((labels - predicted) ** 2))),
+        "rmse": float(np.sqrt(np.mean((labels - predicted)[known] ** 2))) if known.any() else None,
         "questions": [
             _question(question, bars[question.name])
             for question in comparison.tree.questions

@@ -6,22 +6,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from galaxyvotes.kinds import FRACTIONS, QUANTITIES, Kind
+from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES, Kind
 from galaxyvotes.metrics.bootstrap import Measure
+from galaxyvotes.reports.digits import digits_of
 
 __all__ = ["HEADLINE", "Column", "text_table"]
 
 
 @dataclass(frozen=True)
 class Column:
-    """A measure of a predictor: its key in the document, its title, and how numbers are written.
+    """A measure of a predictor: its key in the document and its title.
 
     Text has the columns `in_text`, and their confidence intervals where `with_interval`.
     """
 
     key: str
     title: str
-    form: str
     larger_is_better: bool = False
     in_text: bool = True
     with_interval: bool = False
@@ -29,18 +29,25 @@ class Column:
 
 HEADLINE: dict[Kind, tuple[Column, ...]] = {
     FRACTIONS: (
-        Column("rmse", "RMSE", ".4f", with_interval=True),
-        Column("mae", "MAE", ".4f"),
-        Column("argmax_accuracy", "Accuracy, all answers", ".4f", larger_is_better=True),
-        Column("question_accuracy", "Accuracy by question", ".4f", True, in_text=False),
-        Column("confident_accuracy", "Accuracy, confident labels", ".4f", True, in_text=False),
-        Column("mean_auc", "Mean AUC", ".4f", larger_is_better=True),
+        Column("rmse", "RMSE", with_interval=True),
+        Column("mae", "MAE"),
+        Column("argmax_accuracy", "Accuracy, all answers", larger_is_better=True),
+        Column("question_accuracy", "Accuracy by question", True, in_text=False),
+        Column("confident_accuracy", "Accuracy, confident labels", True, in_text=False),
+        Column("mean_auc", "Mean AUC", larger_is_better=True),
+    ),
+    CLASSES: (
+        Column("accuracy", "Accuracy", larger_is_better=True, with_interval=True),
+        Column("balanced_accuracy", "Balanced accuracy", larger_is_better=True, with_interval=True),
+        Column("macro_f1", "Macro F1", larger_is_better=True),
+        Column("cross_entropy", "Cross-entropy"),
+        Column("brier", "Brier score"),
     ),
     QUANTITIES: (
-        Column("rmse", "RMSE", ".4g", with_interval=True),
-        Column("mae", "MAE", ".4g"),
-        Column("bias", "Bias", ".4g", in_text=False),
-        Column("r2", "R²", ".4g", larger_is_better=True, with_interval=True),
+        Column("rmse", "RMSE", with_interval=True),
+        Column("mae", "MAE"),
+        Column("bias", "Bias", in_text=False),
+        Column("r2", "R²", larger_is_better=True, with_interval=True),
     ),
 }
 
@@ -52,7 +59,14 @@ def text_table(document: Mapping[str, Any], kind: Kind) -> str:
     for column in columns:
         header += [column.title] + ["95 % interval"] * column.with_interval
     rows = [
-        [*names, *(cell for column in columns for cell in _cells(summary[column.key], column))]
+        [
+            *names,
+            *(
+                cell
+                for column in columns
+                for cell in _cells(summary[column.key], column, document["decimals"])
+            ),
+        ]
         for names, summary in _ROWS[kind](document)
     ]
     labels = len(rows[0]) - len(header)
@@ -63,7 +77,7 @@ def _predictors(document: Mapping[str, Any]) -> dict[str, Any]:
     return {"network": document["network"], **document["baselines"]}
 
 
-def _rows_of_fractions(document: Mapping[str, Any]) -> Iterator[tuple[list[str], Any]]:
+def _rows_of_predictors(document: Mapping[str, Any]) -> Iterator[tuple[list[str], Any]]:
     for name, summary in _predictors(document).items():
         yield [name], summary
 
@@ -74,15 +88,16 @@ def _rows_of_quantities(document: Mapping[str, Any]) -> Iterator[tuple[list[str]
             yield [row["quantity"], name], summary[i]
 
 
-_ROWS = {FRACTIONS: _rows_of_fractions, QUANTITIES: _rows_of_quantities}
+_ROWS = {
+    FRACTIONS: _rows_of_predictors,
+    CLASSES: _rows_of_predictors,
+    QUANTITIES: _rows_of_quantities,
+}
 
 
-def _cells(measure: Measure, column: Column) -> list[str]:
-    value, low, high = (
-        "–" if number is None else f"{number:{column.form}}"
-        for number in (measure["value"], measure["low"], measure["high"])
-    )
-    return [value, f"{low} to {high}"] if column.with_interval else [value]
+def _cells(measure: Measure, column: Column, decimals: int | None) -> list[str]:
+    text = digits_of(measure, decimals)
+    return [text.value, text.ends] if column.with_interval else [text.value]
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

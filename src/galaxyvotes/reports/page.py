@@ -8,8 +8,9 @@ a folder name is escaped.
 import base64
 import io
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from importlib import resources
 from typing import Any
 
@@ -20,6 +21,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from galaxyvotes.reports.comparison import Comparison
+from galaxyvotes.reports.digits import digits_of, written
 from galaxyvotes.reports.document import rows_shown
 from galaxyvotes.reports.drawing import DARK, LIGHT, Palette
 from galaxyvotes.reports.headline import HEADLINE
@@ -35,17 +37,25 @@ _TEMPLATES = resources.files("galaxyvotes.reports") / "templates"
 def render(document: Mapping[str, Any], comparison: Comparison) -> str:
     """The HTML of the page."""
     tree, columns = comparison.tree, comparison.predicted.columns
-    sections = [section for section in SECTIONS[tree.kind] if section.present(document)]
+    hints = {section.name: section.hint(document) for section in SECTIONS[comparison.kind]}
+    sections = [
+        section
+        for section in SECTIONS[comparison.kind]
+        if section.present(document) or hints[section.name]
+    ]
     return (
-        _environment()
+        _environment(document["decimals"])
         .get_template("report.html.j2")
         .render(
             style=_style(),
             sections=sections,
             d=document,
-            kind=tree.kind,
-            figures={s.name: s.figure(comparison) for s in sections if s.figure is not None},
-            headline=HEADLINE[tree.kind],
+            kind=comparison.kind,
+            hints=hints,
+            figures={
+                s.name: s.figure(comparison) for s in sections if s.figure and not hints[s.name]
+            },
+            headline=HEADLINE[comparison.kind],
             predictors={"network": document["network"], **document["baselines"]},
             questions=_questions(tree, columns),
             texts={question.name: question.text for question in tree.questions},
@@ -79,13 +89,7 @@ def _with_images(
     document: Mapping[str, Any], comparison: Comparison
 ) -> dict[str, list[tuple[Any, str | None]]]:
     """The galaxies that the document describes, by group, each with its image as a data URI."""
-    groups: dict[str, list[Any]] = {
-        "best": document["best"],
-        "worst": document["worst"],
-        "least_familiar": [],
-    }
-    if document["familiarity"]:
-        groups["least_familiar"] = document["familiarity"]["least_familiar"]
+    groups = document["shown"]
     rows = np.concatenate([rows_shown(comparison)[group] for group in groups])
     uris = itertools.repeat(None)
     if comparison.images is not None and len(rows):
@@ -107,7 +111,7 @@ def jpeg_uri(image: UInt8[np.ndarray, "height width 3"]) -> str:
 # ---- templates
 
 
-def _environment() -> Environment:
+def _environment(decimals: int | None) -> Environment:
     environment = Environment(
         loader=FunctionLoader(lambda name: (_TEMPLATES / name).read_text("utf-8")),
         autoescape=True,
@@ -115,13 +119,14 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "count": lambda number: f"{number:,}",
-        "fixed": _fixed,
+    filters: dict[str, Callable[..., Any]] = {
+        "count": "{:,}".format,
+        "digits": partial(digits_of, decimals=decimals),
+        "fixed": partial(written, decimals=3 if decimals is None else decimals),
         "percent": _percent,
-        "short": _short,
-        "signed": _signed,
+        "short": partial(written, decimals=None),
     }
+    environment.filters.update(filters)
     return environment
 
 
@@ -135,19 +140,6 @@ def _style() -> Markup:
 def _variables(palette: Palette) -> str:
     colours = (f"--{name.replace('_', '-')}: {colour};" for name, colour in asdict(palette).items())
     return f":root {{ {' '.join(colours)} }}"
-
-
-def _fixed(value: float | None, digits: int = 4) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def _short(value: float | None) -> str:
-    """Four digits, whatever the unit."""
-    return "–" if value is None else f"{value:.4g}".replace("-", "−")
-
-
-def _signed(value: float | None, digits: int = 4) -> str:
-    return "–" if value is None else f"{value:+.{digits}f}".replace("-", "−")
 
 
 def _percent(value: float | None, digits: int = 0) -> str:

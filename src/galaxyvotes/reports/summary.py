@@ -1,92 +1,208 @@
-"""A report in a few sentences, which claim no more than the numbers do."""
+"""A report in a few sentences, which claim no more than the numbers do: the verdict first (better
+or worse than the best baseline, and how often prediction intervals hold), then what to beware of.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from galaxyvotes.metrics.bootstrap import Measure
+from galaxyvotes.reports.digits import digits_of
 
-__all__ = ["summary_of_fractions", "summary_of_quantities"]
+__all__ = ["summary_of_classes", "summary_of_fractions", "summary_of_quantities"]
 
 _INTERVAL = "95\N{NO-BREAK SPACE}% confidence interval"
+_PERCENT = "\N{NO-BREAK SPACE}%"
 
 
 def summary_of_fractions(document: Mapping[str, Any]) -> str:
-    """The RMSE over all fractions, and its difference from that of the best baseline."""
+    """The RMSE over all fractions beside that of the best baseline, and the coverage."""
     network = document["network"]
+    errors = {name: summary["rmse"]["value"] for name, summary in document["baselines"].items()}
     first = (
         f"On {_galaxies(document)}, the RMSE of {len(network['answers'])} predicted vote fractions"
-        f" is {_in_words(network['rmse'], '.4f')}."
+        f" is {_in_words(network['rmse'], document)}"
+        f"{_beside(errors, document['differences'], document)}."
     )
-    baselines = {name: summary["rmse"]["value"] for name, summary in document["baselines"].items()}
-    second = _best_baseline(baselines, document["differences"], ".4f")
-    return " ".join([first, *second, *_warning(document)])
+    return " ".join(
+        [
+            *_verdict("The network", errors, document["differences"]),
+            first,
+            *_coverage(document["intervals"]),
+            *_chance(document),
+            *_warning(document),
+        ]
+    )
+
+
+def summary_of_classes(document: Mapping[str, Any]) -> str:
+    """How many galaxies are given their class beside the best baseline, by the Brier score, and
+    how well the probabilities are calibrated.
+    """
+    network, baselines = document["network"], document["baselines"]
+    scores = {name: summary["brier"]["value"] for name, summary in baselines.items()}
+    differences = {name: each["brier"] for name, each in document["differences"].items()}
+    best = _best(scores)
+    beside = "" if best is None else f", {best} that of {_share(baselines[best]['accuracy'])}"
+    sentences = [
+        (
+            f"It predicts the right class of {_share_in_words(network['accuracy'])} of"
+            f" {_galaxies(document, network['galaxies'])}{beside}."
+        ),
+        (
+            f"The balanced accuracy is {_share(network['balanced_accuracy'])}; the predicted"
+            " probabilities differ from the accuracy by"
+            f" {digits_of(network['calibration_error'], document['decimals']).value} on average."
+        ),
+    ]
+    if best is None:
+        sentences[0] = sentences[0].replace("It predicts", "The network predicts", 1)
+    return " ".join(
+        [
+            *_verdict("The network", scores, differences),
+            *sentences,
+            *_chance(document),
+            *_warning(document),
+        ]
+    )
 
 
 def summary_of_quantities(document: Mapping[str, Any]) -> str:
-    """The RMSE and R² of each quantity, and the difference from its best baseline."""
+    """The RMSE and R² of each quantity beside its best baseline, and the coverage."""
     sentences: list[str] = []
     for i, row in enumerate(document["network"]):
         if row["rmse"]["value"] is None:
             sentences.append(f"{row['quantity']} is not known for any of these galaxies.")
             continue
+        errors = {name: rows[i]["rmse"]["value"] for name, rows in document["baselines"].items()}
+        differences = {name: rows[i] for name, rows in document["differences"].items()}
+        sentences += _verdict(f"For {row['quantity']}, the network", errors, differences)
         sentences.append(
             f"On {_galaxies(document, row['galaxies'])}, the RMSE of {row['quantity']} is"
-            f" {_in_words(row['rmse'], '.4g')} and R² is {_in_words(row['r2'], '.4g')}."
+            f" {_in_words(row['rmse'], document)}{_beside(errors, differences, document)}; R² is"
+            f" {_in_words(row['r2'], document)}."
         )
-        baselines = {name: rows[i]["rmse"]["value"] for name, rows in document["baselines"].items()}
-        differences = {name: rows[i] for name, rows in document["differences"].items()}
-        sentences += _best_baseline(baselines, differences, ".4g")
-    return " ".join([*sentences, *_warning(document)])
+        if document["intervals"] is not None:
+            found = document["intervals"]["quantities"][i]
+            sentences += _coverage({**found, "nominal": document["intervals"]["nominal"]})
+    return " ".join([*sentences, *_chance(document), *_warning(document)])
 
 
 def _galaxies(document: Mapping[str, Any], number: int | None = None) -> str:
     count = document["galaxies"] if number is None else number
-    unseen = "" if document["seen_in_training"] else " that were not used in training"
+    used = any(document["seen"][name] for name in ("training", "validation", "calibration"))
+    unseen = "" if used else " that were not used in training"
     return f"{count:,} galaxies{unseen}"
 
 
-def _best_baseline(
-    rmse: Mapping[str, float | None], differences: Mapping[str, Measure], form: str
+# ---- beside the best baseline
+
+
+def _best(values: Mapping[str, float | None]) -> str | None:
+    """The baseline of the smallest error, if any is defined."""
+    known = {name: value for name, value in values.items() if value is not None}
+    return min(known, key=lambda name: known[name]) if known else None
+
+
+def _verdict(
+    subject: str, errors: Mapping[str, float | None], differences: Mapping[str, Measure]
 ) -> list[str]:
-    """The baseline of the smallest RMSE, if any, and how far the network's is from it."""
-    known = {name: value for name, value in rmse.items() if value is not None}
-    if not known:
+    """Whether the network is better than the best baseline: only if zero lies outside the interval
+    of the difference, baseline − network.
+    """
+    best = _best(errors)
+    if best is None:
         return []
-    best = min(known, key=lambda name: known[name])
-    difference = _difference(form=form, **differences[best])
-    return [f"The best baseline, {best}, has an RMSE of {known[best]:{form}}: {difference}."]
+    low, high = differences[best]["low"], differences[best]["high"]
+    if low is not None and low > 0:
+        return [f"{subject} is better than the best baseline, {best}."]
+    if high is not None and high < 0:
+        return [f"{subject} is worse than the best baseline, {best}."]
+    return [f"{subject} is not significantly better or worse than the best baseline, {best}."]
+
+
+def _beside(
+    errors: Mapping[str, float | None],
+    differences: Mapping[str, Measure],
+    document: Mapping[str, Any],
+) -> str:
+    """How much smaller or larger the error of the network is than that of the best baseline."""
+    best = _best(errors)
+    if best is None or differences[best]["value"] is None:
+        return ""
+    value, low, high = (differences[best][end] or 0.0 for end in ("value", "low", "high"))
+    side, ends = ("lower", (low, high)) if value >= 0 else ("higher", (-high, -low))
+    text = digits_of({"value": abs(value), "low": ends[0], "high": ends[1]}, document["decimals"])
+    return f", {side} than that of {best} by {text.value} ({text.ends})"
+
+
+# ---- coverage, and what to beware of
+
+
+def _coverage(found: Mapping[str, Any] | None) -> list[str]:
+    if found is None or found["coverage"]["value"] is None:
+        return []
+    covered, nominal = found["coverage"], found["nominal"]
+    return [
+        (
+            f"Its {100 * nominal:.0f}{_PERCENT} prediction intervals contain"
+            f" {100 * covered['value']:.1f}{_PERCENT} of the labels."
+        )
+    ]
+
+
+def _chance(document: Mapping[str, Any]) -> list[str]:
+    """Which pairs of answers are not told apart, the first few."""
+    found: Mapping[str, Any] = document["chance"] or {}
+    answers: list[list[str]] = [pair["answers"] for pair in found.get("pairs", ())]
+    pairs = [" and ".join(each) for each in answers]
+    if not pairs:
+        return []
+    more = f" (and {len(pairs) - 2} more pairs)" if len(pairs) > 2 else ""
+    return [f"{'; '.join(pairs[:2])}{more} are not told apart better than by chance."]
 
 
 def _warning(document: Mapping[str, Any]) -> list[str]:
-    """What to say where galaxies were used in training."""
-    seen = document["seen_in_training"]
-    if not seen:
-        return []
-    sentence = (
-        f"Of these galaxies, {seen:,} are in the training or validation set of the network, so"
-        " these numbers do not estimate errors on new galaxies."
-    )
-    return [sentence]
+    """What these galaxies were used for."""
+    seen = document["seen"]
+    sentences: list[str] = []
+    if seen["training"]:
+        sentences.append(
+            f"Of these galaxies, {seen['training']:,} are in the training set of the network, so"
+            " these numbers do not estimate errors on new galaxies."
+        )
+    if seen["validation"]:
+        chose = (
+            "have chosen the epoch that was kept, so errors on them are somewhat too small"
+            if seen["chose_epoch"]
+            else "have chosen nothing, because the last epoch was kept: they are as good as test"
+            " galaxies"
+        )
+        sentences.append(f"{seen['validation']:,} are in its validation set and {chose}.")
+    if seen["calibration"]:
+        sentences.append(
+            f"{seen['calibration']:,} are in its calibration set, so prediction intervals and"
+            " probabilities fit them better than new galaxies."
+        )
+    return sentences
 
 
-def _difference(value: float | None, low: float | None, high: float | None, form: str) -> str:
-    """Which RMSE is smaller, if zero lies outside the interval of the difference, baseline −
-    network.
-    """
-    if value is None or low is None or high is None:
-        return "the difference is undefined"
-    if low > 0:
-        ends = f"{low:{form}} to {high:{form}}"
-        return f"the RMSE of the network is lower by {value:{form}} ({_INTERVAL} {ends})"
-    if high < 0:
-        ends = f"{-high:{form}} to {-low:{form}}"
-        return f"the RMSE of the network is higher by {-value:{form}} ({_INTERVAL} {ends})"
-    ends = f"{low:+{form}} to {high:+{form}}"
-    return f"no significant difference ({value:+{form}}, {_INTERVAL} {ends})"
+# ---- numbers
 
 
-def _in_words(measure: Measure, form: str) -> str:
+def _in_words(measure: Measure, document: Mapping[str, Any]) -> str:
     if measure["value"] is None:
         return "undefined"
-    ends = f"{measure['low']:{form}} to {measure['high']:{form}}"
-    return f"{measure['value']:{form}} ({_INTERVAL} {ends})"
+    text = digits_of(measure, document["decimals"])
+    return f"{text.value} ({_INTERVAL} {text.ends})"
+
+
+def _share(measure: Measure, end: str = "value") -> str:
+    value = measure[end]
+    return "undefined" if value is None else f"{100 * value:.0f}{_PERCENT}"
+
+
+def _share_in_words(measure: Measure) -> str:
+    """A share and its interval, which resamples of galaxies that are all alike cannot give."""
+    if measure["low"] == measure["high"]:
+        return _share(measure)
+    return f"{_share(measure)} ({_INTERVAL} {_share(measure, 'low')} to {_share(measure, 'high')})"

@@ -42,7 +42,7 @@ def write_report(
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False, default=str)
     write_text(report.json, text + "\n")
     file = io.StringIO()
-    table = CONTENTS[comparison.tree.kind].table(document, comparison.tree)
+    table = CONTENTS[comparison.kind].table(document, comparison.tree)
     csv.writer(file, lineterminator="\n").writerows(table)
     write_text(report.csv, file.getvalue())
     write_text(report.html, page)

@@ -43,10 +43,11 @@ class Calibration:
     """What `calibrate` measured of one head; all of it is None or empty for one never calibrated.
 
     `joint` and `conditional` are the prediction intervals of the two kinds of fractions; those of
-    quantities are `joint`. There are no conditional ones if an older galaxyvotes measured it, or if
-    the head lacks answers that lead to others. `familiarity` gives the familiarity scores.
-    `temperature` is there for a head of one question, which predicts with it; the intervals are
-    those of such predictions. `pixels` are the digests of the calibration galaxies.
+    quantities are `joint`; classes have none. There are no conditional ones if an older galaxyvotes
+    measured it, or if the head lacks answers that lead to others. `familiarity` gives the
+    familiarity scores. `temperature` is there for a head of one question, which predicts with it;
+    the intervals are those of such predictions. `pixels` are the digests of the calibration
+    galaxies.
     """
 
     joint: PredictionIntervals | None = None
@@ -71,9 +72,11 @@ class _Rest:
     certainty: TemperatureScaling | None = None
 
 
-def read_calibration(folder: Path, weights: Sequence[Path], number: int) -> Calibration:
-    """The calibration of the head of that number of the run in a folder, whose weights are in these
-    files; an empty one if there is none.
+def read_calibration(
+    folder: Path, weights: Sequence[Path], number: int, *, answers: int
+) -> Calibration:
+    """The calibration of the head of that number, which has so many answers, of the run in a
+    folder, whose weights are in these files; an empty one if there is none.
 
     Raises CheckpointError if its files are damaged or missing, or if it was measured with other
     weights.
@@ -85,7 +88,7 @@ def read_calibration(folder: Path, weights: Sequence[Path], number: int) -> Cali
     if digest != f"# {digest_of([text.encode()])}":
         raise CheckpointError(f"{path} is damaged: its digest does not fit; {_REMEDY}")
     try:
-        joint, rest = _parts(text, path)
+        joint, rest = _parts(text, path, answers)
     except DataError as error:
         raise CheckpointError(f"{error}; {_REMEDY}") from None
     if rest.weights is not None and list(rest.weights) != [file_digest(file) for file in weights]:
@@ -96,14 +99,16 @@ def read_calibration(folder: Path, weights: Sequence[Path], number: int) -> Cali
     return Calibration(joint, rest.conditional, familiarity, rest.certainty, pixels)
 
 
-def _parts(text: str, path: Path) -> tuple[PredictionIntervals, _Rest]:
-    """The joint prediction intervals in a calibration.toml, and the rest of it."""
+def _parts(text: str, path: Path, answers: int) -> tuple[PredictionIntervals | None, _Rest]:
+    """The joint prediction intervals in a calibration.toml, if it has any, and the rest of it."""
     table = parsed(text, str(path), error=DataError)
     others = {key: table.pop(key) for key in _Rest.__dataclass_fields__ if key in table}
-    joint = from_table(table, PredictionIntervals, str(path), error=DataError)
     rest = from_table(others, _Rest, str(path), error=DataError)
+    joint = None
+    if table or rest.familiar is None:
+        joint = from_table(table, PredictionIntervals, str(path), error=DataError)
     if rest.certainty is not None:
-        rest.certainty.check(len(joint.columns), f"{path}, [certainty]")
+        rest.certainty.check(answers, f"{path}, [certainty]")
     return joint, rest
 
 
@@ -132,7 +137,6 @@ def write_calibration(
     """Write a calibration into the run folder, all of it or nothing; what is there already is
     replaced.
     """
-    assert calibration.joint is not None
     tensors = _tensors(calibration)
     digest = tensor_digest(tensors, "{}")
     familiar = _familiar_file(number, digest)
@@ -140,7 +144,7 @@ def write_calibration(
     table: dict[str, Any] = {
         "familiar": digest,
         "weights": [file_digest(path) for path in weights],
-        **calibration.joint.to_table(),
+        **({} if calibration.joint is None else calibration.joint.to_table()),
     }
     if calibration.conditional is not None:
         table["conditional"] = calibration.conditional.to_table()

@@ -12,7 +12,7 @@ from galaxyvotes.confidence.familiarity import Familiarity
 from galaxyvotes.confidence.prediction_intervals import PredictionIntervals
 from galaxyvotes.config import PackSettings, Recipe
 from galaxyvotes.errors import ConfigError
-from galaxyvotes.kinds import FractionKind, Standard
+from galaxyvotes.kinds import FractionKind, Kind, Standard
 from galaxyvotes.networks.build import build, folded
 from galaxyvotes.networks.objectives import Objective, objective_for
 from galaxyvotes.networks.timm_encoder import load_pretrained
@@ -33,6 +33,11 @@ class Head:
     tree: DecisionTree
     columns: tuple[str, ...]
     standards: tuple[Standard, ...] = ()
+
+    @property
+    def kind(self) -> Kind:
+        """What the answers are; a part of the classes of a tree are fractions."""
+        return self.tree.kind_of(self.columns)
 
 
 @dataclass(frozen=True)
@@ -115,8 +120,10 @@ class Network:
     @property
     def intervals(self) -> PredictionIntervals | None:
         """The prediction intervals of the head and of the kind of fractions in use, if calibrated
-        for them.
+        for them; None for classes, whose probabilities are calibrated instead.
         """
+        if not self.head.kind.intervals:
+            return None
         calibration = self.calibration
         return calibration.joint if self.fraction_kind == "joint" else calibration.conditional
 

@@ -338,7 +338,8 @@ class Run:
 
         Raises CheckpointError if it is damaged, or was measured with other weights.
         """
-        return read_calibration(self.path, self.weights, number)
+        answers = len(self.heads[number - 1].columns)
+        return read_calibration(self.path, self.weights, number, answers=answers)
 
     def save_calibration(self, calibration: Calibration, number: int = 1) -> None:
         """Write a calibration, all of it or nothing; one that is there already is replaced."""

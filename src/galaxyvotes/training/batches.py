@@ -20,7 +20,7 @@ from torch import Tensor
 
 from galaxyvotes.config import Recipe, TrainSettings
 from galaxyvotes.errors import ConfigError
-from galaxyvotes.kinds import FRACTIONS
+from galaxyvotes.kinds import QUANTITIES
 from galaxyvotes.networks.batch import Batch, share_of
 from galaxyvotes.runs.network import Head
 from galaxyvotes.runtime.distributed import count
@@ -208,7 +208,7 @@ class TrainingBatches:
         store, outputs = self.stores[number], sum(len(head.columns) for head in self.heads)
         values = np.full((len(rows), outputs), np.nan, np.float32)
         # A store of quantities needs no votes, and does not prevent another from using its own.
-        without = store.votes is None and store.tree.kind is FRACTIONS
+        without = store.votes is None and store.tree.kind is not QUANTITIES
         votes = None if without else np.full((len(rows), outputs), -1, np.int32)
         start = 0
         for head in self.heads:

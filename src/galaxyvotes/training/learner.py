@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from galaxyvotes.config import TrainSettings
 from galaxyvotes.errors import DataError
-from galaxyvotes.kinds import FRACTIONS
+from galaxyvotes.kinds import QUANTITIES
 from galaxyvotes.networks.augment import dihedral, sky
 from galaxyvotes.networks.batch import Batch, Share
 from galaxyvotes.networks.build import encoder, to_input
@@ -139,7 +139,7 @@ def metric_sums(
     predicted = network.objective.values(logits.detach()[:, network.outputs])
     known = ~labels.isnan()
     squared = (predicted - labels.nan_to_num()).square() * known
-    compared = known.all(dim=1) & (network.tree.kind is FRACTIONS)
+    compared = known.all(dim=1) & (network.tree.kind is not QUANTITIES)
     correct = (predicted.argmax(dim=1) == labels.nan_to_num().argmax(dim=1)) & compared
     dtype = torch.float32 if logits.device.type == "mps" else torch.float64
     terms = (loss.detach(), squared, known, correct, compared)

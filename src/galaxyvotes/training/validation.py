@@ -8,7 +8,7 @@ from jaxtyping import Float32, Int, Int32
 from torch import Tensor
 
 from galaxyvotes.inference.engine import forward_rows
-from galaxyvotes.kinds import FRACTIONS
+from galaxyvotes.kinds import QUANTITIES
 from galaxyvotes.metrics.accuracy import argmax_accuracy
 from galaxyvotes.metrics.scores import mse
 from galaxyvotes.networks.batch import share_of
@@ -41,7 +41,7 @@ def validate(network: Network, batches: TrainingBatches, *, epoch: int) -> dict[
         prefix = "" if head.head_index == 0 else f"{head.tree.name}_"
         row[f"{prefix}validation_mse"] = mse(known, predicted)
         row[f"{prefix}validation_accuracy"] = (
-            argmax_accuracy(known, predicted) if head.tree.kind is FRACTIONS else math.nan
+            argmax_accuracy(known, predicted) if head.tree.kind is not QUANTITIES else math.nan
         )
         means = means_of(head.head, batches.stores, batches.train)
         row[f"{prefix}validation_skill"] = skill(head, known, predicted, means)
