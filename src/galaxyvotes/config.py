@@ -125,15 +125,16 @@ class ModelSettings:
     width, depth         of `compact`
     dropout              of `compact` and of timm's encoders
     views                how many flips and rotations are averaged: first the eight of the square,
-                         then those of the image rotated by 45°
+                         then those of the image rotated by 45°; without `train.mirror` the four
+                         rotations, then those after 45°, 22.5° and 67.5°
     zooms                magnifications, such as 1.1, at each of which as many views are averaged
                          again
     pretrained           where the weights of an encoder of timm come from: nowhere (""), those that
                          timm names for it on the Hugging Face hub ("hub"), another repository there
                          ("hf-hub:OWNER/REPOSITORY") or a folder
 
-    Rotations by 45° and zooms are for networks trained with `train.augment` "sky", which has shown
-    them such views.
+    Rotations by less than 90° and zooms are for networks trained with `train.augment` "sky", which
+    has shown them such views.
     """
 
     name: str = "vgg6"
@@ -184,6 +185,8 @@ class TrainSettings:
     average            above 0, the run ends with a running mean of the weights, which keeps this
                        share of itself at each step
     augment            "dihedral": flips and 90° rotations; "sky": any rotation, zoom and noise
+    mirror             whether augmentation and views mirror images, too; a handed question (clockwise
+                       or anticlockwise) sets this to false
     patience           training ends after so many epochs without a lower validation loss (0: never)
     keep               the network of the last epoch, or of the one with the lowest validation loss
     precision          "auto": bfloat16 where the device multiplies it faster, else float32
@@ -204,6 +207,7 @@ class TrainSettings:
     schedule: Literal["constant", "cosine", "one_cycle"] = "constant"
     average: float = 0.0
     augment: Literal["none", "dihedral", "sky"] = "none"
+    mirror: bool = True
     patience: int = 0
     keep: Literal["last", "best"] = "last"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -257,6 +261,11 @@ class Recipe:
     model: ModelSettings = field(default_factory=ModelSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     pack: PackSettings = field(default_factory=PackSettings)
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether a network is trained with mirror images, or predicts the mean over some."""
+        return self.train.mirror and (self.train.augment != "none" or self.model.views > 1)
 
     @staticmethod
     def load(source: "str | Path | Recipe", settings: Sequence[str] = ()) -> "Recipe":

@@ -48,7 +48,8 @@ class Question(Struct, frozen=True, omit_defaults=True):
     """One question; everybody who gave the answer `asked_of` is asked it, or everybody if that is
     None.
 
-    A `quantity` is a number instead of fractions, and has one answer.
+    A `quantity` is a number instead of fractions, and has one answer. A `handed` question has other
+    answers for the mirror image of a galaxy: clockwise or anticlockwise.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Question(Struct, frozen=True, omit_defaults=True):
     answers: tuple[Answer, ...] = msgspec.field(name="answer")
     asked_of: str | None = None
     quantity: bool = False
+    handed: bool = False
 
     def check(self, place: str) -> None:
         """Refuse a question without a choice, and a quantity that is asked like a question.

@@ -125,6 +125,11 @@ class DecisionTree:
         return FRACTIONS if self.kind is CLASSES and len(columns) < len(self.columns) else self.kind
 
     @property
+    def handed(self) -> bool:
+        """Whether a question has other answers for the mirror image of a galaxy."""
+        return any(question.handed for question in self.questions)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Every answer's column, in table order."""
         return tuple(answer.column for question in self.questions for answer in question.answers)

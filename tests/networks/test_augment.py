@@ -17,6 +17,72 @@ def test_dihedral_draws_all_eight_flips_and_rotations_and_nothing_else():
     assert len(expected) == 8
 
 
+def hook(side: int = 33) -> torch.Tensor:
+    """An arm with a hook: no rotation makes its mirror image of it."""
+    image = torch.zeros(1, side, side, 3, dtype=torch.uint8)
+    image[:, side // 2, side // 2 :] = 200
+    image[:, side // 2 :, -5:] = 200
+    return image
+
+
+def turns_clockwise(images: torch.Tensor) -> torch.Tensor:
+    """Whether the hook of each image, (galaxy, side, side, colour), bends as that of `hook`."""
+    side = images.shape[1]
+    y, x = torch.meshgrid(*[torch.arange(side) - (side - 1) / 2] * 2, indexing="ij")
+    radius = torch.hypot(x, y)
+    light = images[..., 0].float() * (radius < side / 2)
+    inner, outer = light * (radius < side / 4), light * (radius > side / 3)
+    angles = [
+        torch.atan2((part * y).sum((1, 2)), (part * x).sum((1, 2))) for part in (inner, outer)
+    ]
+    return torch.sin(angles[1] - angles[0]) > 0
+
+
+def test_without_mirror_images_dihedral_draws_the_four_rotations_and_nothing_else():
+    image = hook(5)
+    expected = {tuple(image[0].rot90(k, (0, 1)).flatten().tolist()) for k in range(4)}
+    drawn = dihedral(image.expand(400, 5, 5, 3), torch.Generator().manual_seed(1), mirror=False)
+    assert {tuple(view.flatten().tolist()) for view in drawn} == expected
+    assert len(expected) == 4
+
+
+def test_without_mirror_images_sky_never_mirrors_and_changes_nothing_else():
+    images = (hook().permute(0, 3, 1, 2) / 255).expand(200, 3, 33, 33)
+    plain = sky(images, torch.Generator().manual_seed(0), mirror=False)
+    mirrored = sky(images, torch.Generator().manual_seed(0))
+    kept = (plain == mirrored).flatten(1).all(dim=1)
+    clockwise, among_both = (
+        turns_clockwise(each.permute(0, 2, 3, 1)) for each in (plain, mirrored)
+    )
+    assert 0.4 < kept.float().mean() < 0.6
+    assert clockwise.float().mean() > 0.9  # a hook that is shifted far may be mistaken
+    assert among_both[~kept].float().mean() < 0.1
+
+
+@pytest.mark.parametrize("zooms", [(), (1.1,)])
+def test_without_mirror_images_all_views_are_rotations_and_different(zooms):
+    image = hook()
+    found = list(views(image, 16, zooms, mirror=False))
+    assert len(found) == 16 * (1 + len(zooms))
+    assert torch.equal(found[0], image)
+    assert all(turns_clockwise(view).item() for view in found)
+    assert len({tuple(view.flatten().tolist()) for view in found}) == len(found)
+    quarters = [image.rot90(k, (1, 2)) for k in range(4)]
+    assert all(any(torch.equal(view, quarter) for quarter in quarters) for view in found[:4])
+    assert not all(turns_clockwise(view).item() for view in views(image, 8))
+    assert len(list(views(image, 3, mirror=False))) == 3
+
+
+def test_views_without_mirror_images_are_rotated_by_multiples_of_22_degrees():
+    found = list(views(arm(), 16, mirror=False))
+    y, x = torch.meshgrid(*[torch.arange(65) - 32.0] * 2, indexing="ij")
+    light = [(view[0, ..., 0].float() - 40) * (torch.hypot(x, y) < 30) for view in found]
+    angles = [torch.atan2((part * y).sum(), (part * x).sum()).rad2deg() % 360 for part in light]
+    steps = sorted(round(float(angle) / 22.5) % 16 for angle in angles)
+    assert steps == list(range(16))
+    assert all(abs(float(angle) / 22.5 - round(float(angle) / 22.5)) < 0.1 for angle in angles)
+
+
 def test_the_same_seed_gives_the_same_flips_and_rotations():
     images = torch.randint(0, 255, (9, 8, 8, 3), dtype=torch.uint8)
     first = dihedral(images, torch.Generator().manual_seed(3))

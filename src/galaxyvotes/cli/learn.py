@@ -7,6 +7,7 @@ from galaxyvotes.cli.options import (
     Device,
     Flag,
     NewRun,
+    NoMirror,
     PackedStore,
     PackedStores,
     Resume,
@@ -26,6 +27,7 @@ def train(
     settings: Settings = (),
     answers: str | None = None,
     min_mean_fraction: float | None = None,
+    no_mirror: NoMirror = False,
     resume: Resume = False,
     device: Device = "auto",
     out: NewRun,
@@ -52,6 +54,7 @@ def train(
     settings += (
         () if min_mean_fraction is None else (f"train.min_mean_fraction={min_mean_fraction}",)
     )
+    settings += ("train.mirror=false",) if no_mirror else ()
     _note_if_new(out, resume=resume)
     stores = named(stores, "train")
     run = train_(stores, out, recipe=recipe, settings=settings, resume=resume, device=device)
@@ -64,6 +67,7 @@ def finetune(
     recipe: str | None = None,
     settings: Settings = (),
     other_size: Annotated[bool, Flag] = False,
+    no_mirror: NoMirror = False,
     resume: Resume = False,
     device: Device = "auto",
     out: NewRun,
@@ -86,6 +90,7 @@ def finetune(
     """
     from galaxyvotes.training.finetune import finetune as finetune_
 
+    settings += ("train.mirror=false",) if no_mirror else ()
     _note_if_new(out, resume=resume)
     run = finetune_(
         named(stores, "finetune"),

@@ -13,6 +13,7 @@ __all__ = [
     "FinishedRun",
     "Flag",
     "NewRun",
+    "NoMirror",
     "PackedStore",
     "PackedStores",
     "Quantities",
@@ -39,6 +40,14 @@ Flag = Parameter(negative=(), show_default=False)
 Device = Annotated[str, Parameter(help="Where to compute: auto, cpu, cuda or mps.")]
 FinishedRun = Annotated[Path | None, Parameter(help="A run folder; by default the bundled model.")]
 NewRun = Annotated[Path, Parameter(help="The run folder to make, or to resume.")]
+NoMirror = Annotated[
+    bool,
+    Flag,
+    Parameter(
+        help="Rotate images and never mirror them, in training and in predictions: for questions"
+        " that a mirror image answers otherwise, such as clockwise or anticlockwise."
+    ),
+]
 PackedStore = Annotated[Path, Parameter(help="A store that pack made.")]
 PackedStores = Annotated[Path, Parameter(help="Stores that pack made.")]
 Quantities = Annotated[

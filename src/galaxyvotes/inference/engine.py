@@ -163,8 +163,8 @@ def _estimate_views(
     """The values of each view by each member, and the features of the first view by the first
     member.
     """
-    model = network.recipe.model
-    seen = list(views(batch.images, model.views, model.zooms))
+    model, mirror = network.recipe.model, network.recipe.train.mirror
+    seen = list(views(batch.images, model.views, model.zooms, mirror=mirror))
     together = Batch(torch.cat(seen))  # so that the views of few images fill a group
     estimates = [estimate(member, together) for member in network.members]
     by_view = [part for each in estimates for part in np.split(each.values, len(seen))]

@@ -9,8 +9,9 @@ network of a run.
 Its metadata say in plain text which answers these are (`columns`, a JSON list; columns_2 …), their
 `tree` (TOML), of quantities the mean and deviation that they were trained with (`standards`, a JSON
 list of pairs; standards_2 …), which image the network takes (`preprocessing`, `crop_px`,
-`size_px`), over how many `views` of it `predict` takes the mean, the `recipe`, and which run this
-was. Prediction intervals and familiarity are not in it; they stay with the run.
+`size_px`), over how many `views` of it `predict` takes the mean and whether these `mirror` it, the
+`recipe`, and which run this was. Prediction intervals and familiarity are not in it; they stay with
+the run.
 
 A file may come from a stranger. It is used if its digest fits, so it is whole and no other program
 has changed it; and, because a digest can be forged, if all it can do is arithmetic on the numbers
@@ -139,6 +140,7 @@ def metadata_of(network: Network, run: str, digest: str) -> dict[str, str]:
         "crop_px": str(crop),
         "size_px": str(size),
         "views": str(network.recipe.model.views),
+        "mirror": str(network.recipe.train.mirror).lower(),
         "recipe": network.recipe.to_toml(),
     }
     for number, head in enumerate(network.heads, 1):

@@ -2,11 +2,13 @@
 
 Galaxies have no up: a rotated or mirrored image shows a galaxy that is as likely, with the same
 votes. A little nearer or farther, off the centre, redder, brighter or noisier, volunteers would
-have classified it the same.
+have classified it the same. Handed questions are the exception, whether arms turn clockwise: for
+them nothing is mirrored (`mirror=False`), only rotated.
 
 - `dihedral`: one of the eight flips and 90° rotations; no pixel value changes
 - `sky`: any rotation, mirror image, zoom and shift in one warp, then brightness, colour and noise
-- `views`: the same eight, further rotations and sizes, in a fixed order, for test-time augmentation
+- `views`: the eight of `dihedral`, further rotations and sizes, in a fixed order, for test-time
+  augmentation
 
 `dihedral` and `sky` draw for the whole batch, of which the images may be the share of a process:
 the batch is the same for any number of processes.
@@ -27,6 +29,10 @@ __all__ = ["dihedral", "sky", "views"]
 
 # How far `sky` goes, one standard deviation each; its zoom is even between its ends
 # (`config.SKY_ZOOM`).
+# `views`: the numbers of rotations among flips, whose bits are rows, columns and transposition, and
+# the angles by which images are rotated before.
+_ROTATIONS = (0, 3, 5, 6)
+_ANGLES = (0.0, math.pi / 4, math.pi / 8, 3 * math.pi / 8)
 _SHIFT = 0.02  # of the image's side
 _BRIGHTNESS, _COLOUR, _NOISE = 0.08, 0.04, 0.01  # of the light; per channel; of white, per pixel
 
@@ -35,13 +41,17 @@ def dihedral(
     images: UInt8[Tensor, "galaxy side side colour"],
     generator: torch.Generator,
     share: Share | None = None,
+    *,
+    mirror: bool = True,
 ) -> UInt8[Tensor, "galaxy side side colour"]:
-    """Each image after one of the eight flips and 90° rotations of a square, drawn evenly; no pixel
-    value changes.
+    """Each image after one of the eight flips and 90° rotations of a square, drawn evenly, or of
+    the four rotations without `mirror`; no pixel value changes.
     """
     share = share or Share(0, len(images), len(images))
     drawn = torch.rand(3, share.of, 1, 1, 1, generator=generator)[:, share.rows]
     flip_rows, flip_columns, transpose = drawn.to(images.device) < 0.5
+    if not mirror:
+        transpose = flip_rows ^ flip_columns  # an even number of mirror images is a rotation
     images = torch.where(flip_rows, images.flip(1), images)
     images = torch.where(flip_columns, images.flip(2), images)
     return torch.where(transpose, images.transpose(1, 2), images)
@@ -51,9 +61,11 @@ def sky(
     images: Float[Tensor, "galaxy 3 side side"],
     generator: torch.Generator,
     share: Share | None = None,
+    *,
+    mirror: bool = True,
 ) -> Float[Tensor, "galaxy 3 side side"]:
-    """Each image as it might look on another night, through another telescope and at another angle;
-    0–1, black to white.
+    """Each image as it might look on another night, through another telescope and at another angle,
+    and with `mirror` half of them in a mirror; 0–1, black to white.
 
     One bilinear warp does all of the geometry.
     """
@@ -62,7 +74,8 @@ def sky(
     # Drawn on the CPU whatever the device, so that a seed means the same everywhere; but for the
     # noise, which is as many numbers as there are pixels, and would keep a GPU waiting.
     angle = torch.rand(count, generator=generator) * (2 * math.pi)
-    mirror = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
+    side = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
+    side = side if mirror else torch.ones(count)
     scale = torch.exp((torch.rand(count, generator=generator) * 2 - 1) * math.log(SKY_ZOOM))
     shift = torch.randn(count, 2, generator=generator) * (2 * _SHIFT)  # the warp counts a side as 2
     light = 1 + _BRIGHTNESS * torch.randn(count, 1, 1, 1, generator=generator)
@@ -72,32 +85,34 @@ def sky(
     noise = torch.randn(count, *images.shape[1:], generator=generator, device=device)
     cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
     transforms = torch.stack(
-        [cos * mirror, -sin, shift[:, 0], sin * mirror, cos, shift[:, 1]], dim=1
+        [cos * side, -sin, shift[:, 0], sin * side, cos, shift[:, 1]], dim=1
     ).view(count, 2, 3)
     warped = _warp(images, transforms[rows]) * light[rows].to(device)
     return (warped + _NOISE * noise[rows]).clamp_(0, 1)
 
 
 def views(
-    images: UInt8[Tensor, "galaxy side side colour"], count: int, zooms: Sequence[float] = ()
+    images: UInt8[Tensor, "galaxy side side colour"],
+    count: int,
+    zooms: Sequence[float] = (),
+    *,
+    mirror: bool = True,
 ) -> Iterator[UInt8[Tensor, "galaxy side side colour"]]:
     """`count` views of each image, itself first, then as many at each zoom (1.1: a tenth larger).
 
     The first eight are the flips and 90° rotations of the square, of which no pixel value changes;
-    the next eight are the same of the image rotated by 45°. Rotations and zooms are those of `sky`,
-    but the same for all images.
+    the next eight are the same of the image rotated by 45°. Without `mirror` they are the four 90°
+    rotations, then those of the image rotated by 45°, 22.5° and 67.5°. Rotations and zooms are
+    those of `sky`, but the same for all images.
     """
+    flips = range(8) if mirror else _ROTATIONS
     for zoom in (1.0, *zooms):
-        for start in range(0, count, 8):
-            rotated = (
-                images
-                if (zoom, start) == (1.0, 0)
-                else _rotated(images, math.pi / 4 if start else 0.0, zoom)
-            )
-            for number in range(min(count - start, 8)):
+        for start, angle in zip(range(0, count, len(flips)), _ANGLES, strict=False):
+            rotated = images if (zoom, start) == (1.0, 0) else _rotated(images, angle, zoom)
+            for number in flips[: count - start]:
                 view = rotated.transpose(1, 2) if number & 4 else rotated
-                flips = [axis for axis, bit in ((1, 1), (2, 2)) if number & bit]
-                yield view.flip(flips) if flips else view
+                axes = [axis for axis, bit in ((1, 1), (2, 2)) if number & bit]
+                yield view.flip(axes) if axes else view
 
 
 def _rotated(

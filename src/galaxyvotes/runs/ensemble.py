@@ -86,7 +86,10 @@ def _common(run: Run) -> dict[str, Any]:
             for name, value in asdict(run.recipe.model).items()
             if name not in _TRAINING_ONLY
         },
-        **{f"train.{name}": getattr(train, name) for name in ("objective", "precision", "keep")},
+        **{
+            f"train.{name}": getattr(train, name)
+            for name in ("objective", "precision", "keep", "mirror")
+        },
         "train.patience (0 or not)": train.patience > 0,
     }
 

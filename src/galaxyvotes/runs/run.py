@@ -246,15 +246,14 @@ class Run:
     @property
     def _advice(self) -> str:
         """What to try if a network has learned nothing."""
+        mirror = "--no-mirror, if mirror images have other labels" if self.recipe.mirrors else ""
         if self.begun_by == "finetune":
-            return (
-                "Check that labels and images belong together; then try more labels, --set"
-                " train.encoder_rate=1, or --no-mirror if mirror images have other labels"
-            )
-        return (
-            "Try galaxyvotes finetune, which needs far fewer galaxies; or more labels, the recipe"
-            " small, or more epochs (--set train.epochs=…)"
-        )
+            tries = ["more labels", "--set train.encoder_rate=1", mirror]
+            first = "Check that labels and images belong together; then try"
+        else:
+            tries = ["more labels", "more epochs (--set train.epochs=…)", mirror]
+            first = "Try galaxyvotes finetune, which needs far fewer galaxies;"
+        return f"{first} {', or '.join(each for each in tries if each)}"
 
     @property
     def begun_by(self) -> str:

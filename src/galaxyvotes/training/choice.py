@@ -5,20 +5,28 @@
 - fewer than 20,000: `compact`
 - more: `strong` where a GPU trains it, else `compact`; on a processor `strong` takes days
 
-Galaxies without a label do not count.
+Galaxies without a label do not count. Whichever it is, a handed question of the stores turns off
+its mirror images.
 """
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from galaxyvotes.config import Recipe
 from galaxyvotes.store.store import Store
 
-__all__ = ["Choice", "choose_recipe", "labelled_galaxies"]
+__all__ = ["Choice", "choose_recipe", "labelled_galaxies", "note_of_handed", "suited"]
 
 FEW, MANY = 1_000, 20_000
+_DIRECTION = re.compile(
+    r"(?:^|[^a-z])(?:(?:anti|counter)?[ _-]?clock[ _-]?wise|a?cw|ccw|[sz][ _-]?wise)(?:[^a-z]|$)",
+    re.I,
+)
 
 
 class Choice(NamedTuple):
@@ -51,3 +59,32 @@ def labelled_galaxies(stores: Sequence[Store]) -> int:
     return sum(
         int((~np.isnan(store.values[store.rows("train")])).any(axis=1).sum()) for store in stores
     )
+
+
+def suited(recipe: Recipe, stores: Sequence[Store]) -> Recipe:
+    """The recipe for these stores: without mirror images if one of their questions is handed."""
+    if not any(store.tree.handed for store in stores):
+        return recipe
+    return replace(recipe, train=replace(recipe.train, mirror=False))
+
+
+def note_of_handed(recipe: Recipe, stores: Sequence[Store]) -> str | None:
+    """What to say of questions that are handed, or that seem so by their answers while the recipe
+    mirrors images; None if there are none.
+    """
+    questions = [question for store in stores for question in store.tree.questions]
+    if handed := [question.name for question in questions if question.handed]:
+        return f"handed: {', '.join(handed)}; images are rotated, and not mirrored"
+    for question in questions:
+        names = [
+            answer.column
+            for answer in question.answers
+            if _DIRECTION.search(answer.column) or _DIRECTION.search(answer.text)
+        ]
+        if len(names) > 1 and recipe.mirrors:
+            return (
+                f"warning: {' and '.join(names)} of {question.name} seem to be mirror images of"
+                " each other, and training mirrors images, so they cannot be told apart: begin"
+                " again with --no-mirror"
+            )
+    return None

@@ -27,6 +27,7 @@ from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.runtime.files import given_path
 from galaxyvotes.store.store import Store
 from galaxyvotes.training.batches import TrainingBatches, open_stores
+from galaxyvotes.training.choice import suited
 from galaxyvotes.training.initialise import WarmStart, create_run
 from galaxyvotes.training.loop import train
 from galaxyvotes.training.resume import check_recipe, run_to_resume
@@ -63,10 +64,13 @@ def finetune(
     opened = open_stores(stores)
     distributed.connect(choose_device(device))
     if resume and distributed.first_finds(given_path(out).exists()):
-        _check_same(run_to_resume(given_path(out), opened), start, recipe, settings)
+        run = run_to_resume(given_path(out), opened)
+        _check_start(run, start)
+        asked = _recipe(run, run.recipe if recipe is None else recipe, settings)
+        check_recipe(run, suited(asked, opened))
     else:
         source = open_run(start)
-        chosen = _recipe(source, recipe or "finetune", settings)
+        chosen = suited(_recipe(source, recipe or "finetune", settings), opened)
         if not other_size:
             opened[0].must_fit(source.pack, str(source.path), otherwise=", or pass --other-size")
         batches = TrainingBatches.of(opened, chosen)
@@ -74,19 +78,13 @@ def finetune(
     return train(opened, out, resume=True, device=device, progress=progress)
 
 
-def _check_same(
-    run: Run,
-    start: Run | str | Path | None,
-    recipe: str | Path | Recipe | None,
-    settings: tuple[str, ...],
-) -> None:
-    """Refuse to go on with a run from another start, or with another recipe, than it began with."""
+def _check_start(run: Run, start: Run | str | Path | None) -> None:
+    """Refuse to go on with a run from another start than it began with."""
     if start is not None and open_run(start).path.name != run.facts.get("start"):
         raise ConfigError(
             f"{run.path} began with {run.facts.get('start', 'new weights')}, not with"
             f" {open_run(start).path.name}: leave out --start, or name another run"
         )
-    check_recipe(run, _recipe(run, run.recipe if recipe is None else recipe, settings))
 
 
 def _recipe(source: Run, recipe: str | Path | Recipe, settings: tuple[str, ...]) -> Recipe:

@@ -92,12 +92,12 @@ class Learner:
         self.module.train()
         if self.settings.encoder_rate == 0:
             self._encoder.eval()  # its batch statistics stay, too
-        pixels = batch.images
+        pixels, mirror = batch.images, self.settings.mirror
         if self.settings.augment == "dihedral":
-            pixels = dihedral(pixels, torch.Generator().manual_seed(seed), share)
+            pixels = dihedral(pixels, torch.Generator().manual_seed(seed), share, mirror=mirror)
         images = to_input(pixels)
         if self.settings.augment == "sky":
-            images = sky(images, torch.Generator().manual_seed(seed), share)
+            images = sky(images, torch.Generator().manual_seed(seed), share, mirror=mirror)
         with (
             _seeded(seed + distributed.rank(), self.device),
             torch.autocast(self.device.type, torch.bfloat16, enabled=self._low_precision),

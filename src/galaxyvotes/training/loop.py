@@ -39,7 +39,7 @@ from galaxyvotes.runtime.locks import locked_folder
 from galaxyvotes.runtime.signals import stop_requested
 from galaxyvotes.store.store import Store
 from galaxyvotes.training.batches import TrainingBatches, open_stores, seed_of
-from galaxyvotes.training.choice import choose_recipe, labelled_galaxies
+from galaxyvotes.training.choice import choose_recipe, labelled_galaxies, note_of_handed, suited
 from galaxyvotes.training.initialise import create_run
 from galaxyvotes.training.learner import SUMS, Learner, check_finite
 from galaxyvotes.training.log import TrainingLog, note
@@ -79,16 +79,20 @@ def train(
     own_device = distributed.connect(choose_device(device))
     if resume and distributed.first_finds(given_path(out).exists()):
         run = run_to_resume(given_path(out), opened)
-        check_recipe(run, Recipe.load(run.recipe if recipe is None else recipe, settings))
+        asked = Recipe.load(run.recipe if recipe is None else recipe, settings)
+        check_recipe(run, suited(asked, opened))
         batches = TrainingBatches.of(opened, run.recipe)
     else:
         if recipe is None:
             recipe, reason = choose_recipe(labelled_galaxies(opened), own_device)
             if progress and distributed.rank() == 0:
                 note(reason)
-        chosen = Recipe.load(recipe, settings)
+        chosen = suited(Recipe.load(recipe, settings), opened)
         batches = TrainingBatches.of(opened, chosen)
         run = create_run(batches, given_path(out), chosen)
+    remark = note_of_handed(run.recipe, opened)
+    if remark and progress and distributed.rank() == 0:
+        note(remark)
     if not run.finished:
         with ExitStack() as held:
             distributed.first(lambda: held.enter_context(locked_folder(run.path)))
