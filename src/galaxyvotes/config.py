@@ -185,8 +185,8 @@ class TrainSettings:
     average            above 0, the run ends with a running mean of the weights, which keeps this
                        share of itself at each step
     augment            "dihedral": flips and 90° rotations; "sky": any rotation, zoom and noise
-    mirror             whether augmentation and views mirror images, too; a handed question (clockwise
-                       or anticlockwise) sets this to false
+    mirror             whether augmentation and views mirror images, too; a handed question, such as
+                       clockwise or anticlockwise, sets this to false
     patience           training ends after so many epochs without a lower validation loss (0: never)
     keep               the network of the last epoch, or of the one with the lowest validation loss
     precision          "auto": bfloat16 where the device multiplies it faster, else float32
