@@ -139,7 +139,8 @@ def test_one_of_several_quantities_may_be_unknown(table, tmp_path):
     ("value", "said"),
     [
         ("inf", "ttype is inf; a quantity is a finite number"),
-        ("-1e39", "ttype is -1e+39; a quantity is a finite number"),
+        ("-1e39", "ttype is -1e+39; a quantity is computed with up to 1e+15: give the column in a"),
+        ("1e20", "ttype is 1e+20; a quantity is computed with up to 1e+15: give the column in a"),
         ("Sbc", "ttype is 'Sbc'; expected a number"),
         ("-999", "ttype is -999; far from all others. If it stands for not known, leave it empty"),
         ("99.0", "ttype is 99; far from all others"),
@@ -148,6 +149,16 @@ def test_one_of_several_quantities_may_be_unknown(table, tmp_path):
 def test_what_is_no_number_is_refused_with_file_line_and_column(table, tmp_path, value, said):
     with pytest.raises(DataError, match=re.escape(f"sizes.csv line 5: {said}")):
         packed(with_cell(table, tmp_path, value), tmp_path / "store")
+
+
+def test_quantities_that_are_all_too_small_to_be_squared_are_refused(table, tmp_path):
+    lines = (table / "sizes.csv").read_text("utf-8").splitlines()
+    (tmp_path / "images").symlink_to(table / "images")
+    small = [line.replace(",", ",1e-20,", 1) for line in lines[1:]]
+    text = "\n".join([lines[0].replace(",", ",megaparsec,", 1), *small])
+    (tmp_path / "sizes.csv").write_text(text + "\n", "utf-8")
+    with pytest.raises(DataError, match=r"line 2: megaparsec is 1e-20; .* in a smaller unit"):
+        packed(tmp_path, tmp_path / "store", "megaparsec")
 
 
 def test_nan_is_not_known(table, tmp_path):

@@ -7,7 +7,7 @@ saved with the run, so a run folder alone rebuilds its network.
 
 import difflib
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -68,7 +68,9 @@ class LabelSettings:
     `.toml` file; `votes` the kind of columns where a table has several (`weighted`, `debiased`,
     `votes` …); `classes` a column of class names, which becomes a tree of one question; `quantity`
     columns of numbers, which become a tree of quantities; `id_column` the column that names the
-    images. With `unlabelled`, images without labels are kept, too.
+    images. With `unlabelled`, images without labels are kept, too. `missing` are values that mean
+    unknown, such as -1, beside an empty cell, NaN, NULL and the like; `class_names` gives classes
+    other names, `{"0": "no", "1": "ring"}`.
     """
 
     table: str | None = None
@@ -78,11 +80,23 @@ class LabelSettings:
     quantity: str | tuple[str, ...] = ()
     id_column: str | None = None
     unlabelled: bool = False
+    missing: str | int | float | tuple[str | int | float, ...] = ()
+    class_names: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def missing_words(self) -> tuple[str, ...]:
+        """The values that mean unknown, as a table writes them."""
+        values = self.missing if isinstance(self.missing, tuple) else (self.missing,)
+        return tuple(str(value).strip() for value in values)
 
     def __post_init__(self) -> None:
-        """Refuse labels that are votes and quantities at once."""
+        """Refuse labels that are votes and quantities at once, and classes without a name."""
         if isinstance(self.quantity, str):
             object.__setattr__(self, "quantity", (self.quantity,))
+        names = {str(word).strip(): name.strip() for word, name in self.class_names.items()}
+        object.__setattr__(self, "class_names", names)
+        if not all([*names, *names.values()]):
+            raise ConfigError(f"class names {names}: expected a word and a name for each")
         if self.quantity and not (
             self.tree is None and self.votes is None and self.classes is None
         ):

@@ -36,6 +36,21 @@ def test_splits_that_are_not_three_numbers_are_refused(run, blobs, tmp_path):
     assert "--splits '0.8,0.2': expected three fractions, e.g. 0.8,0.1,0.1" in err
 
 
+def test_values_that_mean_unknown_and_names_of_classes_are_options(run, make_jpeg, tmp_path):
+    for number in range(4):
+        (tmp_path / f"{number}.jpg").write_bytes(make_jpeg(number))
+    (tmp_path / "t.csv").write_text("id,ring\n0,0\n1,1\n2,-1\n3,9\n")
+    arguments = ("pack", tmp_path, "--classes", "ring", "--crop", "16", "--size", "16")
+    names = ("--class-names", "0=no, 1=ring", "--missing", "-1", "--missing", "9")
+    status, out, _ = run(*arguments, *names, "--out", tmp_path / "s")
+    assert status == 0
+    assert "2 galaxies have no votes" in out
+    assert Store.open(tmp_path / "s").tree.columns == ("no", "ring")
+    status, _, err = run(*arguments, "--class-names", "0,1=ring", "--out", tmp_path / "t")
+    assert status == 2
+    assert "--class-names '0,1=ring': expected WORD=NAME, e.g. 0=no,1=ring" in err
+
+
 def test_simulated_galaxies_have_the_size_asked_for(run, tmp_path):
     status, out, _ = run("simulate", "--galaxies", "2", "--size", "48", "--out", tmp_path / "zoo")
     assert status == 0

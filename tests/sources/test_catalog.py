@@ -237,6 +237,96 @@ def test_an_id_that_stands_twice_in_the_table_is_refused_with_both_lines(make_fo
     )
 
 
+def test_rows_whose_id_is_a_word_for_nothing_are_nobodys(make_folder):
+    table = "id,class\nNaN,spiral\n101,spiral\nNaN,edge-on\nNULL,spiral\nNULL,spiral\n"
+    catalog = catalog_of(make_folder({**IMAGES, "t.csv": table}))
+    assert catalog.ids.to_pylist() == ["101"]
+    assert sorted(catalog.rows_without_image) == ["NULL", "NULL", "NaN", "NaN"]
+
+
+def test_ids_that_floats_have_cut_short_never_name_an_image(make_folder):
+    images = {f"{587722984439545856 + 50 * n}.jpg": n for n in range(3)}
+    folder = make_folder(images)
+    ids = [587722984439545906.0, 587722984439545956.0, 587722984439546056.0]
+    pq.write_table(pa.table({"id": ids, "class": ["spiral"] * 3}), folder / "t.parquet")
+    assert "t.parquet row 1: id is 5.877229844395458" in refusal(folder)
+    assert "have lost their last digits" in refusal(folder, id_column="id")
+    pq.write_table(
+        pa.table({"id": ids, "name": [name[:-4] for name in images], "class": ["spiral"] * 3}),
+        folder / "t.parquet",
+    )
+    assert catalog_of(folder).id_name == "name"
+
+
+def test_tables_that_share_floats_which_lost_digits_translate_nothing(make_folder):
+    folder = make_folder(IMAGES)
+    ids = [587722984439545906.0, 587722984439545956.0]
+    pq.write_table(pa.table({"objid": ids, "class": ["spiral"] * 2}), folder / "votes.parquet")
+    pq.write_table(pa.table({"objid": ids, "asset": ["101", "102"]}), folder / "names.parquet")
+    assert "have lost their last digits" in refusal(folder)
+
+
+@pytest.mark.parametrize("change", [str.lower, str.upper, lambda name: f" {name} "])
+def test_names_of_columns_may_differ_by_spaces_and_case(galaxies_folder, change):
+    plain = catalog_of(galaxies_folder)
+    header, *rows = (galaxies_folder / "solutions.csv").read_text().splitlines()
+    header = ",".join(map(change, header.split(",")))
+    (galaxies_folder / "solutions.csv").write_text("\n".join([header, *rows]) + "\n")
+    changed = catalog_of(galaxies_folder, id_column="GALAXYid")
+    assert changed.values is not None
+    np.testing.assert_array_equal(changed.values, plain.values)
+    assert changed.columns.column_names == []
+
+
+def test_columns_of_classes_and_numbers_are_named_in_any_case(make_folder):
+    folder = make_folder({**IMAGES, "t.csv": "ID,Type,T_Type\n101,a,1.5\n102,b,-2\n"})
+    types = catalog_of(folder, classes="type", id_column="id")
+    assert types.tree is not None
+    assert (types.tree.name, types.columns.column_names) == ("Type", ["T_Type"])
+    numbers = catalog_of(folder, quantity=" t_type")
+    assert numbers.values is not None
+    assert numbers.values[:, 0].tolist() == [1.5, -2]
+
+
+def test_words_for_nothing_are_no_class_and_are_counted(make_folder):
+    table = "id,type\n101,spiral \n102,NaN\n103, edge-on\n"
+    catalog = catalog_of(make_folder({**IMAGES, "t.csv": table}), classes="type")
+    assert catalog.tree is not None
+    assert catalog.tree.columns == ("edge-on", "spiral")
+    assert catalog.rows_without_votes == ("102",)
+    assert catalog.unknown_words == {"NaN": 1}
+
+
+def test_values_that_mean_unknown_hold_for_classes_fractions_and_quantities(make_folder):
+    folder = make_folder({**IMAGES, "t.csv": "id,type,x\n101,a,-1\n102,-1,2\n103,b,3\n"})
+    assert catalog_of(folder, classes="type", missing=-1).ids.to_pylist() == ["101", "103"]
+    assert catalog_of(folder, quantity="x", missing="-1").ids.to_pylist() == ["102", "103"]
+
+
+def test_classes_are_given_names(make_folder):
+    folder = make_folder({**IMAGES, "t.csv": "id,ring\n101,0\n102,1.0\n103,1\n"})
+    catalog = catalog_of(folder, classes="ring", class_names={"0": "no", "1": "ring"})
+    assert catalog.tree is not None
+    assert catalog.tree.columns == ("no", "ring")
+    assert "class names are for" in refusal(
+        folder, kind=ConfigError, quantity="ring", class_names={"0": "no"}
+    )
+
+
+def test_a_table_of_predictions_is_never_taken_for_votes(galaxies_folder):
+    plain = catalog_of(galaxies_folder)
+    header, *rows = (galaxies_folder / "solutions.csv").read_text().splitlines()
+    answers = header.split(",")[1:]
+    bounds = [name + end for end in ("_low", "_high") for name in answers]
+    for name, more in (("bounds.csv", bounds), ("familiarity.csv", ["familiarity"])):
+        lines = [",".join([header, *more]), *(row + ",0.5" * len(more) for row in rows)]
+        (galaxies_folder / name).write_text("\n".join(lines) + "\n")
+    assert catalog_of(galaxies_folder).digest() == plain.digest()
+    assert "is a table of predictions" in refusal(galaxies_folder, table="bounds.csv")
+    (galaxies_folder / "solutions.csv").unlink()
+    assert "is a table of predictions" in refusal(galaxies_folder)
+
+
 def test_two_images_of_one_name_are_refused_with_both_paths(make_folder):
     folder = make_folder({"a/1.jpg": 1, "b/1.jpg": 2, "t.csv": "id,class\n1,spiral\n"})
     assert (
@@ -337,7 +427,7 @@ def test_a_broken_table_is_refused_by_name(make_folder, table):
 
 
 def test_any_column_of_classes_becomes_a_tree_of_one_question(make_folder):
-    for values in (["01", "1", "01"], ["True", "False", "True"], ["0", "1", "2"], ["a", "NA", "b"]):
+    for values in (["01", "1", "01"], ["True", "False", "True"], ["0", "1", "2"]):
         rows = "".join(f"{101 + n},{value}\n" for n, value in enumerate(values))
         catalog = catalog_of(make_folder({**IMAGES, "t.csv": "id,kind\n" + rows}), classes="kind")
         assert catalog.tree is not None

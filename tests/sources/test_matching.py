@@ -51,6 +51,14 @@ def test_a_key_is_an_images_path_or_the_word_without_folders_and_suffix(images, 
     assert keys.to_pylist() == [key_of(images, word) for word in words]
 
 
+def test_a_whole_number_written_as_a_float_is_a_key_without_its_point(tmp_path):
+    for name in ("7", "8.0", "9.50"):
+        (tmp_path / f"{name}.jpg").write_bytes(b"")
+    with Source.open(tmp_path) as source:
+        keys = Images(source.images).keys(name_column(["7.0", "8.0", "9.50", "10.00", "8.00"]))
+        assert keys.to_pylist() == ["7", "8.0", "9.50", "10", "8"]
+
+
 @given(st.lists(words, min_size=1, max_size=8))
 def test_each_key_is_matched_with_the_image_that_is_called_so_or_refused(images, words):
     keys = images.keys(name_column(words))

@@ -221,7 +221,7 @@ def test_rounding_to_two_decimals_is_not_an_error(kaggle, make_fractions):
     read(table_of(list(kaggle.columns), make_fractions(kaggle, 50).astype(float).round(3)), kaggle)
 
 
-@pytest.mark.parametrize("text", ["many", "0,5", "1_0x", "--"])
+@pytest.mark.parametrize("text", ["many", "1_0", "1_0x", "0.5.1", "½"])
 def test_a_word_where_a_number_should_be_is_refused_by_place(kaggle, fractions, text):
     columns = {
         name: [f"{v}" for v in values]
@@ -243,7 +243,7 @@ def test_a_word_where_a_number_should_be_is_refused_by_place(kaggle, fractions, 
         ),
         (
             pa.array([True, False, None, None]),
-            "votes.csv line 2: Class1.1 is 'True'; expected a number",
+            "votes.csv line 2: Class1.1 is 'true'; expected a number",
         ),
         (
             pa.array([[1.0], [2.0], [], []]),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from galaxyvotes.cli.options import Flag, Quantities, named
+from galaxyvotes.cli.options import Flag, Missing, Quantities, named
 from galaxyvotes.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ def pack(
     quantity: Quantities = (),
     id_column: str | None = None,
     unlabelled: Annotated[bool, Flag] = False,
+    missing: Missing = (),
+    class_names: str | None = None,
     splits: str = "0.8,0.1,0.1",
     split_key: str = "galaxyvotes",
     split_turn: float = 0.0,
@@ -64,6 +66,9 @@ def pack(
         quantity: A column of numbers to predict instead of votes, e.g. a T type; may be repeated.
         id_column: The column that names the images; by default the one that fits most of them.
         unlabelled: Also pack images without labels.
+        missing: A value that means unknown, e.g. -1; may be repeated. Empty cells, NaN, NULL, None,
+            NA and - do without.
+        class_names: Other names for classes, e.g. 0=no,1=ring.
         splits: Fractions of galaxies in the training, validation and test set.
         split_key: Another word draws other sets.
         split_turn: Rotate the sets: with --splits 0.7,0.1,0.2, the turns 0, 0.2, 0.4, 0.6 and 0.8
@@ -83,13 +88,31 @@ def pack(
     store = pack_(
         named(sources, "pack"),
         out,
-        labels=LabelSettings(table, tree, votes, classes, quantity, id_column, unlabelled),
+        labels=LabelSettings(
+            table,
+            tree,
+            votes,
+            classes,
+            quantity,
+            id_column,
+            unlabelled,
+            missing,
+            _class_names(class_names),
+        ),
         settings=_pack_settings(for_run, recipe, crop, size),
         splits=SplitSettings(train, validation, test, split_key, split_turn),
         scaled=scaled,
         workers=workers,
     )
     print(store.summary)
+
+
+def _class_names(text: str | None) -> dict[str, str]:
+    """The names in 0=no,1=ring."""
+    pairs = [pair.rpartition("=") for pair in text.split(",")] if text else []
+    if not all(equals and word.strip() and name.strip() for word, equals, name in pairs):
+        raise ConfigError(f"--class-names {text!r}: expected WORD=NAME, e.g. 0=no,1=ring")
+    return {word.strip(): name.strip() for word, _, name in pairs}
 
 
 def _pack_settings(

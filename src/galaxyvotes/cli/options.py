@@ -12,6 +12,7 @@ __all__ = [
     "Device",
     "FinishedRun",
     "Flag",
+    "Missing",
     "NewRun",
     "NoMirror",
     "PackedStore",
@@ -52,6 +53,16 @@ PackedStore = Annotated[Path, Parameter(help="A store that pack made.")]
 PackedStores = Annotated[Path, Parameter(help="Stores that pack made.")]
 Quantities = Annotated[
     tuple[str, ...], Parameter(name="--quantity", negative=(), show_default=False)
+]
+Missing = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--missing",
+        negative=(),
+        show_default=False,
+        allow_leading_hyphen=True,
+        consume_multiple=False,
+    ),
 ]
 Resume = Annotated[bool, Flag, Parameter(help="Continue a run that was stopped.")]
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", negative=(), show_default=False)]

@@ -9,10 +9,10 @@ from the data:
 """
 
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +24,9 @@ from galaxyvotes.errors import DataError
 from galaxyvotes.kinds import FRACTIONS
 from galaxyvotes.runtime.digests import blake2b_digest
 from galaxyvotes.sources.archives import Members, Source
+from galaxyvotes.sources.cells import is_unknown
+from galaxyvotes.sources.class_folders import class_folders
+from galaxyvotes.sources.class_words import ClassWords
 from galaxyvotes.sources.matching import Images, match_images
 from galaxyvotes.sources.names import codes_of, first_repeated, iterate, name_column
 from galaxyvotes.sources.no_images import refuse_without_images
@@ -36,11 +39,6 @@ __all__ = ["Catalog", "open_catalog"]
 
 # The challenge ships example submissions beside its solutions; they are nobody's votes.
 EXAMPLE_SUBMISSIONS = re.compile(r"benchmark|sample_?submission", re.IGNORECASE)
-# Folders that divide images, as the challenge's `images_test_rev1` does; what is in them is not an
-# answer.
-NO_ANSWERS = re.compile(
-    r"(?:images?_)?(?:train(?:ing)?|valid(?:ation)?|test)(?:_|$)", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True)
@@ -65,6 +63,7 @@ class Catalog:
     rows_without_votes: tuple[str, ...] = ()
     images_without_row: tuple[str, ...] = ()
     passed_over: tuple[tuple[str, str], ...] = ()  # files that are not read, each with its reason
+    unknown_words: Mapping[str, int] = field(default_factory=dict[str, int])  # and in how many rows
 
     def __len__(self) -> int:
         """The number of galaxies that have an image."""
@@ -122,6 +121,7 @@ class _Rows:
     votes: Votes | None = None
     votes_from: str = ""
     rows_without_image: tuple[str, ...] = ()
+    unknown_words: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 def _rows(source: Source, labels: LabelSettings, tree: DecisionTree | None) -> _Rows:
@@ -131,29 +131,34 @@ def _rows(source: Source, labels: LabelSettings, tree: DecisionTree | None) -> _
     tables = [table for table in everything if not EXAMPLE_SUBMISSIONS.search(table.name)]
     table = find_vote_table(tables if labels.table is None else everything, labels, tree)
     if table is not None:
-        return _from_table(*table, tables, Images(images), labels.id_column)
+        return _from_table(*table, tables, Images(images), labels)
     if labels.unlabelled:
         return _Rows(every_image, every_image, images.unique_ids(), pa.table({}))
-    rows = None if tables else _from_folders(images, tree)
+    rows = None if tables else _from_folders(images, labels, tree)
     if rows is None:
         raise DataError(explain_no_votes(tables, labels, tree) + source.passed_over.hint)
     return rows
 
 
 def _from_table(
-    table: Table, layout: VoteLayout, tables: list[Table], images: Images, id_column: str | None
+    table: Table, layout: VoteLayout, tables: list[Table], images: Images, labels: LabelSettings
 ) -> _Rows:
     data = table.read()
+    unknown_words: dict[str, int] = {}
     if layout.main.holds == "class":  # as it is written: a class may be called 01, or True
-        name = layout.main.columns
-        data = data.set_column(data.column_names.index(name), name, table.text(name))
+        (name,) = layout.column_names
+        written, words = table.text(name), ClassWords.of(labels, layout.tree)
+        unknown_words = words.unknown(written)
+        data = data.set_column(data.column_names.index(name), name, words.read(written))
     of_votes = layout.column_names
     columns = [name for name in table.header() if name not in of_votes]
     others = [other for other in tables if other.name != table.name]
-    id_name, keys = match_images(table, images, columns=columns, others=others, id_column=id_column)
+    id_name, keys = match_images(
+        table, images, columns=columns, others=others, id_column=labels.id_column
+    )
     places = images.place_of_each(keys)
     _refuse_repeated_rows(table, id_name, keys, places)
-    votes = read_votes(data, layout, at=table.at)
+    votes = read_votes(data, layout, at=table.at, missing=labels.missing_words)
     rows = np.flatnonzero(places >= 0)
     stems = images.ids.take(pa.array(places[rows]))
     own = [name for name in data.column_names if name not in of_votes and name != id_name]
@@ -167,14 +172,18 @@ def _from_table(
         votes=votes,
         votes_from=f"{table.name}: {layout.main.name}",
         rows_without_image=tuple(keys.filter(pa.array(places < 0)).to_pylist()),
+        unknown_words=unknown_words,
     )
 
 
 def _refuse_repeated_rows(
     table: Table, id_name: str, keys: pa.Array, places: Int[np.ndarray, " row"]
 ) -> None:
-    """Refuse two rows of one image, and two of one key without image; an empty key is nobody's."""
-    rows = np.flatnonzero((places >= 0) | pc.not_equal(keys, "").to_numpy(zero_copy_only=False))
+    """Refuse two rows of one image, and two of one key without image; an empty key, or a word for
+    one, is nobody's.
+    """
+    nobody = pc.is_in(keys, value_set=_unknown(keys.filter(pa.array(places < 0))))
+    rows = np.flatnonzero((places >= 0) | ~nobody.to_numpy(zero_copy_only=False))
     codes = np.where(places < 0, places.max() + 1 + codes_of(keys), places)[rows]
     if repeated := first_repeated(codes):
         earlier, row = rows[list(repeated)].tolist()
@@ -184,17 +193,23 @@ def _refuse_repeated_rows(
         )
 
 
-def _from_folders(images: Members, tree: DecisionTree | None) -> _Rows | None:
-    """Galaxies whose class is the name of their folder; None if they do not lie in two or more
-    folders.
-    """
-    folders = name_column(PurePosixPath(image.entry).parent.name for image in images)
-    names = set(folders.unique().to_pylist())
-    if len(names) < 2 or any(not name or NO_ANSWERS.match(name) for name in names):
+def _unknown(keys: pa.Array) -> pa.LargeStringArray:
+    """The keys that are empty, or words for an empty cell."""
+    return name_column(key for key in iterate(pc.unique(keys)) if is_unknown(key))
+
+
+def _from_folders(
+    images: Members, labels: LabelSettings, tree: DecisionTree | None
+) -> _Rows | None:
+    """Galaxies whose class is the name of a folder; None if they do not lie in two or more."""
+    folders = class_folders(images, None if tree is None else tree.columns)
+    if folders is None:
         return None
-    layout = class_layout(names, "class", tree, "the name of an image's folder")
-    votes = read_votes(pa.table({"class": folders}), layout, at=lambda row: images[row].name)
-    every_image, votes_from = np.arange(len(images)), "the names of the folders"
+    written, words, where = pa.chunked_array([folders]), ClassWords.of(labels, tree), "the folders"
+    layout = class_layout(words.classes(written, where), "class", tree, where)
+    classes = words.read(written)
+    votes = read_votes(pa.table({"class": classes}), layout, at=lambda row: images[row].name)
+    every_image = np.arange(len(images))
     return _Rows(
         every_image,
         every_image,
@@ -202,7 +217,8 @@ def _from_folders(images: Members, tree: DecisionTree | None) -> _Rows | None:
         pa.table({}),
         tree=layout.tree,
         votes=votes,
-        votes_from=votes_from,
+        votes_from="the names of the folders",
+        unknown_words=words.unknown(written),
     )
 
 
@@ -247,4 +263,5 @@ def _assemble(
         rows_without_image=tuple(sorted(named.rows_without_image)),
         rows_without_votes=tuple(left_out),
         images_without_row=tuple(sorted(image.name for image in images[without_row])),
+        unknown_words=named.unknown_words,
     )

@@ -15,12 +15,14 @@ from jaxtyping import Int
 
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.sources.archives import Members
+from galaxyvotes.sources.headers import Header
 from galaxyvotes.sources.names import iterate, name_column
 from galaxyvotes.sources.suffixes import IMAGE_SUFFIXES
 from galaxyvotes.sources.tables import Table
 
 __all__ = ["Images", "match_images"]
 
+_POINT = r"^([+-]?\d+)\.0+$"
 _SUFFIX = rf"(?i)\.(?:{'|'.join(suffix[1:] for suffix in sorted(IMAGE_SUFFIXES))})$"
 
 
@@ -45,16 +47,21 @@ class Images:
 
     def keys(self, words: pa.Array) -> pa.Array:
         """A table's words for images, as the images are called here: the path of one, or the word
-        without folders and suffix.
+        without folders and suffix, and without the point of a whole number written as a float.
         """
         paths = pc.replace_substring(pc.utf8_trim_whitespace(words), "\\", "/")
         paths = pc.replace_substring_regex(paths, r"^\./", "")
         stems = pc.replace_substring_regex(paths, r"(?s)^.*/", "")
         stems = pc.replace_substring_regex(stems, _SUFFIX, "")  # ids may hold dots
-        differ = pc.not_equal(paths, stems)
+        keys = self._unless_named(paths, stems)
+        return self._unless_named(keys, pc.replace_substring_regex(keys, _POINT, r"\1"))
+
+    def _unless_named(self, words: pa.Array, others: pa.Array) -> pa.Array:
+        """The other word for each that differs from it and is not what an image is called."""
+        differ = pc.not_equal(words, others)
         if not pc.any(differ).as_py():
-            return paths
-        return pc.if_else(pc.and_(differ, pc.is_in(paths, value_set=self._names)), paths, stems)
+            return words
+        return pc.if_else(pc.and_(differ, pc.is_in(words, value_set=self._names)), words, others)
 
     def find(self, keys: pa.Array) -> Int[np.ndarray, " key"]:
         """The number of the name that each key is, -1 if no image is called so."""
@@ -88,7 +95,8 @@ class Images:
 
 @dataclass(frozen=True)
 class _Naming:
-    """A column as names of images: the keys that occur in it and which of them each row has.
+    """A column as names of images: the keys that occur in it and which of them each row has, or why
+    it is `unfit`.
 
     `different` keys occur, of which `hits` are an image's. `own` is the column of our table,
     `column` the one whose words the keys are: another table's, if it translates.
@@ -100,6 +108,7 @@ class _Naming:
     index: Int[np.ndarray, " row"]
     different: int
     hits: int
+    unfit: str = ""
 
     @staticmethod
     def of(
@@ -109,6 +118,12 @@ class _Naming:
         unique = pc.unique(keys)
         hits = int((images.find(unique) >= 0).sum())
         return _Naming(own, column, keys, index, len(unique), hits)
+
+    @staticmethod
+    def unfit_column(name: str, reason: str, rows: int) -> "_Naming":
+        """A column that cannot be one of ids, and why; its keys are empty."""
+        index = np.zeros(rows, np.int32)
+        return _Naming(name, name, pa.array([""], pa.large_string()), index, 1, 0, reason)
 
     @property
     def rows(self) -> pa.Array:
@@ -136,9 +151,11 @@ def match_images(
     would give every galaxy another one's votes. So the column with most hits is taken, but if
     another that could be ids has at least half as many, and not for the same images, a ConfigError
     asks for the `id_column`. Other tables are only read if no column of this one that could be ids
-    names half of its rows or the images. DataError if no column names an image; ConfigError if
-    there is no such `id_column`.
+    names half of its rows or the images. DataError if no column names an image, or if the ids have
+    lost digits or are no text; ConfigError if there is no such `id_column`.
     """
+    if id_column is not None:
+        id_column = Header(columns).find(id_column) or id_column
     own = list(_namings(table, columns, images))
     namings = own if _any_suffices(own, images) else [*own, *_translated(own, others, images)]
     namings = [naming for naming in namings if id_column in (None, naming.own, naming.column)]
@@ -149,7 +166,7 @@ def match_images(
         )
     best = max(namings, key=lambda naming: naming.hits, default=None)
     if best is None or not best.hits:
-        raise DataError(_no_image_named(table, own, images))
+        raise DataError(_no_image_named(table, namings or own, images))
     for rival in [naming for naming in namings if naming is not best and id_column is None]:
         near = rival.could_be_ids and 2 * rival.hits >= best.hits
         if near and not images.agree(rival.rows, best.rows):
@@ -173,15 +190,20 @@ def _no_image_named(table: Table, own: Sequence[_Naming], images: Images) -> str
         for naming in own[:4]
     )
     called = ", ".join(images.ids[:3].to_pylist())
+    unfit = next((f". {naming.unfit}" for naming in own if naming.unfit), "")
     return (
         f"no column of {table.name} names an image: images are called {called} …, while the table"
         f" has {examples}. Pass --id-column, or the folder or archive that holds these galaxies"
+        f"{unfit}"
     )
 
 
 def _namings(table: Table, columns: Sequence[str], images: Images) -> Iterator[_Naming]:
     for name, words in zip(columns, table.text_columns(columns), strict=True):
-        encoded = words.combine_chunks().dictionary_encode()
+        if words.unfit:
+            yield _Naming.unfit_column(name, words.unfit, len(words.texts))
+            continue
+        encoded = words.texts.combine_chunks().dictionary_encode()
         keys = images.keys(encoded.dictionary)
         yield _Naming.of(name, name, keys, encoded.indices.to_numpy(), images)
 

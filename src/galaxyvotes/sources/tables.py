@@ -1,24 +1,40 @@
-"""CSV and Parquet tables, from bytes that nobody has checked yet."""
+"""Tables in any format that people have, from bytes that nobody has checked yet.
 
-import csv
+Parquet, text divided by commas, tabs, semicolons, bars or spaces (`text_tables`), and what astropy
+reads (`astropy_tables`), each as it is or packed by gzip. Which of these a table is, its first
+bytes say, and not its name.
+"""
+
+import gzip
 import io
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
+from functools import cached_property
+from typing import NamedTuple, cast
 
 import pyarrow as pa
-import pyarrow.csv as pacsv
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from galaxyvotes.errors import DataError
+from galaxyvotes.sources.astropy_tables import read_columns, table_format
+from galaxyvotes.sources.cells import LARGEST_WHOLE, rewrite, unfit_as_ids, without_point
+from galaxyvotes.sources.text_tables import TextTable
 
-__all__ = ["Table"]
+__all__ = ["Table", "Words"]
 
 _TOGETHER = 32  # columns read as text at a time: surveys have hundreds, and text takes memory
-# What readers raise at bytes that are not a table.
-_BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error)
+_MAX_BYTES = 2**32  # of a table that gzip has packed
+_BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError)  # what Arrow raises at bad bytes
+
+
+class Words(NamedTuple):
+    """A column as texts, and why it cannot be one of ids, if it cannot."""
+
+    texts: pa.ChunkedArray
+    unfit: str = ""
 
 
 @dataclass(frozen=True)
@@ -28,41 +44,103 @@ class Table:
     name: str
     data: bytes
 
-    @property
-    def is_parquet(self) -> bool:
-        """Whether it is Parquet rather than CSV."""
-        return self.data[:4] == b"PAR1"
-
     def at(self, row: int) -> str:
-        """Where a row stands, as a person counts: the line of a CSV, the row of anything else."""
-        if self.is_parquet:
-            return f"{self.name} row {row + 1}"
-        line = row + 2
-        with suppress(csv.Error):
-            line, _ = next(islice(self._lines(), row + 1, None))
-        return f"{self.name} line {line}"
+        """Where a row stands, as a person counts: the line of a text, the row of anything else."""
+        if isinstance(self._content, TextTable):
+            return f"{self.name} line {self._content.line(row) or row + 2}"
+        return f"{self.name} row {row + 1}"
 
     def header(self) -> list[str]:
-        """The names of the columns; DataError for an empty or damaged file, and for a name that is
-        there twice.
+        """The names of the columns, without spaces around them.
+
+        DataError for an empty or damaged file, and for a name that is there twice.
         """
+        return self._header
+
+    def read(self) -> pa.Table:
+        """All rows, types inferred; whole numbers that no type holds stay as they are written.
+
+        DataError if there are none or the file is damaged.
+        """
+        header, content = self.header(), self._content
+        table = self._read(self._physical) if not isinstance(content, TextTable) else content.read()
+        if table.num_rows == 0:
+            raise DataError(f"{self.name} is empty: it has a header but no rows")
+        table = table.rename_columns(header)
+        if isinstance(content, TextTable):
+            return self._with_long_numbers(table)
+        return _readable(table)
+
+    def texts(self, column: str) -> list[str]:
+        """The ids in a column, as `text` but for whole numbers written as floats: 7 for 7.0.
+
+        DataError as `read`, and if ids are floats that have lost digits.
+        """
+        words = next(self.text_columns([column]))
+        if words.unfit:
+            raise DataError(words.unfit)
+        texts = words.texts.to_pylist()
+        whole = [without_point(text) for text in texts]
+        floats = all(one != other for one, other in zip(texts, whole, strict=True) if one)
+        return whole if floats else texts
+
+    def text(self, column: str) -> pa.ChunkedArray:
+        """One column as it is written, leading zeros and all; "" if empty.
+
+        DataError as `read`, and for bytes that are no text.
+        """
+        texts = self._texts(column, next(self._columns([column])))
+        if isinstance(texts, str):
+            raise DataError(texts)
+        return texts
+
+    def text_columns(self, names: Sequence[str]) -> Iterator[Words]:
+        """Columns as they are written, a few of them in memory at a time; DataError as `read`.
+
+        A column that cannot be one of ids has the reason, and may be empty.
+        """
+        for name, column in zip(names, self._columns(names), strict=True):
+            texts = self._texts(name, column)
+            if isinstance(texts, str):
+                yield Words(pa.chunked_array([[""] * len(column)], pa.large_string()), texts)
+                continue
+            lost = unfit_as_ids(column if column.type in LARGEST_WHOLE else texts)
+            yield Words(texts, "" if lost is None else self._lost_digits(name, *lost))
+
+    # ---- what it is read from
+
+    @cached_property
+    def _content(self) -> TextTable | pa.Table | bytes:
+        """The table, or its bytes if it is Parquet, whose columns are read when they are needed."""
+        data = _unpacked(self.name, self.data)
+        if data.startswith(b"PAR1"):
+            return data
+        if (kind := table_format(data)) is not None:
+            return read_columns(self.name, data, kind)
         try:
-            if self.is_parquet:
-                names = pq.read_schema(pa.BufferReader(self.data)).names
-            else:
-                _, names = next(self._lines(), (1, [""]))
+            return TextTable(self.name, data)
+        except DataError as error:
+            named = str(error).startswith(self.name)
+            raise error if named else DataError(f"{self.name} {error}") from None
+
+    @cached_property
+    def _physical(self) -> list[str]:
+        """The columns' names as the file has them."""
+        content = self._content
+        if isinstance(content, TextTable):
+            return content.names
+        if not isinstance(content, bytes):
+            return content.column_names
+        try:
+            return pq.read_schema(pa.BufferReader(content)).names
         except _BROKEN as error:
             raise DataError(f"{self.name}: not a table: {error}") from None
+
+    @cached_property
+    def _header(self) -> list[str]:
+        names = [name.strip("\ufeff \t\r\n") for name in self._physical]
         if not any(names):
             raise DataError(f"{self.name} is empty: expected a header and one row a galaxy")
-        if any(
-            "\udc80" <= letter <= "\udcff" for letter in "".join(names)
-        ):  # bytes that are no text
-            raise DataError(
-                f"{self.name}: the header is not UTF-8 text; save the table as CSV in UTF-8"
-            )
-        if len(names) == 1 and (other := next((mark for mark in ";\t" if mark in names[0]), None)):
-            raise DataError(f"{self.name}: columns are separated by {other!r}; expected a comma")
         for name, count in Counter(names).items():
             if count > 1:
                 raise DataError(
@@ -70,78 +148,114 @@ class Table:
                 )
         return names
 
-    def read(self) -> pa.Table:
-        """All rows, types inferred; DataError if there are none or the file is damaged."""
-        table = self._read(None)
-        if table.num_rows == 0:
-            raise DataError(self._no_rows)
+    def _read(self, names: Sequence[str]) -> pa.Table:
+        """Columns by their physical names; of a text, as the bytes that are written there."""
+        content = self._content
+        try:
+            if isinstance(content, TextTable):
+                return content.read(names)
+            if isinstance(content, bytes):
+                return pq.read_table(pa.BufferReader(content), columns=list(names))
+            return content.select(list(names))
+        except _BROKEN as error:
+            raise DataError(f"{self.name}: not a table: {error}") from None
+
+    def _columns(self, names: Sequence[str]) -> Iterator[pa.ChunkedArray]:
+        physical = dict(zip(self.header(), self._physical, strict=True))
+        for start in range(0, len(names), _TOGETHER):
+            part = [physical[name] for name in names[start : start + _TOGETHER]]
+            table = self._read(part)
+            yield from (table.column(name) for name in part)
+
+    # ---- columns as texts
+
+    def _texts(self, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray | str:
+        """A column as texts, or where it is not UTF-8."""
+        if pa.types.is_floating(column.type):  # whole numbers with gaps, as pandas writes them
+            limit = LARGEST_WHOLE[column.type]
+            texts = [_float_as_text(value, limit) for value in column.to_pylist()]
+            return pa.chunked_array([pa.array(texts, pa.large_string())])
+        try:
+            if _is_text(column.type):
+                column = column.cast(pa.large_binary())  # so that UTF-8 is checked
+            texts = column.cast(pa.large_string()).fill_null("")
+        except pa.ArrowException:
+            row = _first_not_utf8(column)
+            if row is None:  # lists and the like
+                return pa.chunked_array([[""] * len(column)], pa.large_string())
+            value = column[row].as_py()
+            return (
+                f"{self.at(row)}: {name} is {value!r}, which is not UTF-8 text: save the table in"
+                " UTF-8"
+            )
+        return rewrite(texts, without_point) if pa.types.is_decimal(column.type) else texts
+
+    def _lost_digits(self, name: str, row: int, number: str) -> str:
+        return (
+            f"{self.at(row)}: {name} is {number}, a float, which holds 16 digits at most, so ids"
+            " have lost their last digits: write the column as whole numbers or as text"
+        )
+
+    def _with_long_numbers(self, table: pa.Table) -> pa.Table:
+        """The same, with columns of whole numbers beyond 64 bits as texts instead of floats."""
+        for place, name in enumerate(table.column_names):
+            column = table.column(place)
+            if column.type != pa.float64() or not _any_above(column, 2**53):
+                continue
+            texts = self.text(name)
+            if pc.all(pc.match_substring_regex(texts, r"^\s*[+-]?\d*\s*$")).as_py():
+                table = table.set_column(place, name, texts)
         return table
 
-    def texts(self, column: str) -> list[str]:
-        """One column as it is written, leading zeros and all; "" if empty. DataError as `read`."""
-        return self.text(column).to_pylist()
 
-    def text(self, column: str) -> pa.ChunkedArray:
-        """The same as an Arrow array."""
-        return next(self.text_columns([column]))
-
-    def text_columns(self, names: Sequence[str]) -> Iterator[pa.ChunkedArray]:
-        """Columns as they are written, a few of them in memory at a time; DataError as `read`."""
-        for start in range(0, len(names), _TOGETHER):
-            yield from map(_as_text, self._read(names[start : start + _TOGETHER]).columns)
-
-    def _read(self, as_text: Sequence[str] | None) -> pa.Table:
-        header = self.header()
-        try:
-            if self.is_parquet:
-                return pq.read_table(pa.BufferReader(self.data), columns=as_text)
-            options = pacsv.ConvertOptions()
-            if as_text:
-                types = dict.fromkeys(as_text, pa.large_string())
-                options = pacsv.ConvertOptions(include_columns=as_text, column_types=types)
-            return pacsv.read_csv(pa.BufferReader(self.data), convert_options=options)
-        except _BROKEN as error:
-            problem = f"{self.name}: not a table: {error}"
-            with suppress(csv.Error):
-                cells = [] if self.is_parquet else [(line, len(row)) for line, row in self._lines()]
-                if len(cells) == 1:
-                    problem = self._no_rows
-                elif broken := [cell for cell in cells if cell[1] != len(header)]:
-                    line, count = broken[0]
-                    problem = (
-                        f"{self.name} line {line} has {count} cells and the header {len(header)}"
-                    )
-            raise DataError(problem) from None
-
-    @property
-    def _no_rows(self) -> str:
-        return f"{self.name} is empty: it has a header but no rows"
-
-    def _lines(self) -> Iterator[tuple[int, list[str]]]:
-        """Each row of a CSV, the header first, with the number of the line it begins at; blank
-        lines are no rows.
-        """
-        reader = csv.reader(
-            io.TextIOWrapper(
-                io.BytesIO(self.data), "utf-8-sig", errors="surrogateescape", newline=""
-            )
-        )
-        line = 1
-        for cells in reader:
-            if cells:
-                yield line, cells
-            line = reader.line_num + 1
-
-
-def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_floating(column.type):  # whole numbers with gaps, as pandas writes them
-        numbers = column.to_pylist()
-        texts = [
-            "" if v is None or v != v else str(int(v)) if v.is_integer() else repr(v)
-            for v in numbers
-        ]
-        return pa.chunked_array([pa.array(texts, pa.large_string())])
+def _unpacked(name: str, data: bytes) -> bytes:
+    """The bytes that gzip has packed, or the bytes as they are."""
+    if not data.startswith(b"\x1f\x8b"):
+        return data
     try:
-        return column.cast(pa.large_string()).fill_null("")
-    except pa.ArrowException:  # lists and the like, or bytes that are no text
-        return pa.chunked_array([pa.array([""] * len(column), pa.large_string())])
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            unpacked = file.read(_MAX_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{name}: is damaged: it cannot be unpacked ({error})") from None
+    if len(unpacked) > _MAX_BYTES:
+        raise DataError(f"{name}: has more than {_MAX_BYTES:,} bytes when it is unpacked")
+    return unpacked
+
+
+def _float_as_text(value: float | None, limit: int) -> str:
+    if value is None or value != value:
+        return ""
+    return str(int(value)) if value.is_integer() and abs(value) < limit else repr(value)
+
+
+def _any_above(column: pa.ChunkedArray, limit: int) -> bool:
+    return bool(pc.any(pc.greater_equal(pc.abs(column), limit)).as_py())
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _first_not_utf8(column: pa.ChunkedArray) -> int | None:
+    """The first row of bytes that are not UTF-8; None if the column does not hold bytes."""
+    if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
+        return None
+    for row, value in enumerate(cast("list[bytes | None]", column.to_pylist())):
+        try:
+            (value or b"").decode()
+        except UnicodeDecodeError:
+            return row
+    return None
+
+
+def _readable(table: pa.Table) -> pa.Table:
+    """The same, with columns of texts that are not UTF-8 as bytes, which can be read."""
+    for place, name in enumerate(table.column_names):
+        column = table.column(place)
+        if _is_text(column.type):
+            as_bytes = column.cast(pa.large_binary())
+            try:
+                as_bytes.cast(pa.large_string())
+            except pa.ArrowException:
+                table = table.set_column(place, name, as_bytes)
+    return table

@@ -9,7 +9,10 @@ from pathlib import Path, PurePosixPath
 
 from galaxyvotes.config import LabelSettings
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.kinds import QUANTITIES
+from galaxyvotes.kinds import FRACTIONS, QUANTITIES
+from galaxyvotes.questions import BOUNDS, FAMILIARITY
+from galaxyvotes.sources.class_words import ClassWords
+from galaxyvotes.sources.headers import Header
 from galaxyvotes.sources.tables import Table
 from galaxyvotes.sources.votes import VoteLayout, closest_layout, find_layout
 from galaxyvotes.tree import DecisionTree, VoteColumns
@@ -29,15 +32,30 @@ def find_vote_table(
     """
     tables = tables if labels.table is None else _named(tables, labels.table)
     layouts = [(table, _layout(table, labels, tree)) for table in tables]
-    fitting = [(table, layout) for table, layout in layouts if layout is not None]
+    found = [(table, layout) for table, layout in layouts if layout is not None]
+    fitting = [pair for pair in found if not _is_of_predictions(*pair)]
+    if found and not fitting:
+        raise DataError(
+            f"{found[0][0].name} is a table of predictions (it has prediction intervals or a"
+            " familiarity), not of volunteers' votes: name another table"
+        )
     if len(fitting) > 1:
         names = _listed([table for table, _ in fitting])
         raise ConfigError(f"several tables hold votes: name one with --table: {names}")
+    if labels.class_names and not all(layout.main.holds == "class" for _, layout in fitting):
+        raise ConfigError("class names are for a column of classes: pass --classes COLUMN, too")
     asked = [labels.table, labels.classes, labels.votes]
     of_quantities = tree is not None and tree.kind is QUANTITIES
     if not fitting and (of_quantities or any(setting is not None for setting in asked)):
         raise DataError(explain_no_votes(tables, labels, tree))
     return fitting[0] if fitting else None
+
+
+def _is_of_predictions(table: Table, layout: VoteLayout) -> bool:
+    """Whether a table is what `predict` writes. Quantities have bounds in other tables, too."""
+    header = set(table.header())
+    bounds = {name + end for name in layout.column_names for end in BOUNDS}
+    return FAMILIARITY in header or (layout.tree.kind is FRACTIONS and bounds <= header)
 
 
 def _named(tables: Sequence[Table], name: str) -> list[Table]:
@@ -56,11 +74,24 @@ def _last_part(table: Table) -> str:
 def _layout(table: Table, labels: LabelSettings, tree: DecisionTree | None) -> VoteLayout | None:
     header, column = table.header(), labels.classes
     if column is None:
-        return find_layout(header, tree=tree, kind=labels.votes)
-    if column not in header:
+        layout = find_layout(header, tree=tree, kind=labels.votes)
+        if layout is not None and layout.main.holds == "class":
+            (name,) = layout.column_names
+            _classes_in(table, name, labels, layout.tree)
+        return layout
+    column = Header(header).find(column)
+    if column is None:
         return None
-    classes = {name for name in table.text(column).unique().to_pylist() if name}
-    return class_layout(classes, column, tree, f"{table.name}: the column {column!r}")
+    classes, where = _classes_in(table, column, labels, tree)
+    return class_layout(classes, column, tree, where)
+
+
+def _classes_in(
+    table: Table, column: str, labels: LabelSettings, tree: DecisionTree | None
+) -> tuple[set[str], str]:
+    """The classes in a column, and where that is, for errors."""
+    where = f"{table.name}: the column {column!r}"
+    return ClassWords.of(labels, tree).classes(table.text(column), where), where
 
 
 def class_layout(
@@ -97,8 +128,11 @@ def explain_no_votes(
         return _no_column(labels.classes, tables[0])
     if tree is not None and tree.kind is QUANTITIES and not labels.votes:
         names = [tree.tables[0].of(column) for column in tree.columns]
-        nearest = min(tables, key=lambda table: len({*names} - {*table.header()}))
-        return _no_column(next(name for name in names if name not in nearest.header()), nearest)
+        lacking = [
+            [name for name in names if name not in Header(table.header())] for table in tables
+        ]
+        nearest = min(range(len(tables)), key=lambda number: len(lacking[number]))
+        return _no_column(lacking[nearest][0], tables[nearest])
     asked = f" of kind {labels.votes!r}" if labels.votes else ""
     nearest = "; ".join(
         f"{table.name}: {closest_layout(table.header(), tree)}" for table in tables[:3]

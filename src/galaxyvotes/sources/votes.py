@@ -9,8 +9,8 @@ Quantities (see `tree`) are read the same way, as the numbers they are.
 """
 
 import difflib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
@@ -18,11 +18,14 @@ import pyarrow as pa
 from jaxtyping import Bool, Float, Float32, Int32
 
 from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.sources.cells import NotANumber, numbers_of
+from galaxyvotes.sources.headers import Header
 from galaxyvotes.tree import DecisionTree, VoteColumns, bundled_trees
 
 __all__ = ["VoteLayout", "Votes", "find_layout", "read_votes"]
 
 SUM_TOLERANCE = 0.01  # published fractions are rounded to two or three decimals
+_LARGEST = 1e15  # quantities are squared, and the squares summed, in float32, up to 3e38
 # What catalogues write, with either sign, where nothing was measured.
 NOT_KNOWN = (99.0, 999.0, 9999.0, 99999.0)
 
@@ -36,12 +39,20 @@ class VoteLayout:
     tree: DecisionTree
     main: VoteColumns
     counts: VoteColumns | None
+    spelt: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def name_of(self, columns: VoteColumns, answer: str) -> str:
+        """The column that holds an answer, as the table writes it: `spelt` has those that differ
+        from the tree's by spaces or case.
+        """
+        name = columns.of(answer)
+        return self.spelt.get(name, name)
 
     @property
     def column_names(self) -> set[str]:
         """Every column of the table that is votes and not the user's own."""
         used = [self.main] + ([self.counts] if self.counts else [])
-        return {columns.of(answer) for columns in used for answer in self.tree.columns}
+        return {self.name_of(columns, answer) for columns in used for answer in self.tree.columns}
 
 
 @dataclass(frozen=True)
@@ -62,13 +73,13 @@ def find_layout(
 
     A header that fits several campaigns is a ConfigError that names them.
     """
-    header = set(columns)
+    header = Header(columns)
     layouts: list[VoteLayout] = []
     for candidate in _candidates(tree):
         fitting = [
             table
             for table in candidate.tables
-            if {table.of(answer) for answer in candidate.columns} <= header
+            if all(table.of(answer) in header for answer in candidate.columns)
         ]
         main = next((table for table in fitting if kind in (None, table.name)), None)
         if main is None:
@@ -76,9 +87,8 @@ def find_layout(
         others = [
             table for table in fitting if table.holds == "votes" and table.columns != main.columns
         ]
-        layouts.append(
-            VoteLayout(candidate, main, others[0] if others and main.holds != "votes" else None)
-        )
+        counts = others[0] if others and main.holds != "votes" else None
+        layouts.append(VoteLayout(candidate, main, counts, _spelt(header, candidate, main, counts)))
     # Many tables have a column called "class" that is not the volunteers'; a whole campaign's
     # columns say more.
     campaigns = [layout for layout in layouts if len(layout.tree.questions) > 1]
@@ -88,17 +98,23 @@ def find_layout(
     return (campaigns or layouts or [None])[0]
 
 
+def _spelt(header: Header, tree: DecisionTree, *columns: VoteColumns | None) -> dict[str, str]:
+    """The columns of votes that a table writes otherwise than the tree."""
+    names = {kind.of(answer) for kind in columns if kind for answer in tree.columns}
+    return {name: found for name in names if (found := header.find(name)) not in (None, name)}
+
+
 def closest_layout(columns: Sequence[str], tree: DecisionTree | None = None) -> str:
     """A sentence that says which known columns a header comes nearest to, and which others there
     are, for an error.
     """
-    header = set(columns)
+    header = Header(columns)
     best: tuple[float, str, str] = (0.0, "", "")
     candidates = _candidates(tree)
     for candidate in candidates:
         for table in candidate.tables:
             names = {table.of(answer) for answer in candidate.columns}
-            missing = sorted(names - header)
+            missing = sorted(name for name in names if name not in header)
             share = 1 - len(missing) / len(names)
             if share > best[0]:
                 what = (
@@ -121,12 +137,19 @@ def _candidates(tree: DecisionTree | None) -> list[DecisionTree]:
     return [tree] if tree else [DecisionTree.load(name) for name in bundled_trees()]
 
 
-def read_votes(table: pa.Table, layout: VoteLayout, *, at: Callable[[int], str]) -> Votes:
+def read_votes(
+    table: pa.Table,
+    layout: VoteLayout,
+    *,
+    at: Callable[[int], str],
+    missing: Sequence[str] = (),
+) -> Votes:
     """The votes of a table; an impossible value is a DataError naming file, line, column and value.
 
-    `at` says where a row stands: its file and line.
+    `at` says where a row stands: its file and line. `missing` are values that mean unknown, beside
+    the words for it (see `cells`).
     """
-    reader = _Reader(table, layout.tree, at)
+    reader = _Reader(table, layout, at, missing)
     if layout.main.holds == "class":
         return Votes(reader.classes(layout.main), None)
     if layout.main.holds == "quantity":
@@ -153,8 +176,13 @@ def _fractions_of(
 @dataclass(frozen=True)
 class _Reader:
     table: pa.Table
-    tree: DecisionTree
+    layout: VoteLayout
     at: Callable[[int], str]
+    missing: Sequence[str]
+
+    @property
+    def tree(self) -> DecisionTree:
+        return self.layout.tree
 
     def values(self, columns: VoteColumns) -> Float32[np.ndarray, "galaxy answer"]:
         values = self._numbers(columns)
@@ -219,7 +247,9 @@ class _Reader:
             values[partly, where] = np.nan
         elif partly.any():
             row = int(partly.argmax())
-            column = columns.of(self.tree.columns[where][int(unknown[row].argmax())])
+            column = self.layout.name_of(
+                columns, self.tree.columns[where][int(unknown[row].argmax())]
+            )
             raise DataError(
                 f"{self.at(row)}: {column} is empty or NaN; expected a fraction in 0–1."
                 " Fill it in, or leave all votes of this row empty"
@@ -239,7 +269,9 @@ class _Reader:
             partly = unknown.any(axis=1) & ~unknown.all(axis=1)
             if partly.any():
                 row = int(partly.argmax())
-                column = columns.of(self.tree.columns[where][int(unknown[row].argmax())])
+                column = self.layout.name_of(
+                    columns, self.tree.columns[where][int(unknown[row].argmax())]
+                )
                 raise DataError(
                     f"{self.at(row)}: {column} is empty while other answers of its question have"
                     " votes; expected a whole count, 0 if nobody gave it"
@@ -249,7 +281,7 @@ class _Reader:
     def quantities(self, columns: VoteColumns) -> Float32[np.ndarray, "galaxy answer"]:
         values = self._numbers(columns)
         self._refuse(
-            np.abs(values) > np.finfo(np.float32).max,
+            np.isinf(values),
             values,
             columns,
             "a quantity is a finite number. Correct it, or leave it empty if it is not known.",
@@ -258,13 +290,29 @@ class _Reader:
             _stand_ins(values),
             values,
             columns,
-            "far from all others. If it stands for not known, leave it empty.",
+            "far from all others. If it stands for not known, leave it empty, or pass --missing"
+            " with this value.",
+        )
+        self._refuse(
+            np.abs(values) > _LARGEST,
+            values,
+            columns,
+            f"a quantity is computed with up to {_LARGEST:g}: give the column in a larger unit, or"
+            " its logarithm; or pass --missing with this value if it stands for not known.",
+        )
+        largest = np.nan_to_num(np.abs(values)).max(axis=0, initial=0)
+        self._refuse(
+            (values != 0) & ~np.isnan(values) & (largest < 1 / _LARGEST),
+            values,
+            columns,
+            f"the quantities of a column are computed from {1 / _LARGEST:g} on: give the column in"
+            " a smaller unit, or its logarithm.",
         )
         return values.astype(np.float32)
 
     def classes(self, columns: VoteColumns) -> Float32[np.ndarray, "galaxy answer"]:
         encoded = (
-            self.table.column(columns.columns)
+            self.table.column(self.layout.spelt.get(columns.columns, columns.columns))
             .cast(pa.large_string())
             .fill_null("")
             .combine_chunks()
@@ -292,32 +340,23 @@ class _Reader:
         return fractions
 
     def _numbers(self, columns: VoteColumns) -> Float[np.ndarray, "galaxy answer"]:
-        arrays: list[np.ndarray | list[float]] = []
+        arrays: list[np.ndarray] = []
         for answer in self.tree.columns:
-            name = columns.of(answer)
-            column = self.table.column(name)
-            if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-                arrays.append(column.cast(pa.float64(), safe=False).to_numpy())
-            else:
-                arrays.append(
-                    [self._number(row, name, value) for row, value in enumerate(column.to_pylist())]
+            name = self.layout.name_of(columns, answer)
+            numbers = numbers_of(self.table.column(name), self.missing)
+            if isinstance(numbers, NotANumber):
+                raise DataError(
+                    f"{self.at(numbers.row)}: {name} is {numbers.word!r}; {numbers.expected}"
                 )
-        return np.stack(arrays, axis=1).astype(np.float64)
-
-    def _number(self, row: int, column: str, value: object) -> float:
-        try:
-            return float("nan" if value in (None, "") else str(value))
-        except ValueError:
-            raise DataError(
-                f"{self.at(row)}: {column} is {str(value)!r}; expected a number"
-            ) from None
+            arrays.append(numbers)
+        return np.stack(arrays, axis=1)
 
     def _refuse(
         self, bad: np.ndarray, values: np.ndarray, columns: VoteColumns, expected: str
     ) -> None:
         if bad.any():
             row, answer = map(int, np.argwhere(bad)[0])
-            column = columns.of(self.tree.columns[answer])
+            column = self.layout.name_of(columns, self.tree.columns[answer])
             more = f" ({int(bad.sum()) - 1} more like it)" if bad.sum() > 1 else ""
             raise DataError(
                 f"{self.at(row)}: {column} is {values[row, answer]:g}; {expected}{more}"

@@ -62,6 +62,7 @@ def write_contents(
         "rows_without_votes": len(catalog.rows_without_votes),
         "images_without_row": len(catalog.images_without_row),
         "files_passed_over": len(catalog.passed_over),
+        **({"unknown_words": dict(catalog.unknown_words)} if catalog.unknown_words else {}),
         "digests": {name: file_digest(folder / name) for name in small},
     }
     manifest["digest"] = contents_digest(manifest, tomlkit.dumps)

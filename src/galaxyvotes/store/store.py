@@ -198,6 +198,11 @@ class Store:
             (facts.get("files_passed_over", 0), f"files were passed over: {rejected}"),
         ):
             lines += [f"{count:,} {what}"] if count else []
+        if words := facts.get("unknown_words"):
+            listed = ", ".join(f"{word!r} ({count:,})" for word, count in words.items())
+            lines.append(
+                f"read as unknown, not as a class: {listed}; --class-names WORD=NAME makes it one"
+            )
         return "\n".join(lines)
 
     def rows(self, split: str) -> Int[np.ndarray, " galaxy"]:

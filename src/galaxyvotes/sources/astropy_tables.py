@@ -1,0 +1,126 @@
+"""Tables in the formats of astronomy, through astropy: FITS, VOTable and ECSV.
+
+What is masked, or NaN, is null in the columns that come out. Columns that hold more than one value
+a row are left out: no label and no id is an array. astropy is imported when such a table is met.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from galaxyvotes.errors import DataError
+
+__all__ = ["is_fits_table", "read_columns", "table_format"]
+
+_BLOCK, _CARD = 2880, 80  # bytes of FITS
+
+
+def table_format(data: bytes) -> str | None:
+    """What astropy calls the format of these bytes; None if it is none of the three."""
+    if data.startswith(b"SIMPLE  ="):
+        return "fits"
+    if re.search(rb"^\s*# %ECSV ", data[:64]):
+        return "ascii.ecsv"
+    return "votable" if re.search(rb"<(\w+:)?VOTABLE[\s>]", data[:4096]) else None
+
+
+def is_fits_table(start: bytes) -> bool:
+    """Whether a FITS file holds a table rather than an image, from its first bytes.
+
+    A table stands in the first extension, behind a primary header without data; a compressed image
+    stands in a table, too, and says so.
+    """
+    primary, end = _cards(start, 0)
+    if primary.get("NAXIS") != "0":
+        return False
+    first, _ = _cards(start, end)
+    return first.get("XTENSION") in ("BINTABLE", "TABLE") and first.get("ZIMAGE") != "T"
+
+
+def _cards(data: bytes, start: int) -> tuple[dict[str, str], int]:
+    """The cards of a FITS header, and where its last block ends."""
+    cards: dict[str, str] = {}
+    for place in range(start, len(data), _CARD):
+        card = data[place : place + _CARD].decode("ascii", "replace")
+        if card.rstrip() == "END":
+            return cards, start + -(-(place + _CARD - start) // _BLOCK) * _BLOCK
+        key, value = card[:8].rstrip(), card[10:].partition("/")[0]
+        cards.setdefault(key, value.strip().strip("'").strip())
+    return cards, len(data)
+
+
+def read_columns(name: str, data: bytes, kind: str) -> pa.Table:
+    """The columns of the one table in these bytes.
+
+    DataError if they are damaged, or hold no table, or several.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on units and metadata that are not standard
+        try:
+            if kind == "fits":
+                table = _read_fits(name, data)
+            elif kind == "votable":
+                table = _read_votable(name, data)
+            else:
+                tables = import_module("astropy.table")
+                table = tables.Table.read(io.StringIO(data.decode()), format=kind)
+            return pa.table(dict(_columns(table)))
+        except DataError:
+            raise
+        except Exception as error:  # astropy's parsers raise nearly anything on hostile bytes
+            problem = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise DataError(f"{name}: not a table: {problem}") from None
+
+
+def _read_fits(name: str, data: bytes) -> Any:
+    fits: Any = import_module("astropy.io.fits")
+    with fits.open(io.BytesIO(data), memmap=False) as units:
+        kinds = (fits.BinTableHDU, fits.TableHDU)
+        tables = [number for number, unit in enumerate(units) if isinstance(unit, kinds)]
+        _check_single(name, len(tables))
+        return import_module("astropy.table").Table.read(units, hdu=tables[0], format="fits")
+
+
+def _read_votable(name: str, data: bytes) -> Any:
+    votable: Any = import_module("astropy.io.votable")
+    tables = list(votable.parse(io.BytesIO(data), verify="ignore").iter_tables())
+    _check_single(name, len(tables))
+    return tables[0].to_table(use_names_over_ids=True)
+
+
+def _check_single(name: str, tables: int) -> None:
+    if tables != 1:
+        raise DataError(f"{name} holds {tables} tables; expected one: save it as a file of its own")
+
+
+def _columns(table: Any) -> Iterator[tuple[str, pa.Array]]:
+    for column in table.itercols():
+        values = np.ma.asarray(getattr(column, "value", column))
+        if values.ndim != 1:
+            continue
+        yield str(column.info.name), _array(np.ma.getdata(values), np.ma.getmaskarray(values))
+
+
+def _array(values: np.ndarray, mask: np.ndarray) -> pa.Array:
+    """A column as Arrow has it; what has no type of Arrow's becomes text."""
+    if values.dtype.kind == "S":
+        values = np.char.decode(values, "utf-8", "surrogateescape")
+    if values.dtype.kind in "UO":
+        texts = [_text(value) for value in values.tolist()]
+        return pa.array(texts, pa.large_string(), mask=mask)
+    if values.dtype.kind == "c":
+        return pa.array(values.astype(str), mask=mask)
+    native = values.astype(values.dtype.newbyteorder("="))
+    return pa.array(native, mask=mask, from_pandas=True)
+
+
+def _text(value: object) -> str:
+    """Without the spaces that FITS fills texts with; bytes that are no text show as such."""
+    text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+    return text.rstrip(" \0").encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,234 @@
+"""Tables as text, however their columns are divided: by commas, tabs, semicolons, bars or spaces.
+
+How it is divided shows in its first lines: the sign at which all of them have as many cells as the
+header. Lines that begin with # are comments before the header, the last of which is the header
+itself if none follows. Spaces, and bars around each line, are turned into tabs first, line by line.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from galaxyvotes.errors import DataError
+from galaxyvotes.sources.encodings import to_utf8
+
+__all__ = ["TextTable"]
+
+_DELIMITERS = ",\t;|"
+_FIRST_LINES = 50
+_RULE = re.compile(r"[\s|+:=-]*-[\s|+:=-]*")  # between header and rows, in tables drawn with bars
+# What readers raise at bytes that are not a table.
+_BROKEN = (pa.ArrowException, csv.Error, UnicodeDecodeError)
+
+
+class TextTable:
+    """A table as text: its header and its columns, checked as they are read."""
+
+    def __init__(self, name: str, data: bytes) -> None:
+        """Find out how it is divided; DataError if it is empty or no one way fits."""
+        self._name = name
+        text, self._skipped = _without_comments(to_utf8(data))
+        lines = _first_lines(text)
+        if not lines:
+            raise DataError(f"{name} is empty: expected a header and one row a galaxy")
+        delimiter = _delimiter_of(lines, name)
+        if delimiter is None:
+            text, delimiter = _words_with_tabs(text, bars="|" in lines[0]), "\t"
+        self._data, self._delimiter = text, delimiter
+        self._names = self._read_header()
+
+    @property
+    def names(self) -> list[str]:
+        """The columns as they are written."""
+        return self._names
+
+    def line(self, row: int) -> int | None:
+        """The line that a row begins at, from 1; None if that cannot be told."""
+        with suppress(csv.Error):
+            return next(islice(self._lines(), row + 1, None), (None,))[0]
+        return None
+
+    def read(self, as_text: Sequence[str] | None = None) -> pa.Table:
+        """All columns with types inferred, or some as the bytes that are written there.
+
+        DataError if the table is damaged, or has rows with more or fewer cells than the header.
+        """
+        convert = pacsv.ConvertOptions()
+        if as_text is not None:
+            types = dict.fromkeys(as_text, pa.large_binary())
+            convert = pacsv.ConvertOptions(include_columns=list(as_text), column_types=types)
+        parse = pacsv.ParseOptions(delimiter=self._delimiter)
+        try:
+            return pacsv.read_csv(
+                pa.BufferReader(self._data), parse_options=parse, convert_options=convert
+            )
+        except _BROKEN as error:
+            raise DataError(self._problem() or f"{self._name}: not a table: {error}") from None
+
+    def _read_header(self) -> list[str]:
+        try:
+            _, names = next(self._lines(), (1, [""]))
+        except _BROKEN as error:
+            raise DataError(f"{self._name}: not a table: {error}") from None
+        if any("\udc80" <= letter <= "\udcff" for letter in "".join(names)):  # no text
+            raise DataError(
+                f"{self._name}: the header is not UTF-8 text; save the table as CSV in UTF-8"
+            )
+        return names
+
+    def _problem(self) -> str:
+        """What is wrong with the first row that has not as many cells as the header."""
+        with suppress(csv.Error):
+            cells = [(line, len(row)) for line, row in self._lines()]
+            if len(cells) == 1:
+                return f"{self._name} is empty: it has a header but no rows"
+            for line, count in cells[1:]:
+                if count != cells[0][1]:
+                    return (
+                        f"{self._name} line {line} has {count} cells and the header {cells[0][1]}"
+                    )
+        return ""
+
+    def _lines(self) -> Iterator[tuple[int, list[str]]]:
+        """Each row, the header first, with the number of the line it begins at; blank lines are no
+        rows.
+        """
+        text = io.TextIOWrapper(
+            io.BytesIO(self._data), "utf-8", errors="surrogateescape", newline=""
+        )
+        reader = csv.reader(text, delimiter=self._delimiter)
+        line = 1
+        for cells in reader:
+            if cells:
+                yield line + self._skipped, cells
+            line = reader.line_num + 1
+
+
+# ---- comments
+
+
+def _without_comments(data: bytes) -> tuple[bytes, int]:
+    """A text from its header on, and how many lines of comments stood before that.
+
+    The last comment is the header if a row with a number follows, or nothing.
+    """
+    start, count, last = 0, 0, b""
+    while data.startswith(b"#", start):
+        end = data.find(b"\n", start) + 1 or len(data)
+        last, start, count = data[start:end], end, count + 1
+    first = _first_lines(data[start : start + 65_536])[:1]
+    cells = re.split(r"[\s,;|]+", first[0]) if first else []
+    if last and (not first or any(_is_number(cell) for cell in cells)):
+        return last.lstrip(b"# \t") + data[start:], count - 1
+    return data[start:], count
+
+
+def _is_number(cell: str) -> bool:
+    with suppress(ValueError):
+        return float(cell) == float(cell)
+    return False
+
+
+# ---- how columns are divided
+
+
+def _first_lines(text: bytes) -> list[str]:
+    """The first lines that are not blank, without one that is broken off."""
+    sample = text[: 2**20]
+    lines = sample.decode("utf-8", "surrogateescape").splitlines()
+    lines = lines[:-1] if len(sample) < len(text) and len(lines) > 1 else lines
+    return [line for line in lines if line.strip()][:_FIRST_LINES]
+
+
+def _delimiter_of(lines: Sequence[str], name: str) -> str | None:
+    """What divides the columns; None for spaces, or bars around each line.
+
+    DataError if two signs would do equally well.
+    """
+    if all(line.strip()[:1] == line.strip()[-1:] == "|" for line in lines if not _RULE.match(line)):
+        return None
+    counts = {sign: _cells(lines, sign) for sign in _DELIMITERS}
+    there = {sign: cells for sign, cells in counts.items() if cells and cells[0] > 1}
+    even = {sign: cells for sign, cells in there.items() if len({*cells}) == 1}
+    if len(even) > 1:
+        most = max(cells[0] for cells in even.values())
+        best = [sign for sign, cells in even.items() if cells[0] == most]
+        if len(best) > 1:
+            raise DataError(
+                f"{name}: columns may be separated by {' or '.join(map(repr, best))}: save the"
+                " table with commas, and texts in quotes"
+            )
+        return best[0]
+    if even or there:
+        return next(iter(even or there))
+    words = [line.split() for line in lines]
+    many = len(words[0]) > 1 and len(lines) > 1 and any(len(row) > 1 for row in words[1:])
+    return None if many else ","
+
+
+def _cells(lines: Sequence[str], delimiter: str) -> list[int]:
+    with suppress(csv.Error):
+        return [len(cells) for cells in csv.reader(lines, delimiter=delimiter)]
+    return []
+
+
+# ---- spaces and bars
+
+
+def _words_with_tabs(text: bytes, *, bars: bool) -> bytes:
+    """The same lines with a tab between cells that spaces, or bars, divide."""
+    lines = text.decode("utf-8", "surrogateescape").splitlines()
+    rows = [_between_bars(line) for line in lines] if bars else _between_spaces(lines)
+    output = io.StringIO()
+    writer = csv.writer(output, delimiter="\t", lineterminator="\n")
+    for row in rows:
+        if row:
+            writer.writerow(row)
+        else:
+            output.write("\n")
+    return output.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _between_bars(line: str) -> list[str]:
+    if not line.strip() or _RULE.fullmatch(line):
+        return []
+    return [cell.strip() for cell in line.strip()[1:-1].split("|")]
+
+
+def _between_spaces(lines: Sequence[str]) -> Iterator[list[str]]:
+    """The words of each line, or where these are not as many as the header's, what stands in
+    columns of a fixed width.
+    """
+    rows = [_words(line) for line in lines]
+    counts = {len(row) for row in rows if row}
+    edges = [] if len(counts) == 1 else _fixed_columns([line for line in lines if line.strip()])
+    if len(edges) != next((len(row) for row in rows if row), 0):
+        yield from rows
+        return
+    for line in lines:
+        yield [line[slice(*edge)].strip() for edge in edges] if line.strip() else []
+
+
+def _words(line: str) -> list[str]:
+    if '"' not in line:
+        return line.split()
+    plain = " ".join(line.split("\t")).strip()
+    rows = list(csv.reader([plain], delimiter=" ", skipinitialspace=True))
+    return rows[0] if rows else []
+
+
+def _fixed_columns(lines: Sequence[str]) -> list[tuple[int, int | None]]:
+    """From where to where each column goes that spaces divide in every line alike."""
+    used = np.zeros(max(map(len, lines)) + 1, bool)
+    for line in lines:
+        for word in re.finditer(r"\S+", line):
+            used[word.start() : word.end()] = True
+    starts = np.flatnonzero(used & ~np.insert(used[:-1], 0, False)).tolist()
+    return list(zip(starts, [*starts[1:], None], strict=True))

@@ -1,0 +1,34 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from galaxyvotes.errors import DataError
+from galaxyvotes.sources.encodings import to_utf8
+
+TEXT = "id,type\n1,Sérsic\n2,Ångström\n"
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1", "cp1252"],
+)
+def test_what_a_text_is_encoded_in_makes_no_difference_where_it_shows(encoding):
+    assert to_utf8(TEXT.encode(encoding)) == TEXT.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [("спираль", "cp1251"), ("渦巻", "shift-jis"), ("sé", "mac-roman"), ("S0–a", "cp1252")],
+)
+def test_bytes_that_could_be_several_things_stay_as_they_are(text, encoding):
+    assert to_utf8(text.encode(encoding)) == text.encode(encoding)
+
+
+def test_a_text_that_breaks_off_in_a_letter_is_refused():
+    with pytest.raises(DataError, match="damaged UTF-16-LE text"):
+        to_utf8("id,type".encode("utf-16")[:-1])
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0\ufeff")))
+def test_utf8_comes_back_as_it_is(text):
+    assert to_utf8(text.encode()) == text.encode()

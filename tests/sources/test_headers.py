@@ -1,0 +1,21 @@
+import pytest
+
+from galaxyvotes.errors import ConfigError
+from galaxyvotes.sources.headers import Header
+
+
+def test_a_column_is_found_but_for_spaces_and_case():
+    header = Header(["GalaxyID", "T  Type", "class1.1"])
+    assert header.find("galaxyid") == "GalaxyID"
+    assert header.find(" t type ") == "T  Type"
+    assert header.find("Class1.1") == "class1.1"
+    assert header.find("Class1.2") is None
+    assert "CLASS1.1" in header
+    assert "class11" not in header
+
+
+def test_the_name_as_it_is_written_comes_first_and_a_choice_between_others_is_refused():
+    header = Header(["Type", "type"])
+    assert header.find("type") == "type"
+    with pytest.raises(ConfigError, match=r"several columns are called 'TYPE' .* 'Type', 'type'"):
+        header.find("TYPE")
