@@ -45,7 +45,10 @@ class Table:
     data: bytes
 
     def at(self, row: int) -> str:
-        """Where a row stands, as a person counts: the line of a text, the row of anything else."""
+        """Where a row stands, as a person counts: the line of a text, the row of anything else.
+
+        DataError as `header`.
+        """
         if isinstance(self._content, TextTable):
             return f"{self.name} line {self._content.line(row) or row + 2}"
         return f"{self.name} row {row + 1}"
