@@ -276,6 +276,7 @@ def test_names_of_columns_may_differ_by_spaces_and_case(galaxies_folder, change)
     assert changed.values is not None
     np.testing.assert_array_equal(changed.values, plain.values)
     assert changed.columns.column_names == []
+    assert changed.id_name == change("GalaxyID").strip()
 
 
 def test_columns_of_classes_and_numbers_are_named_in_any_case(make_folder):

@@ -167,7 +167,7 @@ def _from_table(
         rows=rows,
         ids=keys.take(pa.array(rows)) if first_repeated(codes_of(stems)) else stems,
         columns=data.select(own),
-        id_name=id_name,
+        id_name=id_name.strip(),
         tree=layout.tree,
         votes=votes,
         votes_from=f"{table.name}: {layout.main.name}",

@@ -54,9 +54,8 @@ class Table:
         return f"{self.name} row {row + 1}"
 
     def header(self) -> list[str]:
-        """The names of the columns, without spaces around them.
-
-        DataError for an empty or damaged file, and for a name that is there twice.
+        """The names of the columns; DataError for an empty or damaged file, and for a name that is
+        there twice.
         """
         return self._header
 
@@ -66,26 +65,21 @@ class Table:
         DataError if there are none or the file is damaged.
         """
         header, content = self.header(), self._content
-        table = self._read(self._physical) if not isinstance(content, TextTable) else content.read()
+        table = content.read() if isinstance(content, TextTable) else self._read(header)
         if table.num_rows == 0:
             raise DataError(f"{self.name} is empty: it has a header but no rows")
-        table = table.rename_columns(header)
         if isinstance(content, TextTable):
             return self._with_long_numbers(table)
         return _readable(table)
 
     def texts(self, column: str) -> list[str]:
-        """The ids in a column, as `text` but for whole numbers written as floats: 7 for 7.0.
-
-        DataError as `read`, and if ids are floats that have lost digits.
+        """One column as `text` has it, for ids: DataError, too, if these are floats that have lost
+        digits.
         """
-        words = next(self.text_columns([column]))
-        if words.unfit:
-            raise DataError(words.unfit)
-        texts = words.texts.to_pylist()
-        whole = [without_point(text) for text in texts]
-        floats = all(one != other for one, other in zip(texts, whole, strict=True) if one)
-        return whole if floats else texts
+        values = next(self._columns([column]))
+        if values.type in LARGEST_WHOLE and (lost := unfit_as_ids(values)) is not None:
+            raise DataError(self._lost_digits(column, *lost))
+        return self.text(column).to_pylist()
 
     def text(self, column: str) -> pa.ChunkedArray:
         """One column as it is written, leading zeros and all; "" if empty.
@@ -127,8 +121,18 @@ class Table:
             raise error if named else DataError(f"{self.name} {error}") from None
 
     @cached_property
-    def _physical(self) -> list[str]:
-        """The columns' names as the file has them."""
+    def _header(self) -> list[str]:
+        names = self._names()
+        if not any(names):
+            raise DataError(f"{self.name} is empty: expected a header and one row a galaxy")
+        for name, count in Counter(names).items():
+            if count > 1:
+                raise DataError(
+                    f"{self.name}: the column {name!r} is there {count} times; names must differ"
+                )
+        return names
+
+    def _names(self) -> list[str]:
         content = self._content
         if isinstance(content, TextTable):
             return content.names
@@ -139,20 +143,8 @@ class Table:
         except _BROKEN as error:
             raise DataError(f"{self.name}: not a table: {error}") from None
 
-    @cached_property
-    def _header(self) -> list[str]:
-        names = [name.strip("\ufeff \t\r\n") for name in self._physical]
-        if not any(names):
-            raise DataError(f"{self.name} is empty: expected a header and one row a galaxy")
-        for name, count in Counter(names).items():
-            if count > 1:
-                raise DataError(
-                    f"{self.name}: the column {name!r} is there {count} times; names must differ"
-                )
-        return names
-
     def _read(self, names: Sequence[str]) -> pa.Table:
-        """Columns by their physical names; of a text, as the bytes that are written there."""
+        """Columns by their names; of a text, as the bytes that are written there."""
         content = self._content
         try:
             if isinstance(content, TextTable):
@@ -164,9 +156,8 @@ class Table:
             raise DataError(f"{self.name}: not a table: {error}") from None
 
     def _columns(self, names: Sequence[str]) -> Iterator[pa.ChunkedArray]:
-        physical = dict(zip(self.header(), self._physical, strict=True))
         for start in range(0, len(names), _TOGETHER):
-            part = [physical[name] for name in names[start : start + _TOGETHER]]
+            part = names[start : start + _TOGETHER]
             table = self._read(part)
             yield from (table.column(name) for name in part)
 
