@@ -168,15 +168,22 @@ def _delimiter_of(lines: Sequence[str], name: str) -> str | None:
         return best[0]
     if even or there:
         return next(iter(even or there))
+    if sign := next((sign for sign in _DELIMITERS if sign in lines[0]), None):
+        return sign
     words = [line.split() for line in lines]
     many = len(words[0]) > 1 and len(lines) > 1 and any(len(row) > 1 for row in words[1:])
     return None if many else ","
 
 
 def _cells(lines: Sequence[str], delimiter: str) -> list[int]:
-    with suppress(csv.Error):
-        return [len(cells) for cells in csv.reader(lines, delimiter=delimiter)]
-    return []
+    """How many cells each row has with this sign; none where quotes do not stand around cells."""
+    counts: list[int] = []
+    try:
+        for cells in csv.reader(lines, delimiter=delimiter, strict=True):
+            counts.append(len(cells))
+    except csv.Error as error:
+        return counts if "unexpected end" in str(error) else []  # the last lines go on further down
+    return counts
 
 
 # ---- spaces and bars
