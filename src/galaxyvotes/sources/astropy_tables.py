@@ -1,6 +1,6 @@
 """Tables in the formats of astronomy, through astropy: FITS, VOTable and ECSV.
 
-What is masked, or NaN, is null in the columns that come out. Columns that hold more than one value
+What is masked is null in the columns that come out. Columns that hold more than one value
 a row are left out: no label and no id is an array. astropy is imported when such a table is met.
 """
 
@@ -16,9 +16,7 @@ import pyarrow as pa
 
 from galaxyvotes.errors import DataError
 
-__all__ = ["is_fits_table", "read_columns", "table_format"]
-
-_BLOCK, _CARD = 2880, 80  # bytes of FITS
+__all__ = ["read_columns", "table_format"]
 
 
 def table_format(data: bytes) -> str | None:
@@ -28,31 +26,6 @@ def table_format(data: bytes) -> str | None:
     if re.search(rb"^\s*# %ECSV ", data[:64]):
         return "ascii.ecsv"
     return "votable" if re.search(rb"<(\w+:)?VOTABLE[\s>]", data[:4096]) else None
-
-
-def is_fits_table(start: bytes) -> bool:
-    """Whether a FITS file holds a table rather than an image, from its first bytes.
-
-    A table stands in the first extension, behind a primary header without data; a compressed image
-    stands in a table, too, and says so.
-    """
-    primary, end = _cards(start, 0)
-    if primary.get("NAXIS") != "0":
-        return False
-    first, _ = _cards(start, end)
-    return first.get("XTENSION") in ("BINTABLE", "TABLE") and first.get("ZIMAGE") != "T"
-
-
-def _cards(data: bytes, start: int) -> tuple[dict[str, str], int]:
-    """The cards of a FITS header, and where its last block ends."""
-    cards: dict[str, str] = {}
-    for place in range(start, len(data), _CARD):
-        card = data[place : place + _CARD].decode("ascii", "replace")
-        if card.rstrip() == "END":
-            return cards, start + -(-(place + _CARD - start) // _BLOCK) * _BLOCK
-        key, value = card[:8].rstrip(), card[10:].partition("/")[0]
-        cards.setdefault(key, value.strip().strip("'").strip())
-    return cards, len(data)
 
 
 def read_columns(name: str, data: bytes, kind: str) -> pa.Table:
@@ -69,7 +42,7 @@ def read_columns(name: str, data: bytes, kind: str) -> pa.Table:
                 table = _read_votable(name, data)
             else:
                 tables = import_module("astropy.table")
-                table = tables.Table.read(io.StringIO(data.decode()), format=kind)
+                table = tables.Table.read(data.decode().splitlines(), format=kind)
             return pa.table(dict(_columns(table)))
         except DataError:
             raise

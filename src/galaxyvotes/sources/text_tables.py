@@ -40,7 +40,7 @@ class TextTable:
             raise DataError(f"{name} is empty: expected a header and one row a galaxy")
         delimiter = _delimiter_of(lines, name)
         if delimiter is None:
-            text, delimiter = _words_with_tabs(text, bars="|" in lines[0]), "\t"
+            text, delimiter = _words_with_tabs(text, bars=_has_bars(lines)), "\t"
         self._data, self._delimiter = text, delimiter
         self._names = self._read_header()
 
@@ -152,7 +152,7 @@ def _delimiter_of(lines: Sequence[str], name: str) -> str | None:
 
     DataError if two signs would do equally well.
     """
-    if all(line.strip()[:1] == line.strip()[-1:] == "|" for line in lines if not _RULE.match(line)):
+    if _has_bars(lines):
         return None
     counts = {sign: _cells(lines, sign) for sign in _DELIMITERS}
     there = {sign: cells for sign, cells in counts.items() if cells and cells[0] > 1}
@@ -166,13 +166,17 @@ def _delimiter_of(lines: Sequence[str], name: str) -> str | None:
                 " table with commas, and texts in quotes"
             )
         return best[0]
-    if even or there:
-        return next(iter(even or there))
-    if sign := next((sign for sign in _DELIMITERS if sign in lines[0]), None):
-        return sign
-    words = [line.split() for line in lines]
-    many = len(words[0]) > 1 and len(lines) > 1 and any(len(row) > 1 for row in words[1:])
-    return None if many else ","
+    words = [len(line.split()) for line in lines]
+    of_spaces = len(words) > 1 and words[0] > 1 and max(words[1:]) > 1
+    if not even and {*there} <= {"\t"} and (len({*words}) == 1 or not there) and of_spaces:
+        return None
+    sign = next((sign for sign in _DELIMITERS if sign in lines[0]), ",")
+    return next(iter(even or there), sign)
+
+
+def _has_bars(lines: Sequence[str]) -> bool:
+    rows = [line.strip() for line in lines if not _RULE.fullmatch(line)]
+    return bool(rows) and all(row[0] == row[-1] == "|" and len(row) > 1 for row in rows)
 
 
 def _cells(lines: Sequence[str], delimiter: str) -> list[int]:

@@ -1,0 +1,76 @@
+import gzip
+import io
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import MaskedColumn
+from astropy.table import Table as AstropyTable
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from galaxyvotes.errors import DataError
+from galaxyvotes.sources.tables import Table
+
+ID = 587722984439545906
+TABLE = AstropyTable(
+    {
+        "objid": np.array([ID, ID + 1, ID + 2]),
+        "name": ["NGC 1", "b", "é"],
+        "type": MaskedColumn(["Sb", "E", "E"], mask=[False, True, False]),
+        "ttype": MaskedColumn([1.5, 2, np.nan], mask=[False, True, False]),
+        "n": MaskedColumn([1, 2, 3], mask=[False, False, True], dtype=">i4"),
+        "flux": np.arange(6.0).reshape(3, 2),
+    }
+)
+FORMATS = {"fits": ".fits", "votable": ".vot", "ascii.ecsv": ".ecsv"}
+
+
+def written(kind: str, table: AstropyTable = TABLE) -> bytes:
+    table = table.copy()
+    if kind == "fits":
+        table["name"] = ["NGC 1", "b", "e"]
+    if kind == "ascii.ecsv":
+        text = io.StringIO()
+        table.write(text, format=kind)
+        return text.getvalue().encode()
+    data = io.BytesIO()
+    table.write(data, format=kind)
+    return data.getvalue()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gz"])
+def test_tables_of_astronomy_are_read_with_masked_cells_unknown(kind, pack):
+    table = Table(f"t{FORMATS[kind]}", pack(written(kind)))
+    assert table.header() == ["objid", "name", "type", "ttype", "n"]  # flux holds two values a row
+    assert table.texts("objid") == [str(ID), str(ID + 1), str(ID + 2)]
+    assert table.texts("name")[:2] == ["NGC 1", "b"]
+    assert table.texts("type") == ["Sb", "", "E"]
+    ttype = [None if v != v else v for v in table.read().column("ttype").to_pylist()]
+    assert ttype == [1.5, None, None]
+    assert table.read().column("n").to_pylist() == [1, 2, None]
+    assert table.at(1) == f"t{FORMATS[kind]} row 2"
+
+
+def test_several_tables_in_a_file_and_none_are_refused():
+    units = [fits.PrimaryHDU(), *(fits.BinTableHDU(TABLE[["n"]]) for _ in range(2))]
+    for count in (1, 3):
+        data = io.BytesIO()
+        fits.HDUList(units[:count]).writeto(data)
+        with pytest.raises(DataError, match=rf"t.fits holds {count - 1} tables; expected one"):
+            Table("t.fits", data.getvalue()).header()
+
+
+@given(st.sampled_from(list(FORMATS)), st.integers(0, 10**6), st.integers(0, 7), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_a_damaged_table_of_astronomy_is_read_or_refused_by_name(kind, position, bit, cut):
+    data = bytearray(written(kind))
+    data[position % len(data)] ^= 1 << bit
+    data = data[: position % len(data)] if cut else data
+    table = Table("t", bytes(data))
+    with suppress(DataError):
+        for name in table.header():
+            table.texts(name)
+        table.read()

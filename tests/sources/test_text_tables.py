@@ -1,0 +1,83 @@
+import gzip
+
+import pytest
+
+from galaxyvotes.errors import DataError
+from galaxyvotes.sources.tables import Table
+
+CSV = "id,name,x,n\n007,NGC 1,0.5,3\n008,M 31,-1.25,4\n"
+ROWS = [("007", "NGC 1", "0.5", "3"), ("008", "M 31", "-1.25", "4")]
+
+
+def rows(text: str | bytes) -> tuple[list[str], list[tuple[str, ...]]]:
+    table = Table("t.txt", text if isinstance(text, bytes) else text.encode())
+    columns = [table.texts(name) for name in table.header()]
+    return table.header(), list(zip(*columns, strict=True))
+
+
+@pytest.mark.parametrize("sign", list(",;\t|"))
+def test_columns_may_be_divided_by_any_usual_sign(sign):
+    assert rows(CSV.replace(",", sign)) == (["id", "name", "x", "n"], ROWS)
+
+
+@pytest.mark.parametrize("sign", list(",;\t|"))
+def test_what_is_in_quotes_divides_nothing(sign):
+    text = CSV.replace(",", sign).replace("NGC 1", '"a;b,c\td|e"')
+    assert rows(text)[1][0] == ("007", "a;b,c\td|e", "0.5", "3")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id  name    x     n\n007 'x'   0.5   3\n008 M31  -1.25  4\n",
+        "   id name x n\n  007 'x' 0.5 3  \n\n008    M31  -1.25     4",
+        "id\tname x   n\n007 'x'\t0.5 3\n008 M31 -1.25 4\n",
+        "# made by hand\n#\n# id name x n\n007 'x' 0.5 3\n008 M31 -1.25 4\n",
+        "| id | name | x | n |\n|---|:--|--:|---|\n| 007 | 'x' | 0.5 | 3 |\n|008|M31|-1.25|4|\n",
+        "+--+\n|id|name|x|n|\n+--+\n|007|'x'|0.5|3|\n|008|M31|-1.25|4|\n+--+\n",
+    ],
+)
+def test_columns_may_be_divided_by_spaces_or_drawn_with_bars(text):
+    expected = [("007", "'x'", "0.5", "3"), ("008", "M31", "-1.25", "4")]
+    assert rows(text) == (["id", "name", "x", "n"], expected)
+
+
+def test_columns_of_a_fixed_width_may_hold_spaces_and_gaps():
+    text = (
+        "id   name    x      n\n"
+        "007  NGC 1   0.5    3\n"
+        "008  M 31           4\n"
+        "009         -1.25   5\n"
+    )
+    assert rows(text)[1] == [
+        ("007", "NGC 1", "0.5", "3"), ("008", "M 31", "", "4"), ("009", "", "-1.25", "5")
+    ]  # fmt: skip
+
+
+def test_lines_of_words_that_fit_no_columns_are_refused_by_line():
+    with pytest.raises(DataError, match=r"t.txt line 3 has 2 cells and the header 3"):
+        rows("id name x\n1 a 0.5\n2 b\n33 ccc 0.75\n")
+
+
+def test_a_semicolon_beside_decimal_commas_divides_the_columns():
+    text = "id;x\n1;0,5\n2;0,25\n"
+    assert rows(text) == (["id", "x"], [("1", "0,5"), ("2", "0,25")])
+
+
+def test_comments_above_the_header_are_no_rows_and_lines_count_them():
+    table = Table("t.csv", b"# a\n# b, c\nid,x\n1,2\n3,4\n")
+    assert (table.header(), table.at(1)) == (["id", "x"], "t.csv line 5")
+    commented = Table("t.csv", b"# a\n#id,x\n1,2\n3,4\n")
+    assert (commented.header(), commented.at(1)) == (["id", "x"], "t.csv line 4")
+
+
+def test_one_column_is_a_table():
+    assert rows("path\na/1.jpg\nb c/2.jpg\n") == (["path"], [("a/1.jpg",), ("b c/2.jpg",)])
+
+
+def test_gzip_makes_no_difference_and_damage_is_refused():
+    packed = gzip.compress(CSV.encode())
+    assert rows(packed) == rows(CSV)
+    for damaged in (packed[:-9], packed[:20] + b"\0\0" + packed[22:]):
+        with pytest.raises(DataError, match=r"^t.txt: (is damaged|not a table)"):
+            rows(damaged)
