@@ -44,7 +44,8 @@ def test_values_that_mean_unknown_and_names_of_classes_are_options(run, make_jpe
     names = ("--class-names", "0=no, 1=ring", "--missing", "-1", "--missing", "9")
     status, out, _ = run(*arguments, *names, "--out", tmp_path / "s")
     assert status == 0
-    assert "2 galaxies have no votes" in out
+    assert "2 galaxies have no class" in out
+    assert "read as unknown" not in out
     assert Store.open(tmp_path / "s").tree.columns == ("no", "ring")
     status, _, err = run(*arguments, "--class-names", "0,1=ring", "--out", tmp_path / "t")
     assert status == 2

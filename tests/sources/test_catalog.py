@@ -347,7 +347,7 @@ def test_a_table_in_which_nobody_has_votes_is_refused(make_folder):
     folder = make_folder({**IMAGES, "t.csv": "id,class\n101,\n102,\n"})
     assert (
         refusal(folder, tree="classes5")
-        == "t.csv: class: not one of 2 galaxies with an image has votes"
+        == "t.csv: class: not one of 2 galaxies with an image has a class"
     )
 
 

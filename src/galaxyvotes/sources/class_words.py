@@ -51,11 +51,13 @@ class ClassWords:
         return rewrite(words, self.class_of)
 
     def unknown(self, words: pa.ChunkedArray) -> dict[str, int]:
-        """Which words, not counting empty cells, were read as unknown in how many rows."""
+        """Which words were read as unknown in how many rows, without empty cells and values that
+        the settings name.
+        """
         counts = Counter[str]()
         for pair in words.value_counts():
             word, count = pair["values"].as_py(), pair["counts"].as_py()
-            if word.strip() and not self.class_of(word):
+            if word.strip() and is_unknown(word) and not self.class_of(word):
                 counts[word.strip()] += count
         return dict(counts.most_common())
 

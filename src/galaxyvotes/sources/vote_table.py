@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from galaxyvotes.config import LabelSettings
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.kinds import FRACTIONS, QUANTITIES
+from galaxyvotes.kinds import QUANTITIES
 from galaxyvotes.questions import BOUNDS, FAMILIARITY
 from galaxyvotes.sources.class_words import ClassWords
 from galaxyvotes.sources.headers import Header
@@ -55,7 +55,7 @@ def _is_of_predictions(table: Table, layout: VoteLayout) -> bool:
     """Whether a table is what `predict` writes. Quantities have bounds in other tables, too."""
     header = set(table.header())
     bounds = {name + end for name in layout.column_names for end in BOUNDS}
-    return FAMILIARITY in header or (layout.tree.kind is FRACTIONS and bounds <= header)
+    return FAMILIARITY in header or (layout.tree.kind is not QUANTITIES and bounds <= header)
 
 
 def _named(tables: Sequence[Table], name: str) -> list[Table]:
