@@ -54,6 +54,14 @@ def test_tables_of_astronomy_are_read_with_masked_cells_unknown(kind, pack):
     assert table.at(1) == f"t{FORMATS[kind]} row 2"
 
 
+def test_an_ipac_table_is_read():
+    text = io.StringIO()
+    TABLE[["objid", "name"]].write(text, format="ascii.ipac")
+    table = Table("t.tbl", text.getvalue().encode())
+    assert table.texts("objid") == [str(ID), str(ID + 1), str(ID + 2)]
+    assert table.texts("name") == ["NGC 1", "b", "é"]
+
+
 def test_several_tables_in_a_file_and_none_are_refused():
     units = [fits.PrimaryHDU(), *(fits.BinTableHDU(TABLE[["n"]]) for _ in range(2))]
     for count in (1, 3):

@@ -30,8 +30,9 @@ from galaxyvotes.runtime.files import given_path, write_text
 from galaxyvotes.runtime.locks import locked
 from galaxyvotes.runtime.progress import bar
 from galaxyvotes.runtime.threads import on_a_core_each
-from galaxyvotes.sources.archives import Members, Source
+from galaxyvotes.sources.archives import Members
 from galaxyvotes.sources.images import read_square
+from galaxyvotes.sources.listed_images import open_source
 from galaxyvotes.sources.no_images import refuse_without_images
 from galaxyvotes.store.store import Store
 
@@ -199,7 +200,7 @@ def _stream(
         rows = predict_rows(network, store, np.arange(len(store)), workers, progress=progress)
         yield _Stream((_Part(part, []) for part in rows), store.id_name, len(store))
         return
-    with Source.open(*paths) as source, bar(show=progress) as shown:
+    with open_source(paths) as source, bar(show=progress) as shown:
         refuse_without_images(source, paths)
         parts = _predict_images(network, source.images, workers or os.cpu_count() or 1, shown)
         yield _Stream(parts, "id", len(source.images), tuple(source.passed_over))

@@ -199,8 +199,10 @@ class Source:
     _open_files: ExitStack
 
     @staticmethod
-    def open(*paths: str | Path) -> "Source":
+    def open(*paths: str | Path, listed: Sequence[Folder] = ()) -> "Source":
         """List folders (and the zips in them), zips, zips of zips, image files and tables.
+
+        `listed` are files that only a table names (see `listed_images`).
 
         Folders come in alphabetical order, zips in the order of their bytes. Links are followed.
         Hidden files and the rubbish of operating systems (`__MACOSX`, `Thumbs.db`) are left out;
@@ -213,6 +215,8 @@ class Source:
             listing = _Listing(stack)
             for path in paths:
                 listing.add(given_path(path))
+            for folder in listed:
+                listing.add_place(folder)
             images, passed = (
                 Members(listing.places, np.array(where, np.uint32).reshape(-1, 2))
                 for where in (listing.images, listing.passed)
@@ -252,12 +256,12 @@ class _Listing:
                 raise DataError(_explain_absent(path))
             folder = Folder.of(path)
         number, is_file = len(self.places), not path.is_dir()
-        self._add(folder, named=is_file)
+        self.add_place(folder, named=is_file)
         if is_file and number in self.passed[-2:-1]:
             reason = self.reasons[-1]
             raise DataError(f"{path}: is no folder and no file that is read: it {reason}")
 
-    def _add(self, place: "Folder | _Packed", *, zips: int = 0, named: bool = False) -> None:
+    def add_place(self, place: "Folder | _Packed", *, zips: int = 0, named: bool = False) -> None:
         """What is in a place that is itself in so many zips, or was itself named."""
         number = len(self.places)
         self.places.append(place)
@@ -285,7 +289,7 @@ class _Listing:
             if zips == 2:
                 raise DataError("is a zip in a zip in a zip; unpack the outermost one first")
             archive = self._open(place, row)
-        self._add(_Packed(inner, archive, {}), zips=zips + 1)
+        self.add_place(_Packed(inner, archive, {}), zips=zips + 1)
         return "zip"
 
     def _open(self, place: "Folder | _Packed", row: int) -> Zip:

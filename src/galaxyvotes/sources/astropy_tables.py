@@ -20,12 +20,26 @@ __all__ = ["read_columns", "table_format"]
 
 
 def table_format(data: bytes) -> str | None:
-    """What astropy calls the format of these bytes; None if it is none of the three."""
+    """What astropy calls the format of these bytes; None if it is no such."""
     if data.startswith(b"SIMPLE  ="):
         return "fits"
     if re.search(rb"^\s*# %ECSV ", data[:64]):
         return "ascii.ecsv"
+    if _is_ipac(data):
+        return "ascii.ipac"
     return "votable" if re.search(rb"<(\w+:)?VOTABLE[\s>]", data[:4096]) else None
+
+
+def _is_ipac(data: bytes) -> bool:
+    """Whether a text is IPAC's: bars divide the names and the types of columns, spaces the rows."""
+    if not data.startswith((b"|", b"\\")):
+        return False
+    lines = [line for line in data[:65_536].splitlines() if not line.startswith(b"\\")]
+    return (
+        len(lines) > 2
+        and [line[:1] == b"|" for line in lines[:2]] == [True, True]
+        and (not any(line.rstrip().endswith(b"|") for line in lines[4:]))
+    )
 
 
 def read_columns(name: str, data: bytes, kind: str) -> pa.Table:

@@ -27,6 +27,7 @@ from galaxyvotes.sources.archives import Members, Source
 from galaxyvotes.sources.cells import is_unknown
 from galaxyvotes.sources.class_folders import class_folders
 from galaxyvotes.sources.class_words import ClassWords
+from galaxyvotes.sources.listed_images import open_source
 from galaxyvotes.sources.matching import Images, match_images
 from galaxyvotes.sources.names import codes_of, first_repeated, iterate, name_column
 from galaxyvotes.sources.no_images import refuse_without_images
@@ -96,7 +97,7 @@ def open_catalog(
     tree = DecisionTree.load(labels.tree) if isinstance(labels.tree, str | Path) else labels.tree
     tree = DecisionTree.of_numbers(labels.quantity) if labels.quantity else tree
     with ExitStack() as stack:
-        source = stack.enter_context(Source.open(*paths))
+        source = stack.enter_context(open_source(paths))
         refuse_without_images(source, paths)
         rows = _rows(source, labels, tree)
         names = tuple(Path(path).resolve().name for path in paths)

@@ -7,7 +7,7 @@ links is endless.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import FileIO
 from itertools import islice
 from pathlib import Path
@@ -50,6 +50,13 @@ class Folder(NamedTuple):
             problems |= {row + at: reason for at, (_, reason) in enumerate(part) if reason}
             row += len(part)
         return Folder("", pa.concat_arrays(parts), path, problems)
+
+    @staticmethod
+    def listed(root: Path, paths: Sequence[str]) -> "Folder":
+        """Files that are named, by their paths from the root on, or absolute ones."""
+        return Folder(
+            "", column_of([os.fsencode(path) for path in paths], pa.large_binary()), root, {}
+        )
 
     def path(self, row: int) -> str:
         """The path of a file below the root."""
