@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from galaxyvotes.errors import ConfigError
-from galaxyvotes.runtime.devices import choose_device, low_precision
+from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.runtime import devices
+from galaxyvotes.runtime.devices import choose_device, enough_memory, low_precision
 
 CPU = torch.device("cpu")
 
@@ -29,11 +30,82 @@ def test_a_recipe_can_set_the_precision():
     assert not low_precision("float32", CPU)
 
 
-@pytest.mark.parametrize("name", ["avx512_bf16", "amx_bf16"])
-def test_a_cpu_computes_in_bfloat16_where_it_has_instructions_for_it(monkeypatch, name):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {name: True}, raising=False)
-    assert low_precision("auto", CPU)
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {name: False}, raising=False)
+@pytest.mark.parametrize(
+    ("can", "amd", "expected"),
+    [
+        ({"amx_bf16"}, False, True),
+        ({"amx_bf16", "avx512_bf16"}, False, True),
+        ({"avx512_bf16"}, False, False),
+        ({"avx512_bf16"}, True, True),
+        ({"avx512"}, True, False),
+        (set(), False, False),
+    ],
+)
+def test_a_cpu_computes_in_bfloat16_where_that_is_quicker(monkeypatch, can, amd, expected):
+    names = ("avx512", "avx512_bf16", "amx_bf16")
+    capabilities = {name: name in can for name in names}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    monkeypatch.setattr(devices, "_is_amd", lambda: amd)
+    assert low_precision("auto", CPU) == expected
+
+
+def test_before_torch_lists_what_a_cpu_can_it_computes_in_float32(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)  # as before torch 2.12
     assert not low_precision("auto", CPU)
-    monkeypatch.delattr(torch.cpu, "get_capabilities")  # as before torch 2.12
-    assert not low_precision("auto", CPU)
+
+
+@pytest.mark.parametrize(
+    ("name", "cuda", "mps", "expected"),
+    [
+        ("gpu", True, True, "cuda"),
+        ("GPU", True, False, "cuda"),
+        ("gpu", False, True, "mps"),
+        ("CUDA", True, False, "cuda"),
+        ("CPU", False, False, "cpu"),
+        ("gpu:0", True, False, "cuda:0"),
+        ("metal", False, True, "mps"),
+    ],
+)
+def test_a_device_may_be_named_as_people_do(monkeypatch, name, cuda, mps, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert str(choose_device(name)) == expected
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda", "cuda:0", "cuda:x", "mps", "cpu:3", ""])
+def test_a_device_that_is_not_here_is_refused_as_it_was_named(monkeypatch, name):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match=f"--device '{name}': this machine has cpu"):
+        choose_device(name)
+
+
+def test_a_gpu_of_a_number_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert str(choose_device("cuda:1")) == "cuda:1"
+    with pytest.raises(ConfigError, match="--device 'cuda:2'"):
+        choose_device("cuda:2")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "the GPU has"),
+        (RuntimeError("MPS backend out of memory"), "the GPU has"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory"), "there is"),
+        (MemoryError("Unable to allocate 9 GiB"), "there is"),
+    ],
+)
+def test_too_little_memory_is_an_error_that_says_what_to_change(error, expected):
+    with (
+        pytest.raises(DataError, match=f"^{expected} too little memory: lower it$"),
+        enough_memory("lower it"),
+    ):
+        raise error
+
+
+def test_other_errors_stay_what_they_are():
+    with pytest.raises(RuntimeError, match="shapes differ"), enough_memory("lower it"):
+        raise RuntimeError("shapes differ")

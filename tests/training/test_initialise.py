@@ -3,18 +3,20 @@
 import json
 
 import pytest
+import torch
 
 from galaxyvotes import ConfigError, PackSettings, Recipe
 from galaxyvotes.runs.network import Network
 from galaxyvotes.training.batches import TrainingBatches
 from galaxyvotes.training.initialise import WarmStart, _check_batch_norms, create_run
 
+CPU = torch.device("cpu")
 SMALL = Recipe.load("compact", ("model.width=8", "train.batch_size=10"))
 
 
 def test_a_new_run_records_stores_galaxies_and_versions(blob_store, tmp_path):
     batches = TrainingBatches.of([blob_store], SMALL)
-    run = create_run(batches, tmp_path / "run", SMALL)
+    run = create_run(batches, tmp_path / "run", SMALL, CPU)
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
     assert facts["pack"] == {"crop_px": 32, "size_px": 32}
     (store,) = facts["stores"]
@@ -35,7 +37,9 @@ def test_a_warm_start_is_kept_with_the_galaxies_it_has_seen(blob_store, tmp_path
     network = Network.build(SMALL, batches.heads, PackSettings(32, 32))
     before = batches.seen()
     in_training = before.set_column(3, "split", [["train"] * len(before)])
-    run = create_run(batches, tmp_path / "run", SMALL, WarmStart(network, "other", in_training))
+    run = create_run(
+        batches, tmp_path / "run", SMALL, CPU, WarmStart(network, "other", in_training)
+    )
     assert run.facts["start"] == "other"
     assert run.facts["known_before"] == [len(batches.validation[0])] * 2
     assert run.seen.num_rows == 2 * len(before)
@@ -44,7 +48,7 @@ def test_a_warm_start_is_kept_with_the_galaxies_it_has_seen(blob_store, tmp_path
 
 def test_a_folder_that_exists_is_refused(blob_store, tmp_path):
     with pytest.raises(ConfigError, match="exists already: continue it with --resume"):
-        create_run(TrainingBatches.of([blob_store], SMALL), tmp_path, SMALL)
+        create_run(TrainingBatches.of([blob_store], SMALL), tmp_path, SMALL, CPU)
 
 
 def test_a_share_of_one_galaxy_is_refused_for_batch_norms_of_timm(blob_store, monkeypatch):

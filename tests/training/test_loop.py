@@ -21,7 +21,7 @@ from galaxyvotes import (
 )
 from galaxyvotes.errors import CheckpointError
 from galaxyvotes.runtime.locks import locked_folder
-from galaxyvotes.training import learner
+from galaxyvotes.training import initialise, learner
 from galaxyvotes.training.learner import Learner
 
 SETTINGS = ("train.epochs=3", "train.batch_size=8", "train.checkpoint_minutes=0")
@@ -280,7 +280,7 @@ def test_one_network_learns_two_trees_and_is_evaluated_on_each(
     result = evaluate(
         blob_store, run, out=tmp_path / "report", resamples=20, baselines=False, progress=False
     )
-    assert result.document["network"]["argmax_accuracy"]["value"] > 0.8
+    assert result.document["network"]["accuracy"]["value"] > 0.8
     with pytest.raises(ConfigError, match="answers the tree kaggle and class, not 'gz2'"):
         run.network(tree="gz2")
 
@@ -340,3 +340,31 @@ def test_training_leaves_random_numbers_and_threads_of_its_caller_alone(store, t
     go(store, tmp_path / "run", settings=("train.epochs=1", "train.batch_size=8"))
     assert torch.equal(torch.rand(3), expected)
     assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("half", [True, False])
+def test_a_resumed_run_keeps_the_precision_that_it_began_with(
+    store, tmp_path, stop_after, monkeypatch, capsys, half
+):
+    monkeypatch.setattr(initialise, "low_precision", lambda setting, device: half)
+    monkeypatch.setattr(learner, "low_precision", lambda setting, device: setting == "bfloat16")
+    ends: list[tuple[bytes, list[dict]]] = [ending(go(store, tmp_path / "whole"))]
+    stop_after(5)
+    with pytest.raises(KeyboardInterrupt):
+        go(store, tmp_path / "run")
+    monkeypatch.setattr(initialise, "low_precision", lambda setting, device: not half)
+    run = train(store, tmp_path / "run", resume=True, progress=True)
+    assert ending(run) == ends[0]
+    precision = "bfloat16" if half else "float32"
+    assert run.facts["precision"] == precision
+    assert run.recipe.train.precision == "auto"
+    assert f"training vgg6 in {precision} on cpu" in capsys.readouterr().err
+
+
+def test_too_little_memory_names_the_setting_to_change(store, tmp_path, monkeypatch):
+    def learn(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
+
+    monkeypatch.setattr(Learner, "learn", learn)
+    with pytest.raises(DataError, match=r"lower train\.batch_size \(now 8\)"):
+        go(store, tmp_path / "run")

@@ -62,7 +62,7 @@ def finetune(
     fit the stores or the settings; ConfigError also if `model.pretrained` is set.
     """
     opened = open_stores(stores)
-    distributed.connect(choose_device(device))
+    own_device = distributed.connect(choose_device(device))
     if resume and distributed.first_finds(given_path(out).exists()):
         run = run_to_resume(given_path(out), opened)
         _check_start(run, start)
@@ -74,7 +74,9 @@ def finetune(
         if not other_size:
             opened[0].must_fit(source.pack, str(source.path), otherwise=", or pass --other-size")
         batches = TrainingBatches.of(opened, chosen)
-        create_run(batches, given_path(out), chosen, _warm_start(source, chosen, batches))
+        create_run(
+            batches, given_path(out), chosen, own_device, _warm_start(source, chosen, batches)
+        )
     return train(opened, out, resume=True, device=device, progress=progress)
 
 

@@ -17,6 +17,7 @@ from galaxyvotes.networks.timm_encoder import TimmNetwork
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run
 from galaxyvotes.runtime import distributed
+from galaxyvotes.runtime.devices import low_precision
 from galaxyvotes.training.batches import TrainingBatches
 
 __all__ = ["WarmStart", "create_run"]
@@ -33,10 +34,15 @@ class WarmStart(NamedTuple):
 
 
 def create_run(
-    batches: TrainingBatches, out: Path, recipe: Recipe, start: WarmStart | None = None
+    batches: TrainingBatches,
+    out: Path,
+    recipe: Recipe,
+    device: torch.device,
+    start: WarmStart | None = None,
 ) -> Run:
     """A new run folder, written by the first process; its network starts as its recipe says, or
-    with that of another run.
+    with that of another run. It is trained in the precision that suits the device, wherever it
+    goes on.
 
     Raises ConfigError if `out` exists, or if batch norms of an encoder of timm's would have a
     single galaxy; whatever else prevents the network from being built comes before there is a
@@ -51,7 +57,9 @@ def create_run(
     network = start.network if start else Network.initial(recipe, batches.heads, pack)
     _check_batch_norms(network, batches)
     name = start.name if start else recipe.model.pretrained
-    facts = _facts(batches) | ({"start": name} if name else {})
+    half = low_precision(recipe.train.precision, device)
+    facts = _facts(batches) | {"precision": "bfloat16" if half else "float32"}
+    facts |= {"start": name} if name else {}
     seen = batches.seen()
     if start:
         facts["known_before"] = _known_before(seen, start.seen)

@@ -33,7 +33,7 @@ from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run
 from galaxyvotes.runs.tensors import load_state, read_tensors, write_tensors
 from galaxyvotes.runtime import distributed
-from galaxyvotes.runtime.devices import choose_device
+from galaxyvotes.runtime.devices import choose_device, enough_memory, low_precision
 from galaxyvotes.runtime.files import given_path, write_text
 from galaxyvotes.runtime.locks import locked_folder
 from galaxyvotes.runtime.signals import stop_requested
@@ -89,14 +89,15 @@ def train(
                 note(reason)
         chosen = suited(Recipe.load(recipe, settings), opened)
         batches = TrainingBatches.of(opened, chosen)
-        run = create_run(batches, given_path(out), chosen)
-    remark = note_of_handed(run.recipe, opened)
-    if remark and progress and distributed.rank() == 0:
-        note(remark)
+        run = create_run(batches, given_path(out), chosen, own_device)
+    if progress and distributed.rank() == 0:
+        for remark in _remarks(run, opened, own_device):
+            note(remark)
     if not run.finished:
         with ExitStack() as held:
             distributed.first(lambda: held.enter_context(locked_folder(run.path)))
-            _Training(run, batches, own_device).go(progress=progress)
+            with enough_memory(f"lower train.batch_size (now {run.recipe.train.batch_size})"):
+                _Training(run, batches, own_device).go(progress=progress)
     return run
 
 
@@ -105,7 +106,7 @@ class _Training:
 
     def __init__(self, run: Run, batches: TrainingBatches, device: torch.device) -> None:
         self.run, self.batches, self.settings = run, batches, run.recipe.train
-        self.learner = Learner(_initial_network(run), device)
+        self.learner = Learner(_initial_network(run, device), device)
         self.copies = batches.images_on_gpu(device)
         self.position = Position()
         self.best: dict[str, Tensor] = {}
@@ -230,11 +231,27 @@ class _Training:
         distributed.first(lambda: self.state.unlink(missing_ok=True))
 
 
-def _initial_network(run: Run) -> Network:
-    """The network before the first step: untrained, or with the weights that the run starts
-    from.
+def _initial_network(run: Run, device: torch.device) -> Network:
+    """The network before the first step, untrained or with the weights that the run starts from; in
+    the precision that the run began with.
     """
     network = run.untrained()
+    recipe = run.recipe.changed(f"train.precision={_precision(run, device)}")
+    network = replace(network, recipe=recipe)
     if "start" in run.facts:
         load_state(network.module, read_tensors(run.path / "start.safetensors")[0], run.path)
     return network
+
+
+def _precision(run: Run, device: torch.device) -> str:
+    """The precision that a run began with; of older runs, which do not say, the device's."""
+    half = low_precision(run.recipe.train.precision, device)
+    return run.facts.get("precision", "bfloat16" if half else "float32")
+
+
+def _remarks(run: Run, stores: Sequence[Store], device: torch.device) -> list[str]:
+    """What is said before a run begins or goes on."""
+    remark = note_of_handed(run.recipe, stores)
+    name, precision = run.recipe.model.name, _precision(run, device)
+    begun = [] if run.finished else [f"training {name} in {precision} on {device}"]
+    return ([remark] if remark else []) + begun
