@@ -16,6 +16,7 @@ from .inference.engine import predict_store as predict_store
 from .inference.export import Exported as Exported
 from .inference.export import export as export
 from .inference.predict import predict as predict
+from .inference.predicted import Predicted as Predicted
 from .predictions import Predictions as Predictions
 from .reports.challenge import submit as submit
 from .runs.calibration import Calibration as Calibration

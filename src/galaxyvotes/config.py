@@ -16,6 +16,7 @@ from typing import Any, Literal, cast
 import tomlkit
 
 from galaxyvotes.errors import ConfigError
+from galaxyvotes.pack_settings import PackSettings
 from galaxyvotes.runtime.files import read_text
 from galaxyvotes.runtime.toml import from_table, parsed
 from galaxyvotes.tree import DecisionTree
@@ -104,30 +105,6 @@ class LabelSettings:
                 f"quantity {self.quantity[0]!r} is a tree of its own: leave out tree, votes and"
                 " classes"
             )
-
-
-@dataclass(frozen=True)
-class PackSettings:
-    """Which square of an image is kept, in its own pixels (0: all of it), and the side it is
-    resized to; by default as the bundled model needs it.
-    """
-
-    crop_px: int = 208
-    size_px: int = 96
-
-    def __post_init__(self) -> None:
-        """Refuse sizes that no image can have."""
-        if self.crop_px < 0 or not 8 <= self.size_px <= 2048:
-            raise ConfigError(
-                f"crop {self.crop_px} px, size {self.size_px} px: crop is 0 (all) or more, size"
-                " from 8 to 2048"
-            )
-
-    def __str__(self) -> str:
-        """For example "208 px brought to 96 px"."""
-        crop = f"{self.crop_px} px" if self.crop_px else "whole images"
-        resized = f" brought to {self.size_px} px" if self.crop_px != self.size_px else ""
-        return crop + resized
 
 
 @dataclass(frozen=True)

@@ -9,20 +9,26 @@ column.
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.errors import ConfigError, DataError, MissingExtraError
 from galaxyvotes.questions import BOUNDS, FAMILIARITY
 from galaxyvotes.runtime.files import given_path, replacing
 from galaxyvotes.sources.names import name_column
-from galaxyvotes.sources.tables import Table
+from galaxyvotes.sources.tables import Table as SourceTable
+from galaxyvotes.tree import DecisionTree
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from astropy.table import Table
 
 __all__ = ["Bounds", "Predictions", "Values", "check_format", "open_table"]
 
@@ -88,20 +94,71 @@ class Predictions:
         """The number of galaxies."""
         return len(self.ids)
 
+    def __repr__(self) -> str:
+        """How many galaxies and answers, and what else there is."""
+        extras = {"intervals": self.bounds, "familiarity": self.familiarity}
+        there = ", ".join(name for name, values in extras.items() if values is not None)
+        size = f"{len(self):,} galaxies × {len(self.columns)} answers"
+        return f"<Predictions: {size}{there and f', with {there}'}>"
+
+    def take(self, rows: Int[np.ndarray, " chosen"]) -> "Predictions":
+        """The galaxies of these rows, in this order."""
+        return Predictions(
+            tuple(self.ids[int(row)] for row in rows),
+            self.columns,
+            self.values[rows],
+            self.id_name,
+            None if self.bounds is None else Bounds(*(end[rows] for end in self.bounds)),
+            None if self.spread is None else self.spread[rows],
+            None if self.familiarity is None else self.familiarity[rows],
+        )
+
     def to_table(self) -> pa.Table:
         """An Arrow table: the id, a column an answer; if there, two an answer for bounds, and one
         for familiarity.
         """
-        columns = dict(zip(self.columns, self.values.T, strict=True))
-        for end, values in zip(BOUNDS, self.bounds or (), strict=False):
-            names = [name + end for name in self.columns]
-            columns |= dict(zip(names, values.T, strict=True))
-        columns |= {} if self.familiarity is None else {FAMILIARITY: self.familiarity}
+        columns = self._numbers()
         arrays = [
             name_column(self.ids).cast(pa.string()),
             *(_numbers(column) for column in columns.values()),
         ]
         return pa.table(arrays, names=[self.id_name, *columns])
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """The table as a pandas data frame, its columns those of a written table.
+
+        Raises MissingExtraError without pandas.
+        """
+        try:
+            import_module("pandas")
+        except ImportError:
+            raise MissingExtraError("pandas", "pandas") from None
+        return self.to_table().to_pandas()
+
+    def to_astropy(self, tree: DecisionTree | None = None) -> "Table":
+        """The table as an astropy table, its columns those of a written table.
+
+        Columns of answers of `tree` have a description, and fractions the unit of pure numbers.
+        """
+        from astropy.table import Column, Table
+        from astropy.units import dimensionless_unscaled
+
+        unit = dimensionless_unscaled if tree is not None and tree.kind.bounded else None
+        descriptions = {} if tree is None else _descriptions(tree)
+        columns: list[Any] = [
+            Column(values, name, unit=unit, description=descriptions.get(name, ""))
+            for name, values in self._numbers().items()
+        ]
+        meta = {} if tree is None else {"tree": tree.title}
+        return Table([Column(list(self.ids), self.id_name), *columns], meta=meta)
+
+    def _numbers(self) -> dict[str, Float[np.ndarray, " galaxy"]]:
+        """The columns of a table behind the id, by name."""
+        columns = dict(zip(self.columns, self.values.T, strict=True))
+        for end, values in zip(BOUNDS, self.bounds or (), strict=False):
+            names = [name + end for name in self.columns]
+            columns |= dict(zip(names, values.T, strict=True))
+        return columns if self.familiarity is None else {**columns, FAMILIARITY: self.familiarity}
 
     def write(self, path: str | Path) -> None:
         """Write CSV or Parquet, as the extension says.
@@ -125,7 +182,7 @@ class Predictions:
         path = given_path(path)
         check_format(path)
         try:
-            table = Table(str(path), path.read_bytes())
+            table = SourceTable(str(path), path.read_bytes())
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
         id_name, *columns = table.header()
@@ -196,7 +253,21 @@ def check_format(path: Path) -> None:
         )
 
 
-def _read_numbers(table: Table, columns: Sequence[str]) -> Float[np.ndarray, "galaxy column"]:
+def _descriptions(tree: DecisionTree) -> dict[str, str]:
+    """What stands in each column of a table of predictions, by its name."""
+    descriptions = {FAMILIARITY: "fraction of the calibration galaxies that are less typical"}
+    for question in tree.questions:
+        for answer in question.answers:
+            meaning = answer.text if question.quantity else f"{question.text} {answer.text}"
+            descriptions[answer.column] = meaning
+            for end, side in zip(BOUNDS, ("lower", "upper"), strict=True):
+                descriptions[answer.column + end] = (
+                    f"{side} end of the prediction interval: {meaning}"
+                )
+    return descriptions
+
+
+def _read_numbers(table: SourceTable, columns: Sequence[str]) -> Float[np.ndarray, "galaxy column"]:
     """These columns of a table as float32; DataError names one that is not numbers."""
     data = table.read()
     values = np.empty((data.num_rows, len(columns)), np.float32)

@@ -38,3 +38,23 @@ def test_a_demo_is_not_made_in_a_folder_of_something_else(run, blobs):
     status, _, err = run("demo", "--out", blobs)
     assert status == 2
     assert "is not empty, and no demo began it: name another folder" in err
+
+
+def test_predict_writes_a_contact_sheet_beside_the_table_or_alone(run, blobs, blob_run, tmp_path):
+    sheet, table = tmp_path / "sheet.html", tmp_path / "answers.csv"
+    status, out, _ = run("predict", blobs, "--run", blob_run.path, "--sheet", sheet)
+    assert (status, f"{sheet}: 80 galaxies" in out) == (0, True)
+    assert "<figcaption>" in sheet.read_text("utf-8")
+    status, out, _ = run(
+        "predict", blobs, "--run", blob_run.path, "--out", table, "--sheet", tmp_path / "s.png"
+    )
+    assert (status, f"{table}: 80 galaxies" in out) == (0, True)
+    assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_predict_without_a_place_for_the_answers_says_where_they_can_go(run, blobs, tmp_path):
+    status, _, err = run("predict", blobs)
+    assert status == 2
+    assert "--out answers.csv, or a contact sheet, --sheet answers.html" in err
+    status, _, err = run("predict", blobs, "--sheet", tmp_path / "sheet.doc")
+    assert (status, "unknown format '.doc' of a contact sheet" in err) == (2, True)

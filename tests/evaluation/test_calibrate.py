@@ -264,7 +264,9 @@ def test_familiarity_may_be_measured_on_another_store_without_labels(store, run,
         store.pixels[row] for row in store.rows("validation").tolist()
     }
     other = pack(zoo, tmp_path / "other", settings=PackSettings(128, 24), progress=False)
-    with pytest.raises(CheckpointError, match="pack it again with --crop 128 --size 32"):
+    with pytest.raises(
+        CheckpointError, match=r"pack it again with `settings=PackSettings\(128, 32\)`"
+    ):
         calibrate(store, run, familiar=other, progress=False)
 
 

@@ -48,7 +48,9 @@ def test_a_store_of_another_tree_or_size_is_refused(blob_run, blobs, tiny_store,
     ):
         evaluate(tiny_store, blob_run, out=tmp_path / "report")
     smaller = pack(blobs, tmp_path / "smaller", settings=PackSettings(32, 24), progress=False)
-    with pytest.raises(CheckpointError, match="pack it again with --crop 32 --size 32"):
+    with pytest.raises(
+        CheckpointError, match=r"pack it again with `settings=PackSettings\(32, 32\)`"
+    ):
         evaluate(smaller, blob_run, out=tmp_path / "report")
 
 

@@ -126,9 +126,13 @@ def test_a_device_that_does_not_exist_is_an_error_that_says_which_do(blob_run, b
 
 def test_a_store_that_the_network_does_not_fit_is_refused(blob_run, blobs, tmp_path):
     other = pack(blobs, tmp_path / "other", settings=PackSettings(32, 24), progress=False)
-    with pytest.raises(CheckpointError, match="pack it again with --crop 32 --size 32"):
+    with pytest.raises(
+        CheckpointError, match=r"pack it again with `settings=PackSettings\(32, 32\)`"
+    ):
         predict(other.path, tmp_path / "out.csv", run=blob_run, progress=False)
-    with pytest.raises(CheckpointError, match="pack it again with --crop 32 --size 32"):
+    with pytest.raises(
+        CheckpointError, match=r"pack it again with `settings=PackSettings\(32, 32\)`"
+    ):
         predict_store(blob_run.network(), other)
     assert not (tmp_path / "out.csv").exists()
 
@@ -155,7 +159,8 @@ def test_rejected_images_of_any_name_are_listed_as_csv(blob_run, blobs, tmp_path
     assert (header, name) == (["id", "reason"], 'a, "b"')
     assert "is not an image" in reason
     predict_again = predict(blobs, tmp_path / "out.csv", run=blob_run, progress=False)
-    assert not predict_again.rejected_path.exists()
+    assert predict_again.rejected_path is None
+    assert not (tmp_path / "out.csv.rejected.csv").exists()
 
 
 def test_files_that_are_no_images_are_counted_and_listed_with_the_reason(blob_run, blobs, tmp_path):
@@ -199,3 +204,56 @@ def test_the_number_of_threads_is_as_before_after_an_error(blob_run, blobs, tmp_
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(1)
+
+
+# ---- images in which galaxies are larger or smaller
+
+
+@pytest.fixture
+def small_images(tmp_path, make_jpeg):
+    """Eight images of 20 px and two of 24 px."""
+    (tmp_path / "small").mkdir()
+    for number in range(10):
+        side = 20 if number < 8 else 24
+        (tmp_path / "small" / f"{number}.jpg").write_bytes(make_jpeg(number, side))
+    return tmp_path / "small"
+
+
+def test_images_that_are_all_too_small_are_one_error_with_the_way_out(blob_run, small_images):
+    with pytest.raises(DataError) as error:
+        predict(small_images, run=blob_run, progress=False)
+    assert str(error.value) == (
+        "not one of 10 images could be used: 10 of 10 images are smaller than the crop of 32 px (8"
+        " of 20 × 20 px, 2 of 24 × 24 px): `fit=True` takes whole images, `scale=0.62` a crop of 20"
+        " px"
+    )
+
+
+@pytest.mark.parametrize(("how", "crop"), [({"scale": 0.62}, 20), ({"fit": True}, 0)])
+def test_a_crop_of_another_scale_or_whole_images_are_what_the_network_takes(
+    blob_run, small_images, tmp_path, how, crop
+):
+    done = predict(small_images, run=blob_run, progress=False, **how)
+    assert done.notes == ("image sizes: 8 of 20 × 20 px, 2 of 24 × 24 px",)
+    network = replace(blob_run.network(), pack=PackSettings(crop, 32))
+    squares = [module.read_square(image, network.pack) for image in images_of(small_images)]
+    batch = torch.from_numpy(np.stack([square.pixels for square in squares]))
+    expected = module.predict_batch(network.folded, module.Batch(batch), done.ids)
+    assert np.array_equal(done.values, expected.values)
+
+
+def images_of(folder):
+    with module.open_source([folder]) as source:
+        yield from source.images
+
+
+def test_some_images_that_are_too_small_are_said(blob_run, small_images, make_jpeg):
+    (small_images / "large.jpg").write_bytes(make_jpeg(1, 40))
+    done = predict(small_images, run=blob_run, progress=False)
+    assert (done.galaxies, len(done.rejected)) == (1, 10)
+    assert done.notes[1].startswith("10 of 11 images are smaller than the crop of 32 px")
+
+
+def test_a_store_is_cropped_already(blob_run, blob_store):
+    with pytest.raises(ConfigError, match="a store holds images that are cropped already"):
+        predict(blob_store.path, run=blob_run, fit=True, progress=False)

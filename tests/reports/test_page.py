@@ -16,7 +16,7 @@ from galaxyvotes.reports.comparison import Comparison, Seen
 from galaxyvotes.reports.digits import digits_of, written
 from galaxyvotes.reports.document import SHOWN
 from galaxyvotes.reports.headline import HEADLINE
-from galaxyvotes.reports.page import jpeg_uri
+from galaxyvotes.reports.html import jpeg_uri
 from galaxyvotes.reports.sections import SECTIONS
 from galaxyvotes.reports.write import write_report
 from galaxyvotes.tree import DecisionTree

@@ -48,7 +48,7 @@ def test_a_journal_is_one_line_of_json_a_chunk(journal):
     lines = (journal.folder / "journal.jsonl").read_text().splitlines()
     digest = CHUNKS[1].digests[0].hex()
     assert len(lines) == len(CHUNKS)
-    expected = {"kept": [3], "digests": [digest], "rejected": [[2, "is empty"]]}
+    expected = {"kept": [3], "digests": [digest], "rejected": [[2, "is empty"]], "sizes": []}
     assert json.loads(lines[1]) == expected
 
 

@@ -235,10 +235,7 @@ def test_unusual_images_are_packed_and_unusable_ones_are_recorded_with_the_reaso
     assert reasons["truncated"][1].startswith("is a damaged or truncated JPEG")
     assert reasons["words"][1].startswith("is not an image of a kind that is read")
     assert reasons["photo"][1].startswith("is not an image of a kind that is read")
-    assert (
-        reasons["small"][1]
-        == "is 15 × 15 pixels, smaller than the crop of 16 × 16 (--crop, when it is packed)"
-    )
+    assert reasons["small"][1] == "is 15 × 15 pixels, smaller than the crop of 16 × 16"
     assert reasons["gigapixel"][1].startswith("is 32767 × 32767 pixels; at most")
     images = dict(zip(store.ids, store.images(np.arange(5)), strict=True))
     assert (images["grey"] == 120).all()
@@ -574,3 +571,30 @@ def test_a_packing_in_progress_names_the_process_that_packs(galaxies_folder, tmp
     with locked_folder(tmp_path / "store.partial"):
         message = refusal(galaxies_folder, tmp_path / "store")
     assert f"store.partial is being written by process {os.getpid()} on " in message
+
+
+# ---- images of several sizes, and smaller ones than the crop
+
+
+def test_sizes_that_differ_and_images_that_are_too_small_are_in_the_summary(
+    galaxies_folder, tmp_path, make_jpeg
+):
+    for number in (1, 2, 3):
+        (galaxies_folder / "images" / f"100{number}.jpg").write_bytes(make_jpeg(number, 12))
+    store = go(galaxies_folder, tmp_path / "store")
+    assert "image sizes: 9 of 24 × 24 px, 3 of 12 × 12 px\n" in store.summary
+    assert "3 of 12 images are smaller than the crop of 16 px (3 of 12 × 12 px)" in store.summary
+    fitting = go(galaxies_folder, tmp_path / "fitting", settings=PackSettings(0, 16))
+    assert len(fitting) == 12
+    assert "smaller than the crop" not in fitting.summary
+
+
+def test_images_that_are_all_too_small_have_a_way_out(galaxies_folder, tmp_path):
+    with pytest.raises(
+        DataError, match=r"`fit=True` takes whole images, `scale=0.37` a crop of 24"
+    ):
+        go(galaxies_folder, tmp_path / "store", settings=PackSettings(64, 16))
+    scaled = go(galaxies_folder, tmp_path / "store", settings=PackSettings(64, 16, 0.37))
+    assert scaled.pack == PackSettings(64, 16, 0.37)
+    cropped = go(galaxies_folder, tmp_path / "cropped", settings=PackSettings(24, 16))
+    assert scaled.pixels == cropped.pixels

@@ -17,6 +17,7 @@ from galaxyvotes import (
     evaluate,
     finetune,
     pack,
+    predict,
     predict_store,
     train,
 )
@@ -170,7 +171,9 @@ def test_finetuning_stopped_and_resumed_ends_bit_for_bit_as_if_never_stopped(
 
 
 def test_a_store_packed_otherwise_is_refused_with_how_to_pack_it(base, tiny_store, tmp_path):
-    with pytest.raises(CheckpointError, match=r"pack it again with --crop 32 --size 32"):
+    with pytest.raises(
+        CheckpointError, match=r"pack it again with `settings=PackSettings\(32, 32\)`"
+    ):
         finetune(tiny_store, tmp_path / "run", start=base, settings=SETTINGS, progress=False)
     assert not (tmp_path / "run").exists()
 
@@ -230,3 +233,22 @@ def test_a_folder_that_exists_is_refused(base, upside, tmp_path):
     (tmp_path / "run").mkdir()
     with pytest.raises(ConfigError, match="exists already"):
         finetune(upside, tmp_path / "run", start=base, settings=SETTINGS, progress=False)
+
+
+@pytest.mark.parametrize(
+    "settings", [PackSettings(0, 32), PackSettings(32, 32, 0.75)], ids=["fit", "scale"]
+)
+def test_a_store_of_whole_or_scaled_images_is_learned_from_and_predicted_alike(
+    blobs, blob_run, tmp_path, settings
+):
+    store = pack(blobs, tmp_path / "store", settings=settings, progress=False)
+    run = finetune(
+        store, tmp_path / "run", start=blob_run, settings=("train.epochs=1",), progress=False
+    )
+    assert run.pack == Run.open(run.path).recipe.pack == settings
+    of_store = predict(store.path, run=run, progress=False)
+    of_images = predict(blobs, run=run, progress=False)
+    order = [of_images.ids.index(name) for name in of_store.ids]
+    assert np.array_equal(of_images.values[order], of_store.values)
+    whole = evaluate(store, run, out=tmp_path / "report", baselines=False, progress=False)
+    assert str(settings) in whole.path.read_text("utf-8")

@@ -16,6 +16,7 @@ from pathlib import Path
 from cyclopts import App, CycloptsError, Group
 
 from galaxyvotes.cli import data, learn, use
+from galaxyvotes.cli.messages import as_options
 from galaxyvotes.cli.options import USAGES
 from galaxyvotes.errors import ConfigError, GalaxyVotesError
 
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _check_processes(sys.argv[1:] if arguments is None else arguments)
         app(arguments, exit_on_error=False, print_error=False)
     except (GalaxyVotesError, CycloptsError, KeyboardInterrupt) as end:
-        print(f"galaxyvotes: {str(end) or 'stopped'}", file=sys.stderr)
+        print(f"galaxyvotes: {as_options(str(end)) or 'stopped'}", file=sys.stderr)
         sys.exit(130 if isinstance(end, KeyboardInterrupt) else 2)
 
 

@@ -1,10 +1,12 @@
 """Commands that make data: simulate, pack, tree."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from galaxyvotes.cli.messages import as_options
 from galaxyvotes.cli.options import Flag, Missing, Quantities, named
 from galaxyvotes.errors import ConfigError
 
@@ -20,6 +22,8 @@ def pack(
     recipe: str | None = None,
     crop: int | None = None,
     size: int | None = None,
+    scale: float | None = None,
+    fit: Annotated[bool, Flag] = False,
     scaled: Annotated[bool, Flag] = False,
     table: str | None = None,
     tree: str | None = None,
@@ -55,6 +59,9 @@ def pack(
         crop: Side in pixels of the central square that is kept, whatever the store is for; 0 keeps
             the whole image.
         size: Side in pixels to which that square is resized, whatever the store is for.
+        scale: How many times as many pixels a galaxy covers as in the images that the run or recipe
+            is for, e.g. 0.42 for cut-outs of 88 px; the crop is as many times as wide.
+        fit: Take whole images, whatever their size.
         scaled: Decode JPEGs at a smaller scale where the size allows it: faster, and less exact by
             half a grey level.
         table: The table of labels, if several fit.
@@ -99,12 +106,12 @@ def pack(
             missing,
             _class_names(class_names),
         ),
-        settings=_pack_settings(for_run, recipe, crop, size),
+        settings=_pack_settings(for_run, recipe, crop, size, scale=scale, fit=fit),
         splits=SplitSettings(train, validation, test, split_key, split_turn),
         scaled=scaled,
         workers=workers,
     )
-    print(store.summary)
+    print(as_options(store.summary))
 
 
 def _class_names(text: str | None) -> dict[str, str]:
@@ -116,7 +123,13 @@ def _class_names(text: str | None) -> dict[str, str]:
 
 
 def _pack_settings(
-    run: Path | None, recipe: str | None, crop: int | None, size: int | None
+    run: Path | None,
+    recipe: str | None,
+    crop: int | None,
+    size: int | None,
+    *,
+    scale: float | None,
+    fit: bool,
 ) -> "PackSettings":
     """Crop and size of what the store is for, or those that are named."""
     from galaxyvotes.config import PackSettings, Recipe
@@ -128,9 +141,12 @@ def _pack_settings(
         from galaxyvotes.inference.predict import open_network
 
         settings = open_network(run)[0].pack
-    return PackSettings(
-        settings.crop_px if crop is None else crop, settings.size_px if size is None else size
-    )
+    settings = settings.for_images(scale=scale, fit=fit)
+    if crop is not None and (fit or scale is not None):
+        raise ConfigError("--crop says what --scale and --fit would change: leave out one of them")
+    if crop is not None:
+        settings = PackSettings(crop, settings.size_px)
+    return settings if size is None else replace(settings, size_px=size)
 
 
 def simulate(*, galaxies: int = 2000, seed: int = 0, size: int = 212, out: Path) -> None:

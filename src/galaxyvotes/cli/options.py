@@ -29,7 +29,7 @@ USAGES = {
     "finetune": "STORE [STORE ...] --out RUN",
     "ensemble": "RUN RUN [RUN ...] --out RUN",
     "calibrate": "STORE --run RUN",
-    "predict": "IMAGES [IMAGES ...] --out TABLE",
+    "predict": "IMAGES [IMAGES ...] --out TABLE [--sheet PAGE]",
     "evaluate": "STORE [--run RUN]",
     "figures": "[STORE] [--run RUN]",
     "export": "[--run RUN] --out FILE",

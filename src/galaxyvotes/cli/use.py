@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from galaxyvotes.cli.messages import as_options
 from galaxyvotes.cli.options import Device, FinishedRun, Flag, PackedStore, named
+from galaxyvotes.errors import ConfigError
 
 __all__ = ["demo", "evaluate", "export", "figures", "predict", "submit"]
 
@@ -18,14 +20,18 @@ def predict(
     intervals: bool | None = None,
     device: Device = "auto",
     workers: int | None = None,
-    out: Path,
+    scale: float | None = None,
+    fit: Annotated[bool, Flag] = False,
+    sheet: Path | None = None,
+    out: Path | None = None,
 ) -> None:
     """Predict the vote fractions of galaxy images: a CSV or Parquet table, one row per image.
 
     With a calibrated run, as the bundled model is, each answer has the bounds of its
-    prediction interval, and each image a familiarity score.
+    prediction interval, and each image a familiarity score. A contact sheet shows
+    pictures of some 200 galaxies with their answers in words.
 
-    Example: galaxyvotes predict my-galaxies --out answers.csv
+    Example: galaxyvotes predict my-galaxies --out answers.csv --sheet answers.html
 
     Args:
         images: Folders, zips, image files, or one packed store.
@@ -36,10 +42,24 @@ def predict(
         intervals: Also write the bounds of each answer, <answer>_low and <answer>_high; by default
             if the run is calibrated.
         workers: Threads, each with images of its own; by default one per core.
+        scale: How many times as many pixels a galaxy covers as in the images that the network was
+            trained on, e.g. 0.42 for cut-outs of 88 px; the crop is as many times as wide.
+        fit: Take whole images, whatever their size.
+        sheet: The contact sheet to write: a page (.html), or a figure of 24 galaxies (.png, .svg or
+            .pdf).
         out: The table to write: .csv or .parquet.
     """
     from galaxyvotes.inference.predict import predict as predict_
 
+    if out is None and sheet is None:
+        raise ConfigError(
+            "predict writes a table, --out answers.csv, or a contact sheet, --sheet answers.html:"
+            " name one of them or both"
+        )
+    if sheet is not None:
+        from galaxyvotes.reports.contact_sheet import check_format
+
+        check_format(sheet)
     done = predict_(
         named(images, "predict"),
         out,
@@ -49,12 +69,22 @@ def predict(
         intervals=intervals,
         device=device,
         workers=workers,
+        scale=scale,
+        fit=fit,
     )
-    print(f"{done.path}: {done.galaxies:,} galaxies")
+    if sheet is not None:
+        done.contact_sheet(sheet)
+    print(f"{done.path or sheet}: {done.galaxies:,} galaxies")
+    if sheet is not None and done.path is not None:
+        print(f"{sheet}: pictures with their answers")
     if done.rejected:
-        print(f"{len(done.rejected):,} images could not be used: {done.rejected_path}")
+        where = done.rejected_path or f"the first, {': '.join(done.rejected[0])}"
+        print(f"{len(done.rejected):,} images could not be used: {where}")
     if done.passed_over:
-        print(f"{len(done.passed_over):,} files were passed over: {done.rejected_path}")
+        where = done.rejected_path or f"the first, {': '.join(done.passed_over[0])}"
+        print(f"{len(done.passed_over):,} files were passed over: {where}")
+    for note in done.notes:
+        print(as_options(note))
     if done.warning:
         print(f"warning: {done.warning}")
 

@@ -219,9 +219,7 @@ def _provenance(
         "labels": f"{store.manifest['votes']} (tree {store.tree.name})",
         "galaxies": ", ".join(f"{count:,} {name}" for name, count in splits),
         "evaluated on": f"{len(rows):,} {split} galaxies",
-        "image": (
-            f"central {store.pack.crop_px or 'square of all'} px, scaled to {store.size_px} px"
-        ),
+        "image": str(store.pack),
         "run": f"{run.path.name}{members}",
         "recipe": (
             f"{recipe.name}: {recipe.model.name}, {network.objective.name}, {recipe.train.epochs}"

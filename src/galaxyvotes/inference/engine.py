@@ -26,7 +26,7 @@ from galaxyvotes.networks.build import encoder, to_input
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runtime.devices import low_precision
-from galaxyvotes.runtime.progress import progress_bar
+from galaxyvotes.runtime.progress import bar
 from galaxyvotes.runtime.threads import on_a_core_each
 from galaxyvotes.store.store import Store
 
@@ -251,9 +251,11 @@ def _of_rows(
 ) -> Iterator[Result]:
     """The result of each part of the rows, computed on a core each."""
     parts = [rows[chunk] for chunk in chunks_of(len(rows), workers or torch.get_num_threads())]
-    done = on_a_core_each(work, parts, workers)
-    for _ in progress_bar(parts, "predicting", show=progress):
-        yield next(done)[1]
+    with bar(show=progress) as shown:
+        task = shown.add_task("predicting", total=len(rows))
+        for part, result in on_a_core_each(work, parts, workers):
+            shown.advance(task, len(part))
+            yield result
 
 
 def chunks_of(count: int, workers: int) -> list[slice]:

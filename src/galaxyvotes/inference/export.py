@@ -241,7 +241,7 @@ def _real_images(path: Path, network: Network) -> UInt8[np.ndarray, "galaxy side
     """The first images of a folder, archive or store."""
     if (path / "store.toml").is_file():
         store = Store.open(path)
-        if store.pack != network.pack:
+        if not network.pack.takes(store.pack):
             raise ConfigError(
                 f"{path} is packed otherwise ({store.pack}) than the run takes images"
                 f" ({network.pack})"
@@ -249,7 +249,8 @@ def _real_images(path: Path, network: Network) -> UInt8[np.ndarray, "galaxy side
         return store.images(np.arange(min(len(store), REAL)))
     with Source.open(path) as source:
         squares = (read_square(image, network.pack) for image in source.images)
-        good = list(islice((square for square in squares if not isinstance(square, str)), REAL))
+        usable = (square.pixels for square in squares if square.pixels is not None)
+        good = list(islice(usable, REAL))
     if not good:
         raise DataError(f"no image in {path} can be used to check with")
     return np.stack(good)

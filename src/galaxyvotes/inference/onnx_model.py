@@ -8,10 +8,10 @@ network of a run.
 
 Its metadata say in plain text which answers these are (`columns`, a JSON list; columns_2 …), their
 `tree` (TOML), of quantities the mean and deviation that they were trained with (`standards`, a JSON
-list of pairs; standards_2 …), which image the network takes (`preprocessing`, `crop_px`,
-`size_px`), over how many `views` of it `predict` takes the mean and whether these `mirror` it, the
-`recipe`, and which run this was. Prediction intervals and familiarity are not in it; they stay with
-the run.
+list of pairs; standards_2 …), which image the network takes (`preprocessing`, `crop_px`, `size_px`,
+and the `scale` of the crop unless it is 1), over how many `views` of it `predict` takes the mean
+and whether these `mirror` it, the `recipe`, and which run this was. Prediction intervals and
+familiarity are not in it; they stay with the run.
 
 A file may come from a stranger. It is used if its digest fits, so it is whole and no other program
 has changed it; and, because a digest can be forged, if all it can do is arithmetic on the numbers
@@ -119,7 +119,7 @@ def name_of_head(name: str, number: int) -> str:
 
 def metadata_of(network: Network, run: str, digest: str) -> dict[str, str]:
     """The metadata of a network's file; `run` and `digest` identify its weights."""
-    crop, size = network.pack.crop_px, network.pack.size_px
+    crop, size = network.pack.square_px, network.pack.size_px
     square = (
         f"keep the central square of {crop} pixels" if crop else "keep the largest central square"
     )
@@ -137,12 +137,14 @@ def metadata_of(network: Network, run: str, digest: str) -> dict[str, str]:
             f"Decode the image to 8-bit RGB, upright, {square}{resize}, and pass the bytes 0-255 as"
             " they are: uint8, (galaxy, height, width, 3). The graph divides by 255 itself."
         ),
-        "crop_px": str(crop),
+        "crop_px": str(network.pack.crop_px),
         "size_px": str(size),
         "views": str(network.recipe.model.views),
         "mirror": str(network.recipe.train.mirror).lower(),
         "recipe": network.recipe.to_toml(),
     }
+    if network.pack.scale != 1:
+        metadata["scale"] = str(network.pack.scale)
     for number, head in enumerate(network.heads, 1):
         metadata[name_of_head("tree", number)] = head.tree.to_toml()
         metadata[name_of_head("columns", number)] = json.dumps(head.columns)
@@ -265,7 +267,8 @@ def _parsed_metadata(
     metadata: dict[str, str], path: Path
 ) -> tuple[tuple[Head, ...], PackSettings, Recipe]:
     try:
-        pack = PackSettings(int(metadata["crop_px"]), int(metadata["size_px"]))
+        scale = float(metadata.get("scale", "1"))
+        pack = PackSettings(int(metadata["crop_px"]), int(metadata["size_px"]), scale)
         recipe = Recipe.from_toml(metadata["recipe"])
         count = next(n for n in itertools.count(1) if name_of_head("tree", n + 1) not in metadata)
         heads = tuple(_parsed_head(metadata, number) for number in range(1, count + 1))

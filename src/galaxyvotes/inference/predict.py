@@ -6,9 +6,10 @@ decode beside them.
 """
 
 import os
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,8 @@ from galaxyvotes.confidence.familiarity import Shift
 from galaxyvotes.errors import CheckpointError, ConfigError, DataError
 from galaxyvotes.inference.engine import chunks_of, predict_batch, predict_rows
 from galaxyvotes.inference.onnx_model import OnnxModule, is_onnx, read_onnx
+from galaxyvotes.inference.pictures import pictures_of
+from galaxyvotes.inference.predicted import Pictures, Predicted, Rejected, Sample
 from galaxyvotes.kinds import FractionKind
 from galaxyvotes.networks.batch import Batch
 from galaxyvotes.predictions import Predictions, check_format, open_table
@@ -31,47 +34,18 @@ from galaxyvotes.runtime.locks import locked
 from galaxyvotes.runtime.progress import bar
 from galaxyvotes.runtime.threads import on_a_core_each
 from galaxyvotes.sources.archives import Members
+from galaxyvotes.sources.image_sizes import ImageSizes
 from galaxyvotes.sources.images import read_square
 from galaxyvotes.sources.listed_images import open_source
 from galaxyvotes.sources.no_images import refuse_without_images
 from galaxyvotes.store.store import Store
 
-__all__ = ["Predicted", "open_network", "predict", "shift_of"]
-
-Rejected = tuple[str, str]  # the id of an image, and why it cannot be used
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """The result of a prediction job: the number of galaxies in the table at `path`, and the images
-    that could not be used, each with its reason.
-
-    `passed_over` has the files that are no images, each with its reason. `shift` compares the
-    galaxies with the calibration galaxies; None if the run is not calibrated.
-    """
-
-    path: Path
-    galaxies: int
-    rejected: tuple[Rejected, ...]
-    shift: Shift | None = None
-    passed_over: tuple[Rejected, ...] = ()
-
-    @property
-    def warning(self) -> str | None:
-        """A warning if the galaxies are unlike the calibration galaxies."""
-        return str(self.shift) if self.shift is not None and self.shift.detected else None
-
-    @property
-    def rejected_path(self) -> Path:
-        """The table of images that could not be used and of files that were passed over, with
-        their reasons; there only if there are any.
-        """
-        return self.path.with_name(self.path.name + ".rejected.csv")
+__all__ = ["open_network", "predict", "shift_of"]
 
 
 def predict(
     images: str | Path | Sequence[str | Path],
-    out: str | Path,
+    out: str | Path | None = None,
     *,
     run: Run | str | Path | None = None,
     tree: str | None = None,
@@ -79,10 +53,12 @@ def predict(
     intervals: bool | None = None,
     device: str = "auto",
     workers: int | None = None,
+    scale: float | None = None,
+    fit: bool = False,
     progress: bool = True,
 ) -> Predicted:
-    """Write the predictions of a run for images in folders or archives, or for a store: a table,
-    one row a galaxy, CSV or Parquet as its extension says.
+    """The predictions of a run for images in folders or archives, or for a store, in memory or, if
+    `out` names one, in a table: one row a galaxy, CSV or Parquet as its extension says.
 
     Without a run, the bundled one predicts; an ONNX file that `export` wrote predicts as its run
     would, on the CPU, without intervals and familiarity. `tree` names the tree to predict, if the
@@ -94,10 +70,14 @@ def predict(
 
     The first column is the id (the file's stem), then one column an answer, then the bounds; of a
     calibrated run the last is the familiarity of the galaxy, and the result has a `warning` if the
-    galaxies are unlike the calibration galaxies. Images are cropped as the run's own were. One that
-    cannot be used never stops the others: it is left out and listed with its reason in
-    `<out>.rejected.csv`. Memory holds the names and places of all images (a tenth of a kilobyte
-    each), and neither their pixels nor their predictions.
+    galaxies are unlike the calibration galaxies.
+
+    Images are cropped as the run's own were. Where a galaxy covers `scale` times as many pixels as
+    in those, the crop is as many times as wide; `fit` takes whole images instead, whatever their
+    size. An image that cannot be used never stops the others: it is left out and listed with its
+    reason in `rejected` and, beside a table, in `<out>.rejected.csv`. With `out`, memory holds the
+    names and places of all images (a tenth of a kilobyte each), and neither their pixels nor their
+    predictions.
 
     Raises ConfigError for an unknown extension, device, tree or number of workers, for conditional
     fractions that the run cannot have, and for a store beside images; CheckpointError if the run is
@@ -105,22 +85,28 @@ def predict(
     is packed otherwise; DataError if there is no image that can be used, or if the table cannot be
     written.
     """
-    out = given_path(out)
-    check_format(out)
+    out = None if out is None else given_path(out)
+    if out is not None:
+        check_format(out)
     if workers is not None and workers < 1:
         raise ConfigError(f"workers is {workers}; expected 1 or more")
+    paths = [*map(given_path, [images] if isinstance(images, str | Path) else images)]
     network, origin = open_network(run, device)
     network = network.folded.for_tree(tree)
     if fractions == "conditional":
         network = network.as_conditional
+    network = _for_images(network, paths, scale=scale, fit=fit)
     if intervals:
         _check_intervals(network, origin)
     elif intervals is False:
         network = network.without_intervals
-    paths = [*map(given_path, [images] if isinstance(images, str | Path) else images)]
-    with locked(out), _stream(network, paths, workers, progress=progress) as stream:
-        predicted = _write(out, network, stream)
-    _write_rejected(predicted)
+    with (
+        nullcontext() if out is None else locked(out),
+        _stream(network, paths, workers, progress=progress) as stream,
+    ):
+        predicted = _collect(out, network, stream, partial(pictures_of, paths, network.pack))
+        if out is not None:
+            _write_left_out(out, [*predicted.rejected, *predicted.passed_over])
     return predicted
 
 
@@ -163,14 +149,31 @@ def _check_intervals(network: Network, origin: Path) -> None:
         )
 
 
+def _for_images(
+    network: Network, paths: Sequence[Path], *, scale: float | None, fit: bool
+) -> Network:
+    """The network for images in which a galaxy covers `scale` times as many pixels, or for whole
+    images.
+    """
+    if (fit or scale is not None) and any((path / "store.toml").is_file() for path in paths):
+        raise ConfigError(
+            "a store holds images that are cropped already: leave out `scale=…` and `fit=True`, or"
+            " pack it with them"
+        )
+    return replace(network, pack=network.pack.for_images(scale=scale, fit=fit))
+
+
 # ---- the predictions, some galaxies at a time
 
 
 class _Part(NamedTuple):
-    """Predictions for some images, if any of them can be used, and those that cannot."""
+    """Predictions for some images, if any of them can be used, those that cannot, and the sizes of
+    all.
+    """
 
     predictions: Predictions | None
     rejected: list[Rejected]
+    sizes: list[tuple[int, int]]
 
 
 class _Stream(NamedTuple):
@@ -198,7 +201,7 @@ def _stream(
         store = Store.open(stores[0])
         store.must_fit(network.pack, "the network")
         rows = predict_rows(network, store, np.arange(len(store)), workers, progress=progress)
-        yield _Stream((_Part(part, []) for part in rows), store.id_name, len(store))
+        yield _Stream((_Part(part, [], []) for part in rows), store.id_name, len(store))
         return
     with open_source(paths) as source, bar(show=progress) as shown:
         refuse_without_images(source, paths)
@@ -217,12 +220,13 @@ def _predict_images(
             (name, read_square(image, network.pack))
             for name, image in zip(ids[chunk].to_pylist(), images[chunk], strict=True)
         ]
-        usable = [(name, square) for name, square in squares if not isinstance(square, str)]
-        rejected = [(name, reason) for name, reason in squares if isinstance(reason, str)]
+        usable = {name: square.pixels for name, square in squares if square.pixels is not None}
+        rejected = [(name, square.reason) for name, square in squares if square.pixels is None]
+        sizes = [square.size for _, square in squares if square.size is not None]
         if not usable:
-            return _Part(None, rejected)
-        batch = Batch(torch.from_numpy(np.stack([square for _, square in usable])))
-        return _Part(predict_batch(network, batch, tuple(name for name, _ in usable)), rejected)
+            return _Part(None, rejected, sizes)
+        batch = Batch(torch.from_numpy(np.stack(list(usable.values()))))
+        return _Part(predict_batch(network, batch, tuple(usable)), rejected, sizes)
 
     for chunk, part in on_a_core_each(predict_chunk, chunks_of(len(images), workers), workers):
         shown.advance(task, chunk.stop - chunk.start)
@@ -241,38 +245,65 @@ def shift_of(network: Network, predictions: Predictions) -> Shift | None:
 # ---- the table
 
 
-def _write(out: Path, network: Network, stream: _Stream) -> Predicted:
-    """Write predictions as they come; DataError, and no table, if no image can be used."""
-    galaxies = 0
+def _collect(out: Path | None, network: Network, stream: _Stream, pictures: Pictures) -> Predicted:
+    """Write predictions as they come, or keep them; DataError, and no table, if no image can be
+    used.
+    """
     rejected: list[Rejected] = []
+    kept: list[Predictions] = []
+    sample, galaxies, sizes = Sample(stream.images), 0, ImageSizes()
     shifts: Shift | None = None
-    bounds, familiarity = network.intervals is not None, network.familiarity is not None
-    with open_table(
-        out, network.columns, id_name=stream.id_name, bounds=bounds, familiarity=familiarity
-    ) as write:
-        for predictions, unusable in stream.parts:
+    with _table(out, network, stream.id_name, kept) as write:
+        for predictions, unusable, part_sizes in stream.parts:
             rejected += unusable
+            sizes.add(part_sizes)
             if predictions is not None:
                 write(predictions)
+                sample.add(predictions)
                 part = shift_of(network, predictions)
                 shifts = part if part is None or shifts is None else shifts + part
                 galaxies += len(predictions)
+        too_small = sizes.too_small(network.pack)
         if rejected and not galaxies:
-            raise DataError(
-                f"not one of {stream.images:,} images could be used; the first:"
-                f" {': '.join(rejected[0])}"
-            )
-    return Predicted(out, galaxies, tuple(rejected), shifts, stream.passed_over)
+            why = f": {too_small}" if too_small else f"; the first: {': '.join(rejected[0])}"
+            raise DataError(f"not one of {stream.images:,} images could be used{why}")
+    return Predicted(
+        out,
+        galaxies,
+        tuple(rejected),
+        shifts,
+        stream.passed_over,
+        tree=network.tree,
+        fractions=network.fraction_kind,
+        sample=sample.predictions,
+        pictures=pictures,
+        in_memory=Predictions.concatenate(kept) if out is None else None,
+        notes=tuple(note for note in (sizes.sentence(), too_small) if note),
+    )
 
 
-def _write_rejected(predicted: Predicted) -> None:
-    """Write the table of rejected images; remove an older one if there are none."""
-    predicted.rejected_path.unlink(missing_ok=True)
-    left_out = [*predicted.rejected, *predicted.passed_over]
+def _table(
+    out: Path | None, network: Network, id_name: str, kept: list[Predictions]
+) -> AbstractContextManager[Callable[[Predictions], None]]:
+    """A function that appends predictions to the new table, or to those that are kept if there is
+    none.
+    """
+    if out is None:
+        return nullcontext(kept.append)
+    bounds, familiarity = network.intervals is not None, network.familiarity is not None
+    return open_table(out, network.columns, id_name=id_name, bounds=bounds, familiarity=familiarity)
+
+
+def _write_left_out(out: Path, left_out: Sequence[Rejected]) -> None:
+    """Write the table of rejected images and of files that were passed over; remove an older one
+    if there are none.
+    """
+    path = out.with_name(out.name + ".rejected.csv")
+    path.unlink(missing_ok=True)
     if left_out:
         rows = [("id", "reason"), *left_out]
         lines = [f"{_quoted(name)},{_quoted(reason)}\n" for name, reason in rows]
-        write_text(predicted.rejected_path, "".join(lines))
+        write_text(path, "".join(lines))
 
 
 def _quoted(text: str) -> str:

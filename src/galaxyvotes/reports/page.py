@@ -5,33 +5,25 @@ its kind (see `sections`). Figures are SVG data URIs, galaxies JPEG. Whatever co
 a folder name is escaped.
 """
 
-import base64
-import io
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from functools import partial
-from importlib import resources
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
-from PIL import Image
 
 from galaxyvotes.reports.comparison import Comparison
 from galaxyvotes.reports.digits import digits_of, written
 from galaxyvotes.reports.document import rows_shown
-from galaxyvotes.reports.drawing import DARK, LIGHT, Palette
+from galaxyvotes.reports.drawing import DARK, LIGHT
 from galaxyvotes.reports.headline import HEADLINE
+from galaxyvotes.reports.html import TEMPLATES, css_variables, jpeg_uri, templates
 from galaxyvotes.reports.sections import SECTIONS
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["render"]
-
-_IMAGE_PX = 192
-_TEMPLATES = resources.files("galaxyvotes.reports") / "templates"
 
 
 def render(document: Mapping[str, Any], comparison: Comparison) -> str:
@@ -99,26 +91,11 @@ def _with_images(
     }
 
 
-def jpeg_uri(image: UInt8[np.ndarray, "height width 3"]) -> str:
-    """An image as a data URI, made smaller if it is large."""
-    picture = Image.fromarray(image)
-    picture.thumbnail((_IMAGE_PX, _IMAGE_PX), Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=88)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
-
-
 # ---- templates
 
 
 def _environment(decimals: int | None) -> Environment:
-    environment = Environment(
-        loader=FunctionLoader(lambda name: (_TEMPLATES / name).read_text("utf-8")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates()
     filters: dict[str, Callable[..., Any]] = {
         "count": "{:,}".format,
         "digits": partial(digits_of, decimals=decimals),
@@ -132,14 +109,9 @@ def _environment(decimals: int | None) -> Environment:
 
 def _style() -> Markup:
     """The style sheet, which has nothing of a user's: colours of both schemes, then the rules."""
-    dark = f"@media (prefers-color-scheme: dark) {{ {_variables(DARK)} }}"
-    rules = (_TEMPLATES / "report.css").read_text("utf-8")
-    return Markup("\n".join([_variables(LIGHT), dark, rules]))
-
-
-def _variables(palette: Palette) -> str:
-    colours = (f"--{name.replace('_', '-')}: {colour};" for name, colour in asdict(palette).items())
-    return f":root {{ {' '.join(colours)} }}"
+    dark = f"@media (prefers-color-scheme: dark) {{ {css_variables(DARK)} }}"
+    rules = (TEMPLATES / "report.css").read_text("utf-8")
+    return Markup("\n".join([css_variables(LIGHT), dark, rules]))
 
 
 def _percent(value: float | None, digits: int = 0) -> str:

@@ -1,15 +1,12 @@
 """Progress bars on a terminal; silence in a log."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["bar", "counting", "progress_bar"]
-
-T = TypeVar("T")
+__all__ = ["bar", "counting"]
 
 
 def bar(*, show: bool = True) -> Progress:
@@ -24,12 +21,6 @@ def bar(*, show: bool = True) -> Progress:
     return Progress(
         *columns, console=console, disable=not (show and console.is_terminal), transient=True
     )
-
-
-def progress_bar(items: Sequence[T], what: str, *, show: bool = True) -> Iterator[T]:
-    """The items, with a bar that moves as they are taken."""
-    with bar(show=show) as progress:
-        yield from progress.track(items, description=what)
 
 
 @contextmanager

@@ -24,6 +24,8 @@ What becomes of unusual pixels
 - colour profiles and gamma: left alone
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
@@ -37,7 +39,15 @@ from galaxyvotes.sources.png import check_png, is_png, widen_transparent_grey
 from galaxyvotes.sources.suffixes import FITS_SUFFIXES
 from galaxyvotes.sources.tiff import check_tiff, is_tiff, is_white_zero
 
-__all__ = ["MAX_PIXELS", "crop_and_resize", "decode", "read_square", "to_square"]
+__all__ = [
+    "MAX_PIXELS",
+    "Square",
+    "TooSmallError",
+    "crop_and_resize",
+    "decode",
+    "read_square",
+    "to_square",
+]
 
 MAX_PIXELS = 64_000_000
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
@@ -55,25 +65,44 @@ _UPRIGHT = {  # by EXIF orientation
 }
 
 
-def read_square(
-    image: Member, settings: PackSettings, *, scaled: bool = False
-) -> UInt8[np.ndarray, "side side 3"] | str:
-    """An image of a source as a store holds it, or the reason why it cannot be used.
+class Square(NamedTuple):
+    """What became of an image: its square as a store holds it, or the reason why it cannot be used;
+    and its width and height in pixels, if they were read.
+    """
+
+    pixels: UInt8[np.ndarray, "side side 3"] | None
+    reason: str = ""
+    size: tuple[int, int] | None = None
+
+
+class TooSmallError(DataError):
+    """An image that is smaller than the crop."""
+
+    def __init__(self, width: int, height: int, side: int) -> None:
+        """Name the sizes of both."""
+        super().__init__(f"is {width} × {height} pixels, smaller than the crop of {side} × {side}")
+        self.size = (width, height)
+
+
+def read_square(image: Member, settings: PackSettings, *, scaled: bool = False) -> Square:
+    """What becomes of an image of a source.
 
     `scaled`: see `to_square`.
     """
     if image.suffix in FITS_SUFFIXES:  # which may have gigabytes
-        return _NO_FITS
+        return Square(None, _NO_FITS)
     try:
-        return to_square(
+        pixels, size = _square(
             image.read(),
-            crop_px=settings.crop_px or None,
+            crop_px=settings.square_px or None,
             size_px=settings.size_px,
             intact=image.has_checksum,
             scaled=scaled,
         )
     except DataError as error:
-        return str(error).removeprefix(f"{image.name}: ")
+        reason = str(error).removeprefix(f"{image.name}: ")
+        return Square(None, reason, error.size if isinstance(error, TooSmallError) else None)
+    return Square(pixels, size=size)
 
 
 def to_square(
@@ -86,10 +115,19 @@ def to_square(
     and leaves at least 1.5 times `size_px` of it; of galaxies the pixels then differ by about half
     a grey level (root mean square).
     """
+    return _square(data, crop_px=crop_px, size_px=size_px, intact=intact, scaled=scaled)[0]
+
+
+def _square(
+    data: bytes, *, crop_px: int | None, size_px: int, intact: bool, scaled: bool
+) -> tuple[UInt8[np.ndarray, "{size_px} {size_px} 3"], tuple[int, int]]:
+    """The square of `to_square`, and the width and height of the image."""
     header = JpegHeader.read(data) if is_jpeg(data) else None
     side = 0 if header is None else crop_px or min(header.height, header.width)
     if header is None or not header.is_plain or side > min(header.height, header.width):
-        return crop_and_resize(decode(data), crop_px=crop_px, size_px=size_px)
+        pixels = decode(data)
+        size = (pixels.shape[1], pixels.shape[0])
+        return crop_and_resize(pixels, crop_px=crop_px, size_px=size_px), size
     _check_size(header.width, header.height)
     top, left = (header.height - side) // 2, (header.width - side) // 2
     shrink = _choose_scale(top, left, side, size_px) if scaled else 1
@@ -97,7 +135,8 @@ def to_square(
     if pixels is None:
         pixels = decode_jpeg(data, header, shrink)
     top, left, side = top // shrink, left // shrink, side // shrink
-    return _resize(pixels[top : top + side, left : left + side].copy(), size_px)
+    square = _resize(pixels[top : top + side, left : left + side].copy(), size_px)
+    return square, (header.width, header.height)
 
 
 def _choose_scale(top: int, left: int, side: int, size_px: int) -> int:
@@ -115,15 +154,12 @@ def crop_and_resize(
     The crop starts at (side − crop_px) // 2 on each axis and is exact: pixels are only resampled if
     the two sizes differ, with a bilinear filter that widens when it shrinks (so nothing aliases)
     and never rings around a bright star: torch's, whose pixels are Pillow's, in a third of the
-    time. DataError if the image is smaller than `crop_px`.
+    time. TooSmallError, a DataError, if the image is smaller than `crop_px`.
     """
     height, width, _ = pixels.shape
     side = min(height, width) if crop_px is None else crop_px
     if side > min(height, width):
-        raise DataError(
-            f"is {width} × {height} pixels, smaller than the crop of {side} × {side} (--crop, when"
-            " it is packed)"
-        )
+        raise TooSmallError(width, height, side)
     top, left = (height - side) // 2, (width - side) // 2
     return _resize(pixels[top : top + side, left : left + side], size_px)
 

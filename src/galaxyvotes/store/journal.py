@@ -11,12 +11,14 @@ there. The first line that does not fit, and all behind it, is packed again.
 import json
 import os
 from array import array
+from collections import Counter
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +27,7 @@ from jaxtyping import UInt8
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.runtime.digests import IMAGE_DIGEST_BYTES, image_digest
 from galaxyvotes.runtime.files import write_text
+from galaxyvotes.sources.image_sizes import ImageSizes
 from galaxyvotes.store.format import HEADER_BYTES, images_header
 
 __all__ = ["Chunk", "Journal"]
@@ -33,13 +36,14 @@ __all__ = ["Chunk", "Journal"]
 @dataclass(frozen=True)
 class Chunk:
     """What became of a few images: those kept with their rows of the catalog and their digests,
-    and the rows of those rejected with the reasons.
+    the rows of those rejected with the reasons, and the sizes of all that were read, counted.
     """
 
     images: UInt8[np.ndarray, "galaxy side side 3"]
     kept: list[int]
     digests: list[bytes]
     rejected: list[tuple[int, str]]
+    sizes: "Counter[tuple[int, int]]" = field(default_factory=Counter[tuple[int, int]])
 
 
 class Journal:
@@ -52,6 +56,7 @@ class Journal:
         self.image_bytes = size_px**2 * 3
         self.kept = array("Q")
         self.rejected: list[tuple[int, str]] = []
+        self.sizes = ImageSizes()
         self._digests = bytearray()
         self._plan, self._lines, self._images = (
             folder / name for name in ("plan.json", "journal.jsonl", "images.npy")
@@ -105,13 +110,14 @@ class Journal:
             entry = json.loads(line)
             kept, digests = entry["kept"], [bytes.fromhex(digest) for digest in entry["digests"]]
             rejected = [(row, reason) for row, reason in entry["rejected"]]
+            sizes = Counter({(width, height): n for width, height, n in entry.get("sizes", [])})
             rows = sorted([*kept, *(row for row, _ in rejected)])
         except (ValueError, KeyError, TypeError):
             return None
         if not line.endswith(b"\n") or rows != list(range(self.done, self.done + len(rows))):
             return None
         nothing = np.empty((0, self.size_px, self.size_px, 3), np.uint8)
-        return Chunk(nothing, kept, digests, rejected)
+        return Chunk(nothing, kept, digests, rejected, sizes)
 
     def _has_pixels(self, images: BufferedReader, chunk: Chunk) -> bool:
         """Whether the next images are those that were kept."""
@@ -122,6 +128,7 @@ class Journal:
         self.kept.extend(chunk.kept)
         self._digests += b"".join(chunk.digests)
         self.rejected += chunk.rejected
+        self.sizes.counts.update(chunk.sizes)
 
     @contextmanager
     def writing(self) -> Generator[Callable[[Chunk], None]]:
@@ -143,7 +150,12 @@ class Journal:
                     flushed.result()
                     flushed = flusher.submit(os.fsync, images.fileno())
                 digests = [digest.hex() for digest in chunk.digests]
-                entry = {"kept": chunk.kept, "digests": digests, "rejected": chunk.rejected}
+                entry: dict[str, Any] = {
+                    "kept": chunk.kept,
+                    "digests": digests,
+                    "rejected": chunk.rejected,
+                }
+                entry["sizes"] = [(*size, count) for size, count in chunk.sizes.items()]
                 lines.write(json.dumps(entry) + "\n")
                 lines.flush()
                 self._add(chunk)

@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ def pack(
         raise ConfigError(f"workers is {workers}; the smallest is 1")
     if out.exists():
         raise ConfigError(f"{out} exists already: name another folder, or remove it first")
-    how = asdict(settings) | ({"scaled": True} if scaled else {})
+    how = settings.to_table() | ({"scaled": True} if scaled else {})
     sources = [source] if isinstance(source, str | Path) else source
     with open_catalog(sources, labels) as catalog:
         journal = Journal(out.with_name(out.name + ".partial"), settings.size_px)
@@ -73,9 +73,9 @@ def pack(
             _begin(catalog, journal, how)
             read_chunk = partial(_read_chunk, catalog, settings, scaled)
             _pack_images(catalog, journal, read_chunk, workers, progress=progress)
-            _refuse_empty(catalog, journal)
+            _refuse_empty(catalog, journal, settings)
             journal.write_header()
-            write_contents(catalog, journal, splits, how)
+            write_contents(catalog, journal, splits, how | _sizes(journal, settings))
             journal.folder.rename(out)
             for name in ("plan.json", "journal.jsonl", LOCK):
                 (out / name).unlink()
@@ -149,19 +149,32 @@ def _read_chunk(catalog: Catalog, settings: PackSettings, scaled: bool, rows: ra
     chunk = Chunk(np.empty((len(rows), side, side, 3), np.uint8), [], [], [])
     for row in rows:
         square = read_square(catalog.images[row], settings, scaled=scaled)
-        if isinstance(square, str):
-            chunk.rejected.append((row, square))
+        if square.size is not None:
+            chunk.sizes[square.size] += 1
+        if square.pixels is None:
+            chunk.rejected.append((row, square.reason))
             continue
-        chunk.images[len(chunk.kept)] = square
-        chunk.digests.append(image_digest(square))
+        chunk.images[len(chunk.kept)] = square.pixels
+        chunk.digests.append(image_digest(square.pixels))
         chunk.kept.append(row)
     return replace(chunk, images=chunk.images[: len(chunk.kept)])
 
 
-def _refuse_empty(catalog: Catalog, journal: Journal) -> None:
+def _sizes(journal: Journal, settings: PackSettings) -> dict[str, str]:
+    """What the manifest says of the images' sizes, if they differ or are too small."""
+    notes = {
+        "image_sizes": journal.sizes.sentence(),
+        "too_small": journal.sizes.too_small(settings),
+    }
+    return {key: note for key, note in notes.items() if note}
+
+
+def _refuse_empty(catalog: Catalog, journal: Journal, settings: PackSettings) -> None:
     if journal.kept:
         return
     shutil.rmtree(journal.folder)  # so that other options can be tried
+    if too_small := journal.sizes.too_small(settings):
+        raise DataError(f"not one of {len(catalog):,} images could be packed: {too_small}")
     first = "".join(
         f"; the first: {catalog.images[row].name}: {reason}" for row, reason in journal.rejected[:1]
     )

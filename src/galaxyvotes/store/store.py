@@ -95,16 +95,17 @@ class Store:
     @property
     def pack(self) -> PackSettings:
         """Which square of each image was kept, and its side."""
-        return PackSettings(self.manifest["crop_px"], self.manifest["size_px"])
+        facts = self.manifest
+        return PackSettings(facts["crop_px"], facts["size_px"], facts.get("scale", 1.0))
 
     def must_fit(self, pack: PackSettings, whose: str, *, otherwise: str = "") -> None:
-        """CheckpointError if the images are not packed so, as `whose` network wants; `otherwise` is
-        another way out.
+        """CheckpointError if `whose` network, for images packed so, does not take these (see
+        `PackSettings.takes`); `otherwise` is another way out.
         """
-        if self.pack != pack:
+        if not pack.takes(self.pack):
             raise CheckpointError(
-                f"{whose} takes images of {pack}; {self.path} holds {self.pack}: pack it again"
-                f" with --crop {pack.crop_px} --size {pack.size_px}{otherwise}"
+                f"{whose} takes {pack}; {self.path} holds {self.pack}: pack it again with"
+                f" `settings=PackSettings({pack.crop_px}, {pack.size_px})`{otherwise}"
             )
 
     @property
@@ -176,6 +177,7 @@ class Store:
         lines = [f"{self.path}: {len(self):,} galaxies of {self.size_px} px ({divided})"]
         whose = ", as the bundled model needs" if self.pack == PackSettings() else ""
         lines.append(f"images: {self.pack}{whose}")
+        lines += [facts[key] for key in ("image_sizes", "too_small") if key in facts]
         kind = self.tree.kind if facts["votes"] else FRACTIONS
         if kind is QUANTITIES:
             for name, values in zip(self.tree.columns, self.values.T, strict=True):

@@ -266,8 +266,8 @@ def _check_packed_alike(stores: Sequence[Store]) -> None:
     for store in stores:
         if store.pack != pack:
             raise ConfigError(
-                f"{store.path} holds images of crop {store.pack.crop_px}, size {store.pack.size_px}"
-                f" px, and {stores[0].path} of {pack.crop_px}, {pack.size_px}: pack them alike"
+                f"{store.path} holds images of {store.pack}, and {stores[0].path} of {pack}: pack"
+                " them alike"
             )
 
 

@@ -2,7 +2,7 @@
 starts with.
 """
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,7 +75,7 @@ def _facts(batches: TrainingBatches) -> dict[str, Any]:
     return {
         "galaxyvotes": version("galaxyvotes"),
         "torch": torch.__version__,
-        "pack": asdict(batches.stores[0].pack),
+        "pack": batches.stores[0].pack.to_table(),
         "stores": [
             {
                 "path": store.path.name,

@@ -1,0 +1,193 @@
+"""What a prediction job gives: its predictions, in memory or in a table, and pictures of some
+galaxies with their answers.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from galaxyvotes.confidence.familiarity import Shift
+from galaxyvotes.kinds import FractionKind
+from galaxyvotes.predictions import Bounds, Predictions, Values
+from galaxyvotes.tree import DecisionTree
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from astropy.table import Table
+
+    from galaxyvotes.reports.contact_sheet import ContactSheet
+
+__all__ = ["Pictures", "Predicted", "Rejected", "Sample"]
+
+Rejected = tuple[str, str]  # the id of an image, and why it cannot be used
+Pictures = Callable[[tuple[str, ...]], Mapping[str, UInt8[np.ndarray, "side side 3"]]]
+
+EVENLY, UNFAMILIAR = 180, 20  # galaxies of a sample
+_IN_NOTEBOOK = 12
+
+
+@dataclass(frozen=True, repr=False)
+class Predicted:
+    """The result of a prediction job: the predictions for so many galaxies, and the images that
+    could not be used, each with its reason.
+
+    Predictions stand in the table at `path`, from which they are read when they are asked for, or
+    in memory if that is None. `passed_over` has the files that are no images, each with its reason.
+    `shift` compares the galaxies with the calibration galaxies; None if
+    the run is not calibrated. `sample` are some 200 galaxies: evenly through the job, and the least
+    familiar ones. `notes` say which sizes the images have, if they differ, and what helps if some
+    are smaller than the crop. A notebook shows twelve of them with their answers.
+    """
+
+    path: Path | None
+    galaxies: int
+    rejected: tuple[Rejected, ...]
+    shift: Shift | None
+    passed_over: tuple[Rejected, ...]
+    tree: DecisionTree
+    fractions: FractionKind
+    sample: Predictions
+    pictures: Pictures
+    in_memory: Predictions | None = None
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def predictions(self) -> Predictions:
+        """All predictions.
+
+        Raises DataError if they are in a table that cannot be read any more.
+        """
+        if self.in_memory is not None:
+            return self.in_memory
+        assert self.path is not None
+        return Predictions.read(self.path)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The id of each galaxy."""
+        return self.predictions.ids
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The answers that are predicted."""
+        return self.sample.columns
+
+    @property
+    def values(self) -> Values:
+        """Fractions (0–1) or quantities."""
+        return self.predictions.values
+
+    @property
+    def bounds(self) -> Bounds | None:
+        """The ends of the prediction intervals; None if the run is not calibrated for them."""
+        return self.predictions.bounds
+
+    @property
+    def familiarity(self) -> Float[np.ndarray, " galaxy"] | None:
+        """The familiarity score of each galaxy; None if the run is not calibrated."""
+        return self.predictions.familiarity
+
+    @property
+    def warning(self) -> str | None:
+        """A warning if the galaxies are unlike the calibration galaxies."""
+        return str(self.shift) if self.shift is not None and self.shift.detected else None
+
+    @property
+    def rejected_path(self) -> Path | None:
+        """The table of images that could not be used and of files that were passed over, with
+        their reasons; None without a table of predictions, or if there are none.
+        """
+        if self.path is None or not (self.rejected or self.passed_over):
+            return None
+        return self.path.with_name(self.path.name + ".rejected.csv")
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """All predictions as a pandas data frame; MissingExtraError without pandas."""
+        return self.predictions.to_pandas()
+
+    def to_astropy(self) -> "Table":
+        """All predictions as an astropy table, whose columns say what they mean."""
+        return self.predictions.to_astropy(self.tree)
+
+    def contact_sheet(self, out: str | Path, *, galaxies: int = EVENLY + UNFAMILIAR) -> Path:
+        """Write pictures of at most so many galaxies with their answers in words: a page (.html),
+        or a figure of at most 24 (.png, .svg or .pdf).
+
+        Images that are not there any more are left black. Raises ConfigError for another extension,
+        DataError if the file cannot be written.
+        """
+        self._sheet(galaxies).write(out)
+        return Path(out)
+
+    def __len__(self) -> int:
+        """The number of galaxies."""
+        return self.galaxies
+
+    def __repr__(self) -> str:
+        """One line: how many galaxies and answers, of which tree, and where they are."""
+        galaxies = f"{self.galaxies:,} {'galaxy' if self.galaxies == 1 else 'galaxies'}"
+        rejected = f", {len(self.rejected):,} images rejected" if self.rejected else ""
+        where = f", in {self.path}" if self.path else ""
+        answers = f"{len(self.columns)} answers of {self.tree.name}"
+        return f"<Predicted: {galaxies} × {answers}{rejected}{where}>"
+
+    def _repr_html_(self) -> str:
+        return self._sheet(_IN_NOTEBOOK).fragment()
+
+    def _sheet(self, galaxies: int) -> "ContactSheet":
+        from galaxyvotes.reports.contact_sheet import ContactSheet
+
+        sheet = ContactSheet(
+            self.sample,
+            self.tree,
+            {},
+            total=self.galaxies,
+            fractions=self.fractions,
+            unfamiliar_level=self.shift.level if self.shift else 0.0,
+            warning=self.warning or "",
+        ).some(galaxies)
+        return sheet.with_pictures(self.pictures(sheet.predictions.ids))
+
+
+class Sample:
+    """Some galaxies of a job, chosen while they come: evenly through it, and the least familiar."""
+
+    def __init__(self, total: int) -> None:
+        """`total` is the number of galaxies that are to come, at most."""
+        self._share = 1.0 if total <= EVENLY + UNFAMILIAR else EVENLY / total
+        self._count = 0
+        self._even: list[Predictions] = []
+        self._even_rows: list[Int[np.ndarray, " chosen"]] = []
+        self._least: Predictions | None = None
+        self._least_rows = np.empty(0, np.int64)
+
+    def add(self, part: Predictions) -> None:
+        """Take note of the next galaxies."""
+        rows = np.arange(self._count, self._count + len(part))
+        self._count += len(part)
+        is_even = np.floor((rows + 1) * self._share) > np.floor(rows * self._share)
+        self._even.append(part.take(np.flatnonzero(is_even)))
+        self._even_rows.append(rows[is_even])
+        if part.familiarity is not None and not is_even.all():
+            self._add_least(part.take(np.flatnonzero(~is_even)), rows[~is_even])
+
+    def _add_least(self, others: Predictions, rows: Int[np.ndarray, " chosen"]) -> None:
+        """Keep the least familiar of the galaxies that are not among the even ones."""
+        if self._least is not None:
+            others = Predictions.concatenate([self._least, others])
+            rows = np.concatenate([self._least_rows, rows])
+        assert others.familiarity is not None
+        least = np.sort(np.argsort(others.familiarity, kind="stable")[:UNFAMILIAR])
+        self._least, self._least_rows = others.take(least), rows[least]
+
+    @property
+    def predictions(self) -> Predictions:
+        """Those that were chosen, in the order of the job."""
+        parts = [*self._even, *([] if self._least is None else [self._least])]
+        order = np.argsort(np.concatenate([*self._even_rows, self._least_rows]), kind="stable")
+        return Predictions.concatenate(parts).take(order)

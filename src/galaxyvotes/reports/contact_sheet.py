@@ -1,0 +1,224 @@
+"""A contact sheet: pictures of galaxies with their predictions in words, as a page or a figure.
+
+Galaxies stand in groups, by the answer to the first question of the tree, the surest first; those
+of a tree of quantities by their first quantity. The least familiar ones are marked. A page needs no
+other file, and whatever comes from a table, a file or a folder name is escaped in it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from galaxyvotes.errors import ConfigError
+from galaxyvotes.kinds import QUANTITIES, FractionKind
+from galaxyvotes.predictions import Predictions
+from galaxyvotes.reports.drawing import DARK, LIGHT, canvas, save, text, text_width
+from galaxyvotes.reports.html import TEMPLATES, css_variables, jpeg_uri, templates
+from galaxyvotes.reports.in_words import Phrase, phrases
+from galaxyvotes.runtime.files import write_text
+from galaxyvotes.tree import DecisionTree
+
+__all__ = ["ContactSheet", "check_format"]
+
+FIGURE_GALAXIES = 24  # a figure is one picture, for a slide
+_PAGES = (".html", ".htm")
+_MARKED = 0.1  # the share of galaxies that are marked as unfamiliar, at most
+
+
+def check_format(path: str | Path) -> None:
+    """Refuse a file that is neither a page nor a figure: a ConfigError."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in (*_PAGES, ".png", ".svg", ".pdf"):
+        raise ConfigError(
+            f"{path}: unknown format {suffix!r} of a contact sheet; name a file that ends in .html,"
+            " .png, .svg or .pdf"
+        )
+
+
+class _Card(NamedTuple):
+    """One galaxy of the sheet."""
+
+    id: str
+    uri: str | None
+    phrases: list[Phrase]
+    familiarity: float | None
+    unfamiliar: bool
+
+
+@dataclass(frozen=True)
+class ContactSheet:
+    """Galaxies with predictions for a tree, and the pictures of those that have one, by id.
+
+    `total` is of how many galaxies these are some. A galaxy with a familiarity of up to
+    `unfamiliar_level` is unfamiliar.
+    """
+
+    predictions: Predictions
+    tree: DecisionTree
+    pictures: Mapping[str, UInt8[np.ndarray, "height width 3"]]
+    total: int
+    fractions: FractionKind = "joint"
+    unfamiliar_level: float = 0.0
+    warning: str = ""
+
+    def write(self, out: str | Path) -> None:
+        """Write a page (.html) or a figure of at most 24 galaxies (.png, .svg or .pdf).
+
+        Raises ConfigError for another extension, DataError if the file cannot be written.
+        """
+        check_format(out)
+        if Path(out).suffix.lower() in _PAGES:
+            write_text(Path(out), self.page())
+        else:
+            save(self.figure(), out)
+
+    def some(self, galaxies: int) -> "ContactSheet":
+        """The sheet of at most so many of the galaxies, evenly through them."""
+        count = len(self.predictions)
+        if count <= galaxies:
+            return self
+        rows = np.linspace(0, count - 1, galaxies).round().astype(np.int64)
+        return replace(self, predictions=self.predictions.take(rows))
+
+    def with_pictures(
+        self, pictures: Mapping[str, UInt8[np.ndarray, "height width 3"]]
+    ) -> "ContactSheet":
+        """The sheet with these pictures."""
+        return replace(self, pictures=pictures)
+
+    def page(self) -> str:
+        """The HTML of a page."""
+        return self._rendered("contact_sheet.html.j2")
+
+    def fragment(self) -> str:
+        """The HTML of an element that a page or a notebook may contain."""
+        return self._rendered("contact_sheet_body.html.j2")
+
+    # ---- what is said
+
+    @cached_property
+    def sentence(self) -> str:
+        """What the sheet shows, and what its numbers mean."""
+        shown, bounded = len(self.predictions), self.predictions.bounds is not None
+        some = "" if shown == self.total else f"{shown:,} of "
+        galaxies = f"{some}{self.total:,} {'galaxy' if self.total == 1 else 'galaxies'}"
+        brackets = "; in brackets the prediction interval" if bounded else ""
+        if self.tree.kind is QUANTITIES:
+            return f"{galaxies}: predicted values{brackets}."
+        if len(self.tree.questions) == 1:
+            return f"{galaxies}: predicted fractions of each class{brackets}."
+        of = "all volunteers" if self.fractions == "joint" else "those who were asked"
+        return f"{galaxies}: predicted share of {of} who would give an answer{brackets}."
+
+    @cached_property
+    def groups(self) -> list[tuple[str, list[int]]]:
+        """The rows of each group and its title, the largest group first."""
+        first = [said[0] if said else None for said in self._phrases]
+        if self.tree.kind is QUANTITIES:
+            values = self.predictions.values[:, 0]
+            return [("", np.argsort(values, kind="stable").tolist())]
+        titles = [phrase.text if phrase else "no answer" for phrase in first]
+        rows = sorted(range(len(first)), key=lambda row: -(p.value if (p := first[row]) else 0.0))
+        groups = {title: [row for row in rows if titles[row] == title] for title in titles}
+        return sorted(groups.items(), key=lambda group: -len(group[1]))
+
+    @cached_property
+    def _phrases(self) -> list[list[Phrase]]:
+        rows = range(len(self.predictions))
+        return [phrases(self.tree, self.predictions, row) for row in rows]
+
+    @cached_property
+    def _marked_below(self) -> float:
+        """The familiarity up to which a galaxy is marked."""
+        scores = self.predictions.familiarity
+        if scores is None or not len(scores):
+            return -1.0
+        return min(self.unfamiliar_level, float(np.quantile(scores, _MARKED)))
+
+    # ---- the page
+
+    def _rendered(self, template: str) -> str:
+        groups = [(title, [self._card(row) for row in rows]) for title, rows in self.groups]
+        return (
+            templates()
+            .get_template(template)
+            .render(style=_style(), groups=groups, sheet=self, tree=self.tree)
+        )
+
+    def _card(self, row: int) -> _Card:
+        name, scores = self.predictions.ids[row], self.predictions.familiarity
+        score = None if scores is None else float(scores[row])
+        picture = self.pictures.get(name)
+        return _Card(
+            name,
+            None if picture is None else jpeg_uri(picture),
+            self._phrases[row],
+            score,
+            score is not None and score <= self._marked_below,
+        )
+
+    # ---- the figure
+
+    def figure(self, columns: int = 6) -> Figure:
+        """At most 24 of the galaxies in rows, each with its words below it."""
+        sheet = self.some(FIGURE_GALAXIES)
+        order = [row for _, rows in sheet.groups for row in rows]
+        columns = min(columns, max(len(order), 1))
+        lines = -(-len(order) // columns)
+        width, height = columns * _PITCH + _GAP, lines * _DEPTH + _GAP
+        figure, axes = canvas(0.0, width, 0.0, height)
+        figure.set_facecolor(DARK.paper)
+        for number, row in enumerate(order):
+            line, column = divmod(number, columns)
+            left, top = _GAP + column * _PITCH, height - _GAP - line * _DEPTH
+            picture = sheet.pictures.get(sheet.predictions.ids[row])
+            if picture is not None:
+                extent = (left, left + _SIDE, top - _SIDE, top)
+                axes.imshow(picture, extent=extent, interpolation="lanczos", zorder=2)
+            for index, (words, weight) in enumerate(sheet._caption(row)):
+                middle, ink = (
+                    top - _SIDE - 0.14 - 0.15 * index,
+                    DARK.ink if not index else DARK.muted,
+                )
+                text(axes, left, middle, words, _POINTS, color=ink, align="left", weight=weight)
+        axes.set(xlim=(0.0, width), ylim=(0.0, height), aspect="auto")
+        return figure
+
+    def _caption(self, row: int) -> list[tuple[str, str]]:
+        """The lines under a picture and the weight of each: its first phrase, then the others as
+        far as two lines hold them.
+        """
+        words = [f"{phrase.text} {phrase.number}" for phrase in self._phrases[row]]
+        others = _lines(words[1:])[:2]
+        return [*((line, "bold") for line in words[:1]), *((line, "normal") for line in others)]
+
+
+_POINTS = 7.5
+_SIDE, _GAP = 1.5, 0.14  # inches: of a picture, and between two
+_PITCH, _DEPTH = _SIDE + _GAP, _SIDE + 0.68
+
+
+def _lines(words: list[str]) -> list[str]:
+    """The words in lines that are as wide as a picture, a dot between two."""
+    lines: list[str] = []
+    for each in words:
+        longer = f"{lines[-1]} · {each}" if lines else each
+        if lines and text_width(longer, _POINTS) <= _SIDE:
+            lines[-1] = longer
+        else:
+            lines.append(each)
+    return lines
+
+
+def _style() -> Markup:
+    """The style sheet, which has nothing of a user's."""
+    dark = f"@media (prefers-color-scheme: dark) {{ {css_variables(DARK, '.galaxyvotes-sheet')} }}"
+    rules = (TEMPLATES / "contact_sheet.css").read_text("utf-8")
+    return Markup("\n".join([css_variables(LIGHT, ".galaxyvotes-sheet"), dark, rules]))
