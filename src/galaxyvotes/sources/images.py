@@ -85,7 +85,7 @@ class TooSmallError(DataError):
 
 
 def read_square(image: Member, settings: PackSettings, *, scaled: bool = False) -> Square:
-    """What becomes of an image of a source.
+    """What becomes of an image of a source; what would be a DataError is its reason.
 
     `scaled`: see `to_square`.
     """
