@@ -1,5 +1,6 @@
 """What every test file shares: checked array shapes, one thread, and a few small galaxies."""
 
+import dataclasses
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -169,6 +170,28 @@ def blob_store(blobs: Path):
     return pack(
         blobs, blobs.parent / "store", settings=PackSettings(32, 32), splits=splits, progress=False
     )
+
+
+@pytest.fixture(scope="session")
+def blob_fractions(blob_store, blobs: Path, tmp_path_factory: pytest.TempPathFactory):
+    """`blob_fractions(folder, splits)`: the blobs packed with fractions of one question, which are
+    not known to be classes."""
+    from galaxyvotes import SplitSettings, pack
+    from galaxyvotes.config import LabelSettings
+    from galaxyvotes.questions import FRACTION_COLUMNS
+
+    table = tmp_path_factory.mktemp("fractions") / "votes.csv"
+    lines = [",".join(["id", *blob_store.tree.columns])]
+    for name, row in zip(blob_store.ids, blob_store.values.tolist(), strict=True):
+        lines.append(",".join([name, *map(str, row)]))
+    table.write_text("\n".join(lines), "utf-8")
+    labels = LabelSettings(tree=dataclasses.replace(blob_store.tree, tables=FRACTION_COLUMNS))
+
+    def go(folder: Path, splits: SplitSettings):
+        how = {"labels": labels, "settings": blob_store.pack, "progress": False}
+        return pack([blobs, table], folder, splits=splits, **how)
+
+    return go
 
 
 @pytest.fixture(scope="session")

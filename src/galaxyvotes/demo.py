@@ -34,4 +34,4 @@ def demo(
     store = Store.open(packed) if packed.exists() else pack(zoo, packed, progress=progress)
     recipe = Recipe.load("small", (f"train.epochs={epochs}", f"train.seed={seed}"))
     train(store, run, recipe=recipe, resume=run.exists(), progress=progress)
-    return evaluate(store, run, out=out, seed=seed, progress=progress)
+    return evaluate(store, run, out=out, overwrite=True, seed=seed, progress=progress)

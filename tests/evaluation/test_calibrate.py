@@ -80,7 +80,7 @@ def run(store, tmp_path) -> Run:
 def test_a_calibrated_run_has_bounds_also_after_it_is_opened_again(store, run):
     before = predict_store(run.network(), store)
     assert before.bounds is None
-    found = calibrate(store, run, progress=False)
+    found = calibrate(store, run, overwrite=True, progress=False)
     assert found.temperature is None
     assert Run.open(run.path).calibration().joint == found.joint
     rows = store.rows("test")
@@ -94,7 +94,7 @@ def test_a_calibrated_run_has_bounds_also_after_it_is_opened_again(store, run):
 
 
 def test_bounds_are_written_to_the_table_and_read_back(store, run, tmp_path):
-    calibrate(store, run, progress=False)
+    calibrate(store, run, overwrite=True, progress=False)
     images = store.path.parent / "zoo" / "images"
     done = predict(images, tmp_path / "out.csv", run=run, progress=False)
     header = done.path.read_text().splitlines()[0].replace('"', "").split(",")
@@ -141,9 +141,12 @@ def test_galaxies_that_chose_the_epoch_are_refused(store, tmp_path):
     with pytest.raises(
         DataError, match=r"validation galaxies of .* chose the epoch of .*train\.keep=last"
     ):
-        calibrate(store, run, progress=False)
+        calibrate(store, run, overwrite=True, progress=False)
     assert run.calibration() == Calibration()
-    assert calibrate(store, run, split="test", progress=False).joint.columns == store.tree.columns
+    assert (
+        calibrate(store, run, split="test", overwrite=True, progress=False).joint.columns
+        == store.tree.columns
+    )
 
 
 def test_training_galaxies_are_refused_however_the_store_is_divided(store, run, tmp_path):
@@ -153,11 +156,11 @@ def test_training_galaxies_are_refused_however_the_store_is_divided(store, run, 
         zoo, tmp_path / "other", settings=PackSettings(128, 32), splits=splits, progress=False
     )
     with pytest.raises(DataError, match="training set"):
-        calibrate(other, run, progress=False)
+        calibrate(other, run, overwrite=True, progress=False)
 
 
 def test_a_damaged_calibration_is_found(store, run):
-    calibrate(store, run, progress=False)
+    calibrate(store, run, overwrite=True, progress=False)
     path = run.path / "calibration.toml"
     path.write_text(path.read_text().replace("coverage = 0.9", "coverage = 0.8"))
     with pytest.raises(CheckpointError, match=r"calibration\.toml is damaged.*calibrate again"):
@@ -167,7 +170,7 @@ def test_a_damaged_calibration_is_found(store, run):
 def test_a_calibrated_run_gives_familiarity_scores_and_warns_of_other_images(
     store, run, tmp_path, capsys
 ):
-    calibrate(store, run, progress=False)
+    calibrate(store, run, overwrite=True, progress=False)
     references = Run.open(run.path).calibration().familiarity.references
     assert references == len(store.rows("validation"))
     alike = predict_store(run.network(), store, store.rows("test"))
@@ -209,7 +212,7 @@ def test_with_few_training_galaxies_the_references_are_divided(store, run):
 
 
 def test_calibration_galaxies_are_refused_by_evaluate(store, run, tmp_path):
-    calibrate(store, run, split="test", coverage=0.8, progress=False)
+    calibrate(store, run, split="test", coverage=0.8, overwrite=True, progress=False)
     with pytest.raises(
         DataError,
         match=r"test galaxies of .* calibration set .*calibrate it on validation galaxies",
@@ -225,7 +228,7 @@ def test_calibration_galaxies_are_refused_by_evaluate(store, run, tmp_path):
         progress=False,
     )
     assert told.document["intervals"]
-    calibrate(store, run, progress=False)
+    calibrate(store, run, overwrite=True, progress=False)
     evaluate(store, run, out=tmp_path / "report", baselines=False, resamples=5, progress=False)
 
 
@@ -241,7 +244,7 @@ def test_galaxies_that_chose_the_epoch_of_the_initial_run_are_refused(store, tmp
         store, tmp_path / "run", start=begun, settings=("train.epochs=1",), progress=False
     )
     with pytest.raises(DataError, match=r"validation galaxies of .* training set"):
-        calibrate(store, run, progress=False)
+        calibrate(store, run, overwrite=True, progress=False)
 
 
 def test_familiarity_may_be_measured_on_another_store_without_labels(store, run, tmp_path):
@@ -254,7 +257,7 @@ def test_familiarity_may_be_measured_on_another_store_without_labels(store, run,
         progress=False,
         **how,
     )
-    calibrate(store, run, familiar=many, progress=False)
+    calibrate(store, run, familiar=many, overwrite=True, progress=False)
     met = run.calibration().familiarity
     taught = {store.pixels[row] for row in store.rows("train").tolist()}
     assert (
@@ -267,11 +270,11 @@ def test_familiarity_may_be_measured_on_another_store_without_labels(store, run,
     with pytest.raises(
         CheckpointError, match=r"pack it again with `settings=PackSettings\(128, 32\)`"
     ):
-        calibrate(store, run, familiar=other, progress=False)
+        calibrate(store, run, familiar=other, overwrite=True, progress=False)
 
 
 def test_a_calibration_of_other_weights_is_found(store, run, tmp_path):
-    calibrate(store, run, progress=False)
+    calibrate(store, run, overwrite=True, progress=False)
     other = train(
         store,
         tmp_path / "other",
@@ -290,14 +293,14 @@ def familiar_file(run: Run) -> Path:
 
 
 def test_calibrating_again_changes_no_fraction_and_gives_the_same_familiarity(store, run):
-    calibrate(store, run, progress=False)
+    calibrate(store, run, overwrite=True, progress=False)
     first = familiar_file(run).read_bytes()
-    calibrate(store, run, progress=False)
+    calibrate(store, run, overwrite=True, progress=False)
     assert familiar_file(run).read_bytes() == first
 
 
 def test_a_damaged_or_missing_familiarity_file_is_found(store, run):
-    calibrate(store, run, progress=False)
+    calibrate(store, run, overwrite=True, progress=False)
     path = familiar_file(run)
     content = bytearray(path.read_bytes())
     content[-5] ^= 1
@@ -313,6 +316,8 @@ def test_a_damaged_or_missing_familiarity_file_is_found(store, run):
         match=r"familiar.*\.safetensors cannot be read.*galaxyvotes calibrate again",
     ):
         run.network()
+    calibrate(store, run, overwrite=True, progress=False)  # as the message says
+    run.check()
 
 
 def test_an_interrupted_calibration_does_not_count(store, run, monkeypatch):
@@ -323,25 +328,25 @@ def test_an_interrupted_calibration_does_not_count(store, run, monkeypatch):
         with monkeypatch.context() as patched:
             patched.setattr(calibrated_files, "write_text", stop)
             with pytest.raises(KeyboardInterrupt):
-                calibrate(store, run, progress=False, **settings)
+                calibrate(store, run, overwrite=True, progress=False, **settings)
 
     stopped()
     assert run.calibration() == Calibration()
     assert predict_store(run.network(), store, store.rows("test")).familiarity is None
-    calibrate(store, run, progress=False)
+    calibrate(store, run, overwrite=True, progress=False)
     before = predict_store(run.network(), store, store.rows("test"))
     stopped(coverage=0.5, seed=1)
     after = predict_store(run.network(), store, store.rows("test"))
     assert np.array_equal(after.bounds, before.bounds)
     assert np.array_equal(after.familiarity, before.familiarity)
-    calibrate(store, run, coverage=0.5, seed=1, progress=False)
+    calibrate(store, run, coverage=0.5, seed=1, overwrite=True, progress=False)
     assert familiar_file(run).is_file()  # the only one: what no longer counts is gone
 
 
 def test_a_calibration_of_an_older_galaxyvotes_can_be_read_and_bounds_joint_fractions_only(
     store, run, tmp_path
 ):
-    calibrate(store, run, progress=False)
+    calibrate(store, run, overwrite=True, progress=False)
     network = run.network()
     text = "\n".join(
         line
@@ -368,7 +373,7 @@ def test_a_calibration_of_an_older_galaxyvotes_can_be_read_and_bounds_joint_frac
         ).bounds
         is None
     )
-    calibrate(store, run, progress=False)
+    calibrate(store, run, overwrite=True, progress=False)
     assert familiar_file(run).name != "familiar.safetensors"
 
 
@@ -378,7 +383,7 @@ def test_a_calibration_of_an_older_galaxyvotes_can_be_read_and_bounds_joint_frac
 def test_conditional_fractions_have_bounds_of_their_own_where_the_question_is_reached(
     store, run, tmp_path
 ):
-    calibrate(store, run, progress=False)
+    calibrate(store, run, overwrite=True, progress=False)
     network, rows = run.network(), store.rows("test")
     joint, told = (
         predict_store(network, store, rows),
@@ -410,7 +415,7 @@ def test_a_run_without_the_answers_that_lead_to_others_is_calibrated_for_joint_f
 ):
     settings = (*SETTINGS, "train.objective=bce", "train.answers=Class1.1,Class3.1,Class3.2")
     run = train(store, tmp_path / "run", recipe="small", settings=settings, progress=False)
-    calibrate(store, run, progress=False)
+    calibrate(store, run, overwrite=True, progress=False)
     assert run.calibration().conditional is None
     with pytest.raises(
         ConfigError, match=r"conditional fraction of Class3\.1 needs that of Class2\.2"
@@ -456,7 +461,7 @@ def test_temperature_scaling_beside_intervals_is_fitted_on_a_third_of_the_galaxi
 ):
     run = train(one_question, tmp_path / "run", recipe="small", settings=SETTINGS, progress=False)
     rows = one_question.rows("validation")
-    found = calibrate(one_question, run, progress=False)
+    found = calibrate(one_question, run, overwrite=True, progress=False)
     third = rows[split_galaxies(np.ones(len(rows), bool), 0)[0]]
     looks = predict_views(run.network(as_trained=True), one_question, third)
     assert found.temperature == TemperatureScaling.fit(looks, one_question.values[third])
@@ -471,7 +476,7 @@ def test_classes_have_calibrated_probabilities_from_all_galaxies_and_no_interval
     run = train(classes, tmp_path / "run", recipe="small", settings=SETTINGS, progress=False)
     rows = classes.rows("validation")
     before = predict_store(run.network(), classes, rows)
-    found = calibrate(classes, run, progress=False)
+    found = calibrate(classes, run, overwrite=True, progress=False)
     looks = predict_views(run.network(as_trained=True), classes, rows)
     assert found.temperature == TemperatureScaling.fit(looks, classes.values[rows])
     assert (found.joint, found.conditional) == (None, None)
@@ -486,7 +491,7 @@ def test_classes_have_calibrated_probabilities_from_all_galaxies_and_no_interval
     assert after.bounds is None
     with pytest.raises(SystemExit, match="0"):
         main(
-            ["calibrate", str(classes.path), "--run", str(run.path)]
+            ["calibrate", str(classes.path), "--run", str(run.path), "--overwrite"]
         )  # again: from the network as it was trained
     assert f"logits × {found.temperature.factor:.2f}" in capsys.readouterr().out
     assert run.calibration().temperature == found.temperature
@@ -506,7 +511,7 @@ def test_an_ensemble_is_scaled_as_a_whole_and_finetuning_starts_from_unscaled_we
         for seed in (0, 1)
     ]
     joined = ensemble(runs, tmp_path / "joined")
-    sure = calibrate(classes, joined, progress=False).temperature
+    sure = calibrate(classes, joined, overwrite=True, progress=False).temperature
     taught = joined.network().members
     for member, run in zip(taught, runs, strict=True):
         before = run.network().module[-1]
@@ -523,7 +528,7 @@ def test_only_the_head_of_one_question_is_scaled_and_exported_scaled(store, clas
     run = train(
         [store, classes], tmp_path / "run", recipe="small", settings=SETTINGS, progress=False
     )
-    sure = calibrate(classes, run, progress=False).temperature
+    sure = calibrate(classes, run, overwrite=True, progress=False).temperature
     before, after = run.network(as_trained=True), run.network()
     first, second = after.all_heads
     last, was = after.module[-1], before.module[-1]
@@ -539,11 +544,11 @@ def test_only_the_head_of_one_question_is_scaled_and_exported_scaled(store, clas
 def test_a_head_trained_with_bce_is_not_scaled(classes, tmp_path):
     settings = (*SETTINGS, "train.objective=bce")
     run = train(classes, tmp_path / "run", recipe="small", settings=settings, progress=False)
-    assert calibrate(classes, run, progress=False).temperature is None
+    assert calibrate(classes, run, overwrite=True, progress=False).temperature is None
 
 
 def test_intervals_are_for_the_number_of_volunteers_of_each_galaxy(store, run, tmp_path):
-    found = calibrate(store, run, progress=False).joint
+    found = calibrate(store, run, overwrite=True, progress=False).joint
     rows = store.rows("validation")
     counted = store.tree.volunteers(store.votes[rows])
     assert found.volunteers[0] == pytest.approx(
@@ -561,9 +566,35 @@ def test_intervals_are_for_the_number_of_volunteers_of_each_galaxy(store, run, t
     assert held == pytest.approx(empirical_coverage(store.values[rows], *own))
 
 
+def test_a_calibration_that_is_there_is_replaced_only_if_asked_for(store, run):
+    calibrate(store, run, overwrite=True, progress=False)
+    with pytest.raises(
+        ConfigError, match=r"calibrated already for the tree 'kaggle', on .* `overwrite=True`"
+    ):
+        calibrate(store, run, progress=False)
+
+
+def test_a_copy_of_a_run_is_calibrated_and_the_run_stays_as_it_is(store, run, tmp_path):
+    calibrate(store, run, overwrite=True, coverage=0.8, progress=False)
+    before = {path.name: path.read_bytes() for path in run.path.iterdir() if path.is_file()}
+    found = calibrate(store, run, out=tmp_path / "copy", coverage=0.5, progress=False)
+    assert before == {path.name: path.read_bytes() for path in run.path.iterdir() if path.is_file()}
+    copy = Run.open(tmp_path / "copy")
+    copy.check()
+    assert copy.calibration().joint == found.joint
+    assert (found.joint.coverage, run.calibration().joint.coverage) == (0.5, 0.8)
+    with pytest.raises(ConfigError, match="exists and is not an empty folder"):
+        calibrate(store, run, out=tmp_path / "copy", progress=False)
+
+
+def test_the_bundled_run_is_calibrated_as_a_copy_only(store, tmp_path):
+    with pytest.raises(ConfigError, match="the bundled run is part of the package"):
+        calibrate(store, progress=False)
+
+
 def test_too_few_galaxies_are_refused_with_how_many_it_takes(store, run):
     with pytest.raises(DataError, match="need 1498 calibration galaxies or more"):
-        calibrate(store, run, coverage=0.999, progress=False)
+        calibrate(store, run, coverage=0.999, overwrite=True, progress=False)
 
 
 def test_several_views_are_averaged_and_have_a_spread(store, run):
@@ -579,7 +610,7 @@ def test_several_views_are_averaged_and_have_a_spread(store, run):
 def test_the_report_has_empirical_coverage_and_the_sampling_noise_of_the_votes(
     store, run, tmp_path
 ):
-    calibrate(store, run, progress=False)
+    calibrate(store, run, overwrite=True, progress=False)
     result = evaluate(
         store, run, out=tmp_path / "report", baselines=False, resamples=40, progress=False
     )
@@ -594,7 +625,7 @@ def test_the_report_has_empirical_coverage_and_the_sampling_noise_of_the_votes(
 
 
 def test_the_report_has_the_coverage_of_conditional_fractions(store, run, one_question, tmp_path):
-    calibrate(store, run, progress=False)
+    calibrate(store, run, overwrite=True, progress=False)
     result = evaluate(
         store, run, out=tmp_path / "report", baselines=False, resamples=40, progress=False
     )
@@ -615,7 +646,7 @@ def test_the_report_has_the_coverage_of_conditional_fractions(store, run, one_qu
     assert told["answers"][round_]["coverage"]["value"] == pytest.approx(held)
     assert "Conditional fractions" in result.path.read_text("utf-8")
     one = train(one_question, tmp_path / "one", recipe="small", settings=SETTINGS, progress=False)
-    calibrate(one_question, one, progress=False)
+    calibrate(one_question, one, overwrite=True, progress=False)
     result = evaluate(
         one_question, one, out=tmp_path / "other", baselines=False, resamples=40, progress=False
     )

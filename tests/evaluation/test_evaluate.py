@@ -1,9 +1,18 @@
+import csv
 import json
 
 import numpy as np
 import pytest
 
-from galaxyvotes import ConfigError, evaluate, predict_store, train
+from galaxyvotes import (
+    ConfigError,
+    PackSettings,
+    SplitSettings,
+    evaluate,
+    pack,
+    predict_store,
+    train,
+)
 from galaxyvotes.evaluation.evaluate import compare
 
 
@@ -73,6 +82,43 @@ def test_a_run_on_fewer_answers_is_evaluated_on_those(blob_store, tmp_path):
 def test_without_a_run_the_report_needs_a_folder(blob_store):
     with pytest.raises(ConfigError, match="the bundled run is no folder to write a report into"):
         evaluate(blob_store, progress=False)
+
+
+def test_a_report_that_is_there_is_replaced_only_if_asked_for(blob_run, blob_store, tmp_path):
+    how = {"baselines": False, "resamples": 5, "progress": False}
+    first = evaluate(blob_store, blob_run, out=tmp_path, **how)
+    with pytest.raises(ConfigError, match="holds a report already: pass `overwrite=True`"):
+        evaluate(blob_store, blob_run, out=tmp_path, split="train", **how)
+    again = evaluate(blob_store, blob_run, out=tmp_path, split="train", overwrite=True, **how)
+    assert again.document["galaxies"] > first.document["galaxies"]
+
+
+def test_every_galaxy_is_in_a_table_with_its_class_and_its_prediction(evaluation, blob_store):
+    with evaluation.report.predictions.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    test = blob_store.rows("test")
+    assert [row["id"] for row in rows] == [blob_store.ids[row] for row in test]
+    labels = blob_store.values[test].argmax(axis=1)
+    assert [row["class"] for row in rows] == [blob_store.tree.columns[i] for i in labels]
+    right = np.mean([row["class"] == row["predicted"] for row in rows])
+    assert evaluation.document["network"]["accuracy"]["value"] == pytest.approx(right)
+    sums = [float(row["probability_long"]) + float(row["probability_round"]) for row in rows]
+    assert sums == pytest.approx([1.0] * len(rows), abs=1e-6)
+
+
+def test_without_training_galaxies_there_are_no_baselines_and_the_report_says_so(
+    blobs, blob_run, tmp_path
+):
+    settings, splits = PackSettings(32, 32), SplitSettings(0.0, 0.0, 1.0)
+    how = {"settings": settings, "splits": splits, "progress": False}
+    store = pack(blobs, tmp_path / "held out", **how)
+    result = evaluate(store, blob_run, allow_seen=True, out=tmp_path, resamples=5, progress=False)
+    assert result.document["baselines"] == {}
+    note = "No baselines: held out has no training galaxies with a class of every answer"
+    assert note in result.path.read_text("utf-8")
+    seen = result.document["seen"]
+    assert seen["training"] == len(blob_run.seen) - seen["validation"] > 0
+    assert f"Of these galaxies, {seen['training']} are in the training set" in result.table()
 
 
 def test_a_comparison_holds_labels_predictions_and_images_of_the_same_rows(blob_run, blob_store):

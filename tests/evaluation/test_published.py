@@ -1,32 +1,18 @@
-from dataclasses import replace
-
 import pytest
 
-from galaxyvotes import ConfigError, Run, SplitSettings, Store, evaluate, pack, train
-from galaxyvotes.config import LabelSettings
+from galaxyvotes import ConfigError, Run, SplitSettings, Store, evaluate, train
 from galaxyvotes.evaluation.published import check_published, published_protocol
 from galaxyvotes.evaluation.seen import seen_by
 from galaxyvotes.inference.engine import predict_store
 from galaxyvotes.metrics.scores import rmse
-from galaxyvotes.questions import FRACTION_COLUMNS
 from galaxyvotes.reports.comparison import ReportSettings
 from galaxyvotes.tree import DecisionTree
 
 
 @pytest.fixture(scope="module")
-def fractions(blobs, blob_store, tmp_path_factory) -> Store:
-    """The blobs with fractions of one question, which are not known to be classes."""
-    folder = tmp_path_factory.mktemp("fractions")
-    names = blob_store.tree.columns
-    lines = [
-        f"{name},{','.join(map(str, row))}"
-        for name, row in zip(blob_store.ids, blob_store.values.tolist(), strict=True)
-    ]
-    (folder / "votes.csv").write_text("\n".join([f"id,{','.join(names)}", *lines]), "utf-8")
-    tree = replace(blob_store.tree, tables=FRACTION_COLUMNS)
-    sources, labels = [blobs, folder / "votes.csv"], LabelSettings(tree=tree)
-    how = {"labels": labels, "settings": blob_store.pack, "progress": False}
-    return pack(sources, folder / "store", splits=SplitSettings(0.7, 0.15, 0.15), **how)
+def fractions(blob_fractions, tmp_path_factory) -> Store:
+    folder = tmp_path_factory.mktemp("fractions") / "store"
+    return blob_fractions(folder, SplitSettings(0.7, 0.15, 0.15))
 
 
 @pytest.fixture(scope="module")

@@ -18,15 +18,15 @@ def rows_of(report) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(report.csv.read_text("utf-8"))))
 
 
-def test_a_report_leaves_its_three_files_and_nothing_else(written):
+def test_a_report_leaves_its_four_files_and_nothing_else(written):
     names = {path.name for path in written.html.parent.iterdir()}
-    assert names == {"report.html", "report.json", "report.csv"}
+    assert names == {"report.html", "report.json", "report.csv", "predictions.csv"}
     assert json.loads(written.json.read_text("utf-8")) == written.document
 
 
 def test_the_same_input_gives_the_same_files(tmp_path, written, full_comparison, quick):
     again = write_report(full_comparison, tmp_path, quick)
-    for name in ("html", "json", "csv"):
+    for name in ("html", "json", "csv", "predictions"):
         assert getattr(written, name).read_bytes() == getattr(again, name).read_bytes()
 
 

@@ -46,8 +46,9 @@ def divided(blobs, folder, key: str) -> Store:
 
 
 @pytest.fixture(scope="module")
-def store(blobs, tmp_path_factory) -> Store:
-    return divided(blobs, tmp_path_factory.mktemp("divided") / "store", "one")
+def store(blob_fractions, tmp_path_factory) -> Store:
+    folder = tmp_path_factory.mktemp("divided") / "store"
+    return blob_fractions(folder, SplitSettings(0.4, 0.5, 0.1, "one"))
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from galaxyvotes.cli.options import (
     Device,
+    FinishedRun,
     Flag,
     NewRun,
     NoMirror,
@@ -126,33 +127,47 @@ def ensemble(*runs: Path, out: Path) -> None:
 def calibrate(
     store: PackedStore,
     *,
-    run: Path,
+    run: FinishedRun = None,
     split: Literal["validation", "test"] = "validation",
     coverage: float = 0.9,
     familiar: Path | None = None,
     seed: int = 0,
     device: Device = "auto",
+    out: Path | None = None,
+    overwrite: Annotated[bool, Flag] = False,
 ) -> None:
     """Calibrate a run on held-out galaxies: prediction intervals and familiarity score.
 
-    The result is kept in the run. The probabilities of classes (a tree of one question)
-    are calibrated as well, by temperature scaling, and so change.
+    The result is kept in the run, or in a copy of it (--out). Classes have no intervals:
+    their probabilities are calibrated, by temperature scaling, and so change.
 
     Example: galaxyvotes calibrate store --run run
 
     Args:
-        run: A finished run; no validation galaxy may have chosen its epoch (train.keep=last).
+        run: A finished run; no validation galaxy may have chosen its epoch (train.keep=last). The
+            bundled model needs --out.
         split: The set to calibrate on. The run must not have been trained on it, and cannot be
             evaluated on it afterwards.
         coverage: The probability that an interval contains the volunteers' fraction.
         familiar: A larger store of such galaxies, labelled or not, to measure familiarity on.
-        seed: Draws the third of the galaxies that scales the intervals and fits the temperature.
+        seed: Draws the third of the galaxies that scales the intervals.
+        out: A new run folder for a calibrated copy; the run itself stays as it is.
+        overwrite: Replace the calibration that the run has.
     """
     from galaxyvotes.evaluation.calibrate import calibrate as calibrate_
 
     found = calibrate_(
-        store, run, split=split, coverage=coverage, familiar=familiar, seed=seed, device=device
+        store,
+        run,
+        out=out,
+        overwrite=overwrite,
+        split=split,
+        coverage=coverage,
+        familiar=familiar,
+        seed=seed,
+        device=device,
     )
+    run = out or run
     intervals, galaxies = found.joint, f"{len(found.pixels):,} {split} galaxies"
     if intervals is not None:
         count = len(intervals.columns)

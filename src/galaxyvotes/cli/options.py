@@ -28,7 +28,7 @@ USAGES = {
     "train": "STORE [STORE ...] --out RUN",
     "finetune": "STORE [STORE ...] --out RUN",
     "ensemble": "RUN RUN [RUN ...] --out RUN",
-    "calibrate": "STORE --run RUN",
+    "calibrate": "STORE [--run RUN] [--out RUN]",
     "predict": "IMAGES [IMAGES ...] --out TABLE [--sheet PAGE]",
     "evaluate": "STORE [--run RUN]",
     "figures": "[STORE] [--run RUN]",

@@ -100,6 +100,7 @@ def evaluate(
     seed: int = 0,
     device: Device = "auto",
     out: Path | None = None,
+    overwrite: Annotated[bool, Flag] = False,
 ) -> None:
     """Evaluate a run on galaxies that it has never seen, beside baselines: an HTML report.
 
@@ -113,8 +114,9 @@ def evaluate(
             galaxies; it is marked as contaminated.
         baselines: Also fit the baselines: mean vote, central pixel, boosted trees.
         seed: Of the bootstrap and the boosted trees.
-        out: Folder for report.html, report.json and report.csv; by default the run folder, or
-            report for the bundled model.
+        out: Folder for report.html, report.json, report.csv and predictions.csv (every galaxy);
+            by default the run folder, or report for the bundled model.
+        overwrite: Replace the report that is there.
     """
     from galaxyvotes.evaluation.evaluate import evaluate as evaluate_
 
@@ -122,6 +124,7 @@ def evaluate(
         store,
         run,
         out=out or run or Path("report"),
+        overwrite=overwrite,
         split=split,
         allow_seen=allow_seen,
         as_published=as_published,
@@ -129,7 +132,7 @@ def evaluate(
         seed=seed,
         device=device,
     )
-    print(result.table(), result.path, sep="\n")
+    print(result.table(), result.path, result.report.predictions, sep="\n")
 
 
 def figures(

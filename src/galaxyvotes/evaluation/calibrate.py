@@ -17,6 +17,8 @@ any network. Trees of several questions are not scaled: in cross-validation
 over 736 galaxies of the 2014 challenge nothing was gained.
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,9 +45,11 @@ from galaxyvotes.evaluation.seen import (
 from galaxyvotes.inference.engine import forward_rows, predict_store, predict_views
 from galaxyvotes.kinds import QUANTITIES, ValueKind
 from galaxyvotes.runs.calibration import Calibration
-from galaxyvotes.runs.network import Network
-from galaxyvotes.runs.run import Run
+from galaxyvotes.runs.network import Head, Network
+from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.devices import choose_device
+from galaxyvotes.runtime.files import given_path, new_folder
+from galaxyvotes.runtime.locks import locked
 from galaxyvotes.store.store import Store
 
 __all__ = ["calibrate"]
@@ -66,8 +70,10 @@ class References(NamedTuple):
 
 def calibrate(
     store: Store | str | Path,
-    run: Run | str | Path,
+    run: Run | str | Path | None = None,
     *,
+    out: str | Path | None = None,
+    overwrite: bool = False,
     split: str = "validation",
     coverage: float = COVERAGE,
     familiar: Store | str | Path | None = None,
@@ -75,8 +81,11 @@ def calibrate(
     device: str = "auto",
     progress: bool = True,
 ) -> Calibration:
-    """The calibration of a run on one split of a store, which is also written into the run folder:
-    its predictions have bounds and familiarity scores from now on.
+    """The calibration of a run, or the bundled one, on one split of a store.
+
+    It is also written into the run folder, or into a copy of the run in the new folder `out`: its
+    predictions have bounds and familiarity scores from now on. The bundled run needs `out`, and a
+    run that is calibrated for this tree already needs `out` or `overwrite`.
 
     For a galaxy like these, the label lies within the bounds of an answer with a probability of
     `coverage`. Classes have no bounds: their probabilities are calibrated, and so change, as do
@@ -90,35 +99,70 @@ def calibrate(
 
     Raises:
         CheckpointError: Run and store do not belong together, or the run is damaged.
-        ConfigError: The seed is negative, or the coverage is not between 0 and 1.
+        ConfigError: The seed is negative, the coverage is not between 0 and 1, the run is bundled
+            or calibrated already and `out` is missing, or `out` holds anything.
         DataError: Galaxies of the split are in the training set of the run or chose its epoch, or
             there are too few galaxies.
     """
-    run = run if isinstance(run, Run) else Run.open(run)
+    if run is None and out is None:
+        raise ConfigError(
+            "the bundled run is part of the package and stays as it is: name a folder for its"
+            " calibrated copy with `out=…`, or a run of your own with `run=…`"
+        )
+    run = open_run(run)
     store = store if isinstance(store, Store) else Store.open(store)
     if seed < 0:
         raise ConfigError(f"seed is {seed}; expected 0 or more")
     head = head_for(run, store)
+    if out is None and not overwrite:
+        _refuse_calibrated_run(run, head)
     rows = with_labels(store, store.rows(split), head)
     _refuse_training_galaxies(run, store, rows, split)
-    network = run.network(choose_device(device), tree=head.tree.name, as_trained=True)
-    references = _references(run, network, store, rows, split, familiar)
-    labels = labels_of(store, rows, head)
-    scaling = _scale_logits(network, store, rows, labels, seed, progress=progress)
-    joint = conditional = None
-    if head.kind.intervals:
-        joint, conditional = _intervals(
-            network, store, rows, labels, coverage, seed, progress=progress
+    with _destination(run, out) as place:
+        network = run.network(choose_device(device), tree=head.tree.name, as_trained=True)
+        references = _references(run, network, store, rows, split, familiar)
+        labels = labels_of(store, rows, head)
+        scaling = _scale_logits(network, store, rows, labels, seed, progress=progress)
+        joint = conditional = None
+        if head.kind.intervals:
+            joint, conditional = _intervals(
+                network, store, rows, labels, coverage, seed, progress=progress
+            )
+        calibration = Calibration(
+            joint,
+            conditional,
+            familiarity_of(network, references, seed),
+            scaling,
+            frozenset(store.pixels[int(row)] for row in rows),
         )
-    calibration = Calibration(
-        joint,
-        conditional,
-        familiarity_of(network, references, seed),
-        scaling,
-        frozenset(store.pixels[int(row)] for row in rows),
-    )
-    run.save_calibration(calibration, network.head_index + 1)
+        place.save_calibration(calibration, network.head_index + 1)
     return calibration
+
+
+# ---- where it is written
+
+
+@contextmanager
+def _destination(run: Run, out: str | Path | None) -> Generator[Run]:
+    """The run to write the calibration into, held for writing: the run itself, or a copy that
+    appears whole.
+    """
+    if out is None:
+        with locked(run.path / "calibration"):
+            yield run
+    else:
+        with new_folder(given_path(out)) as folder:
+            yield run.copy_to(folder)
+
+
+def _refuse_calibrated_run(run: Run, head: Head) -> None:
+    there = run.calibration(run.heads.index(head) + 1)
+    if there.joint or there.familiarity or there.temperature:
+        raise ConfigError(
+            f"{run.path} is calibrated already for the tree {head.tree.name!r}, on"
+            f" {len(there.pixels):,} galaxies: pass `overwrite=True` to replace that, or `out=…`"
+            " for a calibrated copy"
+        )
 
 
 # ---- which galaxies

@@ -37,6 +37,7 @@ from galaxyvotes.reports.write import Report, write_report
 from galaxyvotes.runs.network import Head, Network
 from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.devices import choose_device
+from galaxyvotes.runtime.files import given_path
 from galaxyvotes.store.store import Store
 
 __all__ = ["Evaluation", "evaluate"]
@@ -75,6 +76,7 @@ def evaluate(
     run: Run | str | Path | None = None,
     *,
     out: str | Path | None = None,
+    overwrite: bool = False,
     split: str = "test",
     allow_seen: bool = False,
     as_published: bool = False,
@@ -85,15 +87,18 @@ def evaluate(
     progress: bool = True,
 ) -> Evaluation:
     """Evaluate a run, or the bundled one, on one split of a store: `report.html`, `.json` and
-    `.csv` in the folder `out`, or in the run's.
+    `.csv`, and `predictions.csv` with every galaxy, in the folder `out`, or in the run's.
+
+    A report that is there already is replaced only if `overwrite`. Without training galaxies in the
+    store there are no baselines, and the report says so.
 
     `as_published` adds the protocol of the 2023 paper, marked as contaminated (see `published`).
     `seed` is of the bootstrap and of the boosted trees.
 
     Raises:
         CheckpointError: Run and store do not belong together, or the run is damaged.
-        ConfigError: `out` is missing for the bundled run, the seed is negative, there are no
-            resamples, or `as_published` is asked of quantities.
+        ConfigError: `out` is missing for the bundled run or holds a report, the seed is negative,
+            there are no resamples, or `as_published` is asked of quantities or classes.
         DataError: Test galaxies are in the training, validation or calibration set of the run, or
             the split has no labelled galaxy.
     """
@@ -103,6 +108,12 @@ def evaluate(
             "the bundled run is no folder to write a report into: give the folder out"
         )
     run = open_run(run)
+    folder = run.path if out is None else given_path(out)
+    if (folder / "report.html").exists() and not overwrite:
+        raise ConfigError(
+            f"{folder} holds a report already: pass `overwrite=True` to replace it, or `out=…` for"
+            " another one"
+        )
     store = store if isinstance(store, Store) else Store.open(store)
     head = head_for(run, store)
     if as_published:
@@ -119,13 +130,12 @@ def evaluate(
         baselines=fitted,
         no_baselines=without,
         seen=_seen(run, store, rows, head),
-        mirrored=getattr(run.recipe.train, "mirror", True),
+        mirrored=run.recipe.mirrors,
         contaminated=published_protocol(store, network, seen, settings) if as_published else None,
         on_leaderboard=store.id_name == CHALLENGE_ID and not seen[rows].any(),
         history=run.history,
         provenance=_provenance(run, store, split, rows, network),
     )
-    folder = run.path if out is None else out
     return Evaluation(write_report(comparison, folder, settings), comparison.kind)
 
 

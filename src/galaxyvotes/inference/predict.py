@@ -138,7 +138,7 @@ def _check_intervals(network: Network, origin: Path) -> None:
     if not network.head.kind.intervals:
         raise ConfigError(
             f"the tree {network.tree.name!r} is a classification: its probabilities are calibrated,"
-            " and it has no prediction intervals; leave out --intervals"
+            " and it has no prediction intervals; leave out `intervals=True`"
         )
     if network.intervals is None:
         of = "" if network.fraction_kind == "joint" else "conditional fractions of "

@@ -1,5 +1,6 @@
-"""The three files of a report: `report.json` (every number), `report.csv` (a row for each answer or
-quantity) and `report.html` (a page that needs no other file).
+"""The files of a report: `report.json` (every number), `report.csv` (a row for each answer or
+quantity), `predictions.csv` (a row for each galaxy) and `report.html` (a page that needs no other
+file).
 """
 
 import csv
@@ -9,10 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow.csv as pacsv
+
 from galaxyvotes.reports.comparison import Comparison, ReportSettings
 from galaxyvotes.reports.document import CONTENTS, document_of
+from galaxyvotes.reports.galaxy_table import galaxy_table
 from galaxyvotes.reports.page import render
-from galaxyvotes.runtime.files import given_path, write_text
+from galaxyvotes.runtime.files import given_path, replacing, write_text
+from galaxyvotes.runtime.locks import locked
 
 __all__ = ["Report", "write_report"]
 
@@ -21,29 +26,36 @@ _DEFAULT = ReportSettings()
 
 @dataclass(frozen=True)
 class Report:
-    """The numbers, and where the three files are."""
+    """The numbers, and where the files are."""
 
     document: dict[str, Any]
     html: Path
     json: Path
     csv: Path
+    predictions: Path
 
 
 def write_report(
     comparison: Comparison, out: str | Path, settings: ReportSettings = _DEFAULT
 ) -> Report:
-    """Write `report.html`, `report.json` and `report.csv` into the folder `out`, each in one
-    step.
+    """Write `report.html`, `report.json`, `report.csv` and `predictions.csv` into the folder `out`,
+    each in one step.
+
+    Raises DataError if another process is writing a report there, or if a file cannot be written.
     """
     document = document_of(comparison, settings)
     page = render(document, comparison)
     out = given_path(out)
-    report = Report(document, out / "report.html", out / "report.json", out / "report.csv")
+    names = ("report.html", "report.json", "report.csv", "predictions.csv")
+    report = Report(document, *(out / name for name in names))
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False, default=str)
-    write_text(report.json, text + "\n")
     file = io.StringIO()
     table = CONTENTS[comparison.kind].table(document, comparison.tree)
     csv.writer(file, lineterminator="\n").writerows(table)
-    write_text(report.csv, file.getvalue())
-    write_text(report.html, page)
+    with locked(out / "report"):
+        write_text(report.json, text + "\n")
+        write_text(report.csv, file.getvalue())
+        with replacing(report.predictions) as partial:
+            pacsv.write_csv(galaxy_table(comparison), partial)
+        write_text(report.html, page)
     return report

@@ -306,7 +306,8 @@ class Run:
         """The trained network, or the members of the ensemble, in evaluation mode, for the tree of
         that name or the first one.
 
-        Its logits are scaled by the temperature that calibration found; not if `as_trained`.
+        Its logits are scaled by the temperature that calibration found; if `as_trained`, it is not
+        calibrated at all.
 
         Raises CheckpointError if training is not finished, or if weights or calibration are
         missing, damaged or do not fit; ConfigError if the run has no such tree.
@@ -315,8 +316,10 @@ class Run:
             raise CheckpointError(
                 f"{self.path} has no weights yet: finish it with {self.resume_command}"
             )
-        calibrations = tuple(self.calibration(n) for n in range(1, len(self.heads) + 1))
-        network = replace(self.untrained(), calibrations=calibrations)
+        network = self.untrained()
+        if not as_trained:
+            calibrations = tuple(self.calibration(n) for n in range(1, len(self.heads) + 1))
+            network = replace(network, calibrations=calibrations)
         others = tuple(deepcopy(network.module) for _ in self.weights[1:])
         network = replace(network, other_members=others)
         for member, path in zip(network.members, self.weights, strict=True):
@@ -339,6 +342,18 @@ class Run:
         """
         answers = len(self.heads[number - 1].columns)
         return read_calibration(self.path, self.weights, number, answers=answers)
+
+    def copy_to(self, folder: Path) -> "Run":
+        """The same finished run in an empty folder, with its calibrations and without reports."""
+        names = ["run.json", *self.facts["digests"], *(path.name for path in self.weights)]
+        names += [
+            path.name
+            for pattern in ("metrics.jsonl", "calibration*.toml", "familiar*.safetensors")
+            for path in self.path.glob(pattern)
+        ]
+        for name in names:
+            shutil.copyfile(self.path / name, folder / name)
+        return Run(folder)
 
     def save_calibration(self, calibration: Calibration, number: int = 1) -> None:
         """Write a calibration, all of it or nothing; one that is there already is replaced."""
