@@ -41,6 +41,10 @@ class SplitSettings:
 
     `turn` turns a division on: with a fifth for testing, the turns 0, 0.2, 0.4, 0.6 and 0.8 test
     each galaxy once, which is a five-fold cross-validation.
+
+    The sets may be given instead: by a `column` of the table that says train, validation or test,
+    or by `lists`, three text files with an id a line. A `limit` takes so many galaxies, as many of
+    each class as its share, drawn by `key` (0: all).
     """
 
     train: float = 0.8
@@ -48,6 +52,9 @@ class SplitSettings:
     test: float = 0.1
     key: str = "galaxyvotes"
     turn: float = 0.0
+    limit: int = 0
+    column: str | None = None
+    lists: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse fractions that are no division."""
@@ -59,6 +66,11 @@ class SplitSettings:
             )
         if not 0 <= self.turn < 1:
             raise ConfigError(f"the turn of a division is {self.turn}; it lies from 0 up to 1")
+        if self.limit < 0 or len(self.lists) not in (0, 3) or (self.lists and self.column):
+            raise ConfigError(
+                f"limit {self.limit}, column {self.column}, lists {self.lists}: expected a limit of"
+                " 0 (all) or more, and a column or three lists"
+            )
 
 
 @dataclass(frozen=True)

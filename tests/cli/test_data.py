@@ -52,6 +52,28 @@ def test_values_that_mean_unknown_and_names_of_classes_are_options(run, make_jpe
     assert "--class-names '0,1=ring': expected WORD=NAME, e.g. 0=no,1=ring" in err
 
 
+def test_sets_are_given_by_a_column_or_by_three_lists_and_a_limit_takes_some(
+    run, make_jpeg, tmp_path
+):
+    words = ["train", "train", "val", "test", ""]
+    for number in range(5):
+        (tmp_path / f"{number}.jpg").write_bytes(make_jpeg(number))
+    rows = "".join(f"{n},{'ab'[n % 2]},{word}\n" for n, word in enumerate(words))
+    (tmp_path / "t.csv").write_text("id,type,split\n" + rows)
+    arguments = ("pack", tmp_path, "--classes", "type", "--crop", "16", "--size", "16")
+    out = run(*arguments, "--splits", "split", "--out", tmp_path / "s")[1]
+    assert "4 galaxies of 16 px (2 train, 1 validation, 1 test)" in out
+    files = [tmp_path / f"{name}.list" for name in ("train", "validation", "test")]
+    for number, file in enumerate(files):
+        file.write_text(f"{number}\n")
+    names = ",".join(map(str, files))
+    out = run(*arguments, "--splits", names, "--out", tmp_path / "l")[1]
+    assert "3 galaxies of 16 px (1 train, 1 validation, 1 test)" in out
+    out = run(*arguments, "--limit", "2", "--out", tmp_path / "two")[1]
+    assert "2 galaxies of 16 px" in out
+    assert "1 a, 1 b" in out
+
+
 def test_simulated_galaxies_have_the_size_asked_for(run, tmp_path):
     status, out, _ = run("simulate", "--galaxies", "2", "--size", "48", "--out", tmp_path / "zoo")
     assert status == 0

@@ -11,7 +11,7 @@ from galaxyvotes.cli.options import Flag, Missing, Quantities, named
 from galaxyvotes.errors import ConfigError
 
 if TYPE_CHECKING:
-    from galaxyvotes.config import PackSettings
+    from galaxyvotes.config import PackSettings, SplitSettings
 
 __all__ = ["pack", "simulate", "tree"]
 
@@ -37,6 +37,7 @@ def pack(
     splits: str = "0.8,0.1,0.1",
     split_key: str = "galaxyvotes",
     split_turn: float = 0.0,
+    limit: int = 0,
     workers: int | None = None,
     out: Path,
 ) -> None:
@@ -76,22 +77,19 @@ def pack(
         missing: A value that means unknown, e.g. -1; may be repeated. Empty cells, NaN, NULL, None,
             NA and - do without.
         class_names: Other names for classes, e.g. 0=no,1=ring.
-        splits: Fractions of galaxies in the training, validation and test set.
+        splits: Fractions of galaxies in the training, validation and test set; or a column of the
+            table that says train, validation or test; or three files with an id a line, e.g.
+            train.txt,validation.txt,test.txt.
         split_key: Another word draws other sets.
         split_turn: Rotate the sets: with --splits 0.7,0.1,0.2, the turns 0, 0.2, 0.4, 0.6 and 0.8
             test each galaxy once.
+        limit: Pack so many galaxies, as many of each class as its share; 0 packs all.
         workers: Threads; by default one per core.
         out: The store to make.
     """
-    from galaxyvotes.config import LabelSettings, SplitSettings
+    from galaxyvotes.config import LabelSettings
     from galaxyvotes.store.pack import pack as pack_
 
-    try:
-        train, validation, test = (float(part) for part in splits.split(","))
-    except ValueError:
-        raise ConfigError(
-            f"--splits {splits!r}: expected three fractions, e.g. 0.8,0.1,0.1"
-        ) from None
     store = pack_(
         named(sources, "pack"),
         out,
@@ -107,11 +105,32 @@ def pack(
             _class_names(class_names),
         ),
         settings=_pack_settings(for_run, recipe, crop, size, scale=scale, fit=fit),
-        splits=SplitSettings(train, validation, test, split_key, split_turn),
+        splits=_split_settings(splits, split_key, split_turn, limit),
         scaled=scaled,
         workers=workers,
     )
     print(as_options(store.summary))
+
+
+def _split_settings(splits: str, key: str, turn: float, limit: int) -> "SplitSettings":
+    """The settings in three fractions, three files or the name of a column."""
+    from galaxyvotes.config import SplitSettings
+
+    parts = [part.strip() for part in splits.split(",")]
+    try:
+        train, validation, test = map(float, parts)
+        return SplitSettings(train, validation, test, key, turn, limit)
+    except ValueError:
+        pass
+    if len(parts) == 3 and all(Path(part).is_file() for part in parts):
+        return SplitSettings(key=key, turn=turn, limit=limit, lists=tuple(parts))
+    if len(parts) == 1 and parts[0] and not parts[0].replace(".", "").isdigit():
+        return SplitSettings(key=key, turn=turn, limit=limit, column=parts[0])
+    absent = [part for part in parts if not Path(part).is_file()]
+    raise ConfigError(
+        f"--splits {splits!r}: expected three fractions, e.g. 0.8,0.1,0.1, or a column, or three"
+        f" files of ids; there is no file {absent[0] if absent else ''}"
+    )
 
 
 def _class_names(text: str | None) -> dict[str, str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Float32, Int, Int32
+from jaxtyping import Float32, Int, Int32, Shaped
 
 from galaxyvotes.config import LabelSettings
 from galaxyvotes.errors import DataError
@@ -65,10 +65,24 @@ class Catalog:
     images_without_row: tuple[str, ...] = ()
     passed_over: tuple[tuple[str, str], ...] = ()  # files that are not read, each with its reason
     unknown_words: Mapping[str, int] = field(default_factory=dict[str, int])  # and in how many rows
+    splits: Shaped[np.ndarray, " galaxy"] | None = None  # if somebody has given galaxies one
+    rows_without_split: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """The number of galaxies that have an image."""
         return len(self.ids)
+
+    def take(self, rows: Int[np.ndarray, " chosen"]) -> "Catalog":
+        """Some of the galaxies."""
+        return replace(
+            self,
+            ids=self.ids.take(pa.array(rows)),
+            images=self.images[rows],
+            columns=self.columns.take(pa.array(rows)) if self.columns.num_columns else self.columns,
+            values=None if self.values is None else self.values[rows],
+            counts=None if self.counts is None else self.counts[rows],
+            splits=None if self.splits is None else self.splits[rows],
+        )
 
     def digest(self) -> str:
         """One digest of everything that decides what packing makes of it."""

@@ -22,7 +22,7 @@ from galaxyvotes.sources.catalog import Catalog
 from galaxyvotes.sources.names import iterate
 from galaxyvotes.store.format import FORMAT, OWN_COLUMNS, value_column, votes_column
 from galaxyvotes.store.journal import Journal
-from galaxyvotes.store.splits import SPLITS, assign_splits
+from galaxyvotes.store.splits import SPLITS, assign_splits, share_given_splits
 
 __all__ = ["write_contents"]
 
@@ -39,7 +39,10 @@ def write_contents(
     folder = journal.folder
     rows = np.array(journal.kept, np.int64)
     digests = journal.pixel_digests
-    split_names = assign_splits(iterate(catalog.ids.take(pa.array(rows))), digests, splits)
+    if catalog.splits is None:
+        split_names = assign_splits(iterate(catalog.ids.take(pa.array(rows))), digests, splits)
+    else:
+        split_names = share_given_splits(catalog.splits[rows], digests)
     _write_table(folder / "galaxies.parquet", catalog, rows, split_names, digests)
     pacsv.write_csv(_rejected(catalog, journal), folder / "rejected.csv")
     small = ["galaxies.parquet", "rejected.csv"]
@@ -54,7 +57,7 @@ def write_contents(
         "id_name": _id_name(catalog),
         "sources": list(catalog.sources),
         "votes": catalog.votes_from,
-        "split_settings": asdict(splits),
+        "split_settings": _written(splits),
         "splits": {name: int((split_names == name).sum()) for name in SPLITS},
         "duplicates": len(rows) - len(digests.unique()),
         "rejected_images": len(journal.rejected),
@@ -62,11 +65,19 @@ def write_contents(
         "rows_without_votes": len(catalog.rows_without_votes),
         "images_without_row": len(catalog.images_without_row),
         "files_passed_over": len(catalog.passed_over),
+        **({"rows_without_split": len(without)} if (without := catalog.rows_without_split) else {}),
         **({"unknown_words": dict(catalog.unknown_words)} if catalog.unknown_words else {}),
         "digests": {name: file_digest(folder / name) for name in small},
     }
     manifest["digest"] = contents_digest(manifest, tomlkit.dumps)
     write_text(folder / "store.toml", tomlkit.dumps(manifest))
+
+
+def _written(splits: SplitSettings) -> dict[str, Any]:
+    """The settings as TOML has them, without sets or a limit that are not given."""
+    table = asdict(splits) | {"lists": list(splits.lists)}
+    given = ("limit", "column", "lists")
+    return {name: value for name, value in table.items() if value or name not in given}
 
 
 def _id_name(catalog: Catalog) -> str:
@@ -121,6 +132,7 @@ def _rejected(catalog: Catalog, journal: Journal) -> pa.Table:
     ]
     lines += [("", name, "the row has no image") for name in catalog.rows_without_image]
     lines += [("", name, "the row has no votes") for name in catalog.rows_without_votes]
+    lines += [("", name, "the galaxy is in no set") for name in catalog.rows_without_split]
     without_row = "no row of the table names the image"
     lines += [(name, "", without_row) for name in catalog.images_without_row]
     lines += [(name, "", reason) for name, reason in catalog.passed_over]

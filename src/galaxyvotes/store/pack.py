@@ -28,6 +28,7 @@ from galaxyvotes.runtime.progress import bar
 from galaxyvotes.runtime.threads import in_order
 from galaxyvotes.sources.catalog import Catalog, open_catalog
 from galaxyvotes.sources.images import read_square
+from galaxyvotes.store.chosen import choose_galaxies
 from galaxyvotes.store.contents import write_contents
 from galaxyvotes.store.format import FORMAT
 from galaxyvotes.store.journal import Chunk, Journal
@@ -67,7 +68,8 @@ def pack(
         raise ConfigError(f"{out} exists already: name another folder, or remove it first")
     how = settings.to_table() | ({"scaled": True} if scaled else {})
     sources = [source] if isinstance(source, str | Path) else source
-    with open_catalog(sources, labels) as catalog:
+    with open_catalog(sources, labels) as everything:
+        catalog = choose_galaxies(everything, splits)
         journal = Journal(out.with_name(out.name + ".partial"), settings.size_px)
         with _explain_failure(out, catalog, journal), _alone(out, journal.folder):
             _begin(catalog, journal, how)

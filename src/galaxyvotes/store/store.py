@@ -25,7 +25,7 @@ from jaxtyping import Float32, Int, Int32, Shaped, UInt8
 
 from galaxyvotes.config import PackSettings
 from galaxyvotes.errors import CheckpointError, DataError
-from galaxyvotes.kinds import FRACTIONS, QUANTITIES
+from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES
 from galaxyvotes.runtime.digests import contents_digest, file_digest, image_digest
 from galaxyvotes.runtime.files import given_path
 from galaxyvotes.store.format import FORMAT, value_column, votes_column
@@ -33,6 +33,8 @@ from galaxyvotes.store.splits import SPLITS
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["Store"]
+
+_FEW = 10  # galaxies of a class
 
 
 @dataclass(frozen=True)
@@ -186,9 +188,10 @@ class Store:
                 if len(known):
                     lines[-1] += f", {known.min():g} to {known.max():g}, mean {known.mean():.4g}"
         elif facts["votes"]:
-            lines.append(
-                f"votes: {facts['votes']} (tree {self.tree.name}, {len(self.tree.columns)} answers)"
-            )
+            what = f"{facts['votes']} (tree {self.tree.name}, {len(self.tree.columns)} answers)"
+            lines.append(f"{'classes' if kind is CLASSES else 'votes'}: {what}")
+        if kind is CLASSES:
+            lines += self._count_classes()
         without = kind.label.removeprefix("a ")
         left_out = "were left out (--unlabelled keeps them)"
         for count, what in (
@@ -200,12 +203,28 @@ class Store:
             (facts.get("files_passed_over", 0), f"files were passed over: {rejected}"),
         ):
             lines += [f"{count:,} {what}"] if count else []
+        if count := facts.get("rows_without_split"):
+            lines.append(f"{count:,} galaxies are in no set and were left out: {rejected}")
         if words := facts.get("unknown_words"):
             listed = ", ".join(f"{word!r} ({count:,})" for word, count in words.items())
             lines.append(
                 f"read as unknown, not as a class: {listed}; --class-names WORD=NAME makes it one"
             )
         return "\n".join(lines)
+
+    def _count_classes(self) -> list[str]:
+        """How many galaxies each class has, and a warning for those with few."""
+        known = self.values[~np.isnan(self.values).any(axis=1)]
+        if not set(np.unique(known)) <= {0, 1}:  # volunteers' fractions of one question
+            return []
+        counts = dict(zip(self.tree.columns, known.sum(axis=0).astype(int).tolist(), strict=True))
+        lines = [", ".join(f"{count:,} {name}" for name, count in counts.items())]
+        if few := [name for name, count in counts.items() if count < _FEW]:
+            lines.append(
+                f"fewer than {_FEW} examples of {', '.join(few)}: too few to learn a class from,"
+                " and to judge it by"
+            )
+        return lines
 
     def rows(self, split: str) -> Int[np.ndarray, " galaxy"]:
         """The rows of the galaxies of a split; DataError for an unknown one."""
