@@ -195,7 +195,12 @@ def _session(data: bytes, path: Path) -> Any:
     # No other format is looked for in the bytes.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
-        return runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        return runtime.InferenceSession(
+            data,
+            options,
+            providers=["CPUExecutionProvider"],
+            enable_fallback=0,  # to the same processor, with lines on standard output
+        )
     except Exception as error:  # onnxruntime's have no root of their own
         raise CheckpointError(
             f"{path} holds no graph that can be computed: {_first_line(error)}"
