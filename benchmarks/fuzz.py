@@ -255,6 +255,7 @@ def make_tables(folder: Path) -> list[Sample]:
         return samples
     for name, kind in (("t.fits", "fits"), ("t.vot", "votable"), ("t.ecsv", "ascii.ecsv")):
         columns = {column: table[column].to_pylist() for column in ("objid", "type")}
+        columns["size"] = [float(number) for number in range(8)]
         Table(columns).write(folder / name, format=kind)
         samples.append(Sample(name, (folder / name).read_bytes()))
         (folder / name).unlink()
@@ -262,7 +263,8 @@ def make_tables(folder: Path) -> list[Sample]:
 
 
 def read_table(folder: Path, sample: Sample, rng: random.Random) -> None:
-    labels = (LabelSettings(classes="type"), LabelSettings(quantity=("size",)), LabelSettings())
+    classes, size = LabelSettings(classes="type"), LabelSettings(quantity=("size",))
+    labels = (classes, classes, size if "size" in str(sample.data) else classes, LabelSettings())
     path = folder / sample.name
     path.write_bytes(sample.data)
     try:
@@ -278,16 +280,17 @@ def read_table(folder: Path, sample: Sample, rng: random.Random) -> None:
 def make_run(folder: Path) -> Path:
     """A store and a calibrated run of two classes, and the run as an ONNX file."""
     noise = np.random.default_rng(0)
-    for number in range(40):
+    for number in range(200):
         (folder / "images" / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
         pixels = noise.integers(0, 256, (32, 32, 3), np.uint8) // (1 + number % 2)
         Image.fromarray(pixels).save(folder / f"images/{'ab'[number % 2]}/{number}.png")
     settings = gv.PackSettings(32, 32)
     splits = gv.SplitSettings(0.5, 0.3, 0.2)
     gv.pack(folder / "images", folder / "store", settings=settings, splits=splits, progress=False)
-    epochs = ("train.epochs=1", "train.batch_size=8")
+    epochs = ("train.epochs=1", "train.batch_size=8", "train.keep=last", "train.patience=0")
     store = folder / "store"
     gv.train(store, folder / "run", recipe="small", settings=epochs, progress=False)
+    gv.calibrate(store, run=folder / "run", progress=False)
     return folder
 
 
@@ -295,17 +298,14 @@ def make_toml(folder: Path) -> list[Sample]:
     make_run(folder)
     trees = [Sample("tree.toml", DecisionTree.load(name).to_toml().encode()) for name in ("gz2",)]
     recipes = [Sample("recipe.toml", Recipe.load("small").to_toml().encode())]
-    files = [Path("store/store.toml"), Path("store/tree.toml"), Path("run/config.toml")]
-    files += [Path("run/run.json")]
-    return (
-        trees
-        + recipes
-        + [
-            Sample(str(file), (folder / file).read_bytes())
-            for file in files
-            if (folder / file).is_file()
-        ]
-    )
+    kinds = {".toml", ".json", ".jsonl", ".csv", ".parquet"}
+    files = [
+        path.relative_to(folder)
+        for part in ("store", "run")
+        for path in sorted((folder / part).iterdir())
+        if path.suffix in kinds
+    ]
+    return trees + recipes + [Sample(str(file), (folder / file).read_bytes()) for file in files]
 
 
 def read_toml(folder: Path, sample: Sample, _: random.Random) -> None:
@@ -314,9 +314,15 @@ def read_toml(folder: Path, sample: Sample, _: random.Random) -> None:
     path.write_bytes(sample.data)
     try:
         if sample.name.startswith("store/"):
-            Store.open(folder / "store").check_images()
+            store = Store.open(folder / "store")
+            store.check_images()
+            assert store.table.num_rows
+            assert store.summary
         elif sample.name.startswith("run/"):
-            Run.open(folder / "run").network("cpu")
+            run = Run.open(folder / "run")
+            assert run.network("cpu")
+            assert run.seen.num_rows
+            assert run.kept
         elif sample.name == "tree.toml":
             DecisionTree.load(path).draw()
         else:
@@ -368,13 +374,13 @@ def work(name: str, seed: int, first: int, seconds: float, shared: Any, failures
     began, and how many were read and refused, the longest time and the most memory.
     """
     warnings.simplefilter("ignore")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff writes what it thinks of a file
     door, number = DOORS[name], first
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         samples = door.make(folder)
         for sample in samples[:1]:
             door.read(folder, sample, random.Random(0))  # imports what it needs
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff writes what it thinks of a file
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MAX_BYTES,) * 2)
         end = time.monotonic() + seconds

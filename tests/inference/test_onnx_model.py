@@ -122,6 +122,15 @@ def function(model):
     model.functions.add(name="f")
 
 
+def test_of_a_file_that_is_refused_nothing_is_printed(two_heads_file, tmp_path, capfd):
+    path = changed(
+        two_heads_file, tmp_path / "x.onnx", lambda model: model.graph.ClearField("node")
+    )
+    with pytest.raises(CheckpointError):
+        read_onnx(path)
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -118,6 +118,13 @@ def test_a_changed_character_is_found(folder):
         read(folder)
 
 
+def test_bytes_that_are_not_text_are_found(folder):
+    path = folder / "calibration.toml"
+    path.write_bytes(path.read_bytes().replace(b"coverage", b"cov\xffrage"))
+    with pytest.raises(CheckpointError, match=r"calibration\.toml is damaged.*calibrate again"):
+        read(folder)
+
+
 def test_a_missing_file_of_familiarity_is_found(folder):
     next(folder.glob("familiar-1-*")).unlink()
     with pytest.raises(CheckpointError, match=r"familiar-1-.* cannot be read.*calibrate again"):

@@ -45,6 +45,16 @@ def test_a_flipped_byte_in_the_small_files_is_found(copy, name):
         Run.open(copy.path)
 
 
+@pytest.mark.parametrize("line", [b"\xff", b"{", b"[]", b"1", b'{"epoch": 1}'])
+def test_a_damaged_line_of_the_history_is_found(copy, line):
+    path = copy.path / "metrics.jsonl"
+    rows = path.read_bytes().splitlines()
+    assert len(copy.history) == len(rows)
+    path.write_bytes(b"\n".join([*rows[:-1], line]) + b"\n")
+    with pytest.raises(CheckpointError, match=r"metrics\.jsonl is damaged: .*; restore it"):
+        copy.history  # noqa: B018
+
+
 def test_a_truncated_file_of_weights_is_refused(copy):
     path = copy.path / "weights.safetensors"
     path.write_bytes(path.read_bytes()[:-100])

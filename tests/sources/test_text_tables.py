@@ -1,4 +1,5 @@
 import gzip
+import tracemalloc
 
 import pytest
 
@@ -73,6 +74,16 @@ def test_comments_above_the_header_are_no_rows_and_lines_count_them():
 
 def test_one_column_is_a_table():
     assert rows("path\na/1.jpg\nb c/2.jpg\n") == (["path"], [("a/1.jpg",), ("b c/2.jpg",)])
+
+
+def test_a_gzip_that_unpacks_a_thousandfold_is_refused_before_it_takes_the_memory():
+    bomb = Table("votes.csv.gz", gzip.compress(b"id,type\n" + bytes(2**26)))
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"votes\.csv\.gz: unpacks to .* over 1,000 times its size"):
+        bomb.header()
+    assert Table("votes.csv.gz", gzip.compress(b"id,type\n1,a\n")).header() == ["id", "type"]
+    assert tracemalloc.get_traced_memory()[1] < 2**28
+    tracemalloc.stop()
 
 
 def test_gzip_makes_no_difference_and_damage_is_refused():

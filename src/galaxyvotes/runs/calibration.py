@@ -84,7 +84,7 @@ def read_calibration(
     path = folder / numbered_file("calibration.toml", number)
     if not path.is_file():
         return Calibration()
-    digest, _, text = path.read_text("utf-8").partition("\n")
+    digest, _, text = path.read_text("utf-8", "replace").partition("\n")
     if digest != f"# {digest_of([text.encode()])}":
         raise CheckpointError(f"{path} is damaged: its digest does not fit; {_REMEDY}")
     try:

@@ -125,7 +125,7 @@ class Run:
         try:
             facts = json.loads((path / "run.json").read_text("utf-8"))
             written_as, digests = int(facts["format"]), dict(facts["digests"])
-        except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"{path / 'run.json'} is damaged: {error!r}") from None
         if written_as > FORMAT:
             raise CheckpointError(
@@ -209,11 +209,21 @@ class Run:
 
     @property
     def history(self) -> list[dict[str, Any]]:
-        """One row an epoch: loss, MSE and accuracy on training and validation galaxies."""
+        """One row an epoch: loss, MSE and accuracy on training and validation galaxies.
+
+        Raises CheckpointError if a row is damaged.
+        """
         path = self.path / "metrics.jsonl"
         if not path.is_file():
             return []
-        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        try:
+            rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        except ValueError as error:
+            raise CheckpointError(f"{path} is damaged: {error}; restore it") from None
+        for number, row in enumerate(rows, 1):
+            if not (isinstance(row, dict) and {"epoch", "validation_loss"} <= row.keys()):
+                raise CheckpointError(f"{path} is damaged: line {number} is no epoch; restore it")
+        return rows
 
     @property
     def kept(self) -> dict[str, Any]:

@@ -27,6 +27,8 @@ __all__ = ["Table", "Words"]
 
 _TOGETHER = 32  # columns read as text at a time: surveys have hundreds, and text takes memory
 _MAX_BYTES = 2**32  # of a table that gzip has packed
+_MAX_RATIO = 1_000  # unpacked to packed size, of tables over a mebibyte
+_MIB = 2**20
 _BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError)  # what Arrow raises at bad bytes
 
 
@@ -206,14 +208,20 @@ def _unpacked(name: str, data: bytes) -> bytes:
     """The bytes that gzip has packed, or the bytes as they are."""
     if not data.startswith(b"\x1f\x8b"):
         return data
+    parts, left = list[bytes](), min(_MAX_BYTES, max(_MIB, _MAX_RATIO * len(data)))
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-            unpacked = file.read(_MAX_BYTES + 1)
+            while left >= 0 and (part := file.read(_MIB)):  # read at once, it reserves all of it
+                parts.append(part)
+                left -= len(part)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{name}: is damaged: it cannot be unpacked ({error})") from None
-    if len(unpacked) > _MAX_BYTES:
-        raise DataError(f"{name}: has more than {_MAX_BYTES:,} bytes when it is unpacked")
-    return unpacked
+    if left < 0:
+        raise DataError(
+            f"{name}: unpacks to more than {_MAX_BYTES:,} bytes, or to over {_MAX_RATIO:,} times"
+            " its size: refused"
+        )
+    return b"".join(parts)
 
 
 def _float_as_text(value: float | None, limit: int) -> str:
