@@ -264,11 +264,11 @@ def make_tables(folder: Path) -> list[Sample]:
 
 def read_table(folder: Path, sample: Sample, rng: random.Random) -> None:
     classes, size = LabelSettings(classes="type"), LabelSettings(quantity=("size",))
-    labels = (classes, classes, size if "size" in str(sample.data) else classes, LabelSettings())
+    labels = (classes, classes, size if b"size" in sample.data else classes)
     path = folder / sample.name
     path.write_bytes(sample.data)
     try:
-        with open_catalog(folder, rng.choice(labels)) as catalog:
+        with open_catalog(folder, rng.choice((*labels, LabelSettings(unlabelled=True)))) as catalog:
             catalog.digest()
     finally:
         path.unlink()
