@@ -4,10 +4,12 @@ import shlex
 from pathlib import Path
 from types import ModuleType
 
+import pyarrow as pa
 import pytest
 
 import galaxyvotes
 from galaxyvotes.cli.app import app
+from galaxyvotes.sources.votes import find_layout, read_votes
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -117,3 +119,17 @@ def test_options_that_a_page_names_exist(page: Path):
     known |= {"--help", "--nproc-per-node"}
     text = "\n".join(line for _, line in prose(page))
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - known == set()
+
+
+def test_the_tree_of_ones_own_in_the_docs_is_a_tree_and_reads_its_table(tmp_path):
+    text = (ROOT / "docs" / "data.md").read_text("utf-8")
+    block = re.search(r"^<!-- file: rings.toml -->\n\n```toml\n(.*?)^```$", text, re.M | re.S)
+    assert block is not None
+    tree = galaxyvotes.DecisionTree.from_toml(block[1])
+    assert tree.parent_of == {"ring": None, "no_ring": None, "inner": "ring", "outer": "ring"}
+    layout = find_layout([f"{name}_count" for name in tree.columns], tree=tree)
+    assert layout is not None
+    counts = pa.table({"ring_count": [6], "no_ring_count": [4], "inner_count": [2],
+                       "outer_count": [4]})  # fmt: skip
+    votes = read_votes(counts, layout, at=lambda row: f"row {row}")
+    assert votes.values[0].tolist() == pytest.approx([0.6, 0.4, 0.2, 0.4])

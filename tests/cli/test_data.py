@@ -1,4 +1,5 @@
 from galaxyvotes import Store
+from galaxyvotes.tree import DecisionTree
 
 
 def test_pack_reports_what_became_of_every_image_and_row(run, galaxies_folder, tmp_path):
@@ -110,6 +111,10 @@ def test_trees_are_listed_printed_and_drawn(run, tmp_path):
     assert "Class11.6" in run("tree", "kaggle")[1]
     assert run("tree", "kaggle", "--out", tmp_path / "tree.svg")[0] == 0
     assert "<svg" in (tmp_path / "tree.svg").read_text()
+    assert run("tree", "kaggle", "--out", tmp_path / "tree.toml")[0] == 0
+    assert DecisionTree.load(tmp_path / "tree.toml") == DecisionTree.load("kaggle")
+    printed = run("tree", "kaggle", "--toml")[1]
+    assert DecisionTree.from_toml(printed) == DecisionTree.load("kaggle")
     status, _, err = run("tree", "kagle")
     assert status == 2
     assert "kaggle" in err

@@ -53,7 +53,7 @@ def test_a_table_becomes_the_object_with_its_sections_and_lists_of_tables():
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({}, "it has no date"),
+        ({}, "it has no date (a text in quotes)"),
         ({"date": 3}, "date is 3; expected a text in quotes"),
         ({"dat": ""}, "unknown key dat; did you mean date?"),
         ({"x": ""}, "unknown key x; known are date, camera, spare, stars, seeing"),
@@ -73,7 +73,7 @@ def test_a_table_becomes_the_object_with_its_sections_and_lists_of_tables():
             "stars is {'name': ''}; expected one or more tables, [[stars]]",
         ),
         ({"date": "", "stars": [3]}, "stars is [3]; expected one or more tables, [[stars]]"),
-        ({"date": "", "stars": [{"name": ""}, {}]}, "stars 2: it has no name"),
+        ({"date": "", "stars": [{"name": ""}, {}]}, "stars 2: it has no name (a text in quotes)"),
         ({"date": "", "stars": [{"nam": ""}]}, "stars 1: unknown key nam; did you mean name?"),
         (
             {"date": "", "stars": [{"name": "", "lines": [1, "2"]}]},

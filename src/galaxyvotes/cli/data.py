@@ -185,12 +185,19 @@ def simulate(*, galaxies: int = 2000, seed: int = 0, size: int = 212, out: Path)
     print(f"{out}: {galaxies:,} galaxies")
 
 
-def tree(name: str | None = None, *, out: Path | None = None) -> None:
-    """Print a decision tree, or draw it as a flowchart; without a name, list the bundled ones.
+def tree(
+    name: str | None = None,
+    *,
+    out: Path | None = None,
+    toml: Annotated[bool, Flag] = False,
+) -> None:
+    """Print a decision tree, draw it as a flowchart, or write its file; without a name, list the
+    bundled ones.
 
     Args:
         name: The name of a bundled tree, or a .toml file.
-        out: Draw the tree into this file: .svg, .png or .pdf.
+        out: Draw the tree into this file (.svg, .png or .pdf), or write it as a tree file (.toml).
+        toml: Print the tree as a tree file, to begin one of your own with.
     """
     from galaxyvotes.tree import DecisionTree, bundled_trees
 
@@ -199,10 +206,15 @@ def tree(name: str | None = None, *, out: Path | None = None) -> None:
         return
     chosen = DecisionTree.load(name)
     if out is None:
-        print(chosen.draw())
+        print(chosen.to_toml().rstrip() if toml else chosen.draw())
         return
-    from galaxyvotes.reports.drawing import save
-    from galaxyvotes.reports.flowchart import flowchart
+    if out.suffix.lower() == ".toml":
+        from galaxyvotes.runtime.files import write_text
 
-    save(flowchart(chosen), out)
+        write_text(out, chosen.to_toml())
+    else:
+        from galaxyvotes.reports.drawing import save
+        from galaxyvotes.reports.flowchart import flowchart
+
+        save(flowchart(chosen), out)
     print(out)

@@ -113,8 +113,12 @@ def _problems(table: dict[str, Any], kind: Any, place: _Place, strict: bool) -> 
                     yield from _problems(each, item, place.within(key, number), strict)
         elif not _fits(value, known[key][0], strict):
             yield place.says(f"{name} is {value!r}; expected {_words_for(expected)}")
-    if missing := [key for key, (_, required) in known.items() if required and key not in table]:
-        yield place.says(f"it has no {' and no '.join(place.section + key for key in missing)}")
+    if missing := [
+        f"{place.section}{key} ({_words_for(_without_none(kind))})"
+        for key, (kind, required) in known.items()
+        if required and key not in table
+    ]:
+        yield place.says(f"it has no {' and no '.join(missing)}")
 
 
 def _fits(value: Any, kind: Any, strict: bool) -> bool:
@@ -161,6 +165,8 @@ def _words_for(kind: Any) -> str:
     """What a value of that type is called."""
     if get_origin(kind) is Literal:
         return f"one of {', '.join(get_args(kind))}"
+    if _is_record(_item_of(kind)):
+        return "one or more tables"
     if get_origin(kind) is tuple:
         return f"a list of {_ITEMS[_item_of(kind)]}"
     return _EXPECTED[kind]

@@ -128,6 +128,13 @@ def closest_layout(columns: Sequence[str], tree: DecisionTree | None = None) -> 
                     candidate.name,
                 )
     others = [tree.name for tree in candidates if tree.name != best[2]]
+    if not best[2] and tree is not None:
+        names = ", ".join(tree.tables[0].of(answer) for answer in tree.columns[:4])
+        more = " …" if len(tree.columns) > 4 else ""
+        return (
+            f"no column of the tree {tree.name!r} is there; expected {names}{more}, or a [[table]]"
+            " in the tree file that says what the columns are called"
+        )
     if not best[2]:
         return f"no column of the tree {' or '.join(others)} is there"
     return best[1] + (f"; other trees are {', '.join(others)}" if others else "")
