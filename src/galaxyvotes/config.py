@@ -265,6 +265,13 @@ class Recipe:
     train: TrainSettings = field(default_factory=TrainSettings)
     pack: PackSettings = field(default_factory=PackSettings)
 
+    def __repr__(self) -> str:
+        """One line: the network, what it minimises, and for how long."""
+        return (
+            f"<Recipe {self.name}: {self.model.name}, {self.train.objective},"
+            f" {self.train.epochs} epochs>"
+        )
+
     @property
     def mirrors(self) -> bool:
         """Whether a network is trained with mirror images, or predicts the mean over some."""

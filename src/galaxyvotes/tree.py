@@ -72,6 +72,13 @@ class DecisionTree:
         check_questions(self.questions, f"tree {self.name!r}")
         check_tables(self.tables, self.kind, f"tree {self.name!r}")
 
+    def __repr__(self) -> str:
+        """One line: its name and size."""
+        return (
+            f"<DecisionTree {self.name}: {len(self.questions)} questions,"
+            f" {len(self.columns)} answers>"
+        )
+
     def check_values(self, kind: ValueKind, columns: Sequence[str]) -> None:
         """Refuse values that these answers do not have: ConfigError for answers of another tree,
         for fractions of a tree of quantities or the reverse, and for conditional fractions if

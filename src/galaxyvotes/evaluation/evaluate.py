@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
+from markupsafe import Markup
 
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.evaluation.baselines import BASELINES
@@ -32,7 +33,7 @@ from galaxyvotes.kinds import Kind
 from galaxyvotes.metrics.coverage import noise_floor
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.reports.comparison import Comparison, Conditional, ReportSettings, Seen, Values
-from galaxyvotes.reports.headline import text_table
+from galaxyvotes.reports.headline import html_table, text_table
 from galaxyvotes.reports.write import Report, write_report
 from galaxyvotes.runs.network import Head, Network
 from galaxyvotes.runs.run import Run, open_run
@@ -65,6 +66,16 @@ class Evaluation:
     def path(self) -> Path:
         """The page."""
         return self.report.html
+
+    def __repr__(self) -> str:
+        """One line: what was evaluated, and the page."""
+        return f"<Evaluation of {self.document['galaxies']:,} galaxies: {self.path}>"
+
+    def _repr_html_(self) -> str:
+        """For a notebook: the summary, the headline numbers, and the page."""
+        summary, page = (Markup.escape(text) for text in (self.document["summary"], self.path))
+        table = html_table(self.document, self.kind)
+        return Markup("<p>{}</p>{}<p>{}</p>").format(summary, table, page)
 
     def table(self) -> str:
         """The headline numbers as text, the network first, then the baselines; below, a summary."""

@@ -52,28 +52,19 @@ class Palette:
     warn_fill: str
 
 
-LIGHT = Palette(
-    ink="#1d2733",
-    muted="#5b6673",
-    rule="#d3d9e0",
-    fill="#f3f5f8",
-    paper="#ffffff",
-    accent="#2a64ad",
-    labels="#b9822b",
-    warn="#b3261e",
-    warn_fill="#fdf3f2",
-)
-DARK = Palette(
-    ink="#e4e8ed",
-    muted="#9aa5b1",
-    rule="#333c47",
-    fill="#1b2128",
-    paper="#12161b",
-    accent="#74a9ea",
-    labels="#d9a650",
-    warn="#f2887f",
-    warn_fill="#2a1a1a",
-)
+_COLOURS = {  # in the light and in the dark palette
+    "ink": ("#1d2733", "#e4e8ed"),
+    "muted": ("#5b6673", "#9aa5b1"),
+    "rule": ("#d3d9e0", "#333c47"),
+    "fill": ("#f3f5f8", "#1b2128"),
+    "paper": ("#ffffff", "#12161b"),
+    "accent": ("#2a64ad", "#74a9ea"),
+    "labels": ("#b9822b", "#d9a650"),
+    "warn": ("#b3261e", "#f2887f"),
+    "warn_fill": ("#fdf3f2", "#2a1a1a"),
+}
+LIGHT = Palette(**{name: light for name, (light, _) in _COLOURS.items()})
+DARK = Palette(**{name: dark for name, (_, dark) in _COLOURS.items()})
 
 
 # ---- files

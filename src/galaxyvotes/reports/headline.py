@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
+
 from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES, Kind
 from galaxyvotes.metrics.bootstrap import Measure
 from galaxyvotes.reports.digits import digits_of
 
-__all__ = ["HEADLINE", "Column", "text_table"]
+__all__ = ["HEADLINE", "Column", "html_table", "text_table"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,19 @@ HEADLINE: dict[Kind, tuple[Column, ...]] = {
 
 def text_table(document: Mapping[str, Any], kind: Kind) -> str:
     """The headline measures, a row for each predictor (of each quantity), the network first."""
+    return "\n".join(_aligned(_table(document, kind)))
+
+
+def html_table(document: Mapping[str, Any], kind: Kind) -> Markup:
+    """The same as a table of HTML."""
+    header, *rows = _table(document, kind)
+    head = Markup("").join(Markup("<th>{}</th>").format(cell) for cell in header)
+    body = [Markup("").join(Markup("<td>{}</td>").format(cell) for cell in row) for row in rows]
+    lines = Markup("").join(Markup("<tr>{}</tr>").format(line) for line in (head, *body))
+    return Markup("<table>{}</table>").format(lines)
+
+
+def _table(document: Mapping[str, Any], kind: Kind) -> list[list[str]]:
     columns = [column for column in HEADLINE[kind] if column.in_text]
     header: list[str] = []
     for column in columns:
@@ -70,7 +85,7 @@ def text_table(document: Mapping[str, Any], kind: Kind) -> str:
         for names, summary in _ROWS[kind](document)
     ]
     labels = len(rows[0]) - len(header)
-    return "\n".join(_aligned([[""] * labels + header, *rows]))
+    return [[""] * labels + header, *rows]
 
 
 def _predictors(document: Mapping[str, Any]) -> dict[str, Any]:

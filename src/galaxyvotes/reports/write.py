@@ -34,6 +34,10 @@ class Report:
     csv: Path
     predictions: Path
 
+    def __repr__(self) -> str:
+        """One line: the page."""
+        return f"<Report {self.html}>"
+
 
 def write_report(
     comparison: Comparison, out: str | Path, settings: ReportSettings = _DEFAULT

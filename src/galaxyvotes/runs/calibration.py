@@ -56,6 +56,17 @@ class Calibration:
     temperature: TemperatureScaling | None = None
     pixels: frozenset[bytes] = frozenset()
 
+    def __repr__(self) -> str:
+        """One line: what was measured, and from how many galaxies."""
+        parts = {
+            "prediction intervals": self.joint,
+            "familiarity": self.familiarity,
+            "temperature scaling": self.temperature,
+        }
+        measured = [name for name, part in parts.items() if part is not None]
+        what = f"{', '.join(measured)} from {len(self.pixels):,} galaxies" if measured else "none"
+        return f"<Calibration: {what}>"
+
     @property
     def without_intervals(self) -> "Calibration":
         """The same without prediction intervals."""

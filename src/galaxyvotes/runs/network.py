@@ -34,6 +34,10 @@ class Head:
     columns: tuple[str, ...]
     standards: tuple[Standard, ...] = ()
 
+    def __repr__(self) -> str:
+        """One line: the tree and the number of answers."""
+        return f"<Head {self.tree.name}: {len(self.columns)} answers>"
+
     @property
     def kind(self) -> Kind:
         """What the answers are; a part of the classes of a tree are fractions."""
@@ -85,6 +89,12 @@ class Network:
         if recipe.model.pretrained:
             load_pretrained(network.module, recipe.model)
         return network
+
+    def __repr__(self) -> str:
+        """One line: the model, and what it predicts from which images."""
+        return (
+            f"<Network {self.recipe.model.name}: {self.head!r}, images of {self.pack.size_px} px>"
+        )
 
     @property
     def head(self) -> Head:

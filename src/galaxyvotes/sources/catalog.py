@@ -68,6 +68,11 @@ class Catalog:
     splits: Shaped[np.ndarray, " galaxy"] | None = None  # if somebody has given galaxies one
     rows_without_split: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """One line: the number of galaxies, and where their labels are from."""
+        labels = f", labels from {self.votes_from}" if self.votes_from else ""
+        return f"<Catalog: {len(self):,} galaxies{labels}>"
+
     def __len__(self) -> int:
         """The number of galaxies that have an image."""
         return len(self.ids)

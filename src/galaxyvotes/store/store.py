@@ -85,6 +85,13 @@ class Store:
         store.check_images()
         return store
 
+    def __repr__(self) -> str:
+        """One line: where it is and what is in it."""
+        return (
+            f"<Store {self.path}: {len(self):,} galaxies of {self.size_px} px, tree"
+            f" {self.tree.name}>"
+        )
+
     def __len__(self) -> int:
         """The number of galaxies."""
         return int(self.manifest["galaxies"])
