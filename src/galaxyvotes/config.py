@@ -190,6 +190,9 @@ class TrainSettings:
     augment            "dihedral": flips and 90° rotations; "sky": any rotation, zoom and noise
     mirror             whether augmentation and views mirror images, too; a handed question, such as
                        clockwise or anticlockwise, sets this to false
+    plateau            once the training loss has converged within so many epochs, the learning rate
+                       passes through the rest of its schedule in as many, and training ends (0:
+                       never; see `training.optimiser`)
     patience           training ends after so many epochs without a lower validation loss (0: never)
     keep               the network of the last epoch, or of the one with the lowest validation loss
     precision          "auto": bfloat16 where the device multiplies it faster, else float32
@@ -211,6 +214,7 @@ class TrainSettings:
     average: float = 0.0
     augment: Literal["none", "dihedral", "sky"] = "none"
     mirror: bool = True
+    plateau: int = 0
     patience: int = 0
     keep: Literal["last", "best"] = "last"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -233,6 +237,7 @@ class TrainSettings:
             ("batch_size", 2),
             ("seed", 0),
             ("patience", 0),
+            ("plateau", 0),
             ("weight_decay", 0),
             ("clip_norm", 0),
             ("checkpoint_minutes", 0),

@@ -14,6 +14,7 @@ from galaxyvotes import (
     Run,
     SplitSettings,
     Store,
+    calibrate,
     evaluate,
     finetune,
     pack,
@@ -23,7 +24,10 @@ from galaxyvotes import (
 )
 from galaxyvotes.config import LabelSettings
 from galaxyvotes.runs.network import Head, Network
+from galaxyvotes.training import frozen, learner, validation
+from galaxyvotes.training.batches import TrainingBatches
 from galaxyvotes.training.finetune import copy_weights
+from galaxyvotes.training.frozen import FrozenFeatures
 
 SETTINGS = ("train.epochs=8", "train.batch_size=8")
 LONGER = ("train.epochs=40", "train.batch_size=8", "train.average=0.9")
@@ -252,3 +256,100 @@ def test_a_store_of_whole_or_scaled_images_is_learned_from_and_predicted_alike(
     assert np.array_equal(of_images.values[order], of_store.values)
     whole = evaluate(store, run, out=tmp_path / "report", baselines=False, progress=False)
     assert str(settings) in whole.path.read_text("utf-8")
+
+
+FROZEN = (*SETTINGS, "train.encoder_rate=0", "train.average=0.9")
+
+
+def test_a_frozen_encoder_sees_each_image_once_and_not_once_an_epoch(
+    base, upside, tmp_path, monkeypatch
+):
+    seen = 0
+    to_input = frozen.to_input
+
+    def counted(images):
+        nonlocal seen
+        seen += len(images)
+        return to_input(images)
+
+    def refused(*_: object, **__: object) -> None:
+        raise AssertionError("an epoch passed images through the encoder")
+
+    monkeypatch.setattr(frozen, "to_input", counted)
+    monkeypatch.setattr(learner, "to_input", refused)
+    monkeypatch.setattr(validation, "forward_rows", refused)
+    run = finetune(upside, tmp_path / "run", start=base, settings=FROZEN, progress=False)
+    assert seen == 8 * len(upside.rows("train")) + len(upside.rows("validation"))
+    assert len(run.history) == 8
+
+
+def test_the_metrics_of_a_frozen_encoder_are_those_of_the_network_that_is_kept(
+    base, upside, tmp_path
+):
+    settings = (*FROZEN, "train.precision=float32", "model.views=1")
+    run = finetune(upside, tmp_path / "run", start=base, settings=settings, progress=False)
+    rows = upside.rows("validation")
+    predicted = predict_store(run.network(), upside, rows).values
+    error = ((predicted - upside.values[rows]) ** 2).mean()
+    assert run.history[-1]["validation_mse"] == pytest.approx(error, rel=1e-4)
+    assert run.history[-1]["loss"] < run.history[0]["loss"]
+
+
+def test_a_last_layer_alone_learns_new_classes(base, upside, tmp_path):
+    settings = (*LONGER, "train.encoder_rate=0", "train.learning_rate=0.02")
+    run = finetune(upside, tmp_path / "run", start=base, settings=settings, progress=False)
+    rows = upside.rows("test")
+    predicted = predict_store(run.network(), upside, rows).values
+    assert (predicted.argmax(axis=1) == upside.values[rows].argmax(axis=1)).mean() > 0.9
+
+
+def test_a_frozen_encoder_stopped_and_resumed_ends_bit_for_bit_as_if_never_stopped(
+    base, upside, blob_store, tmp_path, stop_after
+):
+    stores = [upside, blob_store]
+    whole = finetune(stores, tmp_path / "whole", start=base, settings=FROZEN, progress=False)
+    stop_after(9)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(stores, tmp_path / "run", start=base, settings=FROZEN, progress=False)
+    run = finetune(stores, tmp_path / "run", start=base, resume=True, progress=False)
+    assert (run.path / "weights.safetensors").read_bytes() == (
+        whole.path / "weights.safetensors"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("augment", "mirror", "versions"),
+    [("none", "true", 1), ("dihedral", "true", 8), ("dihedral", "false", 4), ("sky", "false", 8)],
+)
+def test_versions_are_what_augmentation_shows_and_fewer_where_memory_is_short(
+    base, upside, monkeypatch, augment, mirror, versions
+):
+    settings = (f"train.augment={augment}", f"train.mirror={mirror}", "train.batch_size=8")
+    recipe = Recipe.load(base.recipe, settings)
+    batches = TrainingBatches.of([upside], recipe)
+    network = Network.build(recipe, batches.heads, upside.pack)
+    features = FrozenFeatures.of(network, batches, torch.device("cpu"))
+    assert features.train[0].shape == (len(upside.rows("train")), versions, 64)
+    assert features.validation[0].shape == (len(upside.rows("validation")), 1, 64)
+    apart = (features.train[0][:, :1] - features.train[0][:, 1:]).abs().amax(dim=(0, 2))
+    assert (apart > 0).all()
+    monkeypatch.setattr(frozen, "MOST_BYTES", 3 * features.train[0][:, 0].nbytes)
+    fewer = FrozenFeatures.of(network, batches, torch.device("cpu")).train[0]
+    assert fewer.shape[1] == min(versions, 3)
+
+
+def test_finetuning_ends_when_it_has_converged_and_validation_galaxies_have_no_part_in_it(
+    base, upside, tmp_path, stop_after
+):
+    settings = ("train.plateau=2", "train.learning_rate=1e-7", "train.batch_size=8")
+    run = finetune(upside, tmp_path / "run", start=base, settings=settings, progress=False)
+    assert 6 <= len(run.history) < 60
+    assert run.recipe.train.keep == "last"
+    calibrate(upside, run, progress=False)
+    stop_after(2 * len(run.history) - 1)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(upside, tmp_path / "stopped", start=base, settings=settings, progress=False)
+    again = finetune(upside, tmp_path / "stopped", start=base, resume=True, progress=False)
+    assert (again.path / "weights.safetensors").read_bytes() == (
+        run.path / "weights.safetensors"
+    ).read_bytes()

@@ -15,14 +15,15 @@ __all__ = ["Batch", "Share", "share_of"]
 
 @dataclass(frozen=True)
 class Batch:
-    """Some galaxies on one device: images as packed, and what is known of them.
+    """Some galaxies on one device: images as packed, or what a frozen encoder made of versions of
+    them; and what is known of them.
 
     `values` are joint fractions (0–1) or quantities, one column an output of the network, NaN where
     not known. `votes` are whole counts, -1 where not known. Each is None where nobody asks for it:
     at inference, and votes where a store has only fractions.
     """
 
-    images: UInt8[Tensor, "galaxy side side 3"]
+    images: UInt8[Tensor, "galaxy side side 3"] | Float32[Tensor, "galaxy version feature"]
     values: Float32[Tensor, "galaxy output"] | None = None
     votes: Int32[Tensor, "galaxy output"] | None = None
 

@@ -30,7 +30,7 @@ from galaxyvotes.training.selection import select
 
 __all__ = ["TrainingBatches", "open_stores", "seed_of"]
 
-Images = UInt8[Tensor, "_ side side 3"]
+Images = UInt8[Tensor, "_ side side 3"] | Float32[Tensor, "_ version feature"]
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,8 @@ class TrainingBatches:
         """This process's share of each batch of an epoch, from step `first` on; the next one is
         read while one is learned from.
 
-        Images come from the stores, or from `copies` of them in a device's memory, where they stay.
+        Images come from the stores, or from `copies` of them in a device's memory, where they stay;
+        copies may also be features (see `training.frozen`).
         A process without a galaxy of its own has the first one without labels, because networks
         need an image.
         """

@@ -19,7 +19,7 @@ from galaxyvotes.errors import DataError
 from galaxyvotes.kinds import QUANTITIES
 from galaxyvotes.networks.augment import dihedral, sky
 from galaxyvotes.networks.batch import Batch, Share
-from galaxyvotes.networks.build import encoder, to_input
+from galaxyvotes.networks.build import to_input
 from galaxyvotes.networks.timm_encoder import TimmNetwork
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runtime import distributed
@@ -49,8 +49,10 @@ class Learner:
         if distributed.count() > 1 and device.type == "cuda":
             _synchronise_batch_norms(self.module)
         self.optimiser = optimiser_of(self.module, self.settings)
-        self._parallel = distributed.parallel(self.module)
-        self._encoder = encoder(self.module)
+        self.frozen = self.settings.encoder_rate == 0  # batches are features of the encoder then
+        self._parallel = distributed.parallel(
+            nn.Sequential(self.module[-1]) if self.frozen else self.module
+        )
         self._low_precision = low_precision(self.settings.precision, device)
 
     def learn(self, batch: Batch, share: Share, *, seed: int, rate: float) -> Float[Tensor, " sum"]:
@@ -80,7 +82,10 @@ class Learner:
         if not self.settings.average:
             return
         keep = min(self.settings.average, steps / (steps + 10))
-        mean, now = self.averaged.module.state_dict(), self.module.state_dict()
+        mean, now = (
+            (module[-1] if self.frozen else module).state_dict()
+            for module in (self.averaged.module, self.module)
+        )
         for name, tensor in mean.items():
             if tensor.is_floating_point():
                 tensor.lerp_(now[name], 1 - keep)
@@ -89,9 +94,11 @@ class Learner:
 
     def _logits(self, batch: Batch, share: Share, seed: int) -> Float32[Tensor, "galaxy output"]:
         """The output of the network for this share of a batch, augmented."""
+        if self.frozen:
+            features = drawn_version(batch.images, share, seed)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self._low_precision):
+                return self._parallel(features).float()
         self.module.train()
-        if self.settings.encoder_rate == 0:
-            self._encoder.eval()  # its batch statistics stay, too
         pixels, mirror = batch.images, self.settings.mirror
         if self.settings.augment == "dihedral":
             pixels = dihedral(pixels, torch.Generator().manual_seed(seed), share, mirror=mirror)
@@ -112,6 +119,15 @@ class Learner:
         if self.settings.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.settings.clip_norm)
         self.optimiser.step()
+
+
+def drawn_version(
+    features: Float32[Tensor, "galaxy version feature"], share: Share, seed: int
+) -> Float32[Tensor, "galaxy feature"]:
+    """One version of each galaxy, drawn for the whole batch, of which these may be a share."""
+    generator = torch.Generator().manual_seed(seed)
+    versions = torch.randint(features.shape[1], (share.of,), generator=generator)[share.rows]
+    return features[torch.arange(len(features)), versions.to(features.device)]
 
 
 def labels_for(

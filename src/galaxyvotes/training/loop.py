@@ -40,10 +40,11 @@ from galaxyvotes.runtime.signals import stop_requested
 from galaxyvotes.store.store import Store
 from galaxyvotes.training.batches import TrainingBatches, open_stores, seed_of
 from galaxyvotes.training.choice import choose_recipe, labelled_galaxies, note_of_handed, suited
+from galaxyvotes.training.frozen import FrozenFeatures
 from galaxyvotes.training.initialise import create_run
 from galaxyvotes.training.learner import SUMS, Learner, check_finite
 from galaxyvotes.training.log import TrainingLog, note
-from galaxyvotes.training.optimiser import learning_rate
+from galaxyvotes.training.optimiser import converged_after, last_epoch, learning_rate
 from galaxyvotes.training.resume import check_recipe, run_to_resume
 from galaxyvotes.training.state import Position, read_state, write_state
 from galaxyvotes.training.validation import validate
@@ -107,7 +108,10 @@ class _Training:
     def __init__(self, run: Run, batches: TrainingBatches, device: torch.device) -> None:
         self.run, self.batches, self.settings = run, batches, run.recipe.train
         self.learner = Learner(_initial_network(run, device), device)
-        self.copies = batches.images_on_gpu(device)
+        self.frozen = None
+        if self.learner.frozen:
+            self.frozen = FrozenFeatures.of(self.learner.network, batches, device)
+        self.copies = self.frozen.train if self.frozen else batches.images_on_gpu(device)
         self.position = Position()
         self.best: dict[str, Tensor] = {}
         self.state = run.path / "state.safetensors"
@@ -126,7 +130,7 @@ class _Training:
         done = self.position.epoch * galaxies + self.position.galaxies
         shown = TrainingLog.opened(show=progress, epochs=epochs, galaxies=galaxies, done=done)
         with stop_requested() as stop, shown as log:
-            while self.position.epoch < epochs and not self._patience_is_over():
+            while self.position.epoch < self._end and not self._patience_is_over():
                 epoch = self.position.epoch
                 self.counted = time.monotonic()
                 for batch in self.batches.batches(epoch, self.position.step, self.copies):
@@ -136,7 +140,7 @@ class _Training:
                     self._save_if_due(stop)
                 row = self._end_epoch()
                 if log:
-                    log.epoch(row, epochs)
+                    log.epoch(row, self._end)
         self._finish()
         if progress and self.run.warning:
             note(f"warning: {self.run.warning}")
@@ -146,7 +150,7 @@ class _Training:
         at, steps = self.position, self.batches.steps
         share = share_of(self.batches.size_of(at.step))
         seed = seed_of(self.settings.seed, at.epoch, at.step + 1)
-        rate = learning_rate(self.settings, at.epoch + (at.step + 0.5) / steps)
+        rate = learning_rate(self.settings, at.epoch + (at.step + 0.5) / steps, self._converged)
         self.sums += self.learner.learn(batch, share, seed=seed, rate=rate)
         at.step += 1
         at.galaxies += share.of
@@ -175,7 +179,7 @@ class _Training:
             "loss": at.loss / at.galaxies,
             "mse": at.squared / max(at.known, 1),
             "accuracy": at.correct / at.compared if at.compared else math.nan,
-            **validate(self.learner.averaged, self.batches, epoch=at.epoch),
+            **validate(self.learner.averaged, self.batches, epoch=at.epoch, frozen=self.frozen),
             "seconds": round(at.seconds, 3),
         }
         row = {
@@ -193,9 +197,19 @@ class _Training:
         lines = "".join(json.dumps(each) + "\n" for each in history)
         distributed.first(lambda: write_text(self.run.path / "metrics.jsonl", lines))
         (due,) = distributed.any_of(time.monotonic() - self.saved > 10)
-        if due and self.position.epoch < self.settings.epochs:
+        if due and self.position.epoch < self._end:
             self._save()
         return row
+
+    @property
+    def _converged(self) -> int | None:
+        """After how many epochs training had converged, if it has."""
+        return converged_after(self.settings, [row["loss"] for row in self.position.history])
+
+    @property
+    def _end(self) -> int:
+        """How many epochs training has, as far as one knows."""
+        return last_epoch(self.settings, self._converged)
 
     def _patience_is_over(self) -> bool:
         """Whether the last `train.patience` epochs did not lower the validation loss."""

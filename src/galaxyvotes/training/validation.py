@@ -16,24 +16,31 @@ from galaxyvotes.runs.network import Network
 from galaxyvotes.runtime import distributed
 from galaxyvotes.store.store import Store
 from galaxyvotes.training.batches import TrainingBatches
+from galaxyvotes.training.frozen import FrozenFeatures, last_layer
 from galaxyvotes.training.heads import means_of
 from galaxyvotes.training.learner import check_finite, labels_for
 
 __all__ = ["validate"]
 
 
-def validate(network: Network, batches: TrainingBatches, *, epoch: int) -> dict[str, float]:
+def validate(
+    network: Network,
+    batches: TrainingBatches,
+    *,
+    epoch: int,
+    frozen: FrozenFeatures | None = None,
+) -> dict[str, float]:
     """The loss of all heads together, and MSE, accuracy and skill of each.
 
     Those of the first head are `validation_mse`, `validation_accuracy` and `validation_skill`; of
     another, the name of its tree stands before these. The accuracy of quantities is NaN. For the
-    skill see `skill`.
+    skill see `skill`. What a `frozen` encoder makes of the images is not computed again.
 
     Raises DataError if an output is NaN or infinite.
     """
     row: dict[str, float] = {"validation_loss": 0.0}
     for head in network.all_heads:
-        outputs, values, votes = _outputs_and_labels(head, batches)
+        outputs, values, votes = _outputs_and_labels(head, batches, frozen)
         check_finite(bool(outputs.isfinite().all()), batches.settings, epoch)
         logits, labels = outputs[:, head.outputs], labels_for(head, values, votes)
         row["validation_loss"] += float(head.objective.loss(logits, labels).mean())
@@ -71,7 +78,7 @@ def skill(
 
 
 def _outputs_and_labels(
-    head: Network, batches: TrainingBatches
+    head: Network, batches: TrainingBatches, frozen: FrozenFeatures | None
 ) -> tuple[
     Float32[Tensor, "galaxy output"],
     Float32[Tensor, "galaxy output"],
@@ -85,7 +92,10 @@ def _outputs_and_labels(
     votes: list[Tensor] = []
     for number, (store, rows) in enumerate(zip(batches.stores, batches.validation, strict=True)):
         if batches.head_of(store) is batches.heads[head.head_index]:
-            logits.append(_logits(head, store, rows))
+            features = None if frozen is None else frozen.validation[number]
+            logits.append(
+                _logits(head, store, rows) if features is None else last_layer(head, features)
+            )
             store_values, store_votes = batches.labels(number, rows)
             values.append(store_values)
             votes += [] if store_votes is None else [store_votes]
