@@ -53,6 +53,9 @@ def test_a_damaged_line_of_the_history_is_found(copy, line):
     path.write_bytes(b"\n".join([*rows[:-1], line]) + b"\n")
     with pytest.raises(CheckpointError, match=r"metrics\.jsonl is damaged: .*; restore it"):
         copy.history  # noqa: B018
+    path.write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"metrics\.jsonl is damaged: it is empty"):
+        copy.kept  # noqa: B018
 
 
 def test_a_truncated_file_of_weights_is_refused(copy):

@@ -220,6 +220,8 @@ class Run:
             rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
         except ValueError as error:
             raise CheckpointError(f"{path} is damaged: {error}; restore it") from None
+        if not rows:
+            raise CheckpointError(f"{path} is damaged: it is empty; restore it")
         for number, row in enumerate(rows, 1):
             if not (isinstance(row, dict) and {"epoch", "validation_loss"} <= row.keys()):
                 raise CheckpointError(f"{path} is damaged: line {number} is no epoch; restore it")
