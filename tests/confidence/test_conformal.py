@@ -353,7 +353,7 @@ def test_nine_intervals_in_ten_hold_and_too_few_galaxies_give_none():
         found.bounds(guess, volunteers=np.full(guess.shape, 20.0))
     with pytest.raises(ConfigError, match="nobody's vote"):
         fit_intervals(labels, guess, BOTH, kind="quantity", volunteers=np.full(guess.shape, 20.0))
-    with pytest.raises(ConfigError, match="asks for fractions, not for quantities"):
+    with pytest.raises(ConfigError, match="asks for classes, not for quantities"):
         fit_intervals(labels, guess, DecisionTree.of_classes(["a", "b"]), kind="quantity")
 
 

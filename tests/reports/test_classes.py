@@ -93,7 +93,7 @@ def test_two_classes_have_one_curve(classes, curves, tmp_path, quick, read_page)
         for tag, a in read_page(page.read_text("utf-8")).tags
         if tag == "img" and a["alt"].startswith("ROC")
     ]
-    assert widths == [round(96 * (0.55 + 1.75 * curves))]
+    assert widths == [round(96 * (0.55 + 1.7 * curves))]
 
 
 def test_the_csv_of_classes_has_a_row_for_every_class_and_predictor(report):

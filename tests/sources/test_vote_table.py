@@ -1,7 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
+from galaxyvotes import kinds
 from galaxyvotes.config import LabelSettings
 from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.questions import FRACTION_COLUMNS
 from galaxyvotes.sources.tables import Table
 from galaxyvotes.sources.vote_table import class_layout, explain_no_votes, find_vote_table
 from galaxyvotes.tree import DecisionTree
@@ -39,6 +43,15 @@ def test_two_tables_that_hold_votes_are_refused_by_name():
     twice = Table("b.csv", CLASSES.data)
     with pytest.raises(ConfigError, match=r"several tables hold votes: .* a/classes\.csv, b\.csv"):
         find_vote_table([CLASSES, twice], LabelSettings(), None)
+
+
+def test_a_tree_of_ones_own_is_of_classes_once_a_column_of_classes_is_read_with_it():
+    shapes = DecisionTree.of_classes(["long", "round"], "shape")
+    tree = replace(shapes, tables=FRACTION_COLUMNS)
+    assert tree.kind is kinds.FRACTIONS
+    layout = class_layout({"long"}, "shape", tree, "here")
+    assert layout.tree.kind is kinds.CLASSES
+    assert layout.tree.questions == tree.questions
 
 
 def test_a_column_of_classes_makes_a_tree_of_one_question():

@@ -25,7 +25,7 @@ __all__ = ["agreement_plots", "precision_recall_plots", "roc_plot", "roc_plots"]
 
 _ACROSS = 6
 _CURVE_POINTS, _PANEL_POINTS = 300, 100  # enough to look smooth
-_SIDE, _PITCH = 1.55, (1.75, 2.05)  # inches: of a panel, and from one to the next
+_SIDE, _PITCH = 1.5, (1.7, 2.0)  # inches: of a panel, and from one to the next
 _LEFT, _BELOW = 0.55, 0.45  # for the names of the axes
 _CELLS = 25  # of predicted against label, on each side
 _SMALL = 7.5  # points
@@ -170,7 +170,7 @@ def _panel_title(question: str, answer: Answer) -> str:
     full = answer.text if answer.text == answer.column else f"{answer.column} {answer.text}"
     short = (full, f"{question}: {answer.text}", answer.text) if question else (answer.text,)
     return next(
-        (words for words in short if text_width(words, _SMALL) < 1.7), answer.text[:24] + "…"
+        (words for words in short if text_width(words, _SMALL) < 1.65), answer.text[:24] + "…"
     )
 
 

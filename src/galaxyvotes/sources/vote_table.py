@@ -5,11 +5,12 @@ classes that was asked for. If several do, one must be named.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from galaxyvotes.config import LabelSettings
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.kinds import QUANTITIES
+from galaxyvotes.kinds import FRACTIONS, QUANTITIES
 from galaxyvotes.questions import BOUNDS, FAMILIARITY
 from galaxyvotes.sources.class_words import ClassWords
 from galaxyvotes.sources.headers import Header
@@ -111,8 +112,11 @@ def class_layout(
         raise DataError(
             f"{where} has {len(classes)} different values; classes are 2 to {_MOST_CLASSES}"
         )
+    holds_class = VoteColumns("class", column, "class")
     tree = tree or DecisionTree.of_classes(sorted(classes), column)
-    return VoteLayout(tree, VoteColumns("class", column, "class"), None)
+    if tree.kind is FRACTIONS:  # from now on its labels are classes
+        tree = replace(tree, tables=(holds_class, *tree.tables))
+    return VoteLayout(tree, holds_class, None)
 
 
 def explain_no_votes(
