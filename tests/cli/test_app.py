@@ -113,3 +113,13 @@ def test_a_command_of_one_process_is_refused_in_several(monkeypatch, run):
     status, _, err = run("predict", "images", "--out", "answers.csv")
     assert status == 2
     assert "predict runs in one process, and here are 3" in err
+
+
+@pytest.mark.parametrize("arguments", [("pack", "x"), ("pack", "x", "--out")])
+def test_an_option_that_is_lacking_is_named_with_the_usage(run, arguments):
+    status, _, err = run(*arguments)
+    assert status == 2
+    assert err == (
+        "galaxyvotes: pack lacks --out, or its value; usage: galaxyvotes pack SOURCE [SOURCE ...]"
+        " --out STORE\n"
+    )

@@ -103,7 +103,8 @@ def test_missing_extra_and_duplicate_galaxies_are_told_together_with_examples(
     assert (
         refusal(other, sample, tmp_path / "out.csv")
         == "the predictions are not what sample.csv asks for: given twice: 1 galaxy (100008);"
-        " missing: 3 galaxies (100023, 100038, 100053); not asked for: 4 galaxies (10, 7, 8 …)"
+        " missing: 3 galaxies (100023, 100038, 100053); not asked for: 4 galaxies (10, 7, 8 …)."
+        " Keep only the rows of galaxies that it asks for"
     )
 
 

@@ -13,7 +13,7 @@ from importlib import import_module
 from inspect import cleandoc
 from pathlib import Path
 
-from cyclopts import App, CycloptsError, Group
+from cyclopts import App, CycloptsError, Group, MissingArgumentError
 
 from galaxyvotes.cli import data, learn, use
 from galaxyvotes.cli.messages import as_options
@@ -71,8 +71,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _check_processes(sys.argv[1:] if arguments is None else arguments)
         app(arguments, exit_on_error=False, print_error=False)
     except (GalaxyVotesError, CycloptsError, KeyboardInterrupt) as end:
-        print(f"galaxyvotes: {as_options(str(end)) or 'stopped'}", file=sys.stderr)
+        message = _lacks(end) if isinstance(end, MissingArgumentError) else as_options(str(end))
+        print(f"galaxyvotes: {message or 'stopped'}", file=sys.stderr)
         sys.exit(130 if isinstance(end, KeyboardInterrupt) else 2)
+
+
+def _lacks(error: MissingArgumentError) -> str:
+    """What a command lacks: an argument, or the value of an option."""
+    option = error.argument.name if error.argument else ""
+    command = next(iter(error.command_chain or ()), "")
+    usage, place = USAGES.get(command, ""), option.lstrip("-").upper()
+    lacking = place if usage.startswith(place) else f"{option}, or its value"
+    return f"{command} lacks {lacking}; usage: galaxyvotes {command} {usage}"
 
 
 def _refuse_empty(arguments: Sequence[str]) -> None:

@@ -68,9 +68,10 @@ def predict(
     default they are there if the run is calibrated for such fractions. Classes have none: their
     probabilities are calibrated.
 
-    The first column is the id (the file's stem), then one column an answer, then the bounds; of a
-    calibrated run the last is the familiarity of the galaxy, and the result has a `warning` if the
-    galaxies are unlike the calibration galaxies.
+    The first column is `id` (the file's stem, or the id in the store), whatever tables of labels
+    call it; then one column an answer, then the bounds; of a calibrated run the last is the
+    familiarity of the galaxy, and the result has a `warning` if the galaxies are unlike the
+    calibration galaxies.
 
     Images are cropped as the run's own were. Where a galaxy covers `scale` times as many pixels as
     in those, the crop is as many times as wide; `fit` takes whole images instead, whatever their
@@ -201,7 +202,8 @@ def _stream(
         store = Store.open(stores[0])
         store.must_fit(network.pack, "the network")
         rows = predict_rows(network, store, np.arange(len(store)), workers, progress=progress)
-        yield _Stream((_Part(part, [], []) for part in rows), store.id_name, len(store))
+        parts = (_Part(replace(part, id_name="id"), [], []) for part in rows)
+        yield _Stream(parts, "id", len(store))
         return
     with open_source(paths) as source, bar(show=progress) as shown:
         refuse_without_images(source, paths)

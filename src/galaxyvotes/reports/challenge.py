@@ -91,7 +91,10 @@ def _check(predictions: Predictions, header: list[str], ids: list[str], sample: 
     if extra := sorted(given - known):
         problems.append(f"not asked for: {_examples(extra, 'galaxy', 'galaxies')}")
     if problems:
-        raise DataError(f"the predictions are not what {sample} asks for: {'; '.join(problems)}")
+        way_out = ". Keep only the rows of galaxies that it asks for" if extra else ""
+        raise DataError(
+            f"the predictions are not what {sample} asks for: {'; '.join(problems)}{way_out}"
+        )
 
 
 def _refuse_conditional(columns: list[str], values: Float[np.ndarray, "galaxy answer"]) -> None:
