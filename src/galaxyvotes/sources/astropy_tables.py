@@ -38,6 +38,7 @@ def _is_ipac(data: bytes) -> bool:
     return (
         len(lines) > 2
         and [line[:1] == b"|" for line in lines[:2]] == [True, True]
+        and not all(line.startswith(b"|") for line in lines)  # as those of Markdown
         and (not any(line.rstrip().endswith(b"|") for line in lines[4:]))
     )
 
