@@ -1,3 +1,4 @@
+import os
 import re
 import signal
 import subprocess
@@ -123,3 +124,28 @@ def test_an_option_that_is_lacking_is_named_with_the_usage(run, arguments):
         "galaxyvotes: pack lacks --out, or its value; usage: galaxyvotes pack SOURCE [SOURCE ...]"
         " --out STORE\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [(["tree", "kaggle"], 141), (["tree"], 141), (["predict", "--help"], 1)],  # rich prints help
+)
+def test_a_reader_that_ends_early_ends_a_command_quietly(command, status):
+    reading, writing = os.pipe()
+    os.close(reading)  # as `true` does
+    ended = subprocess.run(
+        [sys.executable, "-m", "galaxyvotes", *command],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (status, b"")
+
+
+def test_what_was_to_be_written_is_there_though_nobody_reads_the_summary(make_jpeg, tmp_path):
+    (tmp_path / "g.jpg").write_bytes(make_jpeg(1, 212))
+    command = f"{sys.executable} -m galaxyvotes predict g.jpg --out a.csv | true"
+    ended = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, check=False)
+    assert ended.stderr == b""
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == 2

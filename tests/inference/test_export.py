@@ -2,6 +2,7 @@
 are believed."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,12 +23,14 @@ from galaxyvotes import (
     Predictions,
     Recipe,
     Run,
+    calibrate,
     ensemble,
     export,
     predict,
     predict_store,
     train,
 )
+from galaxyvotes.confidence.temperature import TemperatureScaling
 from galaxyvotes.inference.onnx_model import read_onnx
 from galaxyvotes.runs.network import Network
 
@@ -154,3 +157,19 @@ def test_onnx_is_not_imported_where_it_is_not_needed():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_file_that_is_older_than_the_calibration_of_its_run_says_so(
+    blob_run, blob_store, blobs, tmp_path
+):
+    run = Run(shutil.copytree(blob_run.path, tmp_path / "run"))
+    before = export(tmp_path / "model.onnx", run=run).path
+    assert predict(blobs, run=before, progress=False).notes == ()
+    calibration = calibrate(blob_store, run, split="test", progress=False)
+    run.save_calibration(replace(calibration, temperature=TemperatureScaling(0.5, (0.0, 0.1))))
+    (note,) = predict(blobs, run=before, progress=False).notes
+    assert note.startswith(f"{before} was exported before {run.path} was calibrated or trained")
+    after = export(run.path / "model.onnx", run=run).path
+    assert predict(blobs, run=after, progress=False).notes == ()
+    shutil.rmtree(run.path)
+    assert predict(blobs, run=before, progress=False).notes == ()

@@ -1,6 +1,7 @@
 """The simulated Galaxy Zoo: the same from the same seed, obeying the tree, whole or not there."""
 
 import csv
+import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -189,3 +190,17 @@ def test_all_kinds_of_galaxies_are_drawn():
     }
     assert {galaxy.arms for galaxy in drawn} == {0, 1, 2, 3, 4, 5, 6}
     assert all(0.0 < galaxy.axis_ratio <= 1.0 for galaxy in drawn)
+
+
+def test_a_script_without_a_guard_simulates_in_several_processes(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import galaxyvotes as gv\n"
+        "print('once')\n"
+        "gv.simulate('zoo', galaxies=4, size_px=32, processes=2)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "once\n", "")
+    assert len(list((tmp_path / "zoo" / "images").iterdir())) == 4

@@ -37,6 +37,8 @@ _GROUPS = {
     "Try it": (use.demo,),
 }
 
+_CLOSED_PIPE = 128 + 13  # SIGPIPE
+
 app = App(
     name="galaxyvotes",
     help=HELP,
@@ -62,7 +64,23 @@ app["--help"].group = app["--version"].group = Group("More", sort_key=len(_GROUP
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command; an error that the user can mend is one line and exit status 2."""
+    """Run a command; an error that the user can mend is one line and exit status 2.
+
+    Where what reads the output has ended, as `head` does, it ends quietly, with the status that a
+    shell gives a program that SIGPIPE has ended.
+    """
+    try:
+        try:
+            _run(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # what is flushed at exit goes there
+        sys.exit(_CLOSED_PIPE)
+
+
+def _run(arguments: Sequence[str] | None) -> None:
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch: pages of 2 MB, see runtime.memory
     gc.set_threshold(100_000, 10, 10)  # torch makes hundreds of thousands of objects, no garbage
     try:

@@ -38,7 +38,6 @@ from galaxyvotes.networks.batch import Batch
 from galaxyvotes.networks.build import encoder, to_input
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run, open_run
-from galaxyvotes.runtime.digests import digest_of
 from galaxyvotes.runtime.files import given_path, replacing
 from galaxyvotes.runtime.locks import locked
 from galaxyvotes.sources.archives import Source
@@ -112,7 +111,7 @@ def export(
     random = _random_images(network.pack.size_px)
     real = random[:0] if check is None else _real_images(Path(check), network)
     model = _model_of(network, run)
-    for key, value in metadata_of(network, run.path.name, _weights_digest(run)).items():
+    for key, value in metadata_of(network, run.path.name, run.digest).items():
         model.metadata_props.add(key=key, value=value)
     with locked(onnx), replacing(onnx) as partial:
         partial.write_bytes(sealed(model.SerializeToString()))
@@ -218,10 +217,6 @@ def _quiet() -> Generator[None]:
             yield
     finally:
         logger.setLevel(level)
-
-
-def _weights_digest(run: Run) -> str:
-    return digest_of(path.read_bytes() for path in run.weights)
 
 
 def _random_images(side: int) -> UInt8[np.ndarray, "galaxy side side 3"]:

@@ -36,6 +36,7 @@ from galaxyvotes.config import PackSettings, Recipe
 from galaxyvotes.errors import CheckpointError, GalaxyVotesError, MissingExtraError
 from galaxyvotes.kinds import QUANTITIES, Standard
 from galaxyvotes.runs.network import Head, Network
+from galaxyvotes.runs.run import Run
 from galaxyvotes.runtime.digests import digest_of
 from galaxyvotes.runtime.files import given_path
 from galaxyvotes.tree import DecisionTree
@@ -60,10 +61,33 @@ _SEAL = "galaxyvotes_digest"
 class OnnxModule(nn.Sequential):
     """A network without layers of its own: onnxruntime computes, in float32, on the CPU."""
 
-    def __init__(self, session: Any, answers: tuple[int, ...], path: Path) -> None:
-        """`answers` is how many each head predicts, `path` names the file in errors."""
+    def __init__(
+        self, session: Any, answers: tuple[int, ...], path: Path, run: str = "", digest: str = ""
+    ) -> None:
+        """`answers` is how many each head predicts, `path` names the file in errors; `run` and
+        `digest` are the name of the run that was exported, and what it was then.
+        """
         super().__init__()
         self.session, self.answers, self.path = session, answers, path
+        self.run, self.digest = run, digest
+
+    @property
+    def stale(self) -> str:
+        """That the run has been trained or calibrated since, if it is beside the file, or has the
+        file in it; empty if it has not, or is elsewhere.
+        """
+        for folder in (self.path.parent / self.run, self.path.resolve().parent):
+            if folder.name != self.run or not (folder / "run.json").is_file():
+                continue
+            try:
+                if Run.open(folder).digest != self.digest:
+                    return (
+                        f"{self.path} was exported before {folder} was calibrated or trained as it"
+                        " is now, and predicts as it did then: export it again"
+                    )
+            except CheckpointError:
+                continue  # whoever predicts with the file does not need the folder
+        return ""
 
     def head(
         self, index: int
@@ -181,7 +205,9 @@ def read_onnx(path: str | Path) -> Network:
     _check_arithmetic_only(model, path)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     heads, pack, recipe = _parsed_metadata(metadata, path)
-    module = OnnxModule(_session(data, path), tuple(len(head.columns) for head in heads), path)
+    answers = tuple(len(head.columns) for head in heads)
+    made_of = metadata.get("run", ""), metadata.get("run_digest", "")
+    module = OnnxModule(_session(data, path), answers, path, *made_of)
     for index in range(len(heads)):
         module.head(index)(torch.zeros(2, pack.size_px, pack.size_px, 3, dtype=torch.uint8))
     return Network(module, heads, pack, recipe)

@@ -269,6 +269,7 @@ def _collect(out: Path | None, network: Network, stream: _Stream, pictures: Pict
         if rejected and not galaxies:
             why = f": {too_small}" if too_small else f"; the first: {': '.join(rejected[0])}"
             raise DataError(f"not one of {stream.images:,} images could be used{why}")
+    stale = network.module.stale if isinstance(network.module, OnnxModule) else ""
     return Predicted(
         out,
         galaxies,
@@ -280,7 +281,7 @@ def _collect(out: Path | None, network: Network, stream: _Stream, pictures: Pict
         sample=sample.predictions,
         pictures=pictures,
         in_memory=Predictions.concatenate(kept) if out is None else None,
-        notes=tuple(note for note in (sizes.sentence(), too_small) if note),
+        notes=tuple(note for note in (stale, sizes.sentence(), too_small) if note),
     )
 
 

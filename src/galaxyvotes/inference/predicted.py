@@ -41,7 +41,8 @@ class Predicted:
     `shift` compares the galaxies with the calibration galaxies; None if
     the run is not calibrated. `sample` are some 200 galaxies: evenly through the job, and the least
     familiar ones. `notes` say which sizes the images have, if they differ, and what helps if some
-    are smaller than the crop. A notebook shows twelve of them with their answers.
+    are smaller than the crop, or that an ONNX file is older than its run. A notebook shows twelve
+    galaxies with their answers.
     """
 
     path: Path | None

@@ -44,7 +44,7 @@ from galaxyvotes.runs.calibration import (
 from galaxyvotes.runs.network import Head, Network
 from galaxyvotes.runs.skill import no_better_than_mean
 from galaxyvotes.runs.tensors import FORMAT, load_state, read_tensors, write_tensors
-from galaxyvotes.runtime.digests import contents_digest, file_digest
+from galaxyvotes.runtime.digests import contents_digest, digest_of, file_digest
 from galaxyvotes.runtime.files import given_path, new_folder, replacing, write_text
 from galaxyvotes.tree import DecisionTree
 
@@ -293,6 +293,16 @@ class Run:
         """The files of weights, one a member."""
         numbers = range(1, len(self.members) + 1)
         return tuple(self.path / numbered_file("weights.safetensors", n) for n in numbers)
+
+    @property
+    def digest(self) -> str:
+        """One digest of all that decides its predictions: the weights and the temperature scaling.
+
+        Raises CheckpointError if a calibration is damaged.
+        """
+        calibrations = [self.calibration(number) for number in range(1, len(self.heads) + 1)]
+        scalings = [repr(each.temperature).encode() for each in calibrations if each.temperature]
+        return digest_of([*(path.read_bytes() for path in self.weights), *scalings])
 
     def check_trainable(self) -> None:
         """Raise CheckpointError if this is an ensemble, which cannot be trained as one network."""

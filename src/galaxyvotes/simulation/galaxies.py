@@ -10,12 +10,12 @@ processes.
 import csv
 import math
 import os
+import warnings
 from collections.abc import Callable, Generator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import fields
 from functools import partial
-from multiprocessing import get_context
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from galaxyvotes.tree import DecisionTree
 __all__ = ["draw", "simulate"]
 
 _FIRST_ID = 100001
+_TOGETHER = 16  # galaxies that a process draws at a time
 _KINDS = {
     "elliptical": 0.27,
     "disc": 0.635,
@@ -58,9 +59,8 @@ def simulate(
 
     About `volunteers` people look at each galaxy (Poisson distributed, at least one). Same seed,
     same bytes, whatever the number of processes; by default there are as many as the machine has
-    cores and the work is worth, and a script that calls this keeps its own work under `if __name__
-    == "__main__":`. `progress` is called with the number of galaxies done and of all. The folder
-    appears whole at the end.
+    cores and the work is worth. `progress` is called with the number of galaxies done and of all.
+    The folder appears whole at the end.
 
     Raises ConfigError for numbers out of range and for a folder that is not empty; DataError if it
     cannot be written; MissingExtraError without GalSim.
@@ -125,8 +125,18 @@ def _in_order(
     if workers == 1:
         yield from map(make, range(galaxies))
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(make, range(galaxies), chunksize=16)
+    # joblib's processes do not run the caller's script or notebook again, so it needs no
+    # `if __name__ == "__main__":`.
+    joblib: Any = import_module("joblib")  # which has no types
+    parallel = joblib.Parallel(workers, return_as="generator", batch_size=_TOGETHER)
+    made = parallel(joblib.delayed(make)(number) for number in range(galaxies))
+    try:
+        for drawn in made:  # noqa: UP028 (it would close `made` before warnings are off)
+            yield drawn
+    finally:
+        with warnings.catch_warnings():  # of the galaxies that nobody waits for any more
+            warnings.simplefilter("ignore")
+            made.close()
 
 
 def draw(rng: np.random.Generator) -> Galaxy:
