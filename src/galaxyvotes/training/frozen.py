@@ -87,19 +87,19 @@ def _features(network: Network, store: Store, rows: Rows, versions: int) -> Feat
     encode, half = encoder(network.module), low_precision(settings.precision, device)
 
     def compute(part: slice) -> Features:
-        images = torch.from_numpy(store.images(own[part])).to(device)
-        position = seed_of(settings.seed, int(own[part][0]))
+        images = torch.from_numpy(store.images(rows[part])).to(device)
+        position = seed_of(settings.seed, int(rows[part][0]))
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=half):
             seen = _versions(images, settings, versions, position)
             return torch.stack([encode(each).float().cpu() for each in seen], dim=1)
 
-    share = share_of(len(rows)).own
-    own = rows[share]
-    parts = [slice(start, start + GROUP) for start in range(0, len(own), GROUP)]
+    # Whole groups for each process, so that a galaxy is drawn the same for any number of them.
+    parts = [slice(start, start + GROUP) for start in range(0, len(rows), GROUP)]
+    own = parts[share_of(len(parts)).own]
     workers = None if device.type == "cpu" else 1
     features = torch.zeros(len(rows), versions, _width(network))
-    for part, computed in on_a_core_each(compute, parts, workers):
-        features[share][part] = computed
+    for part, computed in on_a_core_each(compute, own, workers):
+        features[part] = computed
     return distributed.summed(features)
 
 
