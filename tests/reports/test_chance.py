@@ -58,7 +58,10 @@ def test_a_quantity_that_is_predicted_no_better_than_by_its_mean_is_named(quick)
     labels = random.normal(size=(200, 2))
     values = np.stack([random.normal(0, 0.1, 200), labels[:, 1] + 0.1], axis=1)
     predicted = Predictions(tuple(map(str, range(200))), tree.columns, values)
-    found = at_chance(Comparison(tree, labels, predicted, mirrored=True), quick)
+    comparison = Comparison(tree, labels, predicted, mirrored=True)
+    summary = document_of(comparison, quick)["summary"]
+    assert "Not predicted better than by the mean: angle." in summary
+    found = at_chance(comparison, quick)
     assert found is not None
     assert [row["quantity"] for row in found["quantities"]] == ["angle"]
     assert "an angle on the sky" in found["why"]

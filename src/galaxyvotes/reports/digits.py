@@ -8,8 +8,6 @@ What has a unit has four significant digits. Undefined is a dash.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from galaxyvotes.kinds import Kind
-
 __all__ = ["Digits", "decimals_for", "digits_of", "written"]
 
 _MANY = 1000
@@ -28,15 +26,15 @@ class Digits(NamedTuple):
         return f"{self.low} to {self.high}"
 
 
-def decimals_for(kind: Kind, galaxies: int) -> int | None:
-    """The decimals of measures over so many galaxies; None for four significant digits."""
-    if not kind.bounded:
-        return None
+def decimals_for(galaxies: int) -> int:
+    """The decimals of measures without a unit over so many galaxies."""
     return 3 if galaxies < _MANY else 4
 
 
 def digits_of(measure: Mapping[str, Any], decimals: int | None) -> Digits:
-    """A measure (its value, low and high, among other things) as text."""
+    """A measure (its value, low and high, among other things) as text; one that has a unit has no
+    `decimals` but four significant digits.
+    """
     return Digits(*(written(measure[end], decimals) for end in ("value", "low", "high")))
 
 

@@ -104,7 +104,7 @@ def document_of(comparison: Comparison, settings: ReportSettings) -> dict[str, A
         "title": f"{contents.title}: {comparison.tree.name}",
         "tree": comparison.tree.name,
         "galaxies": len(comparison.predicted),
-        "decimals": decimals_for(comparison.kind, len(comparison.predicted)),
+        "decimals": decimals_for(len(comparison.predicted)),
         "seen": comparison.seen._asdict() | {"influential": comparison.seen.influential},
         "bootstrap": {
             "seed": settings.seed,

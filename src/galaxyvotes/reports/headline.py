@@ -19,7 +19,8 @@ __all__ = ["HEADLINE", "Column", "html_table", "text_table"]
 class Column:
     """A measure of a predictor: its key in the document and its title.
 
-    Text has the columns `in_text`, and their confidence intervals where `with_interval`.
+    Those `in_unit` have the unit of the quantity. Text has the columns `in_text`, and their
+    confidence intervals where `with_interval`.
     """
 
     key: str
@@ -27,6 +28,7 @@ class Column:
     larger_is_better: bool = False
     in_text: bool = True
     with_interval: bool = False
+    in_unit: bool = False
 
 
 HEADLINE: dict[Kind, tuple[Column, ...]] = {
@@ -46,9 +48,9 @@ HEADLINE: dict[Kind, tuple[Column, ...]] = {
         Column("brier", "Brier score"),
     ),
     QUANTITIES: (
-        Column("rmse", "RMSE", with_interval=True),
-        Column("mae", "MAE"),
-        Column("bias", "Bias", in_text=False),
+        Column("rmse", "RMSE", with_interval=True, in_unit=True),
+        Column("mae", "MAE", in_unit=True),
+        Column("bias", "Bias", in_text=False, in_unit=True),
         Column("r2", "R²", larger_is_better=True, with_interval=True),
     ),
 }
@@ -110,8 +112,8 @@ _ROWS = {
 }
 
 
-def _cells(measure: Measure, column: Column, decimals: int | None) -> list[str]:
-    text = digits_of(measure, decimals)
+def _cells(measure: Measure, column: Column, decimals: int) -> list[str]:
+    text = digits_of(measure, None if column.in_unit else decimals)
     return [text.value, text.ends] if column.with_interval else [text.value]
 
 

@@ -94,12 +94,13 @@ def _with_images(
 # ---- templates
 
 
-def _environment(decimals: int | None) -> Environment:
+def _environment(decimals: int) -> Environment:
     environment = templates()
     filters: dict[str, Callable[..., Any]] = {
         "count": "{:,}".format,
         "digits": partial(digits_of, decimals=decimals),
-        "fixed": partial(written, decimals=3 if decimals is None else decimals),
+        "digits_in_unit": partial(digits_of, decimals=None),
+        "fixed": partial(written, decimals=decimals),
         "percent": _percent,
         "short": partial(written, decimals=None),
     }

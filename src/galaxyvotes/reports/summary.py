@@ -20,8 +20,8 @@ def summary_of_fractions(document: Mapping[str, Any]) -> str:
     errors = {name: summary["rmse"]["value"] for name, summary in document["baselines"].items()}
     first = (
         f"On {_galaxies(document)}, the RMSE of {len(network['answers'])} predicted vote fractions"
-        f" is {_in_words(network['rmse'], document)}"
-        f"{_beside(errors, document['differences'], document)}."
+        f" is {_in_words(network['rmse'], document['decimals'])}"
+        f"{_beside(errors, document['differences'], document['decimals'])}."
     )
     return " ".join(
         [
@@ -78,8 +78,8 @@ def summary_of_quantities(document: Mapping[str, Any]) -> str:
         sentences += _verdict(f"For {row['quantity']}, the network", errors, differences)
         sentences.append(
             f"On {_galaxies(document, row['galaxies'])}, the RMSE of {row['quantity']} is"
-            f" {_in_words(row['rmse'], document)}{_beside(errors, differences, document)}; R² is"
-            f" {_in_words(row['r2'], document)}."
+            f" {_in_words(row['rmse'], None)}{_beside(errors, differences, None)}; R² is"
+            f" {_in_words(row['r2'], document['decimals'])}."
         )
         if document["intervals"] is not None:
             found = document["intervals"]["quantities"][i]
@@ -123,7 +123,7 @@ def _verdict(
 def _beside(
     errors: Mapping[str, float | None],
     differences: Mapping[str, Measure],
-    document: Mapping[str, Any],
+    decimals: int | None,
 ) -> str:
     """How much smaller or larger the error of the network is than that of the best baseline."""
     best = _best(errors)
@@ -131,7 +131,7 @@ def _beside(
         return ""
     value, low, high = (differences[best][end] or 0.0 for end in ("value", "low", "high"))
     side, ends = ("lower", (low, high)) if value >= 0 else ("higher", (-high, -low))
-    text = digits_of({"value": abs(value), "low": ends[0], "high": ends[1]}, document["decimals"])
+    text = digits_of({"value": abs(value), "low": ends[0], "high": ends[1]}, decimals)
     return f", {side} than that of {best} by {text.value} ({text.ends})"
 
 
@@ -151,8 +151,12 @@ def _coverage(found: Mapping[str, Any] | None) -> list[str]:
 
 
 def _chance(document: Mapping[str, Any]) -> list[str]:
-    """Which pairs of answers are not told apart, the first few."""
+    """Which pairs of answers are not told apart, the first few, or which quantities are not
+    predicted.
+    """
     found: Mapping[str, Any] = document["chance"] or {}
+    if quantities := [row["quantity"] for row in found.get("quantities", ())]:
+        return [f"Not predicted better than by the mean: {', '.join(quantities)}."]
     answers: list[list[str]] = [pair["answers"] for pair in found.get("pairs", ())]
     pairs = [" and ".join(each) for each in answers]
     if not pairs:
@@ -189,10 +193,10 @@ def _warning(document: Mapping[str, Any]) -> list[str]:
 # ---- numbers
 
 
-def _in_words(measure: Measure, document: Mapping[str, Any]) -> str:
+def _in_words(measure: Measure, decimals: int | None) -> str:
     if measure["value"] is None:
         return "undefined"
-    text = digits_of(measure, document["decimals"])
+    text = digits_of(measure, decimals)
     return f"{text.value} ({_INTERVAL} {text.ends})"
 
 
