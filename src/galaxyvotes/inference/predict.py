@@ -123,7 +123,7 @@ def open_network(run: Run | str | Path | None, device: str = "cpu") -> tuple[Net
     if isinstance(run, str | Path) and is_onnx(run):
         if device not in ("auto", "cpu"):
             raise ConfigError(
-                f"--device {device!r}: an ONNX file is computed on the CPU here; leave out --device"
+                f"device {device!r}: an ONNX file is computed on the CPU here; leave out `device=…`"
             )
         return read_onnx(run), Path(run)
     run = open_run(run)
@@ -134,7 +134,7 @@ def _check_intervals(network: Network, origin: Path) -> None:
     if isinstance(network.module, OnnxModule):
         raise CheckpointError(
             f"{origin} is an ONNX file, which holds no prediction intervals: predict with the"
-            " folder of its run, or leave out --intervals"
+            " folder of its run, or leave out `intervals=True`"
         )
     if not network.head.kind.intervals:
         raise ConfigError(
@@ -146,7 +146,7 @@ def _check_intervals(network: Network, origin: Path) -> None:
         raise CheckpointError(
             f"{origin} was never calibrated for {of}the tree {network.tree.name!r}, so it has no"
             " prediction intervals: run galaxyvotes calibrate (again, if it was for joint"
-            " fractions only), or leave out --intervals"
+            " fractions only), or leave out `intervals=True`"
         )
 
 
