@@ -48,8 +48,11 @@ def check(words: list[str]) -> list[str]:
             missing = set(targets) - set(known)
         case ["pip", "install", *names]:
             project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-            known = {f"galaxyvotes[{extra}]" for extra in project["optional-dependencies"]}
-            missing = {name for name in names if name.startswith("galaxyvotes[")} - known
+            extras = project["optional-dependencies"]
+            known = {f"{package}[{extra}]" for package in ("galaxyvotes", ".") for extra in extras}
+            missing = {name for name in names if "[" in name} - known
+        case ["python3", "-m", "venv", ".venv", "&&", "source", ".venv/bin/activate"]:
+            missing = set[str]()
         case ["python", script, *options]:
             path = ROOT / script
             text = path.read_text("utf-8") if path.is_file() else ""

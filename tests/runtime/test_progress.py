@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from galaxyvotes.runtime import progress
-from galaxyvotes.runtime.progress import bar, counting
+from galaxyvotes.runtime.progress import announce, bar, counting
 
 
 @pytest.fixture
@@ -43,3 +43,10 @@ def test_a_terminal_stays_silent_if_it_is_asked_to(terminal, capsys):
     with bar(show=False) as shown:
         shown.add_task("counting", total=1)
     assert capsys.readouterr().err.strip() == ""
+
+
+@pytest.mark.parametrize("show", [True, False])
+def test_a_command_is_announced_in_one_line_however_long_it_is(show, capsys):
+    command = "galaxyvotes predict " + "a-long-name/" * 30
+    announce(command, show=show)
+    assert capsys.readouterr().err == (f"$ {command}\n" if show else "")

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["bar", "counting"]
+__all__ = ["announce", "bar", "counting"]
 
 
 def bar(*, show: bool = True) -> Progress:
@@ -29,3 +29,9 @@ def counting(what: str, total: int, *, show: bool = True) -> Generator[Callable[
     with bar(show=show) as progress:
         task = progress.add_task(what, total=total)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def announce(command: str, *, show: bool = True) -> None:
+    """Print on standard error which command is about to be done, as one would type it."""
+    if show:
+        Console(stderr=True).print(f"$ {command}", style="bold", highlight=False, soft_wrap=True)

@@ -96,7 +96,9 @@ class Catalog:
     def _parts(self) -> Iterator[bytes]:
         for name, image in zip(iterate(self.ids), self.images, strict=True):
             yield f"{name}\0{image.name}\0".encode()
-        yield repr((self.sources, self.votes_from, self.tree)).encode()
+        # A packing that an older version began must have the same text: it knew no `handed`.
+        what = repr((self.sources, self.votes_from, self.tree)).replace(", handed=False", "")
+        yield what.encode()
         for values in (self.values, self.counts):
             yield b"" if values is None else values.tobytes()
 
