@@ -72,7 +72,7 @@ def test_the_papers_recipe_is_what_the_defaults_are():
 
 
 def test_a_store_settles_how_images_are_packed_and_a_setting_does_not():
-    with pytest.raises(ConfigError, match=r"--set pack.size_px=64: a store settles this"):
+    with pytest.raises(ConfigError, match=r"setting pack.size_px=64: a store settles this"):
         Recipe.load("small", ("pack.size_px=64",))
 
 
@@ -131,19 +131,22 @@ def refusal(setting: str) -> str:
     [
         (
             "train.epohcs=10",
-            "--set train.epohcs=10: unknown setting train.epohcs; did you mean train.epochs?",
+            "setting train.epohcs=10: unknown setting train.epohcs; did you mean train.epochs?",
         ),
-        ("trian.epochs=10", "--set trian.epochs=10: unknown setting trian; did you mean train?"),
-        ("epochs=10", "--set epochs=10: unknown setting epochs; did you mean train.epochs?"),
+        ("trian.epochs=10", "setting trian.epochs=10: unknown setting trian; did you mean train?"),
+        ("epochs=10", "setting epochs=10: unknown setting epochs; did you mean train.epochs?"),
         (
             "model.seed=1",
-            "--set model.seed=1: unknown setting model.seed; did you mean train.seed?",
+            "setting model.seed=1: unknown setting model.seed; did you mean train.seed?",
         ),
         ("model.x=1", "unknown setting model.x; known are model.name, model.batch_norm_momentum"),
-        ("train.epochs", "--set 'train.epochs': expected section.name=value, e.g. train.epochs=10"),
-        ("train=10", "--set train=10: train is 10; expected a section, [train]"),
+        (
+            "train.epochs",
+            "setting 'train.epochs': expected section.name=value, e.g. train.epochs=10",
+        ),
+        ("train=10", "setting train=10: train is 10; expected a section, [train]"),
         ("=10", "unknown setting ; known are name, model, train"),
-        ("train.epochs=", "--set train.epochs=: train.epochs is ''; expected a whole number"),
+        ("train.epochs=", "setting train.epochs=: train.epochs is ''; expected a whole number"),
         ("train.epochs=ten", "train.epochs is 'ten'; expected a whole number"),
         ("train.epochs=2.5", "train.epochs is 2.5; expected a whole number"),
         ("train.epochs=true", "train.epochs is True; expected a whole number"),
@@ -154,14 +157,14 @@ def refusal(setting: str) -> str:
         ("train.augment=[1]", "train.augment is [1]; expected one of none, dihedral"),
         ("train.answers=[1, 2]", "train.answers is [1, 2]; expected a list of names"),
         ("train.epochs.x=1", "train.epochs is {'x': 1}; expected a whole number"),
-        ("train.epochs=0", "--set train.epochs=0: train.epochs is 0; the smallest is 1"),
+        ("train.epochs=0", "setting train.epochs=0: train.epochs is 0; the smallest is 1"),
         ("train.batch_size=1", "train.batch_size is 1; the smallest is 2"),
         ("train.seed=-1", "train.seed is -1; the smallest is 0"),
         ("train.checkpoint_minutes=nan", "train.checkpoint_minutes is nan; the smallest is 0"),
         ("train.learning_rate=0", "train.learning_rate is 0.0; it lies between 0 and 1"),
         ("train.learning_rate=nan", "train.learning_rate is nan; it lies between 0 and 1"),
         ("train.min_mean_fraction=1", "train.min_mean_fraction is 1.0; it lies in 0–1"),
-        ("model.views=17", "--set model.views=17: model.views is 17; it lies in 1–16"),
+        ("model.views=17", "setting model.views=17: model.views is 17; it lies in 1–16"),
         (
             "model.zooms=1",
             "model.zooms is [1.0]; each lies in 0.83–1.2, as training shows galaxies at most",

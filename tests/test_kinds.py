@@ -408,7 +408,7 @@ def test_quantities_and_votes_teach_one_network_together(table, store, blob_stor
 def test_what_makes_no_sense_for_a_quantity_is_refused(run, store, tmp_path):
     with pytest.raises(
         ConfigError,
-        match="evaluates vote fractions; ttype is of quantities: leave out --as-published",
+        match="evaluates vote fractions; ttype is of quantities: leave out `as_published=True`",
     ):
         evaluate(store, run, out=tmp_path / "report", as_published=True, progress=False)
     drawn = draw_figures(run, store, tmp_path / "figures")

@@ -52,13 +52,3 @@ def test_the_readme_shows_every_room():
         if (path / "__init__.py").is_file()
     }
     assert shown == rooms
-
-
-def test_no_pickle_is_ever_read():
-    for path in SOURCES:
-        text = path.read_text("utf-8")
-        assert "torch.load" not in text, path.name
-        assert "import pickle" not in text, path.name
-        assert "joblib.load" not in text, path.name  # its processes read no file
-        assert "from joblib" not in text, path.name
-        assert "allow_pickle=True" not in text, path.name

@@ -306,21 +306,21 @@ class Recipe:
         key, equals, value = setting.partition("=")
         if not equals:
             raise ConfigError(
-                f"--set {setting!r}: expected section.name=value, e.g. train.epochs=10"
+                f"setting {setting!r}: expected section.name=value, e.g. train.epochs=10"
             )
         table = section = asdict(self)
         *sections, name = key.strip().split(".")
         if sections[:1] == ["pack"]:
             raise ConfigError(
-                f"--set {setting}: a store settles this, when it is packed: pack it with --crop"
-                " and --size"
+                f"setting {setting}: a store settles this, when it is packed: pack it with"
+                " `settings=PackSettings(crop_px=…)` or `settings=PackSettings(size_px=…)`"
             )
         for each in sections:
             if not isinstance(section.get(each), dict):
                 section[each] = {}
             section = section[each]
         section[name] = _value(value, listed=isinstance(section.get(name), tuple))
-        return from_table(table, Recipe, f"--set {setting}", strict=False, noun="setting")
+        return from_table(table, Recipe, f"setting {setting}", strict=False, noun="setting")
 
     def difference(self, other: "Recipe") -> tuple[str, Any, Any] | None:
         """The first setting that another recipe has otherwise, with both values; None if they are

@@ -111,8 +111,8 @@ class DecisionTree:
         ]
         what = ", ".join(lacking[:6]) or "its questions stand or lead otherwise"
         return (
-            f"{what}; pack both with one tree (--tree FILE.toml; of classes beside --classes"
-            " COLUMN), or rename one"
+            f"{what}; pack both with one tree (`labels=LabelSettings(tree='FILE.toml')`; of classes"
+            " with `labels=LabelSettings(tree='FILE.toml', classes='COLUMN')`), or rename one"
         )
 
     @property

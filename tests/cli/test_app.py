@@ -70,7 +70,7 @@ def test_ctrl_c_prints_how_to_resume(blob_store, tmp_path):
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=60)
     assert running.returncode == 130
-    assert "go on with the same command and --resume" in err
+    assert "go on with the same arguments and --resume" in err
 
 
 def imported_by(*arguments: str) -> set[str]:

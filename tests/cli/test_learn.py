@@ -16,7 +16,7 @@ def test_the_same_command_with_resume_goes_on_and_another_recipe_is_refused(
     assert run(*train)[0] == 0
     status, _, err = run(*train, "--recipe", "compact", *QUICK)
     assert status == 2
-    assert "model.name is vgg6, and this command has compact: leave out --recipe and --set" in err
+    assert "model.name is vgg6, not compact: leave out --recipe and --set" in err
     assert run(*train, "--recipe", "small")[0] == 2
 
 

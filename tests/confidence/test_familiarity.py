@@ -101,7 +101,7 @@ def test_tensors_give_back_the_same_ranks_and_a_missing_one_is_told():
         Familiarity.from_tensors(tensors).scores(galaxies), familiar.scores(galaxies)
     )
     del tensors["whiten"]
-    with pytest.raises(DataError, match="x has no 'whiten': run galaxyvotes calibrate again"):
+    with pytest.raises(DataError, match=r"x has no 'whiten': run `galaxyvotes\.calibrate"):
         Familiarity.from_tensors(tensors, "x")
 
 

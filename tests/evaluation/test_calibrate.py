@@ -118,7 +118,7 @@ def test_bounds_are_written_to_the_table_and_read_back(store, run, tmp_path):
 
 def test_intervals_of_a_run_that_was_never_calibrated_are_refused(run, store, tmp_path):
     with pytest.raises(
-        CheckpointError, match=r"never calibrated for the tree 'kaggle'.*run galaxyvotes calibrate"
+        CheckpointError, match=r"never calibrated for the tree 'kaggle'.*run `galaxyvotes.calibrate"
     ):
         predict(
             store.path.parent / "zoo" / "images",
@@ -307,13 +307,13 @@ def test_a_damaged_or_missing_familiarity_file_is_found(store, run):
     path.write_bytes(content)
     with pytest.raises(
         CheckpointError,
-        match=r"familiar.*\.safetensors is damaged.*run galaxyvotes calibrate again",
+        match=r"familiar.*\.safetensors is damaged.*run `galaxyvotes.calibrate",
     ):
         run.network()
     path.unlink()
     with pytest.raises(
         CheckpointError,
-        match=r"familiar.*\.safetensors cannot be read.*galaxyvotes calibrate again",
+        match=r"familiar.*\.safetensors cannot be read.*galaxyvotes.calibrate",
     ):
         run.network()
     calibrate(store, run, overwrite=True, progress=False)  # as the message says

@@ -54,5 +54,5 @@ def test_the_report_marks_it_as_contaminated(run, fractions, tmp_path):
     ],
 )
 def test_the_paper_has_no_protocol_for_quantities_and_classes(tree, kind):
-    with pytest.raises(ConfigError, match=f"{kind}: leave out --as-published"):
+    with pytest.raises(ConfigError, match=f"{kind}: leave out `as_published=True`"):
         check_published(tree)

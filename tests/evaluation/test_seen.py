@@ -86,7 +86,8 @@ def test_galaxies_of_the_training_set_are_refused_however_the_store_is_divided(
         progress=False,
     )
     with pytest.raises(
-        DataError, match=r"test galaxies of .* training or validation set .*\(g\d+.*--allow-seen"
+        DataError,
+        match=r"test galaxies of .* training or validation set .*\(g\d+.*`allow_seen=True`",
     ):
         evaluate(other, blob_run, out=tmp_path / "report", resamples=20, progress=False)
     assert not (tmp_path / "report").exists()

@@ -81,7 +81,9 @@ def test_a_model_of_something_else_is_refused(tmp_path):
         [onnx.helper.make_node("Abs", ["x"], ["y"])], "g", value[:1], value[1:]
     )
     onnx.save_model(onnx.helper.make_model(graph), tmp_path / "other.onnx")
-    with pytest.raises(CheckpointError, match=r"other\.onnx was not written by galaxyvotes export"):
+    with pytest.raises(
+        CheckpointError, match=r"other\.onnx was not written by `galaxyvotes.export"
+    ):
         predict(tmp_path, tmp_path / "out.csv", run=tmp_path / "other.onnx", progress=False)
 
 

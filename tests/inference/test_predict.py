@@ -120,7 +120,7 @@ def test_images_that_share_a_name_keep_their_whole_path(blob_run, tmp_path, make
 
 
 def test_a_device_that_does_not_exist_is_an_error_that_says_which_do(blob_run, blobs, tmp_path):
-    with pytest.raises(ConfigError, match="--device 'toaster'"):
+    with pytest.raises(ConfigError, match="device 'toaster'"):
         predict(blobs, tmp_path / "out.csv", run=blob_run, device="toaster", progress=False)
 
 

@@ -19,7 +19,7 @@ def compact(*, answers: int = 5, size_px: int = 32, **settings) -> Compact:
 @pytest.mark.parametrize("size_px", [16, 31, 40, 100])
 def test_a_side_that_does_not_halve_four_times_is_refused(size_px):
     with pytest.raises(
-        ConfigError, match=rf"images of {size_px} px do not fit model compact.*--size 64"
+        ConfigError, match=rf"images of {size_px} px do not fit model compact.*size_px=64"
     ):
         compact(size_px=size_px)
 

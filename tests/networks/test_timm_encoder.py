@@ -126,7 +126,8 @@ def test_a_name_that_timm_does_not_know_is_refused_with_the_nearest(name, said):
 
 def test_a_size_that_the_encoder_refuses_is_said():
     with pytest.raises(
-        ConfigError, match=r"images of 8 px do not fit model timm:test_vit.*--size.*160"
+        ConfigError,
+        match=r"images of 8 px do not fit model timm:test_vit.*PackSettings\(size_px=160\)",
     ):
         made(ModelSettings("timm:test_vit"), size_px=8)
 

@@ -177,7 +177,7 @@ def test_fractions_of_those_who_were_asked_are_no_submission(predictions, sample
         sample,
         tmp_path / "out.csv",
     )
-    assert told.endswith("predict again with --fractions joint")
+    assert told.endswith("predict again with `fractions='joint'`")
     assert not (tmp_path / "out.csv").exists()
 
 

@@ -155,4 +155,4 @@ def test_what_is_no_calibration_is_refused_with_the_file_the_key_and_the_mend(
         read(folder)
     assert str(error.value).startswith(str(folder / "calibration.toml"))
     assert message in str(error.value)
-    assert str(error.value).endswith("run galaxyvotes calibrate again, with `overwrite=True`")
+    assert str(error.value).endswith("run `galaxyvotes.calibrate(…, overwrite=True)` again")

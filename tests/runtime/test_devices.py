@@ -21,7 +21,7 @@ def test_an_accelerator_is_chosen_where_there_is_one(monkeypatch, cuda, mps, exp
 
 
 def test_a_device_that_does_not_exist_is_an_error_that_lists_those_that_do():
-    with pytest.raises(ConfigError, match=r"--device 'toaster': this machine has .*cpu"):
+    with pytest.raises(ConfigError, match=r"device 'toaster': this machine has .*cpu"):
         choose_device("toaster")
 
 
@@ -77,7 +77,7 @@ def test_a_device_may_be_named_as_people_do(monkeypatch, name, cuda, mps, expect
 def test_a_device_that_is_not_here_is_refused_as_it_was_named(monkeypatch, name):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    with pytest.raises(ConfigError, match=f"--device '{name}': this machine has cpu"):
+    with pytest.raises(ConfigError, match=f"device '{name}': this machine has cpu"):
         choose_device(name)
 
 
@@ -85,7 +85,7 @@ def test_a_gpu_of_a_number_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert str(choose_device("cuda:1")) == "cuda:1"
-    with pytest.raises(ConfigError, match="--device 'cuda:2'"):
+    with pytest.raises(ConfigError, match="device 'cuda:2'"):
         choose_device("cuda:2")
 
 

@@ -279,7 +279,7 @@ def test_several_processes_without_torchrun_are_refused(monkeypatch, blob_store,
 def test_several_processes_on_a_gpu_with_a_number_are_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")
-    with pytest.raises(ConfigError, match=r"2 processes on --device cuda:0: each takes a GPU"):
+    with pytest.raises(ConfigError, match=r"2 processes on `device='cuda:0'`: each takes a GPU"):
         distributed.connect(torch.device("cuda:0"))
 
 

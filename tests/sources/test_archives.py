@@ -59,7 +59,7 @@ def test_whatever_is_no_image_is_listed_with_its_reason(tmp_path):
         "README": "has no suffix and does not begin as an image does",
         "galaxies.h5": "is of a kind that is not read (.h5)",
         "images.tar.gz": "is an archive of a kind that is not read (.tar.gz); unpack it first",
-        "images.z01": "is a part of a split zip; join the parts first (zip -s 0 PARTS.zip --out"
+        "images.z01": "is a part of a split zip; join the parts first (zip -s 0 PARTS.zip -O"
         " WHOLE.zip)",
         "votes.csv.bz2": "is compressed (.bz2); unpack it first",
         "votes.txt": "is text (.txt), which is taken for a table only if it is named itself",

@@ -156,7 +156,8 @@ def test_two_columns_that_name_different_images_are_refused_until_one_is_chosen(
     folder = make_folder({**IMAGES, "t.csv": table})
     assert (
         refusal(folder, kind=ConfigError)
-        == "t.csv: 'row' and 'id' both name images, but not the same ones: choose with --id-column"
+        == "t.csv: 'row' and 'id' both name images, but not the same ones: choose with"
+        " `labels=LabelSettings(id_column=…)`"
     )
     chosen = catalog_of(folder, id_column="id")
     assert chosen.values is not None
@@ -183,8 +184,8 @@ def test_a_table_that_names_no_image_is_refused_with_examples_of_both(make_folde
     assert (
         refusal(folder)
         == "no column of t.csv names an image: images are called 101, 102, 103 …, while the table"
-        " has id: 9; dec: 0.5. Pass --id-column, or the folder or archive that holds these"
-        " galaxies"
+        " has id: 9; dec: 0.5. Pass `labels=LabelSettings(id_column=…)`, or the folder or"
+        " archive that holds these galaxies"
     )
 
 
@@ -365,7 +366,11 @@ def test_file_names_that_are_no_text_are_kept_readable(tmp_path, make_jpeg):
 def test_several_tables_of_votes_are_refused_until_one_is_named(galaxies_folder):
     (galaxies_folder / "classes.csv").write_text("id,class\n1003,spiral\n1004,edge-on\n")
     message = refusal(galaxies_folder, kind=ConfigError)
-    assert message == "several tables hold votes: name one with --table: classes.csv, solutions.csv"
+    assert (
+        message
+        == "several tables hold votes: name one with `labels=LabelSettings(table=…)`: classes.csv,"
+        " solutions.csv"
+    )
     assert catalog_of(galaxies_folder, table="classes.csv").ids.to_pylist() == ["1003", "1004"]
     assert len(catalog_of(galaxies_folder, tree="kaggle")) == 12
     message = refusal(galaxies_folder, kind=ConfigError, table="other.csv")
@@ -400,15 +405,16 @@ def test_a_table_with_a_missing_column_is_refused_with_the_nearest_tree_and_what
     )
     assert nearest + "; other trees are" in message
     assert (
-        "Pass --classes COLUMN for a column of class names, --quantity COLUMN for one of numbers,"
-        " --tree" in message
+        "Pass `labels=LabelSettings(classes='COLUMN')` for a column of class names,"
+        " `labels=LabelSettings(quantity='COLUMN')` for one of numbers," in message
     )
 
 
 def test_without_any_table_the_error_says_how_to_go_on(make_folder):
     message = refusal(make_folder(IMAGES))
     assert message.startswith(
-        "no table of votes among the sources: add a CSV or Parquet file, or pass --unlabelled"
+        "no table of votes among the sources: add a CSV or Parquet file, or pass"
+        " `labels=LabelSettings(unlabelled=True)`"
     )
 
 
@@ -685,7 +691,9 @@ def test_real_layouts_are_read_with_every_galaxy(
 @pytest.mark.parametrize("folder", ["layouts/gz_decals", "kaggle"])
 def test_real_folders_with_several_tables_ask_which_one(shared_data, folder):
     message = refusal(shared_data / folder, kind=ConfigError)
-    assert message.startswith("several tables hold votes: name one with --table: ")
+    assert message.startswith(
+        "several tables hold votes: name one with `labels=LabelSettings(table=…)`: "
+    )
 
 
 @pytest.mark.real_data

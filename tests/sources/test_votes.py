@@ -90,7 +90,8 @@ def test_a_header_that_fits_two_campaigns_is_refused_until_one_is_named():
         }
     )
     with pytest.raises(
-        ConfigError, match="fit the trees 'decals' and 'decals12': say which with --tree"
+        ConfigError,
+        match="fit the trees 'decals' and 'decals12': say which with `labels=LabelSettings",
     ):
         find_layout(both)
     layout = find_layout(both, tree=DecisionTree.load("decals12"))
@@ -188,7 +189,7 @@ def test_counts_passed_as_fractions_are_refused_with_the_way_out_which_then_work
     counts[:, [0, 1]], counts[:, 14] = [[30, 10], [7, 33]], 40
     message = refusal(counts, kaggle)
     assert message.startswith("votes.csv line 2: Class1.1 is 30; fractions lie in 0–1.")
-    assert "If these are whole counts, pass --votes counts." in message
+    assert "If these are whole counts, pass `labels=LabelSettings(votes='counts')`." in message
     assert message.endswith("(5 more like it)")
     votes = read(table_of(list(kaggle.columns), counts), kaggle, "counts")
     np.testing.assert_allclose(votes.values[:, :3], [[0.75, 0.25, 0], [0.175, 0.825, 0]])
@@ -408,7 +409,8 @@ def test_an_unknown_class_is_refused_with_its_line_and_the_nearest(name, message
     assert (
         refusal(pa.table({"class": ["spiral", name]}), tree)
         == f"votes.csv line 3: class is {name!r}; {message}"
-        " If these classes are not the tree's, pass --classes class without --tree"
+        " If these classes are not the tree's, pass `labels=LabelSettings(classes='class')`"
+        " without a tree"
     )
 
 

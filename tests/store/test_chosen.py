@@ -76,7 +76,10 @@ def test_lists_that_share_a_galaxy_or_name_none_are_refused(folder, names, reaso
 
 
 def test_a_column_that_is_not_there_or_says_something_else_is_refused(folder):
-    with pytest.raises(ConfigError, match="--splits set: the table has no such column; it has Spl"):
+    with pytest.raises(
+        ConfigError,
+        match=r"`splits=SplitSettings\(column='set'\)`: the table has no such column; it has Spl",
+    ):
         chosen(folder, column="set")
     text = (folder / "t.csv").read_text().replace("dev", "fold3")
     (folder / "t.csv").write_text(text)

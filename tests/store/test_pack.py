@@ -160,7 +160,7 @@ def test_whole_votes_are_packed_beside_the_fractions(galaxies_folder, tmp_path, 
     (galaxies_folder / "solutions.csv").write_text("\n".join(lines) + "\n")
     message = refusal(galaxies_folder, tmp_path / "store")
     assert "solutions.csv line 2: Class6.2 is 40; fractions lie in 0–1." in message
-    assert "pass --votes counts" in message
+    assert "pass `labels=LabelSettings(votes='counts')`" in message
     store = go(galaxies_folder, tmp_path / "store", votes="counts")
     np.testing.assert_array_equal(store.votes, counts)
     np.testing.assert_array_equal(store.values[:, [0, 14, 15]], 1)
@@ -455,7 +455,7 @@ def test_too_little_space_is_reported_before_anything_is_packed(
     assert (
         message
         == f"packing 12 images needs 0.0 MB more and {tmp_path} has 0.0 MB free: free some space,"
-        " or pack a smaller --size"
+        " or pack a smaller size, `settings=PackSettings(size_px=…)`"
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["galaxies"]
     go(galaxies_folder, tmp_path / "store", settings=PackSettings(16, 8))  # the advice works

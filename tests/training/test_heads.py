@@ -146,7 +146,7 @@ def test_two_different_trees_of_one_name_are_refused_with_what_differs(blobs, bl
     )
     message = (
         r"different trees 'class': 'long' is no answer there, .*'a' is an answer there only, .*one"
-        r" tree \(--tree"
+        r" tree \(`labels=LabelSettings\(tree="
     )
     with pytest.raises(ConfigError, match=message):
         TrainingBatches.of([blob_store, other], recipe())

@@ -74,7 +74,7 @@ def test_a_run_stopped_at_any_step_and_resumed_ends_bit_for_bit_as_if_never_stop
     store, whole, tmp_path, stop_after, steps
 ):
     stop_after(steps)
-    with pytest.raises(KeyboardInterrupt, match="--resume"):
+    with pytest.raises(KeyboardInterrupt, match="`resume=True`"):
         go(store, tmp_path / "run")
     assert not Run.open(tmp_path / "run").finished
     assert ending(go(store, tmp_path / "run", resume=True)) == ending(whole)
@@ -148,7 +148,7 @@ def test_a_finished_run_resumed_is_returned_as_it_is(store, whole):
 
 def test_a_run_is_resumed_by_the_same_command_with_its_settings(store, whole, tmp_path, stop_after):
     stop_after(4)
-    with pytest.raises(KeyboardInterrupt, match="go on with the same command and --resume"):
+    with pytest.raises(KeyboardInterrupt, match="go on with the same arguments and `resume=True`"):
         go(store, tmp_path / "run")
     assert ending(go(store, tmp_path / "run", resume=True)) == ending(whole)
 
@@ -173,7 +173,7 @@ def test_settings_that_a_run_began_with_may_be_named_or_left_out(store, whole, s
 def test_a_run_is_not_resumed_with_another_recipe_and_the_first_difference_is_named(
     store, whole, recipe, settings, named
 ):
-    with pytest.raises(ConfigError, match=named + r": leave out --recipe and --set"):
+    with pytest.raises(ConfigError, match=named + r": leave out `recipe=…` and `settings=…`"):
         train(store, whole.path, recipe=recipe, settings=settings, resume=True, progress=False)
 
 
@@ -195,7 +195,7 @@ def test_without_a_recipe_the_number_of_galaxies_chooses_one_and_it_is_said(
 
 
 def test_a_folder_that_exists_is_refused(store, whole):
-    with pytest.raises(ConfigError, match=r"exists already: continue it with --resume"):
+    with pytest.raises(ConfigError, match=r"exists already: continue it with `resume=True`"):
         go(store, whole.path)
 
 

@@ -13,7 +13,7 @@ from importlib import import_module
 from inspect import cleandoc
 from pathlib import Path
 
-from cyclopts import App, CycloptsError, Group, MissingArgumentError
+from cyclopts import App, CycloptsError, Group, MissingArgumentError, UnknownOptionError
 
 from galaxyvotes.cli import data, learn, use
 from galaxyvotes.cli.messages import as_options
@@ -37,6 +37,7 @@ _GROUPS = {
     "Try it": (use.demo,),
 }
 
+_DEVICES = ("--gpu", "--cuda", "--mps", "--cpu")  # that others write so
 _CLOSED_PIPE = 128 + 13  # SIGPIPE
 
 app = App(
@@ -89,9 +90,21 @@ def _run(arguments: Sequence[str] | None) -> None:
             _check_processes(sys.argv[1:] if arguments is None else arguments)
         app(arguments, exit_on_error=False, print_error=False)
     except (GalaxyVotesError, CycloptsError, KeyboardInterrupt) as end:
-        message = _lacks(end) if isinstance(end, MissingArgumentError) else as_options(str(end))
-        print(f"galaxyvotes: {message or 'stopped'}", file=sys.stderr)
+        print(f"galaxyvotes: {_message(end) or 'stopped'}", file=sys.stderr)
         sys.exit(130 if isinstance(end, KeyboardInterrupt) else 2)
+
+
+def _message(end: BaseException) -> str:
+    """An error in the words of the command line."""
+    if isinstance(end, MissingArgumentError):
+        return _lacks(end)
+    if isinstance(end, UnknownOptionError):
+        option = (end.token.keyword or end.token.value).partition("=")[0].lower()
+        has_device = any("--device" in argument.names for argument in end.argument_collection)
+        if has_device and option in _DEVICES:
+            device = option.removeprefix("--")
+            return f"there is no {option}: write --device {device}; by default a GPU computes"
+    return as_options(str(end))
 
 
 def _lacks(error: MissingArgumentError) -> str:

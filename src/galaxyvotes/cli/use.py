@@ -86,7 +86,7 @@ def predict(
     for note in done.notes:
         print(as_options(note))
     if done.warning:
-        print(f"warning: {done.warning}")
+        print(f"warning: {as_options(done.warning)}")
 
 
 def evaluate(

@@ -112,7 +112,7 @@ class Familiarity:
         Raises DataError if a tensor is missing.
         """
         if missing := [name for name in _TENSORS if name not in tensors]:
-            raise DataError(f"{origin} has no {missing[0]!r}: run galaxyvotes calibrate again")
+            raise DataError(f"{origin} has no {missing[0]!r}: run `galaxyvotes.calibrate(…)` again")
         return Familiarity(*(tensors[name].numpy() for name in _TENSORS))
 
 

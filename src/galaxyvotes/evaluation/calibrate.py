@@ -181,12 +181,14 @@ def _refuse_training_galaxies(run: Run, store: Store, rows: Rows, split: str) ->
         return
     in_training = seen_by(run, store, "train")[rows].any()
     how = "are in the training set of" if in_training else "chose the epoch of"
-    remedy = "" if in_training else " train with --set train.keep=last --set train.patience=0, or"
+    remedy = (
+        "" if in_training else " train with `settings=('train.keep=last', 'train.patience=0')`, or"
+    )
     raise DataError(
         f"{int(used.sum()):,} of the {len(rows):,} {split} galaxies of {store.path} {how}"
         f" {run.path} ({examples(store, rows[used])} …), so their errors are too small to calibrate"
-        f" with:{remedy} give another store, packed with the --split-key that it was trained with"
-        " or without its galaxies"
+        f" with:{remedy} give another store, packed with the `splits=SplitSettings(key=…)` that"
+        " it was trained with or without its galaxies"
     )
 
 

@@ -47,7 +47,7 @@ CHALLENGE_ID = "GalaxyID"  # the 2014 leaderboard is of galaxies with ids of thi
 
 Rows = Int[np.ndarray, " galaxy"]
 
-_LEFT_OUT = "Evaluated without baselines; leave out --no-baselines to see them."
+_LEFT_OUT = "Evaluated without baselines, as was asked for."
 
 
 @dataclass(frozen=True)

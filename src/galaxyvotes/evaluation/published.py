@@ -35,7 +35,7 @@ def check_published(tree: DecisionTree) -> None:
     if tree.kind is not FRACTIONS:
         raise ConfigError(
             f"the 2023 paper evaluates vote fractions; {tree.name} is of {tree.kind.name}: leave"
-            " out --as-published"
+            " out `as_published=True`"
         )
 
 

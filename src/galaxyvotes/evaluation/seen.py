@@ -120,7 +120,7 @@ def refuse_seen(
     run: Run,
     store: Store,
     rows: Int[np.ndarray, " galaxy"],
-    remedy: str = "use the store it was trained on, or pass --allow-seen",
+    remedy: str = "use the store it was trained on, or pass `allow_seen=True`",
 ) -> None:
     """Refuse test galaxies that are in the training or validation set of the run.
 
@@ -146,7 +146,7 @@ def refuse_calibrated(run: Run, store: Store, rows: Int[np.ndarray, " galaxy"], 
             f"{int(used.sum()):,} of the {len(rows):,} test galaxies of {store.path} are in the"
             f" calibration set of {run.path} ({examples(store, rows[used])} …), so the coverage of"
             " its prediction intervals on them is too good: calibrate it on validation galaxies, or"
-            " pass --allow-seen"
+            " pass `allow_seen=True`"
         )
 
 

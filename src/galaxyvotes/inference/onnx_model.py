@@ -253,7 +253,7 @@ def _parsed(data: bytes, path: Path) -> Any:
     notes = {entry.key: entry.value for entry in model.metadata_props}
     if not {"galaxyvotes", "format"} <= notes.keys():
         raise CheckpointError(
-            f"{path} was not written by galaxyvotes export, so the meaning of its inputs and"
+            f"{path} was not written by `galaxyvotes.export(…)`, so the meaning of its inputs and"
             " outputs is unknown"
         )
     if notes["format"] != str(FORMAT):
@@ -279,11 +279,11 @@ def _check_arithmetic_only(model: Any, path: Path) -> None:
     )
     if foreign or inner or model.functions or model.training_info or model.graph.sparse_initializer:
         raise CheckpointError(
-            f"{path} holds operators, loops or functions that galaxyvotes export never writes"
+            f"{path} holds operators, loops or functions that `galaxyvotes.export(…)` never writes"
         )
     if any(tensor.data_location or tensor.external_data for tensor in _tensors(model, attributes)):
         raise CheckpointError(
-            f"{path} keeps numbers in other files, which galaxyvotes export never does"
+            f"{path} keeps numbers in other files, which `galaxyvotes.export(…)` never does"
         )
 
 

@@ -145,7 +145,7 @@ def _check_intervals(network: Network, origin: Path) -> None:
         of = "" if network.fraction_kind == "joint" else "conditional fractions of "
         raise CheckpointError(
             f"{origin} was never calibrated for {of}the tree {network.tree.name!r}, so it has no"
-            " prediction intervals: run galaxyvotes calibrate (again, if it was for joint"
+            " prediction intervals: run `galaxyvotes.calibrate(…)` (again, if it was for joint"
             " fractions only), or leave out `intervals=True`"
         )
 

@@ -33,8 +33,8 @@ class Compact(nn.Sequential):
         """New weights; ConfigError if the side of the images does not halve four times."""
         if size_px < 32 or size_px % 16:
             raise ConfigError(
-                f"images of {size_px} px do not fit model compact: pack them with --size 64, 80,"
-                " 96 …"
+                f"images of {size_px} px do not fit model compact: their side has to be a multiple"
+                " of 16, 32 at least; pack them with `settings=PackSettings(size_px=64)`, 80, 96 …"
             )
         width, momentum = settings.width, settings.batch_norm_momentum
         super().__init__()

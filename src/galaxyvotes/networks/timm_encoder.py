@@ -142,8 +142,8 @@ def _encoder(name: str, size_px: int) -> tuple[Any, int]:
         side = published.input_size[-1] if published is not None else 224
         raise ConfigError(
             f"images of {size_px} px do not fit model timm:{name}:"
-            f" {str(error) or type(error).__name__}; pack them with another --size: it was made for"
-            f" {side}"
+            f" {str(error) or type(error).__name__}; pack them with"
+            f" `settings=PackSettings(size_px={side})`, for which it was made"
         ) from None
     if features.dim() != 2:
         raise ConfigError(

@@ -113,7 +113,7 @@ def _refuse_conditional(columns: list[str], values: Float[np.ndarray, "galaxy an
     if few.any() and (np.isnan(sums[few]) | (np.abs(sums[few] - 1) < 0.01)).mean() > 0.9:
         raise DataError(
             "the predictions are fractions of those who were asked, and a submission wants those of"
-            " everybody: predict again with --fractions joint"
+            " everybody: predict again with `fractions='joint'`"
         )
 
 

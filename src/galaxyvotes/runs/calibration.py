@@ -34,7 +34,7 @@ from galaxyvotes.runtime.toml import from_table, parsed
 
 __all__ = ["Calibration", "numbered_file", "read_calibration", "write_calibration"]
 
-_REMEDY = "run galaxyvotes calibrate again, with `overwrite=True`"
+_REMEDY = "run `galaxyvotes.calibrate(…, overwrite=True)` again"
 _PIXELS = "calibrated"
 
 

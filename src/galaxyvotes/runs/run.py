@@ -93,7 +93,7 @@ class Run:
         path = given_path(path)
         if path.exists():
             raise ConfigError(
-                f"{path} exists already: continue it with --resume, or name another folder"
+                f"{path} exists already: continue it with `resume=True`, or name another folder"
             )
         with new_folder(path) as folder:
             small = _write_small_files(folder, recipe, heads, seen)
@@ -258,14 +258,14 @@ class Run:
     @property
     def _advice(self) -> str:
         """What to try if a network has learned nothing."""
-        mirror = "--no-mirror, if mirror images have other labels" if self.recipe.mirrors else ""
+        mirror = "train.mirror=false, if mirror images have other labels"
         if self.begun_by == "finetune":
-            tries = ["more labels", "--set train.encoder_rate=1", mirror]
+            tries = ["more labels", "the setting train.encoder_rate=1"]
             first = "Check that labels and images belong together; then try"
         else:
-            tries = ["more labels", "more epochs (--set train.epochs=…)", mirror]
-            first = "Try galaxyvotes finetune, which needs far fewer galaxies;"
-        return f"{first} {', or '.join(each for each in tries if each)}"
+            tries = ["more labels", "more epochs (the setting train.epochs)"]
+            first = "Try fine-tuning, which needs far fewer galaxies;"
+        return f"{first} {', or '.join(tries + ([mirror] if self.recipe.mirrors else []))}"
 
     @property
     def begun_by(self) -> str:
@@ -273,10 +273,11 @@ class Run:
         return "finetune" if "known_before" in self.facts else "train"
 
     @property
-    def resume_command(self) -> str:
-        """The command that continues it, with the names of its stores."""
-        stores = " ".join(store["path"] for store in self.facts["stores"])
-        return f"galaxyvotes {self.begun_by} {stores} --out {self.path} --resume"
+    def resume_call(self) -> str:
+        """The call that continues it, with the names of its stores."""
+        stores = [store["path"] for store in self.facts["stores"]]
+        named = stores[0] if len(stores) == 1 else stores
+        return f"galaxyvotes.{self.begun_by}({named!r}, out={str(self.path)!r}, resume=True)"
 
     @property
     def finished(self) -> bool:
@@ -336,7 +337,7 @@ class Run:
         """
         if not self.finished:
             raise CheckpointError(
-                f"{self.path} has no weights yet: finish it with {self.resume_command}"
+                f"{self.path} has no weights yet: finish it with `{self.resume_call}`"
             )
         network = self.untrained()
         if not as_trained:

@@ -39,7 +39,7 @@ def choose_device(name: str = "auto") -> torch.device:
     if not present.get(name.partition(":")[0], False) or not _exists(name):
         here = ", ".join(kind for kind, there in present.items() if there)
         raise ConfigError(
-            f"--device {asked!r}: this machine has {here}; auto takes the first of them"
+            f"device {asked!r}: this machine has {here}; auto takes the first of them"
         )
     if name == "cpu":
         keep_freed_memory()

@@ -78,9 +78,9 @@ def _own_gpu(device: torch.device) -> torch.device:
     local = int(os.environ.get("LOCAL_RANK", rank()))
     if str(device) != "cuda" or local >= torch.cuda.device_count():
         raise ConfigError(
-            f"{count()} processes on --device {device}: each takes a GPU of its own, and this one"
-            f" would take number {local} of {torch.cuda.device_count()}: start fewer, or name cuda"
-            " without a number, or cpu"
+            f"{count()} processes on `device={str(device)!r}`: each takes a GPU of its own, and"
+            f" this one would take number {local} of {torch.cuda.device_count()}: start fewer, or"
+            " name cuda without a number, or cpu"
         )
     torch.cuda.set_device(local)
     return torch.device("cuda", local)

@@ -82,6 +82,7 @@ class ClassWords:
             if other != name:
                 raise DataError(
                     f"{where} has the classes {other!r} and {name!r}, which differ only by case or"
-                    f" spaces: write them alike, or pass --class-names {name}={other}"
+                    f" spaces: write them alike, or pass"
+                    f" `labels=LabelSettings(class_names={ {name: other} })`"
                 )
         return classes

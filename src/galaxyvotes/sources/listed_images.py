@@ -1,6 +1,6 @@
 """Images that only a table names, by their paths: relative to the table, or from the root.
 
-A catalogue is then enough to be read: `galaxyvotes pack catalogue.csv`. It is looked at if no image
+A catalogue is then enough to be read: `pack("catalogue.csv", "store")`. It is looked at if no image
 lies among the sources themselves.
 """
 

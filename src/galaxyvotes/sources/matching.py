@@ -172,7 +172,7 @@ def match_images(
         if near and not images.agree(rival.rows, best.rows):
             raise ConfigError(
                 f"{table.name}: {best.column!r} and {rival.column!r} both name images, but not the"
-                " same ones: choose with --id-column"
+                " same ones: choose with `labels=LabelSettings(id_column=…)`"
             )
     return best.column, best.rows
 
@@ -193,8 +193,8 @@ def _no_image_named(table: Table, own: Sequence[_Naming], images: Images) -> str
     unfit = next((f". {naming.unfit}" for naming in own if naming.unfit), "")
     return (
         f"no column of {table.name} names an image: images are called {called} …, while the table"
-        f" has {examples}. Pass --id-column, or the folder or archive that holds these galaxies"
-        f"{unfit}"
+        f" has {examples}. Pass `labels=LabelSettings(id_column=…)`, or the folder or"
+        f" archive that holds these galaxies{unfit}"
     )
 
 

@@ -129,7 +129,7 @@ def explain_passed_over(suffix: str) -> str:
     if not suffix:
         return "has no suffix and does not begin as an image does"
     if _PART_OF_ZIP.fullmatch(suffix):
-        return "is a part of a split zip; join the parts first (zip -s 0 PARTS.zip --out WHOLE.zip)"
+        return "is a part of a split zip; join the parts first (zip -s 0 PARTS.zip -O WHOLE.zip)"
     if suffix in _ARCHIVES or suffix.startswith(".tar."):
         return f"is an archive of a kind that is not read ({suffix}); unpack it first"
     if suffix in _COMPRESSED:

@@ -42,9 +42,13 @@ def find_vote_table(
         )
     if len(fitting) > 1:
         names = _listed([table for table, _ in fitting])
-        raise ConfigError(f"several tables hold votes: name one with --table: {names}")
+        raise ConfigError(
+            f"several tables hold votes: name one with `labels=LabelSettings(table=…)`: {names}"
+        )
     if labels.class_names and not all(layout.main.holds == "class" for _, layout in fitting):
-        raise ConfigError("class names are for a column of classes: pass --classes COLUMN, too")
+        raise ConfigError(
+            "class names are for a column of classes: pass `labels=LabelSettings(classes=…)`, too"
+        )
     asked = [labels.table, labels.classes, labels.votes]
     of_quantities = tree is not None and tree.kind is QUANTITIES
     if not fitting and (of_quantities or any(setting is not None for setting in asked)):
@@ -125,8 +129,8 @@ def explain_no_votes(
     """Why none of these tables holds votes, and what to do, for an error."""
     if not tables:
         return (
-            "no table of votes among the sources: add a CSV or Parquet file, or pass --unlabelled"
-            " to pack without votes"
+            "no table of votes among the sources: add a CSV or Parquet file, or pass"
+            " `labels=LabelSettings(unlabelled=True)` to pack without votes"
         )
     if labels.classes is not None:
         return _no_column(labels.classes, tables[0])
@@ -142,10 +146,12 @@ def explain_no_votes(
         f"{table.name}: {closest_layout(table.header(), tree)}" for table in tables[:3]
     )
     return (
-        f"no table holds votes{asked} that a known tree describes ({nearest}). Pass --classes"
-        " COLUMN for a column of class names, --quantity COLUMN for one of numbers, --tree FILE for"
-        " another tree, or --unlabelled to pack without votes; for <answer>/<image> folders leave"
-        " the tables out"
+        f"no table holds votes{asked} that a known tree describes ({nearest}). Pass"
+        " `labels=LabelSettings(classes='COLUMN')` for a column of class names,"
+        " `labels=LabelSettings(quantity='COLUMN')` for one of numbers,"
+        " `labels=LabelSettings(tree='FILE')` for another tree, or"
+        " `labels=LabelSettings(unlabelled=True)` to pack without votes; for <answer>/<image>"
+        " folders leave the tables out"
     )
 
 

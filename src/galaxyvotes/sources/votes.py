@@ -94,7 +94,10 @@ def find_layout(
     campaigns = [layout for layout in layouts if len(layout.tree.questions) > 1]
     if len(campaigns) > 1:
         names = " and ".join(repr(layout.tree.name) for layout in campaigns)
-        raise ConfigError(f"the columns of one table fit the trees {names}: say which with --tree")
+        raise ConfigError(
+            f"the columns of one table fit the trees {names}: say which with"
+            " `labels=LabelSettings(tree=…)`"
+        )
     return (campaigns or layouts or [None])[0]
 
 
@@ -202,7 +205,8 @@ class _Reader:
             None,
         )
         expected = "fractions lie in 0–1. Correct it, or leave all votes of this row empty."
-        remedy = f" If these are whole counts, pass --votes {is_votes}." if is_votes else ""
+        counts = f"`labels=LabelSettings(votes={is_votes!r})`"
+        remedy = f" If these are whole counts, pass {counts}." if is_votes else ""
         self._refuse(values > 1 + 1e-6, values, columns, expected + remedy)
         self._refuse(values < 0, values, columns, expected)
         unlabelled = np.asarray(np.isnan(values).all(axis=1))
@@ -297,15 +301,16 @@ class _Reader:
             _stand_ins(values),
             values,
             columns,
-            "far from all others. If it stands for not known, leave it empty, or pass --missing"
-            " with this value.",
+            "far from all others. If it stands for not known, leave it empty, or pass"
+            " `labels=LabelSettings(missing=…)` with this value.",
         )
         self._refuse(
             np.abs(values) > _LARGEST,
             values,
             columns,
             f"a quantity is computed with up to {_LARGEST:g}: give the column in a larger unit, or"
-            " its logarithm; or pass --missing with this value if it stands for not known.",
+            " its logarithm; or pass `labels=LabelSettings(missing=…)` with this value if it stands"
+            " for not known.",
         )
         largest = np.nan_to_num(np.abs(values)).max(axis=0, initial=0)
         self._refuse(
@@ -338,8 +343,8 @@ class _Reader:
                 others = f"known are {', '.join(columns_of)}."
                 known = f"did you mean {close[0]!r}?" if close else others
                 other = (
-                    f" If these classes are not the tree's, pass --classes {columns.columns}"
-                    " without --tree"
+                    f" If these classes are not the tree's, pass"
+                    f" `labels=LabelSettings(classes={columns.columns!r})` without a tree"
                 )
                 raise DataError(f"{self.at(row)}: {columns.columns} is {name!r}; {known}{other}")
             else:

@@ -175,7 +175,7 @@ def _find_directory(archive: Window | Inflated) -> tuple[int, int, int, int]:
     starts_at = tail_at + end - size
     if here != count or disk or first:
         raise DataError(
-            "is one part of a split zip; join the parts first (zip -s 0 PARTS.zip --out WHOLE.zip)"
+            "is one part of a split zip; join the parts first (zip -s 0 PARTS.zip -O WHOLE.zip)"
         )
     if starts_at < offset:
         raise DataError("is a zip with a damaged directory; fetch it again")

@@ -47,7 +47,7 @@ def choose_galaxies(catalog: Catalog, settings: SplitSettings) -> Catalog:
         without = catalog.ids.filter(pa.array(given == "")).to_pylist()
         rows = np.flatnonzero(given != "")
         if not len(rows):
-            raise DataError(f"not one of {len(catalog):,} galaxies has a set: see --splits")
+            raise DataError(f"not one of {len(catalog):,} galaxies has a set: see `splits=…`")
         catalog = replace(catalog.take(rows), splits=given[rows], rows_without_split=tuple(without))
     if 0 < settings.limit < len(catalog):
         catalog = catalog.take(_limited(catalog, settings))
@@ -68,7 +68,10 @@ def _from_column(catalog: Catalog, column: str) -> Shaped[np.ndarray, " galaxy"]
     names = catalog.columns.column_names
     if (found := Header(names).find(column)) is None:
         listed = ", ".join(names[:12]) or "no column beside ids and labels"
-        raise ConfigError(f"--splits {column}: the table has no such column; it has {listed}")
+        raise ConfigError(
+            f"`splits=SplitSettings(column={column!r})`: the table has no such column; it has"
+            f" {listed}"
+        )
     try:
         words = catalog.columns.column(found).cast(pa.large_string()).to_pylist()
     except pa.ArrowException:

@@ -121,7 +121,7 @@ def _begin(catalog: Catalog, journal: Journal, how: dict[str, Any]) -> None:
         raise DataError(
             f"packing {len(catalog):,} images needs {needed / 1e6:,.1f} MB more and"
             f" {journal.folder.parent} has {free / 1e6:,.1f} MB free: free some space, or pack a"
-            " smaller --size"
+            " smaller size, `settings=PackSettings(size_px=…)`"
         )
 
 

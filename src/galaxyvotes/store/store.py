@@ -131,7 +131,7 @@ class Store:
     def tree(self) -> DecisionTree:
         """The tree of the votes; DataError if the store has no votes."""
         if not (self.path / "tree.toml").is_file():
-            raise DataError(f"{self.path} holds no votes: pack it with a table of votes (--table)")
+            raise DataError(f"{self.path} holds no votes: pack it with a table of votes")
         return DecisionTree.from_toml(
             (self.path / "tree.toml").read_text("utf-8"), str(self.path / "tree.toml")
         )
@@ -200,7 +200,7 @@ class Store:
         if kind is CLASSES:
             lines += self._count_classes()
         without = kind.label.removeprefix("a ")
-        left_out = "were left out (--unlabelled keeps them)"
+        left_out = "were left out (`labels=LabelSettings(unlabelled=True)` keeps them)"
         for count, what in (
             (facts["duplicates"], "have the same pixels as another galaxy and share its split"),
             (facts["rejected_images"], f"images could not be used: {rejected}"),
@@ -215,7 +215,8 @@ class Store:
         if words := facts.get("unknown_words"):
             listed = ", ".join(f"{word!r} ({count:,})" for word, count in words.items())
             lines.append(
-                f"read as unknown, not as a class: {listed}; --class-names WORD=NAME makes it one"
+                f"read as unknown, not as a class: {listed};"
+                " `labels=LabelSettings(class_names={'WORD': 'NAME'})` makes it one"
             )
         return "\n".join(lines)
 

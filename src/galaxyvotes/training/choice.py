@@ -41,8 +41,8 @@ def choose_recipe(galaxies: int, device: torch.device) -> Choice:
     if galaxies < FEW:
         return Choice(
             "small",
-            f"recipe small, because there are only {galaxies:,} training galaxies. galaxyvotes"
-            " finetune begins with a trained network and needs far fewer: try that first",
+            f"recipe small, because there are only {galaxies:,} training galaxies."
+            " Fine-tuning begins with a trained network and needs far fewer: try that first",
         )
     if galaxies < MANY or device.type == "cpu":
         without = "" if galaxies < MANY else " and no GPU (on one it would be strong)"
@@ -85,6 +85,6 @@ def note_of_handed(recipe: Recipe, stores: Sequence[Store]) -> str | None:
             return (
                 f"warning: {' and '.join(names)} of {question.name} seem to be mirror images of"
                 " each other, and training mirrors images, so they cannot be told apart: begin"
-                " again with --no-mirror"
+                " again with the setting train.mirror=false"
             )
     return None

@@ -72,7 +72,9 @@ def finetune(
         source = open_run(start)
         chosen = suited(_recipe(source, recipe or "finetune", settings), opened)
         if not other_size:
-            opened[0].must_fit(source.pack, str(source.path), otherwise=", or pass --other-size")
+            opened[0].must_fit(
+                source.pack, str(source.path), otherwise=", or pass `other_size=True`"
+            )
         batches = TrainingBatches.of(opened, chosen)
         create_run(
             batches, given_path(out), chosen, own_device, _warm_start(source, chosen, batches)
@@ -85,7 +87,7 @@ def _check_start(run: Run, start: Run | str | Path | None) -> None:
     if start is not None and open_run(start).path.name != run.facts.get("start"):
         raise ConfigError(
             f"{run.path} began with {run.facts.get('start', 'new weights')}, not with"
-            f" {open_run(start).path.name}: leave out --start, or name another run"
+            f" {open_run(start).path.name}: leave out `start=…`, or name another run"
         )
 
 
@@ -114,7 +116,7 @@ def _warm_start(source: Run, recipe: Recipe, batches: TrainingBatches) -> WarmSt
         raise CheckpointError(
             f"the weights of {source.path} fit {trained.recipe.model.name} on images of"
             f" {source.pack.size_px} px only, not {recipe.model.name} on {pack.size_px} px: leave"
-            " out --other-size and --set model.…"
+            " out `other_size=True`, and what `settings=…` say of model"
         )
     copy_weights(trained, network)
     return WarmStart(network, source.path.name, source.seen_by_successors)

@@ -102,7 +102,7 @@ def check_classes(head: Head, stores: Sequence[Store], train: Sequence[Rows]) ->
             raise DataError(
                 f"{_paths(parts)}: none of the {sum(len(rows) for _, rows in parts)} training"
                 f" galaxies is {column!r}, but {galaxies} held out are: pack more of them, try"
-                " another --split-key, or name the other classes in train.answers"
+                " another `splits=SplitSettings(key=…)`, or name the other classes in train.answers"
             )
 
 

@@ -50,7 +50,7 @@ def create_run(
     """
     if distributed.first_finds(out.exists()):
         raise ConfigError(
-            f"{out} exists already: continue it with --resume, or name another folder"
+            f"{out} exists already: continue it with `resume=True`, or name another folder"
         )
     pack = batches.stores[0].pack
     recipe = replace(recipe, pack=pack)

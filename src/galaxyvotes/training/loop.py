@@ -2,10 +2,10 @@
 
 Everything random is drawn from the recipe's seed and the position (epoch, step), never from what
 came before: the order of the galaxies from the epoch, augmentation and dropout from the step. So
-the state that `--resume` needs is network, optimiser, averaged network and position; and a run that
-was stopped (Ctrl-C, SIGTERM) or killed at any moment ends, resumed, bit for bit where it would have
-ended on the same machine with the same number of threads and processes. With another number of them
-it differs; see `galaxyvotes.runtime.distributed`.
+the state that `resume=True` needs is network, optimiser, averaged network and position; and a run
+that was stopped (Ctrl-C, SIGTERM) or killed at any moment ends, resumed, bit for bit where it would
+have ended on the same machine with the same number of threads and processes. With another
+number of them it differs; see `galaxyvotes.runtime.distributed`.
 
 Metrics of an epoch are the paper's: loss, MSE and accuracy (argmax over all answers), on the
 training galaxies while the network learns from them and on the validation galaxies afterwards. With
@@ -227,7 +227,7 @@ class _Training:
         if stopping:
             raise KeyboardInterrupt(
                 f"stopped in epoch {self.position.epoch + 1} of {self.run.path}; go on with the"
-                " same command and --resume"
+                " same arguments and `resume=True`"
             )
 
     def _save(self) -> None:

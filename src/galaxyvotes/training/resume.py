@@ -1,4 +1,4 @@
-"""Going on with a run that was stopped: the same command, with --resume.
+"""Going on with a run that was stopped: the same arguments, and `resume=True`.
 
 The run keeps the recipe that it began with. A command may name it again, and its settings, as it
 did when the run began; whatever would change the recipe is refused.
@@ -41,13 +41,13 @@ def check_recipe(run: Run, asked: Recipe) -> None:
         name, now, before = difference
         raise ConfigError(
             f"{run.path} goes on with the recipe it began with, in which {name} is"
-            f" {_text(before)}, and this command has {_text(now)}: leave out --recipe and --set,"
-            " or name another run"
+            f" {_text(before)}, not {_text(now)}: leave out `recipe=…` and `settings=…`, or name"
+            " another run"
         )
 
 
 def _text(value: object) -> str:
-    """A value as one writes it in --set."""
+    """A value as one writes it in `settings`."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple | list):

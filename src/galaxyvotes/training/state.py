@@ -1,4 +1,4 @@
-"""The state of an unfinished run, in `state.safetensors`: all that `--resume` needs.
+"""The state of an unfinished run, in `state.safetensors`: all that `resume=True` needs.
 
 It holds the network, the optimiser, the averaged network, the best network and the position. Random
 numbers are drawn from the seed and the position, so no generator has a state to keep.
