@@ -126,6 +126,24 @@ def test_an_option_that_is_lacking_is_named_with_the_usage(run, arguments):
     )
 
 
+@pytest.mark.parametrize("option", ["--gpu", "--cuda", "--mps", "--cpu", "--GPU", "--cuda=0"])
+@pytest.mark.parametrize(
+    "command", ["predict", "train", "finetune", "evaluate", "calibrate", "figures"]
+)
+def test_a_device_that_is_written_as_an_option_is_shown_as_it_is_named(run, command, option):
+    status, _, err = run(command, "x", option)
+    device = option.removeprefix("--").partition("=")[0].lower()
+    assert status == 2
+    assert err.startswith(f"galaxyvotes: there is no --{device}: write --device {device};")
+
+
+def test_a_command_that_computes_on_no_device_names_none(run):
+    status, _, err = run("pack", "x", "--gpu", "--out", "y")
+    assert status == 2
+    assert "Unknown option: --gpu" in err
+    assert "--device" not in err
+
+
 @pytest.mark.parametrize(
     ("command", "status"),
     [(["tree", "kaggle"], 141), (["tree"], 141), (["predict", "--help"], 1)],  # rich prints help

@@ -36,7 +36,7 @@ def test_finetuning_is_resumed_by_the_same_command_and_from_the_same_start(
     assert "began with first, not with second" in err
     status, _, err = run(*again, "--set", "train.seed=4")
     assert status == 2
-    assert "train.seed is 0, and this command has 4" in err
+    assert "train.seed is 0, not 4" in err
 
 
 def test_what_an_unfinished_run_lacks_is_said_with_the_command_that_began_it(
@@ -61,7 +61,7 @@ def test_a_network_that_is_no_better_than_the_class_frequencies_is_warned_of(
     assert re.search(
         r"warning: .* no better than the mean: class: validation accuracy [01]\.\d+;"
         r" validation RMSE 0\.\d+, that of the class frequencies of the training galaxies is"
-        r" 0\.5\d*\. Try galaxyvotes finetune",
+        r" 0\.5\d*\. Try fine-tuning",
         err,
     )
     assert "validation RMSE" in out

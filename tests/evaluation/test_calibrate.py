@@ -118,7 +118,8 @@ def test_bounds_are_written_to_the_table_and_read_back(store, run, tmp_path):
 
 def test_intervals_of_a_run_that_was_never_calibrated_are_refused(run, store, tmp_path):
     with pytest.raises(
-        CheckpointError, match=r"never calibrated for the tree 'kaggle'.*run `galaxyvotes.calibrate"
+        CheckpointError,
+        match=r"never calibrated for the tree 'kaggle'.*run `galaxyvotes\.calibrate",
     ):
         predict(
             store.path.parent / "zoo" / "images",
@@ -163,7 +164,10 @@ def test_a_damaged_calibration_is_found(store, run):
     calibrate(store, run, overwrite=True, progress=False)
     path = run.path / "calibration.toml"
     path.write_text(path.read_text().replace("coverage = 0.9", "coverage = 0.8"))
-    with pytest.raises(CheckpointError, match=r"calibration\.toml is damaged.*calibrate again"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"calibration\.toml is damaged.*calibrate\(…, overwrite=True\)` again",
+    ):
         run.network()
 
 
@@ -283,7 +287,10 @@ def test_a_calibration_of_other_weights_is_found(store, run, tmp_path):
         progress=False,
     )
     shutil.copyfile(other.path / "weights.safetensors", run.path / "weights.safetensors")
-    with pytest.raises(CheckpointError, match=r"measured with other weights .*calibrate again"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"measured with other weights .*calibrate\(…, overwrite=True\)` again",
+    ):
         run.network()
 
 
@@ -307,13 +314,13 @@ def test_a_damaged_or_missing_familiarity_file_is_found(store, run):
     path.write_bytes(content)
     with pytest.raises(
         CheckpointError,
-        match=r"familiar.*\.safetensors is damaged.*run `galaxyvotes.calibrate",
+        match=r"familiar.*\.safetensors is damaged.*run `galaxyvotes\.calibrate",
     ):
         run.network()
     path.unlink()
     with pytest.raises(
         CheckpointError,
-        match=r"familiar.*\.safetensors cannot be read.*galaxyvotes.calibrate",
+        match=r"familiar.*\.safetensors cannot be read.*galaxyvotes\.calibrate",
     ):
         run.network()
     calibrate(store, run, overwrite=True, progress=False)  # as the message says
@@ -364,7 +371,8 @@ def test_a_calibration_of_an_older_galaxyvotes_can_be_read_and_bounds_joint_frac
     assert run.calibration().conditional is None
     images, out = store.path.parent / "zoo" / "images", tmp_path / "out.csv"
     with pytest.raises(
-        CheckpointError, match=r"never calibrated for conditional fractions of .*calibrate \(again"
+        CheckpointError,
+        match=r"never calibrated for conditional fractions of .*calibrate\(…\)` \(again",
     ):
         predict(images, out, run=run, fractions="conditional", intervals=True, progress=False)
     assert (

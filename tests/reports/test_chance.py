@@ -43,7 +43,7 @@ def test_a_pair_at_chance_is_named_with_the_reason(hands, quick, tmp_path, read_
 def test_a_run_that_was_not_mirrored_is_not_told_to_leave_mirrors_out(hands, quick):
     found = at_chance(replace(hands, mirrored=False), quick)
     assert found is not None
-    assert "--no-mirror" not in found["why"]
+    assert "train.mirror" not in found["why"]
     assert "Images were not mirrored in training" in found["why"]
 
 

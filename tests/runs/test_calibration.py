@@ -107,27 +107,39 @@ def test_a_file_of_the_first_version_has_joint_intervals_only(folder):
 
 def test_a_calibration_of_other_weights_is_refused(folder):
     (folder / "weights.safetensors").write_bytes(b"others")
-    with pytest.raises(CheckpointError, match=r"measured with other weights .*calibrate again"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"measured with other weights .*calibrate\(…, overwrite=True\)` again",
+    ):
         read(folder)
 
 
 def test_a_changed_character_is_found(folder):
     path = folder / "calibration.toml"
     path.write_text(path.read_text("utf-8").replace("coverage = 0.9", "coverage = 0.8"), "utf-8")
-    with pytest.raises(CheckpointError, match=r"calibration\.toml is damaged.*calibrate again"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"calibration\.toml is damaged.*calibrate\(…, overwrite=True\)` again",
+    ):
         read(folder)
 
 
 def test_bytes_that_are_not_text_are_found(folder):
     path = folder / "calibration.toml"
     path.write_bytes(path.read_bytes().replace(b"coverage", b"cov\xffrage"))
-    with pytest.raises(CheckpointError, match=r"calibration\.toml is damaged.*calibrate again"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"calibration\.toml is damaged.*calibrate\(…, overwrite=True\)` again",
+    ):
         read(folder)
 
 
 def test_a_missing_file_of_familiarity_is_found(folder):
     next(folder.glob("familiar-1-*")).unlink()
-    with pytest.raises(CheckpointError, match=r"familiar-1-.* cannot be read.*calibrate again"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"familiar-1-.* cannot be read.*calibrate\(…, overwrite=True\)` again",
+    ):
         read(folder)
 
 

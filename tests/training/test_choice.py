@@ -28,7 +28,10 @@ def test_the_number_of_galaxies_and_the_device_choose_a_recipe_that_ships(galaxi
 
 
 def test_few_galaxies_are_better_fine_tuned_and_that_is_said():
-    assert "galaxyvotes finetune" in choose_recipe(300, torch.device("cpu")).reason
+    assert (
+        "Fine-tuning begins with a trained network"
+        in choose_recipe(300, torch.device("cpu")).reason
+    )
 
 
 def test_galaxies_of_all_stores_count_if_they_have_a_label(blob_store, fractions_store):

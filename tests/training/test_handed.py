@@ -198,7 +198,7 @@ def test_answers_that_seem_mirror_images_of_each_other_are_told(names, told):
     store = Store.__new__(Store)
     object.__setattr__(store, "tree", DecisionTree.of_classes(names))
     remark = note_of_handed(Recipe.load("compact"), [store])
-    assert (remark is not None and "--no-mirror" in remark) == told
+    assert (remark is not None and "train.mirror=false" in remark) == told
     assert note_of_handed(Recipe.load("compact", ("train.mirror=false",)), [store]) is None
     assert note_of_handed(Recipe.load("paper"), [store]) is None
 

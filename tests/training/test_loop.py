@@ -163,11 +163,11 @@ def test_settings_that_a_run_began_with_may_be_named_or_left_out(store, whole, s
 @pytest.mark.parametrize(
     ("recipe", "settings", "named"),
     [
-        ("paper", (), r"model\.batch_norm_momentum is 0\.1, and this command has 0\.01"),
-        ("small", (), r"train\.epochs is 3, and this command has 40"),
-        ("small", (*SETTINGS, "train.seed=1"), r"train\.seed is 0, and this command has 1"),
-        (None, ("train.epochs=5",), r"train\.epochs is 3, and this command has 5"),
-        (None, ("train.answers=long",), r"train\.answers is empty, and this command has long"),
+        ("paper", (), r"model\.batch_norm_momentum is 0\.1, not 0\.01"),
+        ("small", (), r"train\.epochs is 3, not 40"),
+        ("small", (*SETTINGS, "train.seed=1"), r"train\.seed is 0, not 1"),
+        (None, ("train.epochs=5",), r"train\.epochs is 3, not 5"),
+        (None, ("train.answers=long",), r"train\.answers is empty, not long"),
     ],
 )
 def test_a_run_is_not_resumed_with_another_recipe_and_the_first_difference_is_named(
@@ -191,7 +191,7 @@ def test_without_a_recipe_the_number_of_galaxies_chooses_one_and_it_is_said(
     assert run.recipe.name == "small"
     said = capsys.readouterr().err
     assert f"recipe small, because there are only {len(store.rows('train'))} training" in said
-    assert "galaxyvotes finetune" in said
+    assert "Fine-tuning begins with a trained network" in said
 
 
 def test_a_folder_that_exists_is_refused(store, whole):

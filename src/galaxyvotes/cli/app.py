@@ -103,7 +103,10 @@ def _message(end: BaseException) -> str:
         has_device = any("--device" in argument.names for argument in end.argument_collection)
         if has_device and option in _DEVICES:
             device = option.removeprefix("--")
-            return f"there is no {option}: write --device {device}; by default a GPU computes"
+            return (
+                f"there is no {option}: write --device {device}; by default a GPU is used if there is"
+                " one"
+            )
     return as_options(str(end))
 
 
