@@ -104,8 +104,8 @@ def _message(end: BaseException) -> str:
         if has_device and option in _DEVICES:
             device = option.removeprefix("--")
             return (
-                f"there is no {option}: write --device {device}; by default a GPU is used if there is"
-                " one"
+                f"there is no {option}: write --device {device}; by default a GPU is used if there"
+                " is one"
             )
     return as_options(str(end))
 
