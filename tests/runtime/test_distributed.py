@@ -258,7 +258,7 @@ def test_an_error_in_one_process_is_an_error_in_all(together):
     out, printed = together
     for each in printed:
         assert "ConfigError:" in each
-        assert "small exists already: continue it with --resume" in each
+        assert "small exists already: continue it with `resume=True`" in each
         assert "DataError: the network's output became NaN or infinite" in each
     assert "ZeroDivisionError" in printed[0]
     assert "DataError: process 1 ends because the first one failed" in printed[1]
