@@ -1,7 +1,9 @@
 import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -558,6 +560,17 @@ def test_a_digest_changes_with_everything_that_packing_depends_on(galaxies_folde
     path.write_text(text)
     (galaxies_folder / "images" / "1003.jpg").unlink()
     assert catalog_of(galaxies_folder).digest() != digest
+
+
+def test_a_digest_changes_with_the_questions_of_a_tree_of_the_same_name_and_size(galaxies_folder):
+    catalog = catalog_of(galaxies_folder)
+    assert catalog.tree is not None
+    first, *others = catalog.tree.questions
+    for change in ({"text": "Is it blue?"}, {"handed": True}):
+        changed = replace(
+            catalog.tree, questions=(msgspec.structs.replace(first, **change), *others)
+        )
+        assert replace(catalog, tree=changed).digest() != catalog.digest()
 
 
 def test_the_challenge_as_it_is_downloaded_is_read_without_unpacking(

@@ -53,5 +53,5 @@ def test_a_store_whose_galaxies_are_all_held_out_elsewhere_is_refused(blobs, blo
         splits=SplitSettings(0.8, 0.1, 0.1, "third"),
         progress=False,
     )
-    with pytest.raises(DataError, match="no galaxy with votes in its train split"):
+    with pytest.raises(DataError, match="no galaxy with a class in its train split"):
         TrainingBatches.of([blob_store, only], Recipe.load("small"))

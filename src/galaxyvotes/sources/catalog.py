@@ -11,7 +11,7 @@ from the data:
 import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -96,11 +96,19 @@ class Catalog:
     def _parts(self) -> Iterator[bytes]:
         for name, image in zip(iterate(self.ids), self.images, strict=True):
             yield f"{name}\0{image.name}\0".encode()
-        # A packing that an older version began must have the same text: it knew no `handed`.
-        what = repr((self.sources, self.votes_from, self.tree)).replace(", handed=False", "")
-        yield what.encode()
+        yield f"({self.sources!r}, {self.votes_from!r}, {_whole_text(self.tree)})".encode()
         for values in (self.values, self.counts):
             yield b"" if values is None else values.tobytes()
+
+
+def _whole_text(tree: DecisionTree | None) -> str:
+    """All of a tree, in the text that packings of older versions have in their digest: these knew
+    no `handed`.
+    """
+    if tree is None:
+        return "None"
+    parts = (f"{part.name}={getattr(tree, part.name)!r}" for part in fields(tree))
+    return f"DecisionTree({', '.join(parts)})".replace(", handed=False", "")
 
 
 @contextmanager
