@@ -54,6 +54,28 @@ def test_tables_of_astronomy_are_read_with_masked_cells_unknown(kind, pack):
     assert table.at(1) == f"t{FORMATS[kind]} row 2"
 
 
+def fits_table(*columns: fits.Column) -> bytearray:
+    data = io.BytesIO()
+    fits.BinTableHDU.from_columns(columns).writeto(data)
+    return bytearray(data.getvalue())
+
+
+def test_the_third_logical_value_of_fits_is_unknown():
+    data = fits_table(fits.Column("barred", "L", array=np.array([True, False, True, False])))
+    data[data.rindex(b"TFTF") + 1] = 0
+    barred = Table("t.fits", bytes(data)).read().column("barred")
+    assert barred.to_pylist() == [True, None, True, False]
+
+
+def test_text_of_fits_that_is_not_utf_8_is_refused_with_its_row_where_it_is_needed():
+    kinds, ids = np.array([b"Sb", b"caf\xe9"]), np.array([1, 2])
+    data = fits_table(fits.Column("kind", "5A", array=kinds), fits.Column("id", "K", array=ids))
+    table = Table("t.fits", bytes(data))
+    assert table.texts("id") == ["1", "2"]
+    with pytest.raises(DataError, match=r"t\.fits row 2: kind is b'caf\\xe9', which is not UTF-8"):
+        table.texts("kind")
+
+
 def test_an_ipac_table_is_read():
     text = io.StringIO()
     TABLE[["objid", "name"]].write(text, format="ascii.ipac")

@@ -116,6 +116,11 @@ def test_texts_of_large_floats_are_no_ids(word):
     assert unfit_as_ids(texts("1.0", "NaN", word)) == (2, word)
 
 
+@pytest.mark.parametrize("word", ["5.877229828298508e+17", "587722982829850763.0"])
+def test_one_word_that_is_no_number_hides_no_float(word):
+    assert unfit_as_ids(texts("unknown target", word)) == (1, word)
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -35,11 +35,31 @@ def test_the_class_is_the_level_whose_names_differ_and_do_not_only_divide(tmp_pa
     assert classes_of(tmp_path, *paths) == ["edge-on", "spiral"]
 
 
-@pytest.mark.parametrize("names", [("0", "1"), ("parting", "testy"), ("Sa", "Sb"), ("E", "data")])
-def test_a_name_that_only_begins_like_a_division_is_a_class(tmp_path, names):
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("0", "1"),
+        ("parting", "testy"),
+        ("Sa", "Sb"),
+        ("E", "data"),
+        ("galaxy", "star"),
+        ("group", "single"),
+        ("full_ring", "part_ring"),
+        ("set", "unset"),
+    ],
+)
+def test_a_name_that_begins_like_a_division_is_a_class_beside_one_that_does_not(tmp_path, names):
     one, other = names
     paths = [f"{one}/1.jpg", f"{other}/2.jpg"]
-    assert classes_of(tmp_path, *paths) == (None if "data" in names else [one, other])
+    assert classes_of(tmp_path, *paths) == [one, other]
+
+
+def test_a_level_whose_names_divide_in_part_is_not_mixed_with_the_next(tmp_path):
+    paths = [
+        f"{kind}/{light}/1.jpg" for kind in ("galaxy", "star") for light in ("bright", "faint")
+    ]
+    with pytest.raises(DataError, match=r"may be galaxy, star \(2\) or bright, faint \(2\)"):
+        classes_of(tmp_path, *paths)
 
 
 @pytest.mark.parametrize(

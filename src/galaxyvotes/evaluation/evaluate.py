@@ -39,6 +39,7 @@ from galaxyvotes.runs.network import Head, Network
 from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.runtime.files import given_path
+from galaxyvotes.runtime.locks import locked
 from galaxyvotes.store.store import Store
 
 __all__ = ["Evaluation", "evaluate"]
@@ -110,8 +111,8 @@ def evaluate(
         CheckpointError: Run and store do not belong together, or the run is damaged.
         ConfigError: `out` is missing for the bundled run or holds a report, the seed is negative,
             there are no resamples, or `as_published` is asked of quantities or classes.
-        DataError: Test galaxies are in the training, validation or calibration set of the run, or
-            the split has no labelled galaxy.
+        DataError: Test galaxies are in the training, validation or calibration set of the run, the
+            split has no labelled galaxy, or another process is evaluating into this folder.
     """
     settings = ReportSettings(seed, resamples)
     if run is None and out is None:
@@ -120,34 +121,41 @@ def evaluate(
         )
     run = open_run(run)
     folder = run.path if out is None else given_path(out)
+    with locked(folder):
+        _refuse_report(folder, overwrite=overwrite)
+        store = store if isinstance(store, Store) else Store.open(store)
+        head = head_for(run, store)
+        if as_published:
+            check_published(head.tree)
+        rows = labelled_rows(store, split, head)
+        if split == "test" and not allow_seen:
+            refuse_seen(run, store, rows)
+            refuse_calibrated(run, store, rows, head)
+        network = run.network(choose_device(device), tree=head.tree.name)
+        seen = seen_by(run, store)
+        fitted, without = _baselines(network, store, rows, seed) if baselines else ({}, _LEFT_OUT)
+        comparison = replace(
+            compare(network, store, rows, progress=progress),
+            baselines=fitted,
+            no_baselines=without,
+            seen=_seen(run, store, rows, head),
+            mirrored=run.recipe.mirrors,
+            contaminated=published_protocol(store, network, seen, settings)
+            if as_published
+            else None,
+            on_leaderboard=store.id_name == CHALLENGE_ID and not seen[rows].any(),
+            history=run.history,
+            provenance=_provenance(run, store, split, rows, network),
+        )
+        return Evaluation(write_report(comparison, folder, settings), comparison.kind)
+
+
+def _refuse_report(folder: Path, *, overwrite: bool) -> None:
     if (folder / "report.html").exists() and not overwrite:
         raise ConfigError(
             f"{folder} holds a report already: pass `overwrite=True` to replace it, or `out=…` for"
             " another one"
         )
-    store = store if isinstance(store, Store) else Store.open(store)
-    head = head_for(run, store)
-    if as_published:
-        check_published(head.tree)
-    rows = labelled_rows(store, split, head)
-    if split == "test" and not allow_seen:
-        refuse_seen(run, store, rows)
-        refuse_calibrated(run, store, rows, head)
-    network = run.network(choose_device(device), tree=head.tree.name)
-    seen = seen_by(run, store)
-    fitted, without = _baselines(network, store, rows, seed) if baselines else ({}, _LEFT_OUT)
-    comparison = replace(
-        compare(network, store, rows, progress=progress),
-        baselines=fitted,
-        no_baselines=without,
-        seen=_seen(run, store, rows, head),
-        mirrored=run.recipe.mirrors,
-        contaminated=published_protocol(store, network, seen, settings) if as_published else None,
-        on_leaderboard=store.id_name == CHALLENGE_ID and not seen[rows].any(),
-        history=run.history,
-        provenance=_provenance(run, store, split, rows, network),
-    )
-    return Evaluation(write_report(comparison, folder, settings), comparison.kind)
 
 
 def compare(network: Network, store: Store, rows: Rows, *, progress: bool) -> Comparison:

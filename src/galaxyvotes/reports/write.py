@@ -17,7 +17,6 @@ from galaxyvotes.reports.document import CONTENTS, document_of
 from galaxyvotes.reports.galaxy_table import galaxy_table
 from galaxyvotes.reports.page import render
 from galaxyvotes.runtime.files import given_path, replacing, write_text
-from galaxyvotes.runtime.locks import locked
 
 __all__ = ["Report", "write_report"]
 
@@ -45,7 +44,7 @@ def write_report(
     """Write `report.html`, `report.json`, `report.csv` and `predictions.csv` into the folder `out`,
     each in one step.
 
-    Raises DataError if another process is writing a report there, or if a file cannot be written.
+    Raises DataError if a file cannot be written. Who calls it holds the folder's lock.
     """
     document = document_of(comparison, settings)
     page = render(document, comparison)
@@ -56,10 +55,9 @@ def write_report(
     file = io.StringIO()
     table = CONTENTS[comparison.kind].table(document, comparison.tree)
     csv.writer(file, lineterminator="\n").writerows(table)
-    with locked(out / "report"):
-        write_text(report.json, text + "\n")
-        write_text(report.csv, file.getvalue())
-        with replacing(report.predictions) as partial:
-            pacsv.write_csv(galaxy_table(comparison), partial)
-        write_text(report.html, page)
+    write_text(report.json, text + "\n")
+    write_text(report.csv, file.getvalue())
+    with replacing(report.predictions) as partial:
+        pacsv.write_csv(galaxy_table(comparison), partial)
+    write_text(report.html, page)
     return report

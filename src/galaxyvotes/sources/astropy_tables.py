@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from galaxyvotes.errors import DataError
+from galaxyvotes.sources.names import column_of
 
 __all__ = ["read_columns", "table_format"]
 
@@ -68,11 +70,20 @@ def read_columns(name: str, data: bytes, kind: str) -> pa.Table:
 
 def _read_fits(name: str, data: bytes) -> Any:
     fits: Any = import_module("astropy.io.fits")
-    with fits.open(io.BytesIO(data), memmap=False) as units:
+    # As bytes, because the third logical value, which is NULL, would become False.
+    with fits.open(io.BytesIO(data), memmap=False, logical_as_bytes=True) as units:
         kinds = (fits.BinTableHDU, fits.TableHDU)
         tables = [number for number, unit in enumerate(units) if isinstance(unit, kinds)]
         _check_single(name, len(tables))
-        return import_module("astropy.table").Table.read(units, hdu=tables[0], format="fits")
+        astropy: Any = import_module("astropy.table")
+        table = astropy.Table.read(units, hdu=tables[0], format="fits")
+        for column in units[tables[0]].columns:
+            if column.format in ("L", "1L") and table[column.name].dtype.kind == "S":
+                written = np.ma.getdata(table[column.name])
+                table[column.name] = astropy.MaskedColumn(
+                    written == b"T", mask=(written != b"T") & (written != b"F")
+                )
+        return table
 
 
 def _read_votable(name: str, data: bytes) -> Any:
@@ -97,8 +108,9 @@ def _columns(table: Any) -> Iterator[tuple[str, pa.Array]]:
 
 def _array(values: np.ndarray, mask: np.ndarray) -> pa.Array:
     """A column as Arrow has it; what has no type of Arrow's becomes text."""
-    if values.dtype.kind == "S":
-        values = np.char.decode(values, "utf-8", "surrogateescape")
+    if values.dtype.kind == "S":  # as it is written: who reads it refuses what is not UTF-8
+        texts = column_of([value.rstrip(b" \0") for value in values.tolist()], pa.large_string())
+        return pc.if_else(pa.array(mask), None, texts)
     if values.dtype.kind in "UO":
         texts = [_text(value) for value in values.tolist()]
         return pa.array(texts, pa.large_string(), mask=mask)

@@ -67,6 +67,7 @@ class Catalog:
     unknown_words: Mapping[str, int] = field(default_factory=dict[str, int])  # and in how many rows
     splits: Shaped[np.ndarray, " galaxy"] | None = None  # if somebody has given galaxies one
     rows_without_split: tuple[str, ...] = ()
+    listed_without_galaxy: tuple[str, ...] = ()  # what lists of sets name, and no galaxy is called
 
     def __repr__(self) -> str:
         """One line: the number of galaxies, and where their labels are from."""

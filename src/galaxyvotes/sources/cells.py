@@ -36,6 +36,7 @@ LARGEST_WHOLE = {pa.float16(): 2**11, pa.float32(): 2**24, pa.float64(): 2**53}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?|[+-]?inf(inity)?", re.I | re.A)
 _WHOLE = re.compile(r"([+-]?\d+)\.0+", re.A)
 _LARGE_FLOAT = r"^\s*[+-]?(\d+\.?\d*[eE]\+?\d+|\d{16,}\.\d*)\s*$"
+_LARGE_WITH_POINT = r"^\s*[+-]?(\d{16,}\.\d*|\d+\.\d+[eE]\+?\d+)\s*$"
 _DECIMAL_COMMA = re.compile(r"([+-]?)(\d*),(\d+)([eEdD][+-]?\d+)?", re.A)
 
 
@@ -132,8 +133,9 @@ def unfit_as_ids(column: pa.ChunkedArray) -> tuple[int, str] | None:
     """The first row that shows that a column of ids has passed through floats and lost digits, and
     the number there; None if it has not.
 
-    A float64 holds whole numbers up to 2⁵³, 16 digits; the ids of surveys have 18 or 19. A column
-    of texts counts as floats if all of its words are numbers.
+    A float64 holds whole numbers up to 2⁵³, 16 digits; the ids of surveys have 18 or 19. In a
+    column of texts a single such word counts if it has a decimal point, and one without, such as
+    5e17, which may be hexadecimal, if all words are numbers.
     """
     if (limit := LARGEST_WHOLE.get(column.type)) is not None:
         too_large = pc.fill_null(pc.greater_equal(pc.abs(column.cast(pa.float64())), limit), False)
@@ -146,7 +148,7 @@ def unfit_as_ids(column: pa.ChunkedArray) -> tuple[int, str] | None:
         return None
     words = (word for word in iterate(pc.unique(column)) if not is_unknown(word))
     if not all(_NUMBER.fullmatch(word.strip()) for word in words):
-        return None
+        large = pc.match_substring_regex(column, _LARGE_WITH_POINT)
     for row in np.flatnonzero(large.to_numpy()).tolist():
         if abs(float(column[row].as_py())) >= 2**53:
             return row, column[row].as_py().strip()

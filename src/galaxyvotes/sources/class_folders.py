@@ -1,7 +1,9 @@
 """Images in folders of classes: which level of the folders is the class.
 
 `spiral/1.jpg` is plain. In `train/spiral/1.jpg` and `spiral/batch1/1.jpg` a level only divides the
-images, as its names show. What is left has one level whose names differ, or the choice is not ours.
+images, as its names show: all folders in one folder are called so, or none counts as such, because
+`galaxy` beside `star` is a class. What is left has one level whose names differ, or the choice is
+not ours.
 """
 
 import re
@@ -33,11 +35,10 @@ def class_folders(images: Members, answers: Sequence[str] | None) -> pa.LargeStr
 
     `answers` are the classes, if they are known. DataError if several levels could be the classes.
     """
-    folders = name_column(
-        "/".join(_levels(PurePosixPath(image.entry).parts[:-1])) for image in images
-    )
+    folders = name_column("/".join(PurePosixPath(image.entry).parts[:-1]) for image in images)
     encoded = folders.dictionary_encode()
-    paths = [path.split("/") for path in cast("list[str]", encoded.dictionary.to_pylist())]
+    whole = [path.split("/") for path in cast("list[str]", encoded.dictionary.to_pylist())]
+    paths = _without_divisions(whole)
     depth = min(map(len, paths), default=0) if all(path != [""] for path in paths) else 0
     levels = [[path[level] for path in paths] for level in range(depth)]
     several = [level for level in levels if len({*level}) > 1]
@@ -54,8 +55,21 @@ def class_folders(images: Members, answers: Sequence[str] | None) -> pa.LargeStr
     return name_column(several[0]).take(encoded.indices)
 
 
-def _levels(folders: Sequence[str]) -> list[str]:
-    return [name for name in folders if not _DIVISION.fullmatch(name)]
+def _without_divisions(paths: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Paths without the folders that only divide images; [""] if nothing is left."""
+    names_in: dict[tuple[str, ...], set[str]] = {}
+    for path in paths:
+        for depth, name in enumerate(path):
+            names_in.setdefault(tuple(path[:depth]), set()).add(name)
+    dividing = {
+        folder
+        for folder, names in names_in.items()
+        if all(_DIVISION.fullmatch(name) for name in names)
+    }
+    return [
+        [name for depth, name in enumerate(path) if tuple(path[:depth]) not in dividing] or [""]
+        for path in paths
+    ]
 
 
 def _listed(names: Sequence[str]) -> str:

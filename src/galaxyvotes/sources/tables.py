@@ -152,7 +152,10 @@ class Table:
             if isinstance(content, TextTable):
                 return content.read(names)
             if isinstance(content, bytes):
-                return pq.read_table(pa.BufferReader(content), columns=list(names))
+                # Not `read_table`: its scanner may free the bytes in a thread of its own while the
+                # interpreter ends, which aborts it.
+                file = pq.ParquetFile(pa.BufferReader(content), pre_buffer=False)
+                return file.read(columns=list(names), use_threads=False)
             return content.select(list(names))
         except _BROKEN as error:
             raise DataError(f"{self.name}: not a table: {error}") from None

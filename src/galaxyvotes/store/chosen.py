@@ -42,13 +42,18 @@ def choose_galaxies(catalog: Catalog, settings: SplitSettings) -> Catalog:
     ConfigError if there is no such column. DataError if a set is none of the three, if an id is in
     two lists, if a list names no galaxy, or if no galaxy is left.
     """
-    given = _given(catalog, settings)
+    given, unknown = _given(catalog, settings)
     if given is not None:
         without = catalog.ids.filter(pa.array(given == "")).to_pylist()
         rows = np.flatnonzero(given != "")
         if not len(rows):
             raise DataError(f"not one of {len(catalog):,} galaxies has a set: see `splits=…`")
-        catalog = replace(catalog.take(rows), splits=given[rows], rows_without_split=tuple(without))
+        catalog = replace(
+            catalog.take(rows),
+            splits=given[rows],
+            rows_without_split=tuple(without),
+            listed_without_galaxy=tuple(unknown),
+        )
     if 0 < settings.limit < len(catalog):
         catalog = catalog.take(_limited(catalog, settings))
     return catalog
@@ -57,11 +62,15 @@ def choose_galaxies(catalog: Catalog, settings: SplitSettings) -> Catalog:
 # ---- given sets
 
 
-def _given(catalog: Catalog, settings: SplitSettings) -> Shaped[np.ndarray, " galaxy"] | None:
-    """The set of each galaxy, "" if none; None if sets are not given."""
+def _given(
+    catalog: Catalog, settings: SplitSettings
+) -> tuple[Shaped[np.ndarray, " galaxy"] | None, list[str]]:
+    """The set of each galaxy, "" if none, or None if sets are not given; and the names in lists
+    that are those of no galaxy.
+    """
     if settings.column is not None:
-        return _from_column(catalog, settings.column)
-    return _from_lists(catalog, settings.lists) if settings.lists else None
+        return _from_column(catalog, settings.column), []
+    return _from_lists(catalog, settings.lists) if settings.lists else (None, [])
 
 
 def _from_column(catalog: Catalog, column: str) -> Shaped[np.ndarray, " galaxy"]:
@@ -88,9 +97,11 @@ def _from_column(catalog: Catalog, column: str) -> Shaped[np.ndarray, " galaxy"]
     return splits
 
 
-def _from_lists(catalog: Catalog, files: tuple[str, ...]) -> Shaped[np.ndarray, " galaxy"]:
+def _from_lists(
+    catalog: Catalog, files: tuple[str, ...]
+) -> tuple[Shaped[np.ndarray, " galaxy"], list[str]]:
     row_of = {name: row for row, name in enumerate(iterate(catalog.ids))}
-    splits = np.full(len(catalog), "", object)
+    splits, unknown = np.full(len(catalog), "", object), list[str]()
     for file, split in zip(files, SPLITS, strict=True):
         names = _read_list(Path(file))
         rows = {row: name for name in names if (row := _find(name, row_of)) is not None}
@@ -99,12 +110,13 @@ def _from_lists(catalog: Catalog, files: tuple[str, ...]) -> Shaped[np.ndarray, 
                 f"{file}: not one of {len(names):,} ids is that of a galaxy with an image: the"
                 f" first is {names[0]!r}, and galaxies are called {', '.join(list(row_of)[:3])} …"
             )
+        unknown += [name for name in names if _find(name, row_of) is None]
         for row, name in rows.items():
             if splits[row]:
                 other = files[SPLITS.index(splits[row])]
                 raise DataError(f"{file}: {name} is in {other}, too; leave it out of one")
             splits[row] = split
-    return splits
+    return splits, unknown
 
 
 def _read_list(path: Path) -> list[str]:

@@ -66,6 +66,7 @@ def write_contents(
         "images_without_row": len(catalog.images_without_row),
         "files_passed_over": len(catalog.passed_over),
         **({"rows_without_split": len(without)} if (without := catalog.rows_without_split) else {}),
+        **({"listed_without_galaxy": len(no)} if (no := catalog.listed_without_galaxy) else {}),
         **({"unknown_words": dict(catalog.unknown_words)} if catalog.unknown_words else {}),
         "digests": {name: file_digest(folder / name) for name in small},
     }
@@ -133,6 +134,8 @@ def _rejected(catalog: Catalog, journal: Journal) -> pa.Table:
     lines += [("", name, "the row has no image") for name in catalog.rows_without_image]
     lines += [("", name, "the row has no votes") for name in catalog.rows_without_votes]
     lines += [("", name, "the galaxy is in no set") for name in catalog.rows_without_split]
+    no_galaxy = "a list of a set names it, and no galaxy is called so"
+    lines += [("", name, no_galaxy) for name in catalog.listed_without_galaxy]
     without_row = "no row of the table names the image"
     lines += [(name, "", without_row) for name in catalog.images_without_row]
     lines += [(name, "", reason) for name, reason in catalog.passed_over]

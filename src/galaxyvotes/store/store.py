@@ -212,6 +212,8 @@ class Store:
             lines += [f"{count:,} {what}"] if count else []
         if count := facts.get("rows_without_split"):
             lines.append(f"{count:,} galaxies are in no set and were left out: {rejected}")
+        if count := facts.get("listed_without_galaxy"):
+            lines.append(f"{count:,} ids in the lists of sets are those of no galaxy: {rejected}")
         if words := facts.get("unknown_words"):
             listed = ", ".join(f"{word!r} ({count:,})" for word, count in words.items())
             lines.append(
