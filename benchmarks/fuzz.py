@@ -37,11 +37,11 @@ from PIL import Image
 import galaxyvotes as gv
 from galaxyvotes.config import LabelSettings, Recipe
 from galaxyvotes.errors import GalaxyVotesError
+from galaxyvotes.images.read import to_square
 from galaxyvotes.inference.onnx_model import read_onnx, sealed
 from galaxyvotes.runs.run import Run
 from galaxyvotes.sources.archives import Source
 from galaxyvotes.sources.catalog import open_catalog
-from galaxyvotes.sources.images import to_square
 from galaxyvotes.store.store import Store
 from galaxyvotes.tree import DecisionTree
 from provenance import write

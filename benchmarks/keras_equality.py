@@ -91,7 +91,7 @@ def real_images(data: Path, count: int) -> np.ndarray:
     """The first galaxies of the challenge's training set, cropped as the paper does."""
     import zipfile
 
-    from galaxyvotes.sources.images import to_square
+    from galaxyvotes.images.read import to_square
 
     with zipfile.ZipFile(sorted(data.glob("images_training_rev1_part*.zip"))[0]) as archive:
         names = [name for name in archive.namelist() if name.endswith(".jpg")][:count]

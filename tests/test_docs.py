@@ -9,7 +9,7 @@ import pytest
 
 import galaxyvotes
 from galaxyvotes.cli.app import app
-from galaxyvotes.sources.votes import find_layout, read_votes
+from galaxyvotes.tables.votes import find_layout, read_votes
 
 ROOT = Path(__file__).parents[1]
 PAGES = [

@@ -22,8 +22,8 @@ from jaxtyping import Float, Int
 from galaxyvotes.errors import ConfigError, DataError, MissingExtraError
 from galaxyvotes.questions import BOUNDS, FAMILIARITY
 from galaxyvotes.runtime.files import given_path, replacing
-from galaxyvotes.sources.names import name_column
-from galaxyvotes.sources.tables import Table as SourceTable
+from galaxyvotes.tables.names import name_column
+from galaxyvotes.tables.table import Table as SourceTable
 from galaxyvotes.tree import DecisionTree
 
 if TYPE_CHECKING:

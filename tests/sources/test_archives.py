@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from image_bytes import encoded, some_pixels
 from zip_bytes import FILES, contents, zip_of
 
 from galaxyvotes.config import PackSettings
 from galaxyvotes.errors import DataError, GalaxyVotesError
+from galaxyvotes.images.read import read_square
 from galaxyvotes.sources import suffixes
 from galaxyvotes.sources.archives import Source
-from galaxyvotes.sources.images import read_square
+from image_bytes import encoded, some_pixels
 
 KAGGLE = Path(__file__).parents[3] / "shared" / "data" / "kaggle"
 needs_kaggle = pytest.mark.skipif(not KAGGLE.is_dir(), reason=f"no real galaxies in {KAGGLE}")

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from galaxyvotes.errors import DataError
 from galaxyvotes.sources.archives import Source
 from galaxyvotes.sources.matching import Images
-from galaxyvotes.sources.names import name_column
 from galaxyvotes.sources.suffixes import IMAGE_SUFFIXES
+from galaxyvotes.tables.names import name_column
 
 PATHS = ["1.jpg", "2.PNG", "a/3.jpg", "a/b.c.jpeg", "b/3.jpg", "a/1.jpg.jpg", "kö/ö.tif"]
 LETTERS = "123abcö./\\ "

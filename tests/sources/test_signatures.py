@@ -1,9 +1,9 @@
 import gzip
 
 import pytest
-from image_bytes import encoded, some_pixels
 
 from galaxyvotes.sources.signatures import begins_as_image, holds_table
+from image_bytes import encoded, some_pixels
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "AVIF"])

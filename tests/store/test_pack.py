@@ -21,9 +21,9 @@ from PIL import Image
 
 from galaxyvotes.config import LabelSettings, PackSettings, SplitSettings
 from galaxyvotes.errors import ConfigError, DataError, GalaxyVotesError
+from galaxyvotes.images.read import read_square, to_square
 from galaxyvotes.runtime.locks import locked_folder
 from galaxyvotes.runtime.threads import in_order
-from galaxyvotes.sources.images import read_square, to_square
 from galaxyvotes.store import pack as module
 from galaxyvotes.store.pack import pack
 from galaxyvotes.store.store import Store

@@ -24,6 +24,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from galaxyvotes.errors import CheckpointError, ConfigError, DataError
+from galaxyvotes.images.read import read_square
 from galaxyvotes.inference.engine import estimate
 from galaxyvotes.inference.onnx_model import (
     LARGEST,
@@ -41,7 +42,6 @@ from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.files import given_path, replacing
 from galaxyvotes.runtime.locks import locked
 from galaxyvotes.sources.archives import Source
-from galaxyvotes.sources.images import read_square
 from galaxyvotes.store.store import Store
 
 __all__ = ["Exported", "export"]

@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 
 from galaxyvotes.config import PackSettings
 from galaxyvotes.errors import GalaxyVotesError
-from galaxyvotes.sources.images import read_square
+from galaxyvotes.images.read import read_square
 from galaxyvotes.sources.listed_images import open_source
 from galaxyvotes.store.store import Store
 

@@ -19,6 +19,8 @@ from rich.progress import Progress
 
 from galaxyvotes.confidence.familiarity import Shift
 from galaxyvotes.errors import CheckpointError, ConfigError, DataError
+from galaxyvotes.images.read import read_square
+from galaxyvotes.images.sizes import ImageSizes
 from galaxyvotes.inference.engine import chunks_of, predict_batch, predict_rows
 from galaxyvotes.inference.onnx_model import OnnxModule, is_onnx, read_onnx
 from galaxyvotes.inference.pictures import pictures_of
@@ -34,8 +36,6 @@ from galaxyvotes.runtime.locks import locked
 from galaxyvotes.runtime.progress import bar
 from galaxyvotes.runtime.threads import on_a_core_each
 from galaxyvotes.sources.archives import Members
-from galaxyvotes.sources.image_sizes import ImageSizes
-from galaxyvotes.sources.images import read_square
 from galaxyvotes.sources.listed_images import open_source
 from galaxyvotes.sources.no_images import refuse_without_images
 from galaxyvotes.store.store import Store

@@ -19,7 +19,7 @@ from galaxyvotes.predictions import Predictions
 from galaxyvotes.runtime.files import given_path, replacing
 from galaxyvotes.runtime.locks import locked
 from galaxyvotes.sources.archives import Source
-from galaxyvotes.sources.tables import Table
+from galaxyvotes.tables.table import Table
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["leaderboard", "leaderboard_place", "submit"]

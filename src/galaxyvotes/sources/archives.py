@@ -30,14 +30,6 @@ from jaxtyping import Int, UInt32
 from galaxyvotes.errors import DataError
 from galaxyvotes.runtime.files import given_path
 from galaxyvotes.sources.folders import Folder
-from galaxyvotes.sources.names import (
-    PART,
-    codes_of,
-    first_repeated,
-    iterate,
-    name_column,
-    repeated,
-)
 from galaxyvotes.sources.signatures import FIRST_BYTES, begins_as_image, holds_table
 from galaxyvotes.sources.suffixes import (
     FITS_SUFFIXES,
@@ -53,6 +45,14 @@ from galaxyvotes.sources.suffixes import (
 )
 from galaxyvotes.sources.windows import Window
 from galaxyvotes.sources.zips import Zip
+from galaxyvotes.tables.names import (
+    PART,
+    codes_of,
+    first_repeated,
+    iterate,
+    name_column,
+    repeated,
+)
 
 __all__ = ["Member", "Members", "PassedOver", "Source"]
 

@@ -24,16 +24,16 @@ from galaxyvotes.errors import DataError
 from galaxyvotes.kinds import FRACTIONS
 from galaxyvotes.runtime.digests import blake2b_digest
 from galaxyvotes.sources.archives import Members, Source
-from galaxyvotes.sources.cells import is_unknown
 from galaxyvotes.sources.class_folders import class_folders
-from galaxyvotes.sources.class_words import ClassWords
 from galaxyvotes.sources.listed_images import open_source
 from galaxyvotes.sources.matching import Images, match_images
-from galaxyvotes.sources.names import codes_of, first_repeated, iterate, name_column
 from galaxyvotes.sources.no_images import refuse_without_images
-from galaxyvotes.sources.tables import Table
-from galaxyvotes.sources.vote_table import class_layout, explain_no_votes, find_vote_table
-from galaxyvotes.sources.votes import VoteLayout, Votes, read_votes
+from galaxyvotes.tables.cells import is_unknown
+from galaxyvotes.tables.class_words import ClassWords
+from galaxyvotes.tables.names import codes_of, first_repeated, iterate, name_column
+from galaxyvotes.tables.table import Table
+from galaxyvotes.tables.vote_table import class_layout, explain_no_votes, find_vote_table
+from galaxyvotes.tables.votes import VoteLayout, Votes, read_votes
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["Catalog", "open_catalog"]

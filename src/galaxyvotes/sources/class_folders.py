@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.sources.archives import Members
-from galaxyvotes.sources.names import name_column
+from galaxyvotes.tables.names import name_column
 
 __all__ = ["class_folders"]
 

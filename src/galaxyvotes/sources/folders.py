@@ -16,8 +16,8 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.sources.names import PART, column_of
 from galaxyvotes.sources.suffixes import HIDDEN, MAX_BYTES, split_suffix
+from galaxyvotes.tables.names import PART, column_of
 
 __all__ = ["Folder"]
 

@@ -16,11 +16,11 @@ import pyarrow.compute as pc
 from galaxyvotes.errors import DataError
 from galaxyvotes.sources.archives import Source
 from galaxyvotes.sources.folders import Folder
-from galaxyvotes.sources.names import iterate
 from galaxyvotes.sources.suffixes import IMAGE_SUFFIXES, split_suffix
+from galaxyvotes.tables.names import iterate
 
 if TYPE_CHECKING:
-    from galaxyvotes.sources.tables import Table
+    from galaxyvotes.tables.table import Table
 
 __all__ = ["open_source"]
 
@@ -41,7 +41,7 @@ def open_source(paths: Sequence[str | Path]) -> Source:
 
 def _listed(paths: Sequence[str | Path]) -> Iterator[Folder]:
     """The files that the tables among these paths name."""
-    from galaxyvotes.sources.tables import Table  # takes long, and a source mostly has images
+    from galaxyvotes.tables.table import Table  # takes long, and a source mostly has images
 
     for path in map(Path, paths):
         with Source.open(path) as source:

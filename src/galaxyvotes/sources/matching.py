@@ -15,10 +15,10 @@ from jaxtyping import Int
 
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.sources.archives import Members
-from galaxyvotes.sources.headers import Header
-from galaxyvotes.sources.names import iterate, name_column
 from galaxyvotes.sources.suffixes import IMAGE_SUFFIXES
-from galaxyvotes.sources.tables import Table
+from galaxyvotes.tables.headers import Header
+from galaxyvotes.tables.names import iterate, name_column
+from galaxyvotes.tables.table import Table
 
 __all__ = ["Images", "match_images"]
 

@@ -19,7 +19,7 @@ def refuse_without_images(source: Source, paths: Sequence[str | Path]) -> None:
     """
     if source.images:
         return
-    from galaxyvotes.sources.tables import Table  # takes long, and a source mostly has images
+    from galaxyvotes.tables.table import Table  # takes long, and a source mostly has images
 
     problem = f"no image (JPEG, PNG …) in {', '.join(str(path) for path in paths)}"
     for file in source.tables:

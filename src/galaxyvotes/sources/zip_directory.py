@@ -19,8 +19,8 @@ import pyarrow as pa
 from jaxtyping import UInt64
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.sources.names import codes_of, first_repeated, iterate, name_column, row_column
 from galaxyvotes.sources.windows import Inflated, Window
+from galaxyvotes.tables.names import codes_of, first_repeated, iterate, name_column, row_column
 
 __all__ = ["LOCAL_HEADER_BYTES", "Directory", "Line", "decode_name"]
 

@@ -17,12 +17,12 @@ from galaxyvotes.config import SplitSettings
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.kinds import CLASSES
 from galaxyvotes.sources.catalog import Catalog
-from galaxyvotes.sources.cells import is_unknown
-from galaxyvotes.sources.encodings import to_utf8
-from galaxyvotes.sources.headers import Header
-from galaxyvotes.sources.names import iterate
 from galaxyvotes.sources.suffixes import IMAGE_SUFFIXES, split_suffix
 from galaxyvotes.store.splits import SPLITS, hash_number
+from galaxyvotes.tables.cells import is_unknown
+from galaxyvotes.tables.encodings import to_utf8
+from galaxyvotes.tables.headers import Header
+from galaxyvotes.tables.names import iterate
 
 __all__ = ["choose_galaxies"]
 

@@ -19,10 +19,10 @@ from galaxyvotes.config import SplitSettings
 from galaxyvotes.runtime.digests import contents_digest, file_digest
 from galaxyvotes.runtime.files import write_text
 from galaxyvotes.sources.catalog import Catalog
-from galaxyvotes.sources.names import iterate
 from galaxyvotes.store.format import FORMAT, OWN_COLUMNS, value_column, votes_column
 from galaxyvotes.store.journal import Journal
 from galaxyvotes.store.splits import SPLITS, assign_splits, share_given_splits
+from galaxyvotes.tables.names import iterate
 
 __all__ = ["write_contents"]
 

@@ -25,9 +25,9 @@ import pyarrow as pa
 from jaxtyping import UInt8
 
 from galaxyvotes.errors import ConfigError
+from galaxyvotes.images.sizes import ImageSizes
 from galaxyvotes.runtime.digests import IMAGE_DIGEST_BYTES, image_digest
 from galaxyvotes.runtime.files import write_text
-from galaxyvotes.sources.image_sizes import ImageSizes
 from galaxyvotes.store.format import HEADER_BYTES, images_header
 
 __all__ = ["Chunk", "Journal"]

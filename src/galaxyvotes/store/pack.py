@@ -20,6 +20,7 @@ import numpy as np
 
 from galaxyvotes.config import LabelSettings, PackSettings, SplitSettings
 from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.images.read import read_square
 from galaxyvotes.runtime.digests import image_digest
 from galaxyvotes.runtime.files import given_path
 from galaxyvotes.runtime.locks import LOCK, locked_folder
@@ -27,7 +28,6 @@ from galaxyvotes.runtime.memory import keep_freed_memory
 from galaxyvotes.runtime.progress import bar
 from galaxyvotes.runtime.threads import in_order
 from galaxyvotes.sources.catalog import Catalog, open_catalog
-from galaxyvotes.sources.images import read_square
 from galaxyvotes.store.chosen import choose_galaxies
 from galaxyvotes.store.contents import write_contents
 from galaxyvotes.store.format import FORMAT
@@ -55,7 +55,7 @@ def pack(
     `settings` say which square of each image is kept and its size; they come from what the store is
     for: by default the bundled model, else `Run.open(…).pack` or `Recipe.load(…).pack`.
     `scaled` has JPEGs that are made much smaller decoded at a smaller scale (see
-    `sources.images.to_square`), which the store's manifest then says.
+    `images.read.to_square`), which the store's manifest then says.
 
     ConfigError if `out` exists or the settings contradict each other. DataError if a table or an
     archive is not what it should be, if there is no space left (what is packed stays, and the same

@@ -16,7 +16,7 @@ import pyarrow as pa
 from jaxtyping import Shaped
 
 from galaxyvotes.config import SplitSettings
-from galaxyvotes.sources.names import codes_of
+from galaxyvotes.tables.names import codes_of
 
 __all__ = ["SPLITS", "assign_splits", "hash_number", "share_given_splits"]
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.sources.tables import Table
+from galaxyvotes.tables.table import Table
 
 
 def csv(text: str | bytes) -> Table:

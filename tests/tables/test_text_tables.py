@@ -4,7 +4,7 @@ import tracemalloc
 import pytest
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.sources.tables import Table
+from galaxyvotes.tables.table import Table
 
 CSV = "id,name,x,n\n007,NGC 1,0.5,3\n008,M 31,-1.25,4\n"
 ROWS = [("007", "NGC 1", "0.5", "3"), ("008", "M 31", "-1.25", "4")]

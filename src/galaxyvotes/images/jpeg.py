@@ -15,7 +15,7 @@ import simplejpeg
 from jaxtyping import UInt8
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.sources.pillow import open_image, read_orientation, refuse_several
+from galaxyvotes.images.pillow import open_image, read_orientation, refuse_several
 
 __all__ = ["JpegHeader", "check_cmyk", "decode_jpeg", "decode_top_rows", "is_jpeg"]
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import simplejpeg
-from image_bytes import encoded, exif, raw_png, some_pixels, turned, with_size
 from PIL import Image
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.sources import images, jpeg
-from galaxyvotes.sources.images import MAX_PIXELS, crop_and_resize, decode, to_square
+from galaxyvotes.images import jpeg, read
+from galaxyvotes.images.read import MAX_PIXELS, crop_and_resize, decode, to_square
+from image_bytes import encoded, exif, raw_png, some_pixels, turned, with_size
 
 KAGGLE = Path(__file__).parents[3] / "shared" / "data" / "kaggle"
 needs_kaggle = pytest.mark.skipif(not KAGGLE.is_dir(), reason=f"no real galaxies in {KAGGLE}")
@@ -33,7 +33,7 @@ def test_a_jpeg_has_the_pixels_of_the_plain_decoder(options):
 
 
 def test_plain_jpegs_never_take_the_slow_path(monkeypatch):
-    monkeypatch.setattr(images, "_decode_with_pillow", None)
+    monkeypatch.setattr(read, "_decode_with_pillow", None)
     for data in (
         encoded(some_pixels()),
         encoded(some_pixels(), progressive=True),

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from galaxyvotes.sources import names as module
-from galaxyvotes.sources.names import (
+from galaxyvotes.tables import names as module
+from galaxyvotes.tables.names import (
     codes_of,
     column_of,
     first_repeated,

@@ -4,12 +4,12 @@ import struct
 import numpy as np
 import pytest
 import simplejpeg
-from image_bytes import encoded, exif, some_pixels, with_size
 from PIL import Image
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.sources import jpeg
-from galaxyvotes.sources.jpeg import JpegHeader, decode_jpeg, decode_top_rows, is_jpeg
+from galaxyvotes.images import jpeg
+from galaxyvotes.images.jpeg import JpegHeader, decode_jpeg, decode_top_rows, is_jpeg
+from image_bytes import encoded, exif, some_pixels, with_size
 
 
 def noise(height: int = 211, width: int = 97) -> np.ndarray:

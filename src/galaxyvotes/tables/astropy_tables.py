@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.sources.names import column_of
+from galaxyvotes.tables.names import column_of
 
 __all__ = ["read_columns", "table_format"]
 

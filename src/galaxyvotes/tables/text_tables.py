@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.sources.encodings import to_utf8
+from galaxyvotes.tables.encodings import to_utf8
 
 __all__ = ["TextTable"]
 

@@ -1,7 +1,7 @@
 import pytest
 
 from galaxyvotes.errors import ConfigError
-from galaxyvotes.sources.headers import Header
+from galaxyvotes.tables.headers import Header
 
 
 def test_a_column_is_found_but_for_spaces_and_case():

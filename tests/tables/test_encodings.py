@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.sources.encodings import to_utf8
+from galaxyvotes.tables.encodings import to_utf8
 
 TEXT = "id,type\n1,Sérsic\n2,Ångström\n"
 

@@ -3,7 +3,7 @@ import pytest
 
 from galaxyvotes.config import LabelSettings
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.sources.class_words import ClassWords
+from galaxyvotes.tables.class_words import ClassWords
 from galaxyvotes.tree import DecisionTree
 
 BAR = DecisionTree.of_classes(["none", "weak", "strong"], "bar")

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from image_bytes import encoded, raw_tiff, some_pixels
 from PIL import Image
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.sources.images import decode
-from galaxyvotes.sources.tiff import is_tiff
+from galaxyvotes.images.read import decode
+from galaxyvotes.images.tiff import is_tiff
+from image_bytes import encoded, raw_tiff, some_pixels
 
 HEIGHT, WIDTH = 5, 7
 

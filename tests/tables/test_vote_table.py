@@ -6,8 +6,8 @@ from galaxyvotes import kinds
 from galaxyvotes.config import LabelSettings
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.questions import FRACTION_COLUMNS
-from galaxyvotes.sources.tables import Table
-from galaxyvotes.sources.vote_table import class_layout, explain_no_votes, find_vote_table
+from galaxyvotes.tables.table import Table
+from galaxyvotes.tables.vote_table import class_layout, explain_no_votes, find_vote_table
 from galaxyvotes.tree import DecisionTree
 
 CLASSES = Table("a/classes.csv", b"id,class\n1,spiral\n2,edge-on\n3,\n")

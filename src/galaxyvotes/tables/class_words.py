@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from galaxyvotes.config import LabelSettings
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.sources.cells import is_unknown, rewrite, without_point
-from galaxyvotes.sources.headers import plain
+from galaxyvotes.tables.cells import is_unknown, rewrite, without_point
+from galaxyvotes.tables.headers import plain
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["ClassWords"]

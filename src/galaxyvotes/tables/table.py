@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.sources.astropy_tables import read_columns, table_format
-from galaxyvotes.sources.cells import LARGEST_WHOLE, rewrite, unfit_as_ids, without_point
-from galaxyvotes.sources.text_tables import TextTable
+from galaxyvotes.tables.astropy_tables import read_columns, table_format
+from galaxyvotes.tables.cells import LARGEST_WHOLE, rewrite, unfit_as_ids, without_point
+from galaxyvotes.tables.text_tables import TextTable
 
 __all__ = ["Table", "Words"]
 

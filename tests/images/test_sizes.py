@@ -1,5 +1,5 @@
+from galaxyvotes.images.sizes import ImageSizes
 from galaxyvotes.pack_settings import PackSettings
-from galaxyvotes.sources.image_sizes import ImageSizes
 
 NETWORK = PackSettings(208, 96)
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.sources.votes import Votes, closest_layout, find_layout, read_votes
+from galaxyvotes.tables.votes import Votes, closest_layout, find_layout, read_votes
 from galaxyvotes.tree import DecisionTree, Question, VoteColumns
 
 

@@ -12,10 +12,10 @@ from galaxyvotes.config import LabelSettings
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.kinds import FRACTIONS, QUANTITIES
 from galaxyvotes.questions import BOUNDS, FAMILIARITY
-from galaxyvotes.sources.class_words import ClassWords
-from galaxyvotes.sources.headers import Header
-from galaxyvotes.sources.tables import Table
-from galaxyvotes.sources.votes import VoteLayout, closest_layout, find_layout
+from galaxyvotes.tables.class_words import ClassWords
+from galaxyvotes.tables.headers import Header
+from galaxyvotes.tables.table import Table
+from galaxyvotes.tables.votes import VoteLayout, closest_layout, find_layout
 from galaxyvotes.tree import DecisionTree, VoteColumns
 
 __all__ = ["class_layout", "explain_no_votes", "find_vote_table"]

@@ -18,8 +18,8 @@ import pyarrow as pa
 from jaxtyping import Bool, Float, Float32, Int32
 
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.sources.cells import NotANumber, numbers_of
-from galaxyvotes.sources.headers import Header
+from galaxyvotes.tables.cells import NotANumber, numbers_of
+from galaxyvotes.tables.headers import Header
 from galaxyvotes.tree import DecisionTree, VoteColumns, bundled_trees
 
 __all__ = ["VoteLayout", "Votes", "find_layout", "read_votes"]

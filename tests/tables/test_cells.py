@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from galaxyvotes.sources.cells import (
+from galaxyvotes.tables.cells import (
     NotANumber,
     is_unknown,
     numbers_of,

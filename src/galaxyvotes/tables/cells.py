@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Float
 
-from galaxyvotes.sources.names import iterate
+from galaxyvotes.tables.names import iterate
 
 __all__ = [
     "LARGEST_WHOLE",

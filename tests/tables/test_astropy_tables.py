@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.sources.tables import Table
+from galaxyvotes.tables.table import Table
 
 ID = 587722984439545906
 TABLE = AstropyTable(

@@ -32,12 +32,12 @@ from PIL import Image, UnidentifiedImageError
 
 from galaxyvotes.config import PackSettings
 from galaxyvotes.errors import DataError
+from galaxyvotes.images.jpeg import JpegHeader, check_cmyk, decode_jpeg, decode_top_rows, is_jpeg
+from galaxyvotes.images.pillow import open_image, read_orientation, refuse_several
+from galaxyvotes.images.png import check_png, is_png, widen_transparent_grey
+from galaxyvotes.images.tiff import check_tiff, is_tiff, is_white_zero
 from galaxyvotes.sources.archives import Member
-from galaxyvotes.sources.jpeg import JpegHeader, check_cmyk, decode_jpeg, decode_top_rows, is_jpeg
-from galaxyvotes.sources.pillow import open_image, read_orientation, refuse_several
-from galaxyvotes.sources.png import check_png, is_png, widen_transparent_grey
 from galaxyvotes.sources.suffixes import FITS_SUFFIXES
-from galaxyvotes.sources.tiff import check_tiff, is_tiff, is_white_zero
 
 __all__ = [
     "MAX_PIXELS",

@@ -4,12 +4,12 @@ import zlib
 
 import numpy as np
 import pytest
-from image_bytes import encoded, png_chunk, raw_png, some_pixels
 from PIL import Image, PngImagePlugin
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.sources.images import decode
-from galaxyvotes.sources.png import check_png, is_png
+from galaxyvotes.images.png import check_png, is_png
+from galaxyvotes.images.read import decode
+from image_bytes import encoded, png_chunk, raw_png, some_pixels
 
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 PASSES = [

@@ -1,0 +1,1 @@
+"""The pixels of image files: decoded, turned upright, cropped and resized, or refused."""
