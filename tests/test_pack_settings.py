@@ -51,3 +51,14 @@ def test_it_says_what_becomes_of_an_image():
 def test_it_comes_back_equal_from_its_table(pack):
     assert PackSettings(**pack.to_table()) == pack
     assert set(NETWORK.to_table()) == {"crop_px", "size_px"}
+
+
+def test_the_side_of_the_images_that_a_crop_is_for_changes_no_pixel_and_is_kept():
+    large = PackSettings(208, 96, image_px=900)
+    assert large == NETWORK
+    assert large.usual_px == PackSettings(**large.to_table()).usual_px == 900
+    assert large.for_images(scale=0.5).usual_px == 450
+    assert NETWORK.usual_px == 424
+    assert PackSettings(400, 96).usual_px == 800
+    with pytest.raises(ConfigError, match="image_px is 0"):
+        PackSettings(image_px=0)

@@ -2,12 +2,14 @@
 takes.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from galaxyvotes.errors import ConfigError
 
-__all__ = ["PackSettings"]
+__all__ = ["GALAXY_ZOO_PX", "PackSettings"]
+
+GALAXY_ZOO_PX = 424  # the side of the images of the challenge and of Galaxy Zoo 2
 
 
 @dataclass(frozen=True)
@@ -17,12 +19,14 @@ class PackSettings:
 
     `crop_px` is the side of the square in pixels of the images that a network is for; 0 keeps the
     whole image (its largest central square). Where a galaxy covers `scale` times as many pixels as
-    in those, the square is as many times as wide.
+    in those, the square is as many times as wide. `image_px` is the side of those images, 424 as
+    Galaxy Zoo shows them or more if a store was packed from larger ones; it changes no pixel.
     """
 
     crop_px: int = 208
     size_px: int = 96
     scale: float = 1.0
+    image_px: int = field(default=GALAXY_ZOO_PX, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse sizes that no image can have."""
@@ -33,6 +37,8 @@ class PackSettings:
             )
         if not 0.01 <= self.scale <= 100:
             raise ConfigError(f"scale is {self.scale}; it lies from 0.01 to 100")
+        if self.image_px < 1:
+            raise ConfigError(f"image_px is {self.image_px}; the side of an image is 1 or more")
         if self.crop_px == 0 and self.scale != 1:
             raise ConfigError("a whole image has no scale: leave out one of the two")
 
@@ -40,6 +46,13 @@ class PackSettings:
     def square_px(self) -> int:
         """The side of the square that is kept, in pixels of the image; 0 keeps all of it."""
         return self.crop_px and max(1, round(self.crop_px * self.scale))
+
+    @property
+    def usual_px(self) -> int:
+        """The side of the images that the square is meant to be cut from, in their pixels: twice
+        the square's or more.
+        """
+        return max(round(self.image_px * self.scale), 2 * self.square_px)
 
     def for_images(self, *, scale: float | None = None, fit: bool = False) -> "PackSettings":
         """The same for images in which a galaxy covers `scale` times as many pixels, or, to `fit`
@@ -62,9 +75,9 @@ class PackSettings:
         return self.size_px == other.size_px and other.crop_px in (self.crop_px, 0)
 
     def to_table(self) -> dict[str, Any]:
-        """The settings by name; a scale of 1 is left out."""
-        table = asdict(self)
-        return table if self.scale != 1 else {k: table[k] for k in ("crop_px", "size_px")}
+        """The settings by name; a scale of 1 and the usual side of images are left out."""
+        usual = {"scale": 1.0, "image_px": GALAXY_ZOO_PX}
+        return {name: value for name, value in asdict(self).items() if value != usual.get(name)}
 
     def __str__(self) -> str:
         """For example "208 px brought to 96 px"."""

@@ -1,11 +1,14 @@
+import io
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise, takewhile
 
 import pytest
+from rich.console import Console
 
 from galaxyvotes.cli.app import app
 
@@ -33,6 +36,23 @@ def test_the_example_in_a_help_is_understood(run, command):
     assert f"Usage: galaxyvotes {command} " in text
     for example in re.findall(r"Example: galaxyvotes (.+)", text):
         app.parse_args(example.split(), exit_on_error=False, print_error=False)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_is_wrapped_once_to_the_width_of_the_terminal(command, width):
+    written = io.StringIO()
+    app.help_print(command.split(), console=Console(file=written, width=width))
+    lines = written.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    prose = [line.rstrip() for line in takewhile(is_no_box, lines)]
+    for line, following in pairwise(prose):
+        if line and following:
+            assert len(f"{line} {following.split()[0]}") > width, line
+
+
+def is_no_box(line):
+    return not line.startswith("╭")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -254,6 +254,18 @@ def test_some_images_that_are_too_small_are_said(blob_run, small_images, make_jp
     assert done.notes[1].startswith("10 of 11 images are smaller than the crop of 32 px")
 
 
+def test_images_that_are_much_larger_than_usual_are_warned_of_with_the_way_out(
+    blob_run, make_jpeg, tmp_path
+):
+    (tmp_path / "large.jpg").write_bytes(make_jpeg(1, 700))
+    done = predict(tmp_path, run=blob_run, progress=False)
+    assert done.warning is not None
+    assert done.warning.startswith("1 of 1 images are much larger than the 424 px that the crop")
+    assert "`fit=True` takes whole images, `scale=1.65` a crop of 53 px" in done.warning
+    scaled = predict(tmp_path, run=blob_run, scale=1.65, progress=False)
+    assert "much larger" not in (scaled.warning or "")
+
+
 def test_a_store_is_cropped_already(blob_run, blob_store):
     with pytest.raises(ConfigError, match="a store holds images that are cropped already"):
         predict(blob_store.path, run=blob_run, fit=True, progress=False)

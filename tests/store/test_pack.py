@@ -589,6 +589,20 @@ def test_sizes_that_differ_and_images_that_are_too_small_are_in_the_summary(
     assert "smaller than the crop" not in fitting.summary
 
 
+def test_a_store_of_large_images_says_so_and_is_for_such_images(
+    galaxies_folder, tmp_path, make_jpeg
+):
+    for path in (galaxies_folder / "images").iterdir():
+        path.write_bytes(make_jpeg(int(path.stem), 700))
+    store = go(galaxies_folder, tmp_path / "store")
+    assert "images are much larger than the 424 px that the crop is meant for" in store.summary
+    assert "`fit=True` takes whole images, `scale=1.65` a crop of 26 px" in store.summary
+    assert (store.pack.image_px, store.pack) == (700, PackSettings(16, 16))
+    again = go(galaxies_folder, tmp_path / "again", settings=store.pack)
+    assert "much larger" not in again.summary
+    assert again.pack.image_px == 700
+
+
 def test_images_that_are_all_too_small_have_a_way_out(galaxies_folder, tmp_path):
     with pytest.raises(
         DataError, match=r"`fit=True` takes whole images, `scale=0.37` a crop of 24"

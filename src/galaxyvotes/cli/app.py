@@ -22,7 +22,7 @@ from galaxyvotes.errors import ConfigError, GalaxyVotesError
 
 __all__ = ["app", "main"]
 
-HELP = """Predict from the image of a galaxy how volunteers would vote on its shape.
+_HELP = """Predict from the image of a galaxy how volunteers would vote on its shape.
 
 A store is a folder of packed images and labels. A run is a folder with a trained
 network; the bundled model is one. A tree holds the questions that volunteers were
@@ -40,9 +40,19 @@ _GROUPS = {
 _DEVICES = ("--gpu", "--cuda", "--mps", "--cpu")  # that others write so
 _CLOSED_PIPE = 128 + 13  # SIGPIPE
 
+
+def _plain(text: str) -> str:
+    """A docstring whose paragraphs and options are a line each: the terminal wraps them once, to
+    its own width.
+    """
+    prose, heading, options = cleandoc(text).partition("\n\nArgs:\n")
+    options = re.sub(r"\n {8,}(?=\S)", " ", options)
+    return re.sub(r"(?<=\S)\n(?=\S)", " ", prose) + heading + options
+
+
 app = App(
     name="galaxyvotes",
-    help=HELP,
+    help=_plain(_HELP),
     version=lambda: import_module("importlib.metadata").version("galaxyvotes"),
     help_format="plaintext",
     suppress_keyboard_interrupt=False,  # the message says what was saved and how to go on
@@ -50,9 +60,9 @@ app = App(
 
 
 def _add(command: Callable[..., None], group: Group, place: int) -> None:
-    """Add a command; its usage shows what it reads, and texts of options are one line each."""
-    name, text = command.__name__, cleandoc(command.__doc__ or "")
-    command.__doc__ = re.sub(r"\n {8,}(?=\S)", " ", text)
+    """Add a command; its usage shows what it reads."""
+    name = command.__name__
+    command.__doc__ = _plain(command.__doc__ or "")
     usage = f"Usage: galaxyvotes {name} {USAGES[name]} [OPTIONS]" if name in USAGES else None
     app.command(command, group=group, sort_key=place, usage=usage)
 

@@ -79,7 +79,7 @@ def pack(
         class_names: Other names for classes, e.g. 0=no,1=ring.
         splits: Fractions of galaxies in the training, validation and test set; or a column of the
             table that says train, validation or test; or three files with an id a line, e.g.
-            train.txt,validation.txt,test.txt.
+            train.txt,valid.txt,test.txt.
         split_key: Another word draws other sets.
         split_turn: Rotate the sets: with --splits 0.7,0.1,0.2, the turns 0, 0.2, 0.4, 0.6 and 0.8
             test each galaxy once.

@@ -85,8 +85,8 @@ def predict(
         print(f"{len(done.passed_over):,} files were passed over: {where}")
     for note in done.notes:
         print(as_options(note))
-    if done.warning:
-        print(f"warning: {as_options(done.warning)}")
+    for line in (done.warning or "").splitlines():
+        print(f"warning: {as_options(line)}")
 
 
 def evaluate(

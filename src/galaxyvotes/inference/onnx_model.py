@@ -299,8 +299,9 @@ def _parsed_metadata(
 ) -> tuple[tuple[Head, ...], PackSettings, Recipe]:
     try:
         scale = float(metadata.get("scale", "1"))
-        pack = PackSettings(int(metadata["crop_px"]), int(metadata["size_px"]), scale)
         recipe = Recipe.from_toml(metadata["recipe"])
+        image_px = recipe.pack.image_px
+        pack = PackSettings(int(metadata["crop_px"]), int(metadata["size_px"]), scale, image_px)
         count = next(n for n in itertools.count(1) if name_of_head("tree", n + 1) not in metadata)
         heads = tuple(_parsed_head(metadata, number) for number in range(1, count + 1))
     except (KeyError, ValueError, TypeError, GalaxyVotesError) as error:

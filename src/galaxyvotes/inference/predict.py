@@ -282,6 +282,7 @@ def _collect(out: Path | None, network: Network, stream: _Stream, pictures: Pict
         pictures=pictures,
         in_memory=Predictions.concatenate(kept) if out is None else None,
         notes=tuple(note for note in (stale, sizes.sentence(), too_small) if note),
+        too_large=sizes.too_large(network.pack),
     )
 
 

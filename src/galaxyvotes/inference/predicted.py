@@ -41,8 +41,9 @@ class Predicted:
     `shift` compares the galaxies with the calibration galaxies; None if
     the run is not calibrated. `sample` are some 200 galaxies: evenly through the job, and the least
     familiar ones. `notes` say which sizes the images have, if they differ, and what helps if some
-    are smaller than the crop, or that an ONNX file is older than its run. A notebook shows twelve
-    galaxies with their answers.
+    are smaller than the crop, or that an ONNX file is older than its run; `too_large` what helps if
+    most are much larger than those that the crop is meant for. A notebook shows twelve galaxies
+    with their answers.
     """
 
     path: Path | None
@@ -56,6 +57,7 @@ class Predicted:
     pictures: Pictures
     in_memory: Predictions | None = None
     notes: tuple[str, ...] = ()
+    too_large: str = ""
 
     @cached_property
     def predictions(self) -> Predictions:
@@ -95,8 +97,14 @@ class Predicted:
 
     @property
     def warning(self) -> str | None:
-        """A warning if the galaxies are unlike the calibration galaxies."""
-        return str(self.shift) if self.shift is not None and self.shift.detected else None
+        """A warning if the images are much larger than those that the crop is meant for, or if the
+        galaxies are unlike the calibration galaxies; a line each.
+        """
+        return "\n".join(filter(None, (self.too_large, self._unlike))) or None
+
+    @property
+    def _unlike(self) -> str:
+        return str(self.shift) if self.shift is not None and self.shift.detected else ""
 
     @property
     def rejected_path(self) -> Path | None:
@@ -150,7 +158,7 @@ class Predicted:
             total=self.galaxies,
             fractions=self.fractions,
             unfamiliar_level=self.shift.level if self.shift else 0.0,
-            warning=self.warning or "",
+            warning=self._unlike,
         ).some(galaxies)
         return sheet.with_pictures(self.pictures(sheet.predictions.ids))
 

@@ -162,13 +162,18 @@ def _read_chunk(catalog: Catalog, settings: PackSettings, scaled: bool, rows: ra
     return replace(chunk, images=chunk.images[: len(chunk.kept)])
 
 
-def _sizes(journal: Journal, settings: PackSettings) -> dict[str, str]:
-    """What the manifest says of the images' sizes, if they differ or are too small."""
-    notes = {
-        "image_sizes": journal.sizes.sentence(),
-        "too_small": journal.sizes.too_small(settings),
+def _sizes(journal: Journal, settings: PackSettings) -> dict[str, Any]:
+    """What the manifest says of the images' sizes, if they differ, are too small or larger than
+    usual.
+    """
+    sizes, side = journal.sizes, round(journal.sizes.median_px / settings.scale)
+    facts = {
+        "image_px": side if side > settings.image_px else 0,
+        "image_sizes": sizes.sentence(),
+        "too_small": sizes.too_small(settings),
+        "too_large": sizes.too_large(settings),
     }
-    return {key: note for key, note in notes.items() if note}
+    return {key: fact for key, fact in facts.items() if fact}
 
 
 def _refuse_empty(catalog: Catalog, journal: Journal, settings: PackSettings) -> None:

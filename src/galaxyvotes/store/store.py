@@ -105,7 +105,8 @@ class Store:
     def pack(self) -> PackSettings:
         """Which square of each image was kept, and its side."""
         facts = self.manifest
-        return PackSettings(facts["crop_px"], facts["size_px"], facts.get("scale", 1.0))
+        names = ("crop_px", "size_px", "scale", "image_px")
+        return PackSettings(**{name: facts[name] for name in names if name in facts})
 
     def must_fit(self, pack: PackSettings, whose: str, *, otherwise: str = "") -> None:
         """CheckpointError if `whose` network, for images packed so, does not take these (see
@@ -186,7 +187,7 @@ class Store:
         lines = [f"{self.path}: {len(self):,} galaxies of {self.size_px} px ({divided})"]
         whose = ", as the bundled model needs" if self.pack == PackSettings() else ""
         lines.append(f"images: {self.pack}{whose}")
-        lines += [facts[key] for key in ("image_sizes", "too_small") if key in facts]
+        lines += [facts[key] for key in ("image_sizes", "too_small", "too_large") if key in facts]
         kind = self.tree.kind if facts["votes"] else FRACTIONS
         if kind is QUANTITIES:
             for name, values in zip(self.tree.columns, self.values.T, strict=True):
