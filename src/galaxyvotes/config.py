@@ -187,7 +187,8 @@ class TrainSettings:
                        cosine for three tenths, from a 25th, and falls along another
     average            above 0, the run ends with a running mean of the weights, which keeps this
                        share of itself at each step
-    augment            "dihedral": flips and 90° rotations; "sky": any rotation, zoom and noise
+    augment            "dihedral": flips and 90° rotations; "sky": any rotation, zoom and noise;
+                       "surveys": also other scales, stretches and resolutions, in grey, noisier
     mirror             whether augmentation and views mirror images, too; a handed question, such as
                        clockwise or anticlockwise, sets this to false
     plateau            once the training loss has converged within so many epochs, the learning rate
@@ -212,7 +213,7 @@ class TrainSettings:
     encoder_rate: float = 1.0
     schedule: Literal["constant", "cosine", "one_cycle"] = "constant"
     average: float = 0.0
-    augment: Literal["none", "dihedral", "sky"] = "none"
+    augment: Literal["none", "dihedral", "sky", "surveys"] = "none"
     mirror: bool = True
     plateau: int = 0
     patience: int = 0

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from galaxyvotes.networks.augment import dihedral, sky, views
+from galaxyvotes.networks.augment import dihedral, sky, surveys, views
 from galaxyvotes.networks.batch import Share
 
 
@@ -127,10 +127,10 @@ def test_sky_rotates_galaxies_to_every_angle_and_mirrors_half_of_them():
     assert 0.4 < mirrored < 0.6
 
 
-@pytest.mark.parametrize("augment", [dihedral, sky])
+@pytest.mark.parametrize("augment", [dihedral, sky, surveys])
 def test_shares_of_a_batch_are_augmented_as_the_whole_batch(augment):
     images = torch.randint(0, 255, (7, 16, 16, 3), dtype=torch.uint8)
-    if augment is sky:
+    if augment is not dihedral:
         images = images.permute(0, 3, 1, 2) / 255
     whole = augment(images, torch.Generator().manual_seed(2))
     parts = [
@@ -140,6 +140,40 @@ def test_shares_of_a_batch_are_augmented_as_the_whole_batch(augment):
     assert torch.equal(torch.cat(parts), whole)
     nothing = augment(images[:1], torch.Generator().manual_seed(2), Share(3, 3, 7))
     assert torch.equal(nothing, whole[:1])
+
+
+def test_surveys_shows_galaxies_at_half_to_twice_the_scale_most_of_them_as_sky_does():
+    after = surveys(disc().expand(600, 3, 64, 64), torch.Generator().manual_seed(0))
+    assert 0 <= after.min() < after.max() <= 1
+    brightest = after.mean(dim=1).amax(dim=(1, 2), keepdim=True)
+    size = ((after.mean(dim=1) > brightest / 2).float().sum(dim=(1, 2))).sqrt()
+    size = size / size.median()
+    assert 0.3 < size.min() < 0.6
+    assert 1.6 < size.max() < 3
+    usual = (size > 1 / 1.3) & (size < 1.3)
+    assert 0.55 < usual.float().mean() < 0.9
+
+
+def test_surveys_shows_some_galaxies_in_grey_and_some_blurred_or_noisier():
+    red = torch.rand(1, 3, 32, 32) * torch.tensor([1.0, 0.4, 0.2]).view(1, 3, 1, 1)
+    plain, changed = (
+        augment(red.expand(400, 3, 32, 32), torch.Generator().manual_seed(0))
+        for augment in (sky, surveys)
+    )
+
+    def colour(images):
+        return (images[:, 0] - images[:, 2]).mean(dim=(1, 2))
+
+    assert (colour(plain) > 0.15).all()
+    assert 0.08 < (colour(changed).abs() < 0.03).float().mean() < 0.25
+
+    flat = torch.full((400, 3, 32, 32), 0.5)
+    rough = [
+        augment(flat, torch.Generator().manual_seed(0)).std(dim=(2, 3)).mean(dim=1)
+        for augment in (sky, surveys)
+    ]
+    assert (rough[0] < 0.02).all()
+    assert 0.1 < (rough[1] > 0.025).float().mean() < 0.35
 
 
 def test_the_same_seed_gives_the_same_sky_and_another_seed_another():

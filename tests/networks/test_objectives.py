@@ -10,6 +10,7 @@ from torch.distributions import Dirichlet, Multinomial
 
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.networks.objectives import (
+    LARGEST_SCALE,
     OBJECTIVES,
     Objective,
     concentrations,
@@ -147,6 +148,30 @@ def test_unknown_labels_have_no_loss_and_no_gradient(name):
     assert torch.isfinite(loss).all()
     assert (gradient[2] == 0).all()
     assert (gradient[:, KAGGLE.slices[10]] == 0).all()
+
+
+@pytest.mark.parametrize("name", ["bce", "mse", "mse_tree", "cross_entropy"])
+def test_a_known_largest_fraction_raises_it_above_the_others_and_unknown_costs_nothing(name):
+    objective = objective_of(name)
+    logits = torch.zeros(3, 37, requires_grad=True)
+    largest = torch.tensor([KAGGLE.columns.index("Class1.2"), KAGGLE.columns.index("Class6.1"), -1])
+    optimiser = torch.optim.Adam([logits], 0.05)
+    for _ in range(300):
+        optimiser.zero_grad()
+        loss = objective.loss_of_largest(logits, largest)
+        loss.sum().backward()
+        assert loss[2] == 0
+        assert (logits.grad[2] == 0).all()
+        optimiser.step()
+    assert objective.values(logits).argmax(dim=1)[:2].tolist() == largest[:2].tolist()
+
+
+def test_the_loss_of_the_largest_is_that_of_the_documented_probability():
+    logits = torch.randn(1, 37, dtype=torch.float64)
+    objective = objective_of("cross_entropy")
+    rises = (objective.values(logits)[0] / LARGEST_SCALE).exp()
+    expected = -(rises[5] / rises.sum()).log()
+    torch.testing.assert_close(objective.loss_of_largest(logits, torch.tensor([5]))[0], expected)
 
 
 @pytest.mark.parametrize("name", OF_EACH_ANSWER)

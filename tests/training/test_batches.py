@@ -31,7 +31,7 @@ def test_every_galaxy_that_trains_or_validates_is_recorded(blob_store, fractions
     assert set(seen.column("id_name").to_pylist()) == {"GalaxyID", "id"}
 
 
-def test_a_batch_holds_galaxies_of_every_store_with_their_own_labels_and_nothing_else(
+def test_a_batch_holds_galaxies_of_every_store_with_the_labels_that_any_store_knows(
     blob_store, fractions_store
 ):
     batches = TrainingBatches.of([fractions_store, blob_store], recipe(balance=0.5))
@@ -43,10 +43,12 @@ def test_a_batch_holds_galaxies_of_every_store_with_their_own_labels_and_nothing
     for batch in read:
         assert len(batch) == len(batch.values) == 16
         assert not batch.values[:first, :37].isnan().any()
-        assert batch.values[:first, 37:].isnan().all()
-        assert batch.values[first:, :37].isnan().all()
+        assert np.allclose(batch.values[:first, 37:].sum(dim=1), 1)  # all are blobs with a class
         assert np.allclose(batch.values[first:, 37:].sum(dim=1), 1)
         assert batch.votes is None
+        assert batch.largest is None
+    whole = torch.cat([batch.values[first:, 0] for batch in read])
+    assert 0 < whole.isnan().sum() < len(whole)  # and some blobs have fractions
 
 
 def test_whole_votes_stand_beside_values(tmp_path):
@@ -56,9 +58,9 @@ def test_whole_votes_stand_beside_values(tmp_path):
     store = pack(zoo, tmp_path / "store", settings=settings, splits=splits, progress=False)
     batches = TrainingBatches.of([store], recipe())
     rows = batches.train[0]
-    values, votes = batches.labels(0, rows)
-    assert np.array_equal(values, store.values[rows], equal_nan=True)
-    assert np.array_equal(votes, store.votes[rows])
+    labels = batches.labels.of_store(0, rows)
+    assert np.array_equal(labels.values, store.values[rows], equal_nan=True)
+    assert np.array_equal(labels.votes, store.votes[rows])
 
 
 def test_an_epoch_passes_once_through_the_largest_store_and_starts_anywhere(

@@ -7,11 +7,13 @@ them nothing is mirrored (`mirror=False`), only rotated.
 
 - `dihedral`: one of the eight flips and 90° rotations; no pixel value changes
 - `sky`: any rotation, mirror image, zoom and shift in one warp, then brightness, colour and noise
+- `surveys`: the same, and as other surveys would show some of the galaxies: at half to twice the
+  scale, in grey, with another stretch, at a poorer resolution, with more noise
 - `views`: the eight of `dihedral`, further rotations and sizes, in a fixed order, for test-time
   augmentation
 
-`dihedral` and `sky` draw for the whole batch, of which the images may be the share of a process:
-the batch is the same for any number of processes.
+`dihedral`, `sky` and `surveys` draw for the whole batch, of which the images may be the share of a
+process: the batch is the same for any number of processes.
 """
 
 import math
@@ -25,7 +27,7 @@ from torch.nn import functional
 from galaxyvotes.config import SKY_ZOOM
 from galaxyvotes.networks.batch import Share
 
-__all__ = ["dihedral", "sky", "views"]
+__all__ = ["CONTINUOUS", "dihedral", "sky", "surveys", "views"]
 
 # How far `sky` goes, one standard deviation each; its zoom is even between its ends
 # (`config.SKY_ZOOM`).
@@ -35,6 +37,12 @@ _ROTATIONS = (0, 3, 5, 6)
 _ANGLES = (0.0, math.pi / 4, math.pi / 8, 3 * math.pi / 8)
 _SHIFT = 0.02  # of the image's side
 _BRIGHTNESS, _COLOUR, _NOISE = 0.08, 0.04, 0.01  # of the light; per channel; of white, per pixel
+# Of `surveys`: the share of galaxies that each change meets, and how far it goes at most.
+_SHARE_ZOOMED, _SURVEY_ZOOM = 0.3, 2.0
+_SHARE_GREY = 0.15
+_SHARE_STRETCHED, _GAMMA = 0.3, 2.0
+_SHARE_BLURRED = 0.25  # towards pixels of four times the area
+_SHARE_NOISY, _MORE_NOISE = 0.25, 0.06
 
 
 def dihedral(
@@ -69,8 +77,58 @@ def sky(
 
     One bilinear warp does all of the geometry.
     """
+    share = share or Share(0, len(images), len(images))
+    scale = torch.ones(share.of)
+    return _sky(images, generator, share, scale, mirror=mirror)
+
+
+def surveys(
+    images: Float[Tensor, "galaxy 3 side side"],
+    generator: torch.Generator,
+    share: Share | None = None,
+    *,
+    mirror: bool = True,
+) -> Float[Tensor, "galaxy 3 side side"]:
+    """Each image as in `sky`, and some as other surveys would show them; 0–1, black to white.
+
+    At another scale (half to twice), in grey, with another stretch (a power of the light), blurred
+    towards half the resolution, or noisier: each for a share of the galaxies, independently.
+    """
     share, device = share or Share(0, len(images), len(images)), images.device
-    count, rows = share.of, share.rows
+
+    def chosen(part: float, neutral: float, low: float, high: float) -> Tensor:
+        """A number between two for a part of the galaxies, a neutral one for the others."""
+        met = torch.rand(share.of, generator=generator) < part
+        number = low + (high - low) * torch.rand(share.of, generator=generator)
+        return torch.where(met, number, neutral)
+
+    zoom = torch.exp(chosen(_SHARE_ZOOMED, 0.0, -1.0, 1.0) * math.log(_SURVEY_ZOOM))
+    grey = chosen(_SHARE_GREY, 0.0, 1.0, 1.0)
+    gamma = torch.exp(chosen(_SHARE_STRETCHED, 0.0, -1.0, 1.0) * math.log(_GAMMA))
+    blur = chosen(_SHARE_BLURRED, 0.0, 0.3, 1.0)
+    noisy = chosen(_SHARE_NOISY, 0.0, 0.0, _MORE_NOISE)
+    grey, gamma, blur, noisy = (
+        each[share.rows].view(-1, 1, 1, 1).to(device) for each in (grey, gamma, blur, noisy)
+    )
+    images = _sky(images, generator, share, zoom, mirror=mirror)
+    images = images.lerp(images.mean(dim=1, keepdim=True), grey)
+    images = images.clamp(min=1e-4) ** gamma
+    coarse = functional.avg_pool2d(images, 2)
+    coarse = functional.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)
+    images = images.lerp(coarse, blur)
+    return (images + noisy * _noise(images, generator, share)).clamp_(0, 1)
+
+
+def _sky(
+    images: Float[Tensor, "galaxy 3 side side"],
+    generator: torch.Generator,
+    share: Share,
+    zoom: Float[Tensor, " batch"],
+    *,
+    mirror: bool,
+) -> Float[Tensor, "galaxy 3 side side"]:
+    """`sky`, with a further zoom for each galaxy of the whole batch: 2 is twice as large."""
+    device, count, rows = images.device, share.of, share.rows
     # Drawn on the CPU whatever the device, so that a seed means the same everywhere; but for the
     # noise, which is as many numbers as there are pixels, and would keep a GPU waiting.
     angle = torch.rand(count, generator=generator) * (2 * math.pi)
@@ -80,15 +138,24 @@ def sky(
     shift = torch.randn(count, 2, generator=generator) * (2 * _SHIFT)  # the warp counts a side as 2
     light = 1 + _BRIGHTNESS * torch.randn(count, 1, 1, 1, generator=generator)
     light = light + _COLOUR * torch.randn(count, 3, 1, 1, generator=generator)
-    if device.type != "cpu":
-        generator = torch.Generator(device).manual_seed(generator.initial_seed())
-    noise = torch.randn(count, *images.shape[1:], generator=generator, device=device)
+    noise = _noise(images, generator, share)
+    scale = scale / zoom
     cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
     transforms = torch.stack(
         [cos * side, -sin, shift[:, 0], sin * side, cos, shift[:, 1]], dim=1
     ).view(count, 2, 3)
     warped = _warp(images, transforms[rows]) * light[rows].to(device)
-    return (warped + _NOISE * noise[rows]).clamp_(0, 1)
+    return (warped + _NOISE * noise).clamp_(0, 1)
+
+
+def _noise(
+    images: Float[Tensor, "galaxy 3 side side"], generator: torch.Generator, share: Share
+) -> Float[Tensor, "galaxy 3 side side"]:
+    """Normal noise for the images of a share, drawn for the whole batch on their device."""
+    if images.device.type != "cpu":
+        generator = torch.Generator(images.device).manual_seed(generator.initial_seed())
+    shape = (share.of, *images.shape[1:])
+    return torch.randn(shape, generator=generator, device=images.device)[share.rows]
 
 
 def views(
@@ -134,3 +201,6 @@ def _warp(
     grid = functional.affine_grid(transforms.to(images.device), shape, align_corners=False)
     grid = grid.expand(len(images), -1, -1, -1)
     return functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+
+
+CONTINUOUS = {"sky": sky, "surveys": surveys}  # those that change floats, by `train.augment`

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Float32, Int32, UInt8
@@ -19,13 +19,15 @@ class Batch:
     them; and what is known of them.
 
     `values` are joint fractions (0–1) or quantities, one column an output of the network, NaN where
-    not known. `votes` are whole counts, -1 where not known. Each is None where nobody asks for it:
-    at inference, and votes where a store has only fractions.
+    not known. `votes` are whole counts, -1 where not known. `largest` is the output whose fraction
+    is known to be the largest of its tree, -1 where not known. Each is None where nobody asks for
+    it: at inference, votes where a store has only fractions, and the largest where no store says.
     """
 
     images: UInt8[Tensor, "galaxy side side 3"] | Float32[Tensor, "galaxy version feature"]
     values: Float32[Tensor, "galaxy output"] | None = None
     votes: Int32[Tensor, "galaxy output"] | None = None
+    largest: Int32[Tensor, " galaxy"] | None = None
 
     def __len__(self) -> int:
         """The number of galaxies."""
@@ -33,21 +35,21 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
-        values, votes = (
-            None if each is None else each.to(device) for each in (self.values, self.votes)
+        values, votes, largest = (
+            None if each is None else each.to(device)
+            for each in (self.values, self.votes, self.largest)
         )
-        return Batch(self.images.to(device), values, votes)
+        return Batch(self.images.to(device), values, votes, largest)
 
     @staticmethod
     def concatenate(parts: Sequence["Batch"]) -> "Batch":
-        """The galaxies of all parts, in order; values or votes only if every part has them."""
-        values = [part.values for part in parts if part.values is not None]
-        votes = [part.votes for part in parts if part.votes is not None]
-        return Batch(
-            torch.cat([part.images for part in parts]),
-            torch.cat(values) if len(values) == len(parts) else None,
-            torch.cat(votes) if len(votes) == len(parts) else None,
-        )
+        """The galaxies of all parts, in order; labels of a kind only if every part has them."""
+        kinds = zip(*[(part.values, part.votes, part.largest) for part in parts], strict=True)
+        labels = [
+            None if any(part is None for part in kind) else torch.cat(cast("list[Tensor]", kind))
+            for kind in kinds
+        ]
+        return Batch(torch.cat([part.images for part in parts]), *labels)
 
 
 class Share(NamedTuple):

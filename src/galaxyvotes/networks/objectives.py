@@ -18,7 +18,8 @@ standardised, (value − centre) / scale, and the loss is the squared error of t
 known quantities. So a T type and a colour weigh alike, an output of zero is the mean, and half
 precision rounds small differences, not values far from zero.
 
-Unknown labels add nothing to any loss.
+Unknown labels add nothing to any loss. Of some galaxies only the answer with the largest fraction
+is known: that the others are smaller is what these add (`Objective.loss_of_largest`).
 
 Source of `dirichlet_multinomial`: Walmsley et al. 2022, MNRAS 509, 3966, section 5.1, equations 6
 and 7.
@@ -39,6 +40,8 @@ from galaxyvotes.kinds import QUANTITIES, Standard
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["OBJECTIVES", "Objective", "objective_for"]
+
+LARGEST_SCALE = 0.08  # errors of fractions of about 0.1, root mean square
 
 Logits = Float[Tensor, "galaxy answer"]
 Values = Float[Tensor, "galaxy answer"]
@@ -107,6 +110,21 @@ class Objective:
             )
         known = ~labels.isnan() if labels.is_floating_point() else labels >= 0
         return self._loss(logits, torch.where(known, labels, 0), known)
+
+    def loss_of_largest(self, logits: Logits, largest: Int[Tensor, " galaxy"]) -> Losses:
+        """The loss of each galaxy of which is known only which fraction is the largest: an index of
+        the answers, -1 where not known, which costs nothing.
+
+        The negative logarithm of the probability that it is, in nats, if the differences between
+        predicted and true fractions follow a Gumbel distribution of scale `LARGEST_SCALE`.
+        """
+        entropy = functional.cross_entropy(
+            self.values(logits) / LARGEST_SCALE,
+            largest.long(),
+            ignore_index=-1,
+            reduction="none",
+        )
+        return torch.where(largest < 0, 0.0, entropy)
 
     def _loss(
         self,

@@ -179,6 +179,15 @@ class Store:
             [self.table.column(name).to_numpy().astype(np.int32) for name in names], axis=1
         )
 
+    @cached_property
+    def largest(self) -> Int32[np.ndarray, " galaxy"] | None:
+        """Which answer's fraction is the largest."""
+        if "largest" not in self.table.column_names:
+            return None
+        index = {answer: i for i, answer in enumerate(self.tree.columns)}
+        names = self.table.column("largest").to_pylist()
+        return np.array([index.get(name, -1) for name in names], np.int32)
+
     @property
     def summary(self) -> str:
         """A few lines on what is in it, and on what was left out of it."""

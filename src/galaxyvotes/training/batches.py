@@ -1,31 +1,32 @@
 """Several stores as one stream of batches, drawn from the seed and the epoch.
 
-Every batch holds galaxies of every store, so that all of them train one encoder. Labels that a
-store does not have are NaN and cost nothing. Of several processes, each reads its share of the same
-batch.
+Every batch holds galaxies of every store, so that all of them train one encoder; a galaxy that
+stands in several has the labels of all. Those that nobody knows are NaN and cost nothing. Of
+several processes, each reads its share of the same batch.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import torch
-from jaxtyping import Float32, Int32, UInt8
+from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from galaxyvotes.config import Recipe, TrainSettings
 from galaxyvotes.errors import ConfigError
-from galaxyvotes.kinds import QUANTITIES
 from galaxyvotes.networks.batch import Batch, share_of
 from galaxyvotes.runs.network import Head
 from galaxyvotes.runtime.distributed import count
 from galaxyvotes.store.store import Store
 from galaxyvotes.training.heads import Rows, check_classes, head_of, heads_of, standardised
+from galaxyvotes.training.labels import KnownLabels
 from galaxyvotes.training.selection import select
 
 __all__ = ["TrainingBatches", "open_stores", "seed_of"]
@@ -79,6 +80,11 @@ class TrainingBatches:
                 f"train.batch_size is {size}; {len(self.stores)} stores want"
                 f" {2 * len(self.stores)} or more"
             )
+
+    @cached_property
+    def labels(self) -> KnownLabels:
+        """What is known of the galaxies."""
+        return KnownLabels(self.stores, self.heads, self.train)
 
     def head_of(self, store: Store) -> Head:
         """The head for a store's tree."""
@@ -200,28 +206,6 @@ class TrainingBatches:
                     ahead = reader.submit(read, step + 1)
                 yield batch
 
-    def labels(
-        self, number: int, rows: Rows
-    ) -> tuple[Float32[Tensor, "galaxy output"], Int32[Tensor, "galaxy output"] | None]:
-        """Values and votes of these galaxies of a store, for every output of the network; see
-        `Batch`.
-        """
-        store, outputs = self.stores[number], sum(len(head.columns) for head in self.heads)
-        values = np.full((len(rows), outputs), np.nan, np.float32)
-        # A store of quantities needs no votes, and does not prevent another from using its own.
-        without = store.votes is None and store.tree.kind is not QUANTITIES
-        votes = None if without else np.full((len(rows), outputs), -1, np.int32)
-        start = 0
-        for head in self.heads:
-            if head is self.head_of(store):
-                indices = [store.tree.columns.index(column) for column in head.columns]
-                columns = slice(start, start + len(indices))
-                values[:, columns] = store.values[rows][:, indices]
-                if votes is not None and store.votes is not None:
-                    votes[:, columns] = store.votes[rows][:, indices]
-            start += len(head.columns)
-        return torch.from_numpy(values), None if votes is None else torch.from_numpy(votes)
-
     def _read(self, number: int, rows: Rows, copies: Sequence[Images] | None) -> Batch:
         """These galaxies of a store, on the device of the copies if there are some."""
         if copies is None:
@@ -229,7 +213,8 @@ class TrainingBatches:
         else:
             copy, sorted_rows = copies[number], self.train[number]
             images = copy[torch.from_numpy(np.searchsorted(sorted_rows, rows)).to(copy.device)]
-        return Batch(images, *self.labels(number, rows)).to(images.device)
+        labels = self.labels.of_all(number, rows)
+        return Batch(images, labels.values, labels.votes, labels.largest).to(images.device)
 
     def _order(self, number: int, epoch: int) -> Rows:
         """The galaxies of a store in the order of an epoch, again and again until its batches are
@@ -284,4 +269,5 @@ def _without_labels(batch: Batch) -> Batch:
     assert batch.values is not None
     values = torch.full_like(batch.values, torch.nan)
     votes = None if batch.votes is None else torch.full_like(batch.votes, -1)
-    return Batch(batch.images, values, votes)
+    largest = None if batch.largest is None else torch.full_like(batch.largest, -1)
+    return Batch(batch.images, values, votes, largest)

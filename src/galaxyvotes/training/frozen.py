@@ -3,9 +3,9 @@ layer learns alone, in a small part of the time.
 
 What an encoder that never changes makes of an image is the same in every epoch. So each training
 galaxy is seen in a few versions, as `train.augment` shows it: the image itself; its flips and 90°
-rotations; or eight draws of `sky`. Each step takes one version of each galaxy, drawn from its seed.
-Validation galaxies are seen as they are. There are fewer versions where their features would take
-more than a gigabyte.
+rotations; or eight draws of `sky` or `surveys`. Each step takes one version of each galaxy, drawn
+from its seed. Validation galaxies are seen as they are. There are fewer versions where their
+features would take more than a gigabyte.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor, nn
 
 from galaxyvotes.config import TrainSettings
-from galaxyvotes.networks.augment import sky, views
+from galaxyvotes.networks.augment import CONTINUOUS, views
 from galaxyvotes.networks.batch import share_of
 from galaxyvotes.networks.build import encoder, to_input
 from galaxyvotes.runs.network import Network
@@ -78,7 +78,7 @@ def _versions_of(settings: TrainSettings) -> int:
     """How many versions an augmentation has, at most."""
     if settings.augment == "none":
         return 1
-    return VERSIONS if settings.mirror or settings.augment == "sky" else VERSIONS // 2
+    return VERSIONS if settings.mirror or settings.augment in CONTINUOUS else VERSIONS // 2
 
 
 def _features(network: Network, store: Store, rows: Rows, versions: int) -> Features:
@@ -109,10 +109,11 @@ def _versions(
     """What the network takes: the images as they are if it is one version, else as the recipe
     augments them.
     """
-    if versions > 1 and settings.augment == "sky":
+    change = CONTINUOUS.get(settings.augment)
+    if versions > 1 and change is not None:
         for version in range(versions):
             generator = torch.Generator().manual_seed(seed_of(seed, version))
-            yield sky(to_input(images), generator, mirror=settings.mirror)
+            yield change(to_input(images), generator, mirror=settings.mirror)
     else:
         for view in views(images, versions, mirror=settings.mirror):
             yield to_input(view)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from galaxyvotes.config import TrainSettings
 from galaxyvotes.errors import DataError
 from galaxyvotes.kinds import QUANTITIES
-from galaxyvotes.networks.augment import dihedral, sky
+from galaxyvotes.networks.augment import CONTINUOUS, dihedral
 from galaxyvotes.networks.batch import Batch, Share
 from galaxyvotes.networks.build import to_input
 from galaxyvotes.networks.timm_encoder import TimmNetwork
@@ -63,13 +63,7 @@ class Learner:
         """
         batch = batch.to(self.device)
         logits = self._logits(batch, share, seed)
-        losses = [
-            head.objective.loss(
-                logits[:, head.outputs], labels_for(head, batch.values, batch.votes)
-            )
-            for head in self.network.all_heads
-        ]
-        loss = torch.stack(losses).sum(dim=0)
+        loss = torch.stack([_loss(head, logits, batch) for head in self.network.all_heads]).sum(0)
         self._step(loss.sum() / share.of, rate)
         average_batch_norms(self.module, share)
         return distributed.summed(metric_sums(self.network, logits, batch, loss))
@@ -103,8 +97,8 @@ class Learner:
         if self.settings.augment == "dihedral":
             pixels = dihedral(pixels, torch.Generator().manual_seed(seed), share, mirror=mirror)
         images = to_input(pixels)
-        if self.settings.augment == "sky":
-            images = sky(images, torch.Generator().manual_seed(seed), share, mirror=mirror)
+        if (change := CONTINUOUS.get(self.settings.augment)) is not None:
+            images = change(images, torch.Generator().manual_seed(seed), share, mirror=mirror)
         with (
             _seeded(seed + distributed.rank(), self.device),
             torch.autocast(self.device.type, torch.bfloat16, enabled=self._low_precision),
@@ -139,6 +133,17 @@ def labels_for(
     labels = votes if network.objective.uses_votes else values
     assert labels is not None  # stores without votes are refused an objective that needs them
     return labels[:, network.outputs]
+
+
+def _loss(head: Network, logits: Float[Tensor, "galaxy output"], batch: Batch) -> Tensor:
+    """The loss of each galaxy, of what a head learns from."""
+    outputs, own = head.outputs, logits[:, head.outputs]
+    loss = head.objective.loss(own, labels_for(head, batch.values, batch.votes))
+    if batch.largest is None or head.tree.kind is QUANTITIES:
+        return loss
+    of_head = (outputs.start <= batch.largest) & (batch.largest < outputs.stop)
+    largest = torch.where(of_head, batch.largest - outputs.start, -1)
+    return loss + head.objective.loss_of_largest(own, largest)
 
 
 def metric_sums(

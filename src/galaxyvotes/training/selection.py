@@ -54,7 +54,7 @@ def _split(
         kept = rows[
             np.array([excluded.isdisjoint(_keys(store, row)) for row in rows.tolist()], bool)
         ]
-        if not len(kept):
+        if not len(kept) and (split == "train" or store.largest is None):
             raise DataError(
                 f"{store.path} has no galaxy with {store.tree.kind.label} in its {split} split;"
                 " pack more galaxies"
@@ -70,7 +70,13 @@ def _labelled(store: Store, split: str, columns: tuple[str, ...], objective: str
     indices = [store.tree.columns.index(column) for column in columns]
     if objective_for(objective, store.tree, columns).uses_votes and store.votes is not None:
         return rows[(store.votes[rows][:, indices] > 0).any(axis=1)]
-    return rows[~np.isnan(store.values[rows][:, indices]).all(axis=1)]
+    # Which fraction is the largest teaches; how right a prediction is, it does not say.
+    labelled = ~np.isnan(store.values[rows][:, indices]).all(axis=1)
+    return rows[
+        labelled
+        if store.largest is None or split == "validation"
+        else labelled | (store.largest[rows] >= 0)
+    ]
 
 
 def _keys(store: Store, row: int) -> tuple[Key, Key]:

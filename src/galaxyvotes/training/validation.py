@@ -91,14 +91,14 @@ def _outputs_and_labels(
     values: list[Tensor] = []
     votes: list[Tensor] = []
     for number, (store, rows) in enumerate(zip(batches.stores, batches.validation, strict=True)):
-        if batches.head_of(store) is batches.heads[head.head_index]:
+        if len(rows) and batches.head_of(store) is batches.heads[head.head_index]:
             features = None if frozen is None else frozen.validation[number]
             logits.append(
                 _logits(head, store, rows) if features is None else last_layer(head, features)
             )
-            store_values, store_votes = batches.labels(number, rows)
-            values.append(store_values)
-            votes += [] if store_votes is None else [store_votes]
+            labels = batches.labels.of_store(number, rows)
+            values.append(labels.values)
+            votes += [] if labels.votes is None else [labels.votes]
     whole_values = torch.cat(values)
     outputs = torch.zeros_like(whole_values)
     outputs[:, head.outputs] = torch.cat(logits)
