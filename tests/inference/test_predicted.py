@@ -43,7 +43,7 @@ def test_a_result_is_one_short_line(in_memory, blob_run, blobs, tmp_path):
 def test_a_notebook_shows_a_dozen_galaxies_with_their_pictures(in_memory):
     html = in_memory._repr_html_()
     assert html.count('src="data:image/jpeg;base64,') == 12
-    assert "12 of 80 galaxies" in html
+    assert "12 of 80 galaxies (taken evenly through them)" in html
 
 
 def test_a_store_has_pictures_too(blob_store, blob_run, tmp_path):
@@ -101,6 +101,9 @@ def test_a_sample_is_spread_over_the_job_and_has_the_least_familiar():
     assert len(rows) == EVENLY + UNFAMILIAR
     assert {str(row) for row in np.argsort(scores)[:UNFAMILIAR]} <= set(sample.predictions.ids)
     assert max(np.diff(rows)) <= galaxies / EVENLY + 1
+    assert sample.chosen == (
+        "180 taken evenly through them, and the 20 least familiar of the others"
+    )
 
 
 def test_a_small_job_is_its_own_sample(in_memory):

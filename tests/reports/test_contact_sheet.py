@@ -62,6 +62,16 @@ def test_some_of_the_galaxies_are_spread_over_all(kaggle):
     assert some.sentence.startswith("3 of 90 galaxies: predicted share of all volunteers")
 
 
+def test_a_sheet_of_some_galaxies_says_which(kaggle):
+    everything = sheet(kaggle, 9, total=9)
+    assert everything.sentence.startswith("9 galaxies: ")
+    some = everything.some(3).sentence
+    assert some.startswith("3 of 9 galaxies (taken evenly through them): ")
+    part = sheet(kaggle, 9, total=90, chosen="the 9 brightest")
+    assert part.sentence.startswith("9 of 90 galaxies (the 9 brightest): ")
+    assert part.some(3).sentence.startswith("3 of 90 galaxies (some of the 9 brightest): ")
+
+
 def test_a_figure_has_at_most_24_galaxies_in_rows_of_six(kaggle, tmp_path):
     sheet(kaggle, 60).write(tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as picture:

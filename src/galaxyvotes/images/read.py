@@ -51,7 +51,11 @@ __all__ = [
 
 MAX_PIXELS = 64_000_000
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
-_FITS, _NO_FITS = b"SIMPLE  =", "FITS images are not read yet"
+_FITS, _NO_FITS = (
+    b"SIMPLE  =",
+    "is a FITS image, which is not read yet: make a PNG of its bands, for instance with"
+    " astropy.visualization.make_lupton_rgb(i, r, g, filename='galaxy.png')",
+)
 _GZIP = b"\x1f\x8b"
 _LEFT_TO_SHRINK = 1.5  # after a scaled decode; with less, the means would show
 _UPRIGHT = {  # by EXIF orientation

@@ -279,6 +279,7 @@ def _collect(out: Path | None, network: Network, stream: _Stream, pictures: Pict
         tree=network.tree,
         fractions=network.fraction_kind,
         sample=sample.predictions,
+        chosen=sample.chosen,
         pictures=pictures,
         in_memory=Predictions.concatenate(kept) if out is None else None,
         notes=tuple(note for note in (stale, sizes.sentence(), too_small) if note),

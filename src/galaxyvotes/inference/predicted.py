@@ -39,8 +39,8 @@ class Predicted:
     Predictions stand in the table at `path`, from which they are read when they are asked for, or
     in memory if that is None. `passed_over` has the files that are no images, each with its reason.
     `shift` compares the galaxies with the calibration galaxies; None if
-    the run is not calibrated. `sample` are some 200 galaxies: evenly through the job, and the least
-    familiar ones. `notes` say which sizes the images have, if they differ, and what helps if some
+    the run is not calibrated. `sample` are some 200 galaxies, and `chosen` says which: evenly through
+    the job, and the least familiar of the others. `notes` say which sizes the images have, if they differ, and what helps if some
     are smaller than the crop, or that an ONNX file is older than its run; `too_large` what helps if
     most are much larger than those that the crop is meant for. A notebook shows twelve galaxies
     with their answers.
@@ -54,6 +54,7 @@ class Predicted:
     tree: DecisionTree
     fractions: FractionKind
     sample: Predictions
+    chosen: str
     pictures: Pictures
     in_memory: Predictions | None = None
     notes: tuple[str, ...] = ()
@@ -159,6 +160,7 @@ class Predicted:
             fractions=self.fractions,
             unfamiliar_level=self.shift.level if self.shift else 0.0,
             warning=self._unlike,
+            chosen=self.chosen,
         ).some(galaxies)
         return sheet.with_pictures(self.pictures(sheet.predictions.ids))
 
@@ -193,6 +195,13 @@ class Sample:
         assert others.familiarity is not None
         least = np.sort(np.argsort(others.familiarity, kind="stable")[:UNFAMILIAR])
         self._least, self._least_rows = others.take(least), rows[least]
+
+    @property
+    def chosen(self) -> str:
+        """Which they are, in words."""
+        even, least = sum(map(len, self._even_rows)), len(self._least_rows)
+        others = f", and the {least:,} least familiar of the others" if least else ""
+        return f"{even:,} taken evenly through them{others}"
 
     @property
     def predictions(self) -> Predictions:

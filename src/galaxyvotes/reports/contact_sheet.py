@@ -56,7 +56,7 @@ class _Card(NamedTuple):
 class ContactSheet:
     """Galaxies with predictions for a tree, and the pictures of those that have one, by id.
 
-    `total` is of how many galaxies these are some. A galaxy with a familiarity of up to
+    `total` is of how many galaxies these are some, and `chosen` says which. A galaxy with a familiarity of up to
     `unfamiliar_level` is unfamiliar.
     """
 
@@ -67,6 +67,7 @@ class ContactSheet:
     fractions: FractionKind = "joint"
     unfamiliar_level: float = 0.0
     warning: str = ""
+    chosen: str = ""
 
     def write(self, out: str | Path) -> None:
         """Write a page (.html) or a figure of at most 24 galaxies (.png, .svg or .pdf).
@@ -85,7 +86,10 @@ class ContactSheet:
         if count <= galaxies:
             return self
         rows = np.linspace(0, count - 1, galaxies).round().astype(np.int64)
-        return replace(self, predictions=self.predictions.take(rows))
+        chosen = self.chosen and f"some of {self.chosen}"
+        if count == self.total:
+            chosen = "taken evenly through them"
+        return replace(self, predictions=self.predictions.take(rows), chosen=chosen)
 
     def with_pictures(
         self, pictures: Mapping[str, UInt8[np.ndarray, "height width 3"]]
@@ -107,8 +111,9 @@ class ContactSheet:
     def sentence(self) -> str:
         """What the sheet shows, and what its numbers mean."""
         shown, bounded = len(self.predictions), self.predictions.bounds is not None
-        some = "" if shown == self.total else f"{shown:,} of "
-        galaxies = f"{some}{self.total:,} {'galaxy' if self.total == 1 else 'galaxies'}"
+        galaxies = f"{self.total:,} {'galaxy' if self.total == 1 else 'galaxies'}"
+        if shown != self.total:
+            galaxies = f"{shown:,} of {galaxies}" + (f" ({self.chosen})" if self.chosen else "")
         brackets = "; in brackets the prediction interval" if bounded else ""
         if self.tree.kind is QUANTITIES:
             return f"{galaxies}: predicted values{brackets}."
