@@ -51,10 +51,10 @@ __all__ = [
 
 MAX_PIXELS = 64_000_000
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
-_FITS, _NO_FITS = (
-    b"SIMPLE  =",
+_FITS = b"SIMPLE  ="
+_NO_FITS = (
     "is a FITS image, which is not read yet: make a PNG of its bands, for instance with"
-    " astropy.visualization.make_lupton_rgb(i, r, g, filename='galaxy.png')",
+    " astropy.visualization.make_lupton_rgb(i, r, g, filename='galaxy.png')"
 )
 _GZIP = b"\x1f\x8b"
 _LEFT_TO_SHRINK = 1.5  # after a scaled decode; with less, the means would show

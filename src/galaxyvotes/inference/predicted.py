@@ -38,12 +38,11 @@ class Predicted:
 
     Predictions stand in the table at `path`, from which they are read when they are asked for, or
     in memory if that is None. `passed_over` has the files that are no images, each with its reason.
-    `shift` compares the galaxies with the calibration galaxies; None if
-    the run is not calibrated. `sample` are some 200 galaxies, and `chosen` says which: evenly through
-    the job, and the least familiar of the others. `notes` say which sizes the images have, if they differ, and what helps if some
-    are smaller than the crop, or that an ONNX file is older than its run; `too_large` what helps if
-    most are much larger than those that the crop is meant for. A notebook shows twelve galaxies
-    with their answers.
+    `shift` compares the galaxies with the calibration galaxies; None if the run is not calibrated.
+    `sample` are some 200 galaxies, and `chosen` says which. `notes` say which sizes the images
+    have, if they differ, and what helps if some are smaller than the crop, or that an ONNX file is
+    older than its run; `too_large` what helps if most are much larger than those that the crop is
+    meant for. A notebook shows twelve galaxies with their answers.
     """
 
     path: Path | None

@@ -56,8 +56,8 @@ class _Card(NamedTuple):
 class ContactSheet:
     """Galaxies with predictions for a tree, and the pictures of those that have one, by id.
 
-    `total` is of how many galaxies these are some, and `chosen` says which. A galaxy with a familiarity of up to
-    `unfamiliar_level` is unfamiliar.
+    `total` is of how many galaxies these are some, and `chosen` says which. A galaxy with a
+    familiarity of up to `unfamiliar_level` is unfamiliar.
     """
 
     predictions: Predictions
