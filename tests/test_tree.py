@@ -111,23 +111,6 @@ def test_shapes_in_annotations_are_checked_in_this_test_run(kaggle):
         kaggle.asked(np.zeros(37))
 
 
-def test_where_nobody_was_asked_the_conditional_fraction_is_nan_and_the_joint_one_zero(kaggle):
-    joint = np.zeros((1, 37))
-    joint[0, [0, 14, 15]] = 1, 1, 0  # smooth, and nothing else known
-    conditional = kaggle.conditional(joint)
-    edge_on = kaggle.slices[1]
-    assert np.isnan(conditional[0, edge_on]).all()
-    assert (kaggle.joint(conditional)[0, edge_on] == 0).all()
-
-
-def test_an_unknown_question_stays_unknown_only_where_somebody_was_asked(kaggle):
-    conditional = np.full((2, 37), np.nan)
-    conditional[:, kaggle.slices[0]] = [[0.5, 0.5, 0], [1, 0, 0]]
-    joint = kaggle.joint(conditional)
-    assert np.isnan(joint[0, kaggle.slices[1]]).all()
-    assert (joint[1, kaggle.slices[1]] == 0).all()
-
-
 def test_conditional_fractions_of_some_answers_are_those_of_the_whole_tree(kaggle, make_fractions):
     joint = make_fractions(kaggle, 20)
     whole = kaggle.conditional(joint)
@@ -135,13 +118,6 @@ def test_conditional_fractions_of_some_answers_are_those_of_the_whole_tree(kaggl
     places = [kaggle.columns.index(name) for name in columns]
     np.testing.assert_array_equal(kaggle.conditional(joint[:, places], columns), whole[:, places])
     assert kaggle.parents_of(columns) == ("Class1.2", "", "")
-
-
-def test_a_conditional_fraction_is_nan_where_fewer_than_that_were_asked(kaggle):
-    joint = np.zeros((2, 2))
-    joint[:, 0], joint[:, 1] = (0.24, 0.25), 0.1
-    found = kaggle.conditional(joint, ("Class1.2", "Class2.1"), min_asked=0.25)
-    np.testing.assert_allclose(found, [[0.24, np.nan], [0.25, 0.4]])
 
 
 def test_answers_without_their_parent_have_no_conditional_fractions(kaggle):
@@ -160,22 +136,6 @@ def test_values_that_a_tree_does_not_have_are_refused(kaggle):
         kaggle.check_values("quantity", kaggle.columns)
     with pytest.raises(ConfigError, match="tree 'kaggle' has no answer 'bar'; its answers are"):
         kaggle.check_values("joint", ["bar"])
-
-
-def test_volunteers_of_a_branch_are_those_of_its_first_question(kaggle):
-    votes = np.zeros((2, 37), int)
-    votes[:, kaggle.slices[0]] = 10, 20, 3
-    votes[:, kaggle.slices[5]] = 12, 20
-    votes[1, kaggle.slices[0]] = -1
-    found = kaggle.volunteers(votes)
-    np.testing.assert_array_equal(found[0, kaggle.slices[1]], 33)
-    np.testing.assert_array_equal(found[:, kaggle.slices[7]], 32)
-    assert np.isnan(found[1, kaggle.slices[1]]).all()
-
-
-def test_float32_stays_float32(kaggle, make_fractions):
-    joint = make_fractions(kaggle, 3)
-    assert joint.dtype == kaggle.conditional(joint).dtype == kaggle.joint(joint).dtype == np.float32
 
 
 def test_the_challenges_tree_has_its_eleven_questions_thirty_seven_columns_and_who_asks_whom(

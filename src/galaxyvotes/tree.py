@@ -7,8 +7,8 @@ relations are kept apart, because campaigns publish them apart:
 - `asked_of` of a question is the answer whose givers are *all* asked it. The joint fractions of its
   answers (of everybody) add up to the joint fraction of that answer; without one they add up to 1.
 
-So the joint fraction of an answer is its conditional fraction (of those who were asked) times the
-joint fraction of `asked_of`, and the two hold the same information wherever anybody was asked.
+So joint and conditional fractions (of those who were asked) hold the same information wherever
+anybody was asked; `fractions` computes one from the other.
 
 A question may also ask for a *quantity*, a number of any size such as a T type or a colour: it has
 one answer, whose column holds the number. A tree asks for fractions or for quantities, never for
@@ -28,6 +28,13 @@ import tomlkit
 from jaxtyping import Float, Num
 
 from galaxyvotes.errors import ConfigError
+from galaxyvotes.fractions import (
+    Branch,
+    asked_fractions,
+    conditional_fractions,
+    joint_fractions,
+    volunteers_of,
+)
 from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES, Kind, ValueKind
 from galaxyvotes.questions import (
     FRACTION_COLUMNS,
@@ -48,11 +55,10 @@ __all__ = [
     "DecisionTree",
     "Question",
     "VoteColumns",
-    "asked_fractions",
-    "conditional_fractions",
+    "bundled_trees",
 ]
 
-_ROUNDING = 1e-6  # fractions are float32, often rounded to six digits
+_TREES = resources.files("galaxyvotes") / "trees"
 
 
 @dataclass(frozen=True)
@@ -216,6 +222,13 @@ class DecisionTree:
             visit(question)
         return tuple(order)
 
+    @cached_property
+    def branches(self) -> tuple[Branch, ...]:
+        """Each question's answers in `columns` and the answer it is asked of, in the order of
+        `depth_first`.
+        """
+        return tuple((self.slices[index], self.parents[index]) for index in self.depth_first)
+
     def asked(
         self, joint: Float[np.ndarray, "galaxy answer"]
     ) -> Float[np.ndarray, "galaxy question"]:
@@ -255,15 +268,7 @@ class DecisionTree:
 
         `votes` are whole counts, -1 where not known (NaN in the result).
         """
-        counts = votes.astype(np.float64)
-        sums = np.stack([counts[:, where].sum(axis=1) for where in self.slices], axis=1)
-        unknown = np.stack([(counts[:, where] < 0).any(axis=1) for where in self.slices], axis=1)
-        sums[unknown] = np.nan
-        result = np.full(counts.shape, np.nan)
-        for index in self.depth_first:
-            parent, where = self.parents[index], self.slices[index]
-            result[:, where] = (sums[:, index] if parent is None else result[:, parent])[:, None]
-        return result
+        return volunteers_of(votes, self.branches)
 
     def joint(
         self, conditional: Float[np.ndarray, "galaxy answer"]
@@ -273,18 +278,7 @@ class DecisionTree:
         Zero where nobody gave the answer that leads to the question, whatever the conditional
         fraction is there; NaN where somebody gave it and the conditional fraction is NaN.
         """
-        result = np.full_like(conditional, np.nan)
-        for index in self.depth_first:
-            where, parent = self.slices[index], self.parents[index]
-            asked = (
-                np.ones(len(conditional), conditional.dtype)
-                if parent is None
-                else result[:, parent]
-            )
-            result[:, where] = np.where(
-                asked[:, None] == 0, 0, conditional[:, where] * asked[:, None]
-            )
-        return result
+        return joint_fractions(conditional, self.branches)
 
     def __iter__(self) -> Iterator[tuple[Question, slice]]:
         """Each question with the slice of its answers in `columns`."""
@@ -369,31 +363,6 @@ class DecisionTree:
         return DecisionTree(
             "+".join(columns), f"Numbers: {', '.join(columns)}", questions, QUANTITY_COLUMNS
         )
-
-
-def asked_fractions(
-    joint: Float[np.ndarray, "galaxy answer"], parents: Sequence[int]
-) -> Float[np.ndarray, "galaxy answer"]:
-    """Per cell, the fraction of everybody who was asked, from joint fractions.
-
-    `parents` is per answer the column whose givers are asked, -1 for everybody.
-    """
-    joint = joint.astype(np.float64).clip(0, 1)
-    return np.column_stack([joint, np.ones(len(joint))])[:, list(parents)]
-
-
-def conditional_fractions(
-    joint: Float[np.ndarray, "galaxy answer"],
-    asked: Float[np.ndarray, "galaxy answer"],
-    min_asked: float = 0.0,
-) -> Float[np.ndarray, "galaxy answer"]:
-    """Fractions of those who were asked, in 0–1; NaN where fewer than `min_asked` were."""
-    joint = joint.astype(np.float64).clip(0, 1)
-    reached = (asked > 0) & (asked >= min_asked - _ROUNDING)
-    return np.divide(joint, asked, out=np.full(joint.shape, np.nan), where=reached).clip(0, 1)
-
-
-_TREES = resources.files("galaxyvotes") / "trees"
 
 
 def bundled_trees() -> tuple[str, ...]:
