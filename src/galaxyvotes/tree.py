@@ -8,7 +8,7 @@ relations are kept apart, because campaigns publish them apart:
   answers (of everybody) add up to the joint fraction of that answer; without one they add up to 1.
 
 So joint and conditional fractions (of those who were asked) hold the same information wherever
-anybody was asked; `fractions` computes one from the other.
+anybody was asked; `vote_fractions` computes one from the other.
 
 A question may also ask for a *quantity*, a number of any size such as a T type or a colour: it has
 one answer, whose column holds the number. A tree asks for fractions or for quantities, never for
@@ -28,13 +28,6 @@ import tomlkit
 from jaxtyping import Float, Num
 
 from galaxyvotes.errors import ConfigError
-from galaxyvotes.fractions import (
-    Branch,
-    asked_fractions,
-    conditional_fractions,
-    joint_fractions,
-    volunteers_of,
-)
 from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES, Kind, ValueKind
 from galaxyvotes.questions import (
     FRACTION_COLUMNS,
@@ -49,6 +42,13 @@ from galaxyvotes.questions import (
 )
 from galaxyvotes.runtime.files import read_text
 from galaxyvotes.runtime.toml import from_table, parsed
+from galaxyvotes.vote_fractions import (
+    Branch,
+    asked_fractions,
+    conditional_fractions,
+    joint_fractions,
+    volunteers_of,
+)
 
 __all__ = [
     "Answer",

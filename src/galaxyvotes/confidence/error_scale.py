@@ -31,8 +31,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from galaxyvotes.fractions import asked_fractions, conditional_fractions
 from galaxyvotes.kinds import ValueKind
+from galaxyvotes.vote_fractions import asked_fractions, conditional_fractions
 
 __all__ = [
     "Cells",

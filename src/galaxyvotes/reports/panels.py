@@ -121,7 +121,7 @@ def agreement_plots(
     for i, axes, title in _panels(figure, names, tree):
         known = ~np.isnan(labels[:, i])
         label, guess = (
-            side[known, i].astype(np.float64).clip(0, 1) for side in (labels, predicted)
+            np.asarray(side[known, i], np.float64).clip(0, 1) for side in (labels, predicted)
         )
         counts = np.histogram2d(label, guess, bins=(edges, edges))[0].T
         plain(axes, palette, _SMALL)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from galaxyvotes.fractions import (
+from galaxyvotes.vote_fractions import (
     asked_fractions,
     conditional_fractions,
     joint_fractions,
