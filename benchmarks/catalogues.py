@@ -16,6 +16,8 @@ PACK, LARGER = gv.PackSettings(208, 64), gv.PackSettings(208, 96)
 ENLARGING = ("train.epochs=8", "train.learning_rate=0.0015", "model.views=4")
 IMAGES = "kaggle/images_training_rev1_part*.zip"
 FRACTIONS = (IMAGES, "kaggle/training_solutions_rev1.csv")
+IN_PART = (IMAGES, "kaggle/training_solutions_17.csv")
+LARGEST = (IMAGES, "kaggle/largest_fraction.csv")
 CLASSES = (IMAGES, "kaggle/classes5.csv")
 GZ2 = ("gz2/images.zip", "gz2/gz2_hart16.csv")
 
