@@ -97,3 +97,15 @@ def test_a_batch_with_largest_fractions_has_a_larger_loss_than_without(fractions
         learner, batch = Learner(network, torch.device("cpu")), next(batches.batches(0, 0))
         sums.append(float(learner.learn(batch, Share(0, 8, 8), seed=1, rate=1e-4)[0]))
     assert sums[1] > sums[0] + 1
+
+
+def test_a_store_that_knows_only_largest_fractions_trains_beside_another(fractions_store):
+    names = [fractions_store.tree.columns[row % 2] for row in range(len(fractions_store))]
+    store = with_largest(fractions_store, names)
+    vars(store)["values"] = np.full_like(fractions_store.values, np.nan)
+    labels = labels_of(fractions_store, store)
+    assert len(labels.train[1]) == len(labels.train[0])
+    batches = TrainingBatches.of(
+        [fractions_store, store], Recipe("small", train=TrainSettings(batch_size=16))
+    )
+    assert [len(rows) > 0 for rows in batches.validation] == [True, False]

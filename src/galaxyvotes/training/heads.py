@@ -138,7 +138,7 @@ def _chosen_columns(store: Store, settings: TrainSettings) -> tuple[str, ...]:
     if tree.kind is QUANTITIES:
         return tuple(chosen)
     means: Float32[np.ndarray, " answer"] = mean_defined(store.values[train].T)
-    if np.isnan(means).all():
+    if np.isnan(means).all() and (store.largest is None or store.largest[train].max() < 0):
         raise _no_votes(store)
     least = settings.min_mean_fraction
     kept = [
