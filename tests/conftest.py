@@ -207,3 +207,21 @@ def blob_run(blob_store, tmp_path_factory: pytest.TempPathFactory):
         settings=settings,
         progress=False,
     )
+
+
+@pytest.fixture(scope="session")
+def history() -> list[dict]:
+    """The history of two epochs of a run."""
+    return [
+        {
+            "epoch": epoch,
+            "loss": 0.5,
+            "mse": 0.04,
+            "accuracy": 0.4,
+            "validation_loss": 0.6,
+            "validation_mse": 0.05,
+            "validation_accuracy": None,
+            "seconds": 1.0,
+        }
+        for epoch in (1, 2)
+    ]

@@ -17,19 +17,6 @@ from galaxyvotes.tree import DecisionTree
 KAGGLE = DecisionTree.load("kaggle")
 LENS = KAGGLE.columns.index("Class8.2")
 QUICK = ReportSettings(resamples=20)
-HISTORY = [
-    {
-        "epoch": epoch,
-        "loss": 0.5,
-        "mse": 0.04,
-        "accuracy": 0.4,
-        "validation_loss": 0.6,
-        "validation_mse": 0.05,
-        "validation_accuracy": None,
-        "seconds": 1.0,
-    }
-    for epoch in (1, 2)
-]
 
 
 def draw_labels(count: int = 40, seed: int = 0) -> np.ndarray:
@@ -83,12 +70,6 @@ def quick() -> ReportSettings:
 
 
 @pytest.fixture(scope="session")
-def history() -> list[dict]:
-    """The history of two epochs."""
-    return HISTORY
-
-
-@pytest.fixture(scope="session")
 def make_labels() -> Callable[..., np.ndarray]:
     """`make_labels(count, seed)`: joint fractions of the challenge's tree; nobody answers "lens or
     arc"."""
@@ -133,7 +114,7 @@ def familiarity() -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def full_comparison(familiarity) -> Comparison:
+def full_comparison(familiarity, history) -> Comparison:
     """A comparison with every section."""
     labels = draw_labels(seed=5)
     other = Comparison(KAGGLE, labels, predict_near(labels, 0.05))
@@ -141,7 +122,7 @@ def full_comparison(familiarity) -> Comparison:
         37,
         predicted=replace(predict_near(draw_labels(), 0.1), familiarity=familiarity),
         shift=Shift.count(familiarity, 99),
-        history=HISTORY,
+        history=history,
         contaminated=summarise(other, QUICK) | {"seen": 32},
     )
 

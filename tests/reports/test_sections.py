@@ -2,7 +2,7 @@ from importlib import resources
 
 import pytest
 
-from galaxyvotes.reports.drawing import DARK, LIGHT, canvas
+from galaxyvotes.figures.drawing import DARK, LIGHT, canvas
 from galaxyvotes.reports.sections import SECTIONS, Section, themed
 
 TEMPLATES = resources.files("galaxyvotes.reports") / "templates"

@@ -213,8 +213,8 @@ def tree(
 
         write_text(out, chosen.to_toml())
     else:
-        from galaxyvotes.reports.drawing import save
-        from galaxyvotes.reports.flowchart import flowchart
+        from galaxyvotes.figures.drawing import save
+        from galaxyvotes.figures.flowchart import flowchart
 
         save(flowchart(chosen), out)
     print(out)

@@ -8,14 +8,14 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from galaxyvotes.evaluation.seen import head_for, labelled_rows, labels_of, refuse_seen
+from galaxyvotes.figures.architecture import architecture
+from galaxyvotes.figures.drawing import save
+from galaxyvotes.figures.flowchart import flowchart
+from galaxyvotes.figures.panels import roc_plot, roc_plots
+from galaxyvotes.figures.plots import quantity_plots
 from galaxyvotes.inference.engine import predict_store
 from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES, Kind
-from galaxyvotes.reports.architecture import architecture
 from galaxyvotes.reports.comparison import Comparison
-from galaxyvotes.reports.drawing import save
-from galaxyvotes.reports.figures import quantity_plots
-from galaxyvotes.reports.flowchart import flowchart
-from galaxyvotes.reports.panels import roc_plot, roc_plots
 from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.store.store import Store

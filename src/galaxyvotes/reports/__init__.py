@@ -1,1 +1,1 @@
-"""Numbers and figures as files that people read."""
+"""Numbers as files that people read."""

@@ -17,9 +17,9 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from galaxyvotes.errors import ConfigError
+from galaxyvotes.figures.drawing import DARK, LIGHT, canvas, save, text, text_width
 from galaxyvotes.kinds import QUANTITIES, FractionKind
 from galaxyvotes.predictions import Predictions
-from galaxyvotes.reports.drawing import DARK, LIGHT, canvas, save, text, text_width
 from galaxyvotes.reports.html import TEMPLATES, css_variables, jpeg_uri, templates
 from galaxyvotes.reports.in_words import Phrase, phrases
 from galaxyvotes.runtime.files import write_text

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from PIL import Image
 
-from galaxyvotes.reports.drawing import Palette
+from galaxyvotes.figures.drawing import Palette
 
 __all__ = ["TEMPLATES", "css_variables", "jpeg_uri", "templates"]
 

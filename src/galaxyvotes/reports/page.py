@@ -14,10 +14,10 @@ import numpy as np
 from jinja2 import Environment
 from markupsafe import Markup
 
+from galaxyvotes.figures.drawing import DARK, LIGHT
 from galaxyvotes.reports.comparison import Comparison
 from galaxyvotes.reports.digits import digits_of, written
 from galaxyvotes.reports.document import rows_shown
-from galaxyvotes.reports.drawing import DARK, LIGHT
 from galaxyvotes.reports.headline import HEADLINE
 from galaxyvotes.reports.html import TEMPLATES, css_variables, jpeg_uri, templates
 from galaxyvotes.reports.sections import SECTIONS

@@ -13,6 +13,8 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from galaxyvotes.figures import panels, plots
+from galaxyvotes.figures.drawing import DARK, LIGHT, svg
 from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES, Kind
 from galaxyvotes.metrics.classification import (
     confusion_matrix,
@@ -22,9 +24,7 @@ from galaxyvotes.metrics.classification import (
 )
 from galaxyvotes.metrics.roc import class_sizes
 from galaxyvotes.metrics.scores import FEW_POSITIVES
-from galaxyvotes.reports import figures, panels
 from galaxyvotes.reports.comparison import Comparison
-from galaxyvotes.reports.drawing import DARK, LIGHT, svg
 
 __all__ = ["SECTIONS", "Section", "themed"]
 
@@ -130,37 +130,37 @@ def _confusion(comparison: Comparison) -> Markup:
     texts = {answer.column: answer.text for answer in comparison.tree.answers}
     names = [texts[column] for column in comparison.predicted.columns]
     alt = "Confusion matrix as a heat map; the numbers are in the table below."
-    return themed(figures.confusion_plot, galaxies, names, alt=alt)
+    return themed(plots.confusion_plot, galaxies, names, alt=alt)
 
 
 def _reliability_of_classes(comparison: Comparison) -> Markup:
     given = correct_and_largest(comparison.labels, comparison.predicted.values)
     names = ("largest probability", "accuracy")
     alt = "Accuracy against the largest probability; the numbers are in the table beside."
-    return themed(figures.reliability_plot, *given, names=names, alt=alt)
+    return themed(plots.reliability_plot, *given, names=names, alt=alt)
 
 
 def _reliability(comparison: Comparison) -> Markup:
     alt = "Mean label against mean prediction; the numbers are in the table beside."
     given = (comparison.labels, comparison.predicted.values)
-    return themed(figures.reliability_plot, *given, alt=alt)
+    return themed(plots.reliability_plot, *given, alt=alt)
 
 
 def _predicted(comparison: Comparison) -> Markup:
     predicted = comparison.predicted
     given = (comparison.labels, predicted.values, predicted.columns)
     alt = "Predicted against measured values of each quantity, one point a galaxy."
-    return themed(figures.quantity_plots, *given, bounds=predicted.bounds, alt=alt)
+    return themed(plots.quantity_plots, *given, bounds=predicted.bounds, alt=alt)
 
 
 def _familiarity(comparison: Comparison) -> Markup:
     alt = "Cumulative distribution of familiarity scores; the numbers are in the table beside."
-    return themed(figures.familiarity_plot, comparison.predicted.familiarity, alt=alt)
+    return themed(plots.familiarity_plot, comparison.predicted.familiarity, alt=alt)
 
 
 def _history(comparison: Comparison) -> Markup:
     alt = "Loss and other measures by epoch, of the training and the validation set."
-    return themed(figures.history_plot, comparison.history, alt=alt)
+    return themed(plots.history_plot, comparison.history, alt=alt)
 
 
 # ---- tables keyed by the kind

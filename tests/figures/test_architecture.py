@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from galaxyvotes.reports.architecture import architecture, run_layers
-from galaxyvotes.reports.drawing import svg
+from galaxyvotes.figures.architecture import architecture, run_layers
+from galaxyvotes.figures.drawing import svg
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from galaxyvotes.reports.drawing import svg
-from galaxyvotes.reports.flowchart import Edge, back_edges, flowchart, lay_out
+from galaxyvotes.figures.drawing import svg
+from galaxyvotes.figures.flowchart import Edge, back_edges, flowchart, lay_out
 from galaxyvotes.tree import Answer, DecisionTree, Question
 
 KAGGLE = DecisionTree.load("kaggle")

@@ -17,9 +17,9 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from galaxyvotes.figures.drawing import LIGHT, Palette, text_width
 from galaxyvotes.metrics.reliability import reliability_curve
 from galaxyvotes.predictions import Bounds
-from galaxyvotes.reports.drawing import LIGHT, Palette, text_width
 
 __all__ = [
     "DASHES",

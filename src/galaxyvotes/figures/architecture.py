@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Polygon
 from torch import Tensor, nn
 
-from galaxyvotes.reports.drawing import LIGHT, box, canvas, text, text_width
+from galaxyvotes.figures.drawing import LIGHT, box, canvas, text, text_width
 
 __all__ = ["architecture"]
 

@@ -4,7 +4,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from galaxyvotes.reports import panels
+from galaxyvotes.figures import panels
 from galaxyvotes.tree import DecisionTree
 
 KAGGLE = DecisionTree.load("kaggle")

@@ -15,10 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
 
+from galaxyvotes.figures.drawing import LIGHT, Palette, text_width
+from galaxyvotes.figures.plots import DASHES, Values, plain
 from galaxyvotes.metrics.precision_recall import precision_recall_curve
 from galaxyvotes.metrics.roc import THRESHOLD, roc_curve
-from galaxyvotes.reports.drawing import LIGHT, Palette, text_width
-from galaxyvotes.reports.figures import DASHES, Values, plain
 from galaxyvotes.tree import Answer, DecisionTree
 
 __all__ = ["agreement_plots", "precision_recall_plots", "roc_plot", "roc_plots"]

@@ -23,7 +23,7 @@ from matplotlib.patches import FancyArrowPatch
 from matplotlib.path import Path as Curve
 from scipy.optimize import lsq_linear  # pyright: ignore[reportUnknownVariableType]
 
-from galaxyvotes.reports.drawing import LIGHT, box, canvas, text, text_width, wrap
+from galaxyvotes.figures.drawing import LIGHT, box, canvas, text, text_width, wrap
 from galaxyvotes.tree import DecisionTree, Question
 
 __all__ = ["flowchart"]

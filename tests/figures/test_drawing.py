@@ -1,8 +1,8 @@
 import pytest
 
 from galaxyvotes.errors import ConfigError
-from galaxyvotes.reports.drawing import DARK, LIGHT, canvas, save, svg, text, text_width, wrap
-from galaxyvotes.reports.flowchart import flowchart
+from galaxyvotes.figures.drawing import DARK, LIGHT, canvas, save, svg, text, text_width, wrap
+from galaxyvotes.figures.flowchart import flowchart
 from galaxyvotes.tree import DecisionTree
 
 TREE = DecisionTree.load("classes5")

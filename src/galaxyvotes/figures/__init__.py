@@ -1,0 +1,1 @@
+"""Figures of predictions, trees and networks, drawn in one style."""
