@@ -9,7 +9,8 @@ import pytest
 
 import galaxyvotes
 from galaxyvotes.cli.app import app
-from galaxyvotes.tables.votes import find_layout, read_votes
+from galaxyvotes.tables.vote_layout import find_layout
+from galaxyvotes.tables.votes import read_votes
 
 ROOT = Path(__file__).parents[1]
 PAGES = [

@@ -83,7 +83,8 @@ class LabelSettings:
     columns of numbers, which become a tree of quantities; `id_column` the column that names the
     images. With `unlabelled`, images without labels are kept, too. `missing` are values that mean
     unknown, such as -1, beside an empty cell, NaN, NULL and the like; `class_names` gives classes
-    other names, `{"0": "no", "1": "ring"}`.
+    other names, `{"0": "no", "1": "ring"}`. `largest` is a column that names the answer with the
+    largest of a tree's fractions, for galaxies whose fractions are not known.
     """
 
     table: str | None = None
@@ -95,6 +96,7 @@ class LabelSettings:
     unlabelled: bool = False
     missing: str | int | float | tuple[str | int | float, ...] = ()
     class_names: Mapping[str, str] = field(default_factory=dict[str, str])
+    largest: str | None = None
 
     @property
     def missing_words(self) -> tuple[str, ...]:
@@ -110,11 +112,15 @@ class LabelSettings:
         object.__setattr__(self, "class_names", names)
         if not all([*names, *names.values()]):
             raise ConfigError(f"class names {names}: expected a word and a name for each")
-        if self.quantity and not (
-            self.tree is None and self.votes is None and self.classes is None
-        ):
+        votes, others = self.votes or self.classes, self.tree or self.votes or self.classes
+        if self.quantity and (others or self.largest):
             raise ConfigError(
-                f"quantity {self.quantity[0]!r} is a tree of its own: leave out tree, votes and"
+                f"quantity {self.quantity[0]!r} is a tree of its own: leave out tree, votes,"
+                " classes and largest"
+            )
+        if self.largest and votes:
+            raise ConfigError(
+                f"largest {self.largest!r} is all that is read of the votes: leave out votes and"
                 " classes"
             )
 

@@ -395,15 +395,28 @@ def test_a_kind_of_columns_that_is_not_there_is_refused_with_the_nearest(galaxie
     )
 
 
-def test_a_table_with_a_missing_column_is_refused_with_the_nearest_tree_and_what_to_do(
+def test_a_question_with_a_missing_column_is_unknown_as_a_whole(galaxies_folder):
+    path = galaxies_folder / "solutions.csv"
+    path.write_text(path.read_text().replace("Class8.2", "Class8_2"))
+    with open_catalog(galaxies_folder) as catalog:
+        assert catalog.unknown_questions == {"Q8": "no Class8.2"}
+        assert catalog.tree is not None
+        assert catalog.values is not None
+        unknown = [name.startswith("Class8.") for name in catalog.tree.columns]
+        assert np.isnan(catalog.values).all(axis=0).tolist() == unknown
+        assert "Class8_2" in catalog.columns.column_names
+        assert "Class8.1" in catalog.columns.column_names
+
+
+def test_a_table_with_one_question_is_refused_with_the_nearest_tree_and_what_to_do(
     galaxies_folder,
 ):
     path = galaxies_folder / "solutions.csv"
-    path.write_text(path.read_text().replace("Class8.2", "Class8_2"))
+    path.write_text(re.sub(r"Class(?!6)", "Klass", path.read_text()))
     message = refusal(galaxies_folder)
     nearest = (
-        "(solutions.csv: nearest is tree 'kaggle', columns 'fraction': 1 of 37 are missing, e.g."
-        " Class8.2"
+        "(solutions.csv: nearest is tree 'kaggle', columns 'fraction': 35 of 37 are missing, e.g."
+        " Class1.1; `labels=LabelSettings(tree='kaggle')` reads Q6"
     )
     assert nearest + "; other trees are" in message
     assert (

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.tables.votes import Votes, closest_layout, find_layout, read_votes
+from galaxyvotes.tables.vote_layout import closest_layout, find_layout
+from galaxyvotes.tables.votes import Votes, read_votes
 from galaxyvotes.tree import DecisionTree, Question, VoteColumns
 
 
@@ -115,7 +116,7 @@ def test_counts_beside_fractions_are_found_but_never_in_the_same_columns(kaggle)
 
 
 def test_a_missing_column_an_unknown_kind_or_another_tree_is_no_layout(kaggle):
-    assert find_layout(kaggle.columns[:-1]) is None
+    assert find_layout(kaggle.columns[:4]) is None
     assert find_layout(kaggle.columns, kind="debiased") is None
     assert find_layout(kaggle.columns, tree=DecisionTree.load("gz2")) is None
 
@@ -132,6 +133,114 @@ def test_the_nearest_columns_are_named_for_the_error(kaggle):
     assert closest_layout(["x"], kaggle).startswith(
         "no column of the tree 'kaggle' is there; expected Class1.1, Class1.2, Class1.3, Class2.1 …"
     )
+
+
+# Trees that fit in part
+
+
+def columns_of(tree: DecisionTree, *questions: str) -> list[str]:
+    return [a.column for q in tree.questions if q.name in questions for a in q.answers]
+
+
+def test_a_question_is_there_if_all_its_columns_are(kaggle):
+    layout = find_layout([*columns_of(kaggle, "Q1", "Q2", "Q6"), "Class11.2", "Class11.6"])
+    assert layout is not None
+    assert layout.tree == kaggle
+    assert layout.unknown["Q3"] == "no column"
+    assert layout.unknown["Q11"] == "no Class11.1, Class11.3, Class11.4, Class11.5"
+    assert [*layout.unknown] == ["Q3", "Q4", "Q5", "Q7", "Q8", "Q9", "Q10", "Q11"]
+    assert layout.column_names == {*columns_of(kaggle, "Q1", "Q2", "Q6")}
+
+
+def test_one_question_is_no_campaign_unless_its_tree_is_asked_for(kaggle):
+    # pandas calls repeated columns so
+    repeated = ["Class1", "Class1.1", "Class1.2", "Class1.3", "Class2", "Class2.1"]
+    assert find_layout(repeated) is None
+    layout = find_layout(repeated, tree=kaggle)
+    assert layout is not None
+    assert len(layout.unknown) == 10
+    assert find_layout(["Class1.1", "Class1.2"], tree=kaggle) is None
+    assert find_layout(["x"], tree=DecisionTree.of_numbers(["x", "y"])) is None
+
+
+def test_a_tree_that_fits_whole_comes_before_one_that_fits_in_part(kaggle, gz2):
+    some = [f"{name}_count" for name in gz2.columns[:-3]]
+    layout = find_layout([*some, *kaggle.columns])
+    assert layout is not None
+    assert (layout.tree.name, layout.unknown) == ("kaggle", {})
+    of_classes = find_layout(["class", *some])
+    assert of_classes is not None
+    assert of_classes.main.holds == "class"
+
+
+def test_parts_of_two_campaigns_are_refused_unless_one_has_all_of_the_other():
+    decals, decals12 = DecisionTree.load("decals"), DecisionTree.load("decals12")
+    common = columns_of(decals, "smooth-or-featured", "disk-edge-on", "has-spiral-arms")
+    with pytest.raises(ConfigError) as error:
+        find_layout(common)
+    assert str(error.value) == (
+        "the columns of one table fit, in part, the trees 'decals' and 'decals12': say which with"
+        " `labels=LabelSettings(tree=…)`"
+    )
+    layout = find_layout(common, tree=decals12)
+    assert layout is not None
+    assert layout.tree == decals12
+    more = find_layout(decals.columns[:-1])
+    assert more is not None
+    assert more.tree == decals
+
+
+def test_fractions_of_those_who_were_asked_are_unknown_without_those_who_were(gz2):
+    names = columns_of(gz2, "Q1", "Q6", "Q8", "Q3")
+    layout = find_layout([f"{name}_fraction" for name in names])
+    assert layout is not None
+    assert layout.main.name == "fraction"
+    edge_on = next(q for q in gz2.questions if q.name == "Q3").asked_of
+    assert layout.unknown["Q3"] == f"no fraction of {edge_on}"
+    assert {"Q1", "Q6", "Q8"}.isdisjoint(layout.unknown)
+
+
+def test_counts_beside_fractions_in_part_are_read_if_they_have_the_same_questions(kaggle):
+    names = columns_of(kaggle, "Q1", "Q6", "Q7")
+    votes = [f"{name}_votes" for name in names]
+    both, fewer = find_layout([*names, *votes]), find_layout([*names, *votes[:-1]])
+    assert both is not None
+    assert fewer is not None
+    assert both.counts is not None
+    assert both.column_names == {*names, *votes}
+    assert fewer.counts is None
+
+
+def test_answers_of_questions_that_are_not_there_are_unknown(kaggle, fractions):
+    names = columns_of(kaggle, "Q2", "Q6", "Q8")
+    places = [kaggle.columns.index(name) for name in names]
+    read_back = read(table_of(names, fractions[:, places]), kaggle).values
+    assert np.allclose(read_back[:, places], fractions[:, places])
+    assert np.isnan(np.delete(read_back, places, axis=1)).all()
+
+
+def test_sums_are_checked_where_what_they_add_up_to_is_known(kaggle, fractions):
+    names = columns_of(kaggle, "Q2", "Q6", "Q8")
+    values = fractions[:, [kaggle.columns.index(name) for name in names]]
+    values[0, :2] = 0.1, 0.2  # of how many is not known
+    read(table_of(names, values), kaggle)
+    values[1, 4] += 0.3
+    assert "the answers of Q8 (" in refusal(table_of(names, values), kaggle)
+
+
+@pytest.mark.parametrize("kind", ["weighted", "votes"])
+def test_of_an_unknown_question_nothing_is_known_even_if_nobody_was_asked_it(gz2, kind):
+    names = columns_of(gz2, "Q1", "Q6")
+    pattern = next(table for table in gz2.tables if table.name == kind)
+    values = np.array([[1, 0, 0, 0, 1]], float)
+    known = [gz2.columns.index(name) for name in names]
+    votes = read(table_of([pattern.of(name) for name in names], values), gz2)
+    assert votes.values[0, known].tolist() == values[0].tolist()
+    assert np.isnan(np.delete(votes.values, known, axis=1)).all()
+    if kind == "votes":
+        assert votes.counts is not None
+        assert votes.counts[0, known].tolist() == values[0].tolist()
+        assert (np.delete(votes.counts, known, axis=1) == -1).all()
 
 
 # Joint fractions

@@ -21,7 +21,8 @@ def labels_of(*stores: Store) -> KnownLabels:
 
 def with_largest(store: Store, names: list[str | None]) -> Store:
     """A store that also says which fraction is the largest, in memory."""
-    changed = replace(store)
+    known = sum(name is not None for name in names)
+    changed = replace(store, manifest={**store.manifest, "largest": known})
     table = store.table.append_column("largest", pa.array(names, pa.string()))
     vars(changed)["table"] = table
     return changed

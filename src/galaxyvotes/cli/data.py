@@ -29,6 +29,7 @@ def pack(
     tree: str | None = None,
     votes: str | None = None,
     classes: str | None = None,
+    largest: str | None = None,
     quantity: Quantities = (),
     id_column: str | None = None,
     unlabelled: Annotated[bool, Flag] = False,
@@ -71,6 +72,8 @@ def pack(
         votes: Which columns to read, if the table has several kinds: weighted, debiased, fraction,
             votes ...
         classes: A column of class names, which become the answers of one question.
+        largest: A column that names the answer with the largest fraction of a tree, for galaxies
+            whose fractions are not known.
         quantity: A column of numbers to predict instead of votes, e.g. a T type; may be repeated.
         id_column: The column that names the images; by default the one that fits most of them.
         unlabelled: Also pack images without labels.
@@ -103,6 +106,7 @@ def pack(
             unlabelled,
             missing,
             _class_names(class_names),
+            largest,
         ),
         settings=_pack_settings(for_run, recipe, crop, size, scale=scale, fit=fit),
         splits=_split_settings(splits, split_key, split_turn, limit),

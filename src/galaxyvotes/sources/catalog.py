@@ -32,8 +32,9 @@ from galaxyvotes.tables.cells import is_unknown
 from galaxyvotes.tables.class_words import ClassWords
 from galaxyvotes.tables.names import codes_of, first_repeated, iterate, name_column
 from galaxyvotes.tables.table import Table
+from galaxyvotes.tables.vote_layout import VoteLayout
 from galaxyvotes.tables.vote_table import class_layout, explain_no_votes, find_vote_table
-from galaxyvotes.tables.votes import VoteLayout, Votes, read_votes
+from galaxyvotes.tables.votes import Votes, read_votes
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["Catalog", "open_catalog"]
@@ -59,6 +60,8 @@ class Catalog:
     tree: DecisionTree | None = None
     values: Float32[np.ndarray, "galaxy answer"] | None = None
     counts: Int32[np.ndarray, "galaxy answer"] | None = None
+    largest: Int32[np.ndarray, " galaxy"] | None = None  # which answer's fraction; -1: not known
+    unknown_questions: Mapping[str, str] = field(default_factory=dict[str, str])  # and why
     votes_from: str = ""
     rows_without_image: tuple[str, ...] = ()
     rows_without_votes: tuple[str, ...] = ()
@@ -87,6 +90,7 @@ class Catalog:
             columns=self.columns.take(pa.array(rows)) if self.columns.num_columns else self.columns,
             values=None if self.values is None else self.values[rows],
             counts=None if self.counts is None else self.counts[rows],
+            largest=None if self.largest is None else self.largest[rows],
             splits=None if self.splits is None else self.splits[rows],
         )
 
@@ -100,6 +104,8 @@ class Catalog:
         yield f"({self.sources!r}, {self.votes_from!r}, {_whole_text(self.tree)})".encode()
         for values in (self.values, self.counts):
             yield b"" if values is None else values.tobytes()
+        if self.largest is not None:
+            yield self.largest.tobytes()
 
 
 def _whole_text(tree: DecisionTree | None) -> str:
@@ -151,6 +157,7 @@ class _Rows:
     tree: DecisionTree | None = None
     votes: Votes | None = None
     votes_from: str = ""
+    unknown_questions: Mapping[str, str] = field(default_factory=dict[str, str])
     rows_without_image: tuple[str, ...] = ()
     unknown_words: Mapping[str, int] = field(default_factory=dict[str, int])
 
@@ -202,6 +209,7 @@ def _from_table(
         tree=layout.tree,
         votes=votes,
         votes_from=f"{table.name}: {layout.main.name}",
+        unknown_questions=layout.unknown,
         rows_without_image=tuple(keys.filter(pa.array(places < 0)).to_pylist()),
         unknown_words=unknown_words,
     )
@@ -259,7 +267,7 @@ def _assemble(
     ids, places, rows, votes = named.ids, named.images, named.rows, named.votes
     keep = np.ones(len(rows), bool)
     if votes is not None:
-        keep[np.isnan(votes.values[rows]).all(axis=1)] = False
+        keep[:] = votes.labelled[rows]
         if not keep.any():
             what = (named.tree.kind if named.tree else FRACTIONS).label
             raise DataError(
@@ -278,7 +286,8 @@ def _assemble(
     rows = rows[order]
     fractions = None if votes is None else votes.values[rows]
     counts = None if votes is None or votes.counts is None else votes.counts[rows]
-    for values, unknown in ((fractions, np.nan), (counts, -1)):
+    largest = None if votes is None or votes.largest is None else votes.largest[rows]
+    for values, unknown in ((fractions, np.nan), (counts, -1), (largest, -1)):
         if values is not None:
             values[rows < 0] = unknown
     return Catalog(
@@ -290,6 +299,8 @@ def _assemble(
         tree=named.tree,
         values=fractions,
         counts=counts,
+        largest=largest,
+        unknown_questions=named.unknown_questions,
         votes_from=named.votes_from,
         rows_without_image=tuple(sorted(named.rows_without_image)),
         rows_without_votes=tuple(left_out),

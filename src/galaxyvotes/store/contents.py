@@ -19,7 +19,7 @@ from galaxyvotes.config import SplitSettings
 from galaxyvotes.runtime.digests import contents_digest, file_digest
 from galaxyvotes.runtime.files import write_text
 from galaxyvotes.sources.catalog import Catalog
-from galaxyvotes.store.format import FORMAT, OWN_COLUMNS, value_column, votes_column
+from galaxyvotes.store.format import FORMAT, LARGEST, OWN_COLUMNS, value_column, votes_column
 from galaxyvotes.store.journal import Journal
 from galaxyvotes.store.splits import SPLITS, assign_splits, share_given_splits
 from galaxyvotes.tables.names import iterate
@@ -57,6 +57,7 @@ def write_contents(
         "id_name": _id_name(catalog),
         "sources": list(catalog.sources),
         "votes": catalog.votes_from,
+        **_known_in_part(catalog, rows),
         "split_settings": _written(splits),
         "splits": {name: int((split_names == name).sum()) for name in SPLITS},
         "duplicates": len(rows) - len(digests.unique()),
@@ -81,9 +82,20 @@ def _written(splits: SplitSettings) -> dict[str, Any]:
     return {name: value for name, value in table.items() if value or name not in given}
 
 
+def _known_in_part(catalog: Catalog, rows: Int[np.ndarray, " galaxy"]) -> dict[str, Any]:
+    """Which questions are unknown, and of how many galaxies the largest fraction is known."""
+    facts: dict[str, Any] = {}
+    if catalog.unknown_questions:
+        facts["unknown_questions"] = dict(catalog.unknown_questions)
+    if catalog.largest is not None:
+        facts[LARGEST] = int((catalog.largest[rows] >= 0).sum())
+    return facts
+
+
 def _id_name(catalog: Catalog) -> str:
     """The table's word for the id, unless it is one of the store's own."""
-    return "id" if catalog.id_name in OWN_COLUMNS else catalog.id_name
+    own = OWN_COLUMNS if catalog.largest is None else (*OWN_COLUMNS, LARGEST)
+    return "id" if catalog.id_name in own else catalog.id_name
 
 
 def _write_table(
@@ -120,9 +132,16 @@ def _table(
         if catalog.counts is not None:
             for index, answer in enumerate(catalog.tree.columns):
                 table[votes_column(answer)] = catalog.counts[rows, index]
+        if catalog.largest is not None:
+            table[LARGEST] = _names(catalog.tree.columns, catalog.largest[rows])
     for name, column in zip(catalog.columns.column_names, catalog.columns.columns, strict=True):
         table[f"table:{name}" if name in table else name] = column.take(pa.array(rows))
     return pa.table(table)
+
+
+def _names(columns: tuple[str, ...], indices: Int[np.ndarray, " galaxy"]) -> pa.StringArray:
+    """The answers of these indices, null for -1."""
+    return pa.array((columns[i] if i >= 0 else None for i in indices.tolist()), pa.string())
 
 
 def _rejected(catalog: Catalog, journal: Journal) -> pa.Table:

@@ -8,10 +8,19 @@ import numpy as np
 
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["FORMAT", "HEADER_BYTES", "OWN_COLUMNS", "images_header", "value_column", "votes_column"]
+__all__ = [
+    "FORMAT",
+    "HEADER_BYTES",
+    "LARGEST",
+    "OWN_COLUMNS",
+    "images_header",
+    "value_column",
+    "votes_column",
+]
 
 FORMAT = 1
 OWN_COLUMNS = ("split", "source", "pixels")
+LARGEST = "largest"  # column of the answer with the largest fraction; the manifest's count of them
 HEADER_BYTES = 128  # before the pixels of images.npy, whatever their number
 
 

@@ -28,7 +28,7 @@ from galaxyvotes.errors import CheckpointError, DataError
 from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES
 from galaxyvotes.runtime.digests import contents_digest, file_digest, image_digest
 from galaxyvotes.runtime.files import given_path
-from galaxyvotes.store.format import FORMAT, value_column, votes_column
+from galaxyvotes.store.format import FORMAT, LARGEST, value_column, votes_column
 from galaxyvotes.store.splits import SPLITS
 from galaxyvotes.tree import DecisionTree
 
@@ -181,11 +181,13 @@ class Store:
 
     @cached_property
     def largest(self) -> Int32[np.ndarray, " galaxy"] | None:
-        """Which answer's fraction is the largest."""
-        if "largest" not in self.table.column_names:
+        """Which answer's fraction is the largest, by its index in the tree's columns, -1 where not
+        known; None if the store does not hold that. A table's own column of that name is not it.
+        """
+        if LARGEST not in self.manifest:
             return None
         index = {answer: i for i, answer in enumerate(self.tree.columns)}
-        names = self.table.column("largest").to_pylist()
+        names = self.table.column(LARGEST).to_pylist()
         return np.array([index.get(name, -1) for name in names], np.int32)
 
     @property
@@ -207,6 +209,7 @@ class Store:
         elif facts["votes"]:
             what = f"{facts['votes']} (tree {self.tree.name}, {len(self.tree.columns)} answers)"
             lines.append(f"{'classes' if kind is CLASSES else 'votes'}: {what}")
+            lines += self._known_in_part()
         if kind is CLASSES:
             lines += self._count_classes()
         without = kind.label.removeprefix("a ")
@@ -231,6 +234,24 @@ class Store:
                 " `labels=LabelSettings(class_names={'WORD': 'NAME'})` makes it one"
             )
         return "\n".join(lines)
+
+    def _known_in_part(self) -> list[str]:
+        """Which questions are unknown and why, and how many largest fractions are known."""
+        lines: list[str] = []
+        if unknown := self.manifest.get("unknown_questions"):
+            reasons = [
+                f"{', '.join(name for name in unknown if unknown[name] == reason)} ({reason})"
+                for reason in dict.fromkeys(unknown.values())
+            ]
+            lines.append(
+                f"unknown in this table: {len(unknown)} of {len(self.tree.questions)} questions:"
+                f" {', '.join(reasons)}"
+            )
+        if (count := self.manifest.get(LARGEST)) is not None:
+            lines.append(
+                f"known of {count:,} galaxies: which fraction is the largest; the fractions are not"
+            )
+        return lines
 
     def _count_classes(self) -> list[str]:
         """How many galaxies each class has, and a warning for those with few."""

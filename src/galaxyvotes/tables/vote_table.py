@@ -1,7 +1,8 @@
 """Which of several tables holds the votes, and how it is read.
 
-It is the one whose header fits a known tree (`votes.find_layout`), or the one with the column of
-classes that was asked for. If several do, one must be named.
+It is the one whose header fits a known tree (`find_layout`), whole rather than in part, or the one
+with the column of classes or of largest fractions that was asked for. If several do, one must be
+named.
 """
 
 from collections.abc import Sequence
@@ -14,8 +15,9 @@ from galaxyvotes.kinds import FRACTIONS, QUANTITIES
 from galaxyvotes.questions import BOUNDS, FAMILIARITY
 from galaxyvotes.tables.class_words import ClassWords
 from galaxyvotes.tables.headers import Header
+from galaxyvotes.tables.largest import columns_of_answers, largest_layout
 from galaxyvotes.tables.table import Table
-from galaxyvotes.tables.votes import VoteLayout, closest_layout, find_layout
+from galaxyvotes.tables.vote_layout import VoteLayout, closest_layout, find_layout
 from galaxyvotes.tree import DecisionTree, VoteColumns
 
 __all__ = ["class_layout", "explain_no_votes", "find_vote_table"]
@@ -40,6 +42,7 @@ def find_vote_table(
             f"{found[0][0].name} is a table of predictions (it has prediction intervals or a"
             " familiarity), not of volunteers' votes: name another table"
         )
+    fitting = [pair for pair in fitting if not pair[1].unknown] or fitting
     if len(fitting) > 1:
         names = _listed([table for table, _ in fitting])
         raise ConfigError(
@@ -49,7 +52,7 @@ def find_vote_table(
         raise ConfigError(
             "class names are for a column of classes: pass `labels=LabelSettings(classes=…)`, too"
         )
-    asked = [labels.table, labels.classes, labels.votes]
+    asked = [labels.table, labels.classes, labels.votes, labels.largest]
     of_quantities = tree is not None and tree.kind is QUANTITIES
     if not fitting and (of_quantities or any(setting is not None for setting in asked)):
         raise DataError(explain_no_votes(tables, labels, tree))
@@ -78,6 +81,8 @@ def _last_part(table: Table) -> str:
 
 def _layout(table: Table, labels: LabelSettings, tree: DecisionTree | None) -> VoteLayout | None:
     header, column = table.header(), labels.classes
+    if labels.largest is not None:
+        return largest_layout(table, labels, tree)
     if column is None:
         layout = find_layout(header, tree=tree, kind=labels.votes)
         if layout is not None and layout.main.holds == "class":
@@ -108,9 +113,15 @@ def class_layout(
     a classification. `where` says for these errors where the classes stand.
     """
     if tree is not None and len(tree.questions) > 1:
+        largest = (
+            f"; if that is the answer with the largest fraction, pass"
+            f" `labels=LabelSettings(largest={column!r})`"
+            if classes & {*tree.columns}
+            else ""
+        )
         raise ConfigError(
             f"{where} names one answer each; the tree {tree.name!r} has {len(tree.questions)}"
-            " questions"
+            f" questions{largest}"
         )
     if tree is None and not 2 <= len(classes) <= _MOST_CLASSES:
         raise DataError(
@@ -132,8 +143,8 @@ def explain_no_votes(
             "no table of votes among the sources: add a CSV or Parquet file, or pass"
             " `labels=LabelSettings(unlabelled=True)` to pack without votes"
         )
-    if labels.classes is not None:
-        return _no_column(labels.classes, tables[0])
+    if (column := labels.largest or labels.classes) is not None:
+        return _no_column(column, tables[0])
     if tree is not None and tree.kind is QUANTITIES and not labels.votes:
         names = [tree.tables[0].of(column) for column in tree.columns]
         lacking = [
@@ -145,6 +156,14 @@ def explain_no_votes(
     nearest = "; ".join(
         f"{table.name}: {closest_layout(table.header(), tree)}" for table in tables[:3]
     )
+    for table in tables:
+        for column, of_tree in columns_of_answers(table):
+            return (
+                f"no table holds votes{asked}, but the column {column!r} of {table.name} names"
+                f" answers of the tree {of_tree!r}: pass"
+                f" `labels=LabelSettings(largest={column!r})` if they are those with the largest"
+                " fraction"
+            )
     return (
         f"no table holds votes{asked} that a known tree describes ({nearest}). Pass"
         " `labels=LabelSettings(classes='COLUMN')` for a column of class names,"

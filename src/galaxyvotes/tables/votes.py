@@ -2,27 +2,27 @@
 
 Whatever a campaign publishes (joint fractions, conditional fractions, whole counts, a class)
 becomes joint fractions, and the counts beside them where there are any. A question that nobody was
-asked, or whose answer is not known, is NaN as a whole; a row without a single value is a galaxy
-without votes.
+asked, or whose answer is not known, is NaN as a whole, as is one that the table does not have; a
+row without a single value is a galaxy without votes.
 
 Quantities (see `tree`) are read the same way, as the numbers they are.
 """
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Float, Float32, Int32
 
-from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.errors import DataError
 from galaxyvotes.tables.cells import NotANumber, numbers_of
-from galaxyvotes.tables.headers import Header
-from galaxyvotes.tree import DecisionTree, VoteColumns, bundled_trees
+from galaxyvotes.tables.vote_layout import VoteLayout
+from galaxyvotes.tree import DecisionTree, VoteColumns
 
-__all__ = ["VoteLayout", "Votes", "find_layout", "read_votes"]
+__all__ = ["Votes", "read_votes"]
 
 SUM_TOLERANCE = 0.01  # published fractions are rounded to two or three decimals
 _LARGEST = 1e15  # quantities are squared, and the squares summed, in float32, up to 3e38
@@ -31,120 +31,20 @@ NOT_KNOWN = (99.0, 999.0, 9999.0, 99999.0)
 
 
 @dataclass(frozen=True)
-class VoteLayout:
-    """Which columns of a table are votes: the tree, the columns read as fractions, the columns read
-    as counts.
-    """
-
-    tree: DecisionTree
-    main: VoteColumns
-    counts: VoteColumns | None
-    spelt: Mapping[str, str] = field(default_factory=dict[str, str])
-
-    def name_of(self, columns: VoteColumns, answer: str) -> str:
-        """The column that holds an answer, as the table writes it: `spelt` has those that differ
-        from the tree's by spaces or case.
-        """
-        name = columns.of(answer)
-        return self.spelt.get(name, name)
-
-    @property
-    def column_names(self) -> set[str]:
-        """Every column of the table that is votes and not the user's own."""
-        used = [self.main] + ([self.counts] if self.counts else [])
-        return {self.name_of(columns, answer) for columns in used for answer in self.tree.columns}
-
-
-@dataclass(frozen=True)
 class Votes:
     """Joint fractions (NaN: not known) and, where the table has them, whole counts (-1: not
-    known).
+    known) or the answer with the largest fraction (-1: not known).
     """
 
     values: Float32[np.ndarray, "galaxy answer"]
     counts: Int32[np.ndarray, "galaxy answer"] | None
+    largest: Int32[np.ndarray, " galaxy"] | None = None
 
-
-def find_layout(
-    columns: Sequence[str], *, tree: DecisionTree | None = None, kind: str | None = None
-) -> VoteLayout | None:
-    """The tree and the kind of columns that a table's header fits, or None; `tree` and `kind`
-    narrow the search.
-
-    A header that fits several campaigns is a ConfigError that names them.
-    """
-    header = Header(columns)
-    layouts: list[VoteLayout] = []
-    for candidate in _candidates(tree):
-        fitting = [
-            table
-            for table in candidate.tables
-            if all(table.of(answer) in header for answer in candidate.columns)
-        ]
-        main = next((table for table in fitting if kind in (None, table.name)), None)
-        if main is None:
-            continue
-        others = [
-            table for table in fitting if table.holds == "votes" and table.columns != main.columns
-        ]
-        counts = others[0] if others and main.holds != "votes" else None
-        layouts.append(VoteLayout(candidate, main, counts, _spelt(header, candidate, main, counts)))
-    # Many tables have a column called "class" that is not the volunteers'; a whole campaign's
-    # columns say more.
-    campaigns = [layout for layout in layouts if len(layout.tree.questions) > 1]
-    if len(campaigns) > 1:
-        names = " and ".join(repr(layout.tree.name) for layout in campaigns)
-        raise ConfigError(
-            f"the columns of one table fit the trees {names}: say which with"
-            " `labels=LabelSettings(tree=…)`"
-        )
-    return (campaigns or layouts or [None])[0]
-
-
-def _spelt(header: Header, tree: DecisionTree, *columns: VoteColumns | None) -> dict[str, str]:
-    """The columns of votes that a table writes otherwise than the tree."""
-    names = {kind.of(answer) for kind in columns if kind for answer in tree.columns}
-    return {name: found for name in names if (found := header.find(name)) not in (None, name)}
-
-
-def closest_layout(columns: Sequence[str], tree: DecisionTree | None = None) -> str:
-    """A sentence that says which known columns a header comes nearest to, and which others there
-    are, for an error.
-    """
-    header = Header(columns)
-    best: tuple[float, str, str] = (0.0, "", "")
-    candidates = _candidates(tree)
-    for candidate in candidates:
-        for table in candidate.tables:
-            names = {table.of(answer) for answer in candidate.columns}
-            missing = sorted(name for name in names if name not in header)
-            share = 1 - len(missing) / len(names)
-            if share > best[0]:
-                what = (
-                    f"{len(missing)} of {len(names)} are missing, e.g. {missing[0]}"
-                    if missing
-                    else "all are there"
-                )
-                best = (
-                    share,
-                    f"nearest is tree {candidate.name!r}, columns {table.name!r}: {what}",
-                    candidate.name,
-                )
-    others = [tree.name for tree in candidates if tree.name != best[2]]
-    if not best[2] and tree is not None:
-        names = ", ".join(tree.tables[0].of(answer) for answer in tree.columns[:4])
-        more = " …" if len(tree.columns) > 4 else ""
-        return (
-            f"no column of the tree {tree.name!r} is there; expected {names}{more}, or a [[table]]"
-            " in the tree file that says what the columns are called"
-        )
-    if not best[2]:
-        return f"no column of the tree {' or '.join(others)} is there"
-    return best[1] + (f"; other trees are {', '.join(others)}" if others else "")
-
-
-def _candidates(tree: DecisionTree | None) -> list[DecisionTree]:
-    return [tree] if tree else [DecisionTree.load(name) for name in bundled_trees()]
+    @property
+    def labelled(self) -> Bool[np.ndarray, " galaxy"]:
+        """Which galaxies have a value, or a known largest fraction."""
+        labelled = np.asarray(~np.isnan(self.values).all(axis=1))
+        return labelled if self.largest is None else labelled | (self.largest >= 0)
 
 
 def read_votes(
@@ -160,13 +60,17 @@ def read_votes(
     the words for it (see `cells`).
     """
     reader = _Reader(table, layout, at, missing)
+    if layout.largest:
+        largest = reader.answers(layout.main)
+        fractions = np.full((len(largest), len(layout.tree.columns)), np.nan, np.float32)
+        return Votes(fractions, None, largest)
     if layout.main.holds == "class":
         return Votes(reader.classes(layout.main), None)
     if layout.main.holds == "quantity":
         return Votes(reader.quantities(layout.main), None)
     if layout.main.holds == "votes":
         counts = reader.counts(layout.main)
-        return Votes(_fractions_of(counts, layout.tree), counts)
+        return Votes(reader.only_known(_fractions_of(counts, layout.tree)), counts)
     fractions = reader.values(layout.main)
     return Votes(fractions, reader.counts(layout.counts) if layout.counts else None)
 
@@ -194,6 +98,14 @@ class _Reader:
     def tree(self) -> DecisionTree:
         return self.layout.tree
 
+    def only_known(
+        self, fractions: Float32[np.ndarray, "galaxy answer"]
+    ) -> Float32[np.ndarray, "galaxy answer"]:
+        """The same fractions, NaN for the questions that the table does not have: of a question
+        that nobody was asked they are 0, of some galaxies only.
+        """
+        return np.where(self.layout.known, fractions, np.float32(np.nan))
+
     def values(self, columns: VoteColumns) -> Float32[np.ndarray, "galaxy answer"]:
         values = self._numbers(columns)
         is_votes = next(
@@ -211,6 +123,8 @@ class _Reader:
         self._refuse(values < 0, values, columns, expected)
         unlabelled = np.asarray(np.isnan(values).all(axis=1))
         for index, (question, where) in enumerate(self.tree):
+            if question.name in self.layout.unknown:
+                continue
             self._check_known(values, unlabelled, columns, where)
             totals = values[:, where].sum(axis=1)
             expected, like = np.ones(len(totals)), ""
@@ -235,9 +149,8 @@ class _Reader:
                     " leave all its votes empty"
                 )
         values = values.clip(0, 1)
-        return (self.tree.joint(values) if columns.holds == "conditional" else values).astype(
-            np.float32
-        )
+        joint = self.tree.joint(values) if columns.holds == "conditional" else values
+        return self.only_known(joint.astype(np.float32))
 
     def _check_known(
         self,
@@ -323,6 +236,15 @@ class _Reader:
         return values.astype(np.float32)
 
     def classes(self, columns: VoteColumns) -> Float32[np.ndarray, "galaxy answer"]:
+        answers = self.answers(columns)
+        fractions = np.zeros((len(answers), len(self.tree.columns)), np.float32)
+        known = answers >= 0
+        fractions[np.flatnonzero(known), answers[known]] = 1
+        fractions[~known] = np.nan
+        return fractions
+
+    def answers(self, columns: VoteColumns) -> Int32[np.ndarray, " galaxy"]:
+        """The answer that a column of words names, -1 where it is empty."""
         encoded = (
             self.table.column(self.layout.spelt.get(columns.columns, columns.columns))
             .cast(pa.large_string())
@@ -332,28 +254,27 @@ class _Reader:
         )
         which, names = encoded.indices.to_numpy(), cast("list[str]", encoded.dictionary.to_pylist())
         columns_of = {answer: i for i, answer in enumerate(self.tree.columns)}
-        fractions = np.zeros((len(which), len(columns_of)), np.float32)
         for number, name in enumerate(names):
-            rows = which == number
-            if name == "":
-                fractions[rows] = np.nan
-            elif name not in columns_of:
-                row = int(rows.argmax())
+            if name and name not in columns_of:
+                row = int((which == number).argmax())
                 close = difflib.get_close_matches(name, columns_of, n=1)
                 others = f"known are {', '.join(columns_of)}."
                 known = f"did you mean {close[0]!r}?" if close else others
                 other = (
-                    f" If these classes are not the tree's, pass"
+                    f"If these classes are not the tree's, pass"
                     f" `labels=LabelSettings(classes={columns.columns!r})` without a tree"
                 )
-                raise DataError(f"{self.at(row)}: {columns.columns} is {name!r}; {known}{other}")
-            else:
-                fractions[rows, columns_of[name]] = 1
-        return fractions
+                if self.layout.largest:
+                    other = f"It must name an answer of the tree {self.tree.name!r}"
+                raise DataError(f"{self.at(row)}: {columns.columns} is {name!r}; {known} {other}")
+        return np.array([columns_of.get(name, -1) for name in names], np.int32)[which]
 
     def _numbers(self, columns: VoteColumns) -> Float[np.ndarray, "galaxy answer"]:
         arrays: list[np.ndarray] = []
-        for answer in self.tree.columns:
+        for answer, known in zip(self.tree.columns, self.layout.known, strict=True):
+            if not known:
+                arrays.append(np.full(len(self.table), np.nan))
+                continue
             name = self.layout.name_of(columns, answer)
             numbers = numbers_of(self.table.column(name), self.missing)
             if isinstance(numbers, NotANumber):
