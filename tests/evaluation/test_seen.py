@@ -42,6 +42,14 @@ def test_galaxies_without_labels_are_left_out_and_a_split_of_none_is_refused(tin
         labelled_rows(tiny_store, "test", head)
 
 
+def test_largest_fractions_alone_are_no_labels_to_evaluate_by(tiny_store):
+    head = Head(tiny_store.tree, tiny_store.tree.columns)
+    tiny_store.__dict__["values"] = np.full_like(tiny_store.values, np.nan)
+    tiny_store.__dict__["largest"] = np.zeros(len(tiny_store), np.int32)
+    with pytest.raises(DataError, match="which fraction is the largest is no fraction"):
+        labelled_rows(tiny_store, "test", head)
+
+
 def test_a_store_of_another_tree_or_size_is_refused(blob_run, blobs, tiny_store, tmp_path):
     with pytest.raises(
         CheckpointError, match=r"predicts the tree 'class', and .* holds labels of 'kaggle'"

@@ -612,3 +612,63 @@ def test_images_that_are_all_too_small_have_a_way_out(galaxies_folder, tmp_path)
     assert scaled.pack == PackSettings(64, 16, 0.37)
     cropped = go(galaxies_folder, tmp_path / "cropped", settings=PackSettings(24, 16))
     assert scaled.pixels == cropped.pixels
+
+
+# Labels that are known in part
+
+
+def keep_columns(folder: Path, *questions: str) -> None:
+    with (folder / "solutions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    names = [name for name in rows[0] if name.split(".")[0] in ("GalaxyID", *questions)]
+    with (folder / "solutions.csv").open("w") as file:
+        writer = csv.DictWriter(file, names, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def test_questions_that_no_column_answers_are_packed_as_unknown_and_named(
+    galaxies_folder, tmp_path, kaggle, tiny_store
+):
+    keep_columns(galaxies_folder, "Class1", "Class2", "Class6")
+    store = go(galaxies_folder, tmp_path / "part")
+    known = np.array([name[:6] in ("Class1", "Class2", "Class6") for name in kaggle.columns])
+    known &= [not name.startswith(("Class10", "Class11")) for name in kaggle.columns]
+    assert np.array_equal(store.values[:, known], tiny_store.values[:, known])
+    assert np.isnan(store.values[:, ~known]).all()
+    assert store.manifest["unknown_questions"]["Q11"] == "no column"
+    assert (
+        "unknown in this table: 8 of 11 questions: Q3, Q4, Q5, Q7, Q8, Q9, Q10, Q11 (no column)"
+    ) in store.summary
+    assert "unknown in this table" not in tiny_store.summary
+    assert "unknown_questions" not in tiny_store.manifest
+
+
+def test_a_column_of_largest_fractions_is_packed_as_the_answers_it_names(
+    galaxies_folder, tmp_path, kaggle, tiny_store
+):
+    words = {str(1000 + n): kaggle.columns[n] for n in range(12)} | {"1003": ""}
+    lines = "".join(f"{name},{word}\n" for name, word in words.items())
+    (galaxies_folder / "solutions.csv").write_text(f"largest,biggest\n{lines}")
+    store = go(galaxies_folder, tmp_path / "weak", largest="biggest")
+    assert len(store) == 11
+    assert store.largest is not None
+    named = [kaggle.columns[index] for index in store.largest]
+    assert named == [words[name] for name in store.ids]
+    assert np.isnan(store.values).all()
+    assert store.manifest["largest"] == 11
+    assert "known of 11 galaxies: which fraction is the largest" in store.summary
+    assert tiny_store.largest is None
+    whole = go(galaxies_folder, tmp_path / "whole", largest="biggest", unlabelled=True)
+    assert whole.largest is not None
+    assert whole.largest[whole.ids.index("1003")] == -1
+    assert whole.table.column("largest").null_count == 1
+
+
+def test_a_tables_own_column_called_largest_is_no_largest_fraction(galaxies_folder, tmp_path):
+    path = galaxies_folder / "solutions.csv"
+    first, *lines = path.read_text().split()
+    path.write_text("\n".join([f"{first},largest", *(f"{line},Class1.1" for line in lines)]))
+    store = go(galaxies_folder, tmp_path / "own")
+    assert store.largest is None
+    assert set(store.table.column("largest").to_pylist()) == {"Class1.1"}

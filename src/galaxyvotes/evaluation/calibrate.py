@@ -37,10 +37,10 @@ from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.evaluation.seen import (
     examples,
     head_for,
+    labelled_rows,
     labels_of,
     seen_by,
     volunteers_of,
-    with_labels,
 )
 from galaxyvotes.inference.engine import forward_rows, predict_store, predict_views
 from galaxyvotes.kinds import QUANTITIES, ValueKind
@@ -116,7 +116,7 @@ def calibrate(
     head = head_for(run, store)
     if out is None and not overwrite:
         _refuse_calibrated_run(run, head)
-    rows = with_labels(store, store.rows(split), head)
+    rows = labelled_rows(store, split, head)
     _refuse_training_galaxies(run, store, rows, split)
     with _destination(run, out) as place:
         network = run.network(choose_device(device), tree=head.tree.name, as_trained=True)

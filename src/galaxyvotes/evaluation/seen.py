@@ -56,8 +56,9 @@ def labelled_rows(store: Store, split: str, head: Head) -> Int[np.ndarray, " gal
     """
     rows = with_labels(store, store.rows(split), head)
     if not len(rows):
+        only = "" if store.largest is None else ": which fraction is the largest is no fraction"
         raise DataError(
-            f"{store.path} has no galaxy with {head.tree.kind.label} in its {split} split"
+            f"{store.path} has no galaxy with {head.tree.kind.label} in its {split} split{only}"
         )
     return rows
 
