@@ -138,7 +138,7 @@ def test_a_store_that_the_network_does_not_fit_is_refused(blob_run, blobs, tmp_p
 
 
 def test_fewer_than_one_thread_is_refused(blob_run, blobs, tmp_path):
-    with pytest.raises(ConfigError, match="workers is 0; expected 1 or more"):
+    with pytest.raises(ConfigError, match="workers is 0; expected 1 to "):
         predict(blobs, tmp_path / "out.csv", run=blob_run, workers=0, progress=False)
 
 

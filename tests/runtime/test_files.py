@@ -1,11 +1,12 @@
 import errno
+import os
 import re
 from pathlib import Path
 
 import pytest
 
-from galaxyvotes.errors import DataError
-from galaxyvotes.runtime.files import read_text, replacing, write_text
+from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.runtime.files import given_path, read_text, replacing, write_text
 
 
 def test_a_file_takes_the_place_of_the_old_one_in_one_step(tmp_path):
@@ -62,3 +63,10 @@ def test_what_is_not_text_is_told_by_name(tmp_path: Path, content, why):
         DataError, match=re.escape(f"{path} cannot be read as UTF-8 text: ") + f".*{why}"
     ):
         read_text(path)
+
+
+@pytest.mark.parametrize("write", [given_path, lambda path: write_text(path, "text")])
+def test_an_output_whose_name_is_no_text_is_refused(write, tmp_path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.csv"))
+    with pytest.raises(ConfigError, match=r"caf\\xe9.csv is not UTF-8 text"):
+        write(path)

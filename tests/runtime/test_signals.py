@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from galaxyvotes.runtime.signals import stop_requested
+from galaxyvotes.runtime.signals import interrupted_by_termination, stop_requested
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -37,3 +37,22 @@ def test_in_another_thread_there_is_no_handler_and_nobody_asks_to_stop():
     thread.join()
     assert found == [False]
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_termination_interrupts_as_ctrl_c_does(number):
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt) as stop, interrupted_by_termination():
+        os.kill(os.getpid(), number)
+    assert getattr(stop.value, "signal", None) == number
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_that_nohup_ignores_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interrupted_by_termination(), stop_requested() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stop.is_set()
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -516,9 +516,29 @@ def test_a_place_that_cannot_be_written_is_reported(galaxies_folder, tmp_path):
     )
 
 
-def test_workers_below_one_are_refused(galaxies_folder, tmp_path):
-    message = refusal(galaxies_folder, tmp_path / "store", ConfigError, workers=0)
-    assert message == "workers is 0; the smallest is 1"
+@pytest.mark.parametrize("workers", [0, -3, 100_000])
+def test_workers_that_cannot_be_or_do_not_help_are_refused(galaxies_folder, tmp_path, workers):
+    message = refusal(galaxies_folder, tmp_path / "store", ConfigError, workers=workers)
+    assert message.startswith(f"workers is {workers}; expected 1 to ")
+
+
+def test_ctrl_c_says_what_is_packed_and_how_to_go_on(galaxies_folder, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "write_contents", interrupt)
+    with pytest.raises(KeyboardInterrupt, match=r"stopped: 12 of 12 images are packed in .*again"):
+        go(galaxies_folder, tmp_path / "store")
+    monkeypatch.undo()
+    assert len(go(galaxies_folder, tmp_path / "store")) == 12
+
+
+def test_sources_may_have_names_that_are_not_utf_8(galaxies_folder, tmp_path):
+    named = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    galaxies_folder.rename(named)
+    store = go(named, tmp_path / "store")
+    assert len(store) == 12
+    assert store.manifest["sources"] == ["caf\\xe9"]
 
 
 def test_the_journal_is_plain_lines_of_what_was_done(unfinished):

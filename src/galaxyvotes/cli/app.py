@@ -7,6 +7,7 @@ Markdown takes long.
 import gc
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -18,7 +19,14 @@ from cyclopts import App, CycloptsError, Group, MissingArgumentError, UnknownOpt
 from galaxyvotes.cli import data, learn, use
 from galaxyvotes.cli.messages import as_options
 from galaxyvotes.cli.options import USAGES
+from galaxyvotes.cli.streams import (
+    discard_output,
+    is_unwritable,
+    prepare_streams,
+    print_error,
+)
 from galaxyvotes.errors import ConfigError, GalaxyVotesError
+from galaxyvotes.runtime.signals import interrupted_by_termination
 
 __all__ = ["app", "main"]
 
@@ -39,6 +47,7 @@ _GROUPS = {
 
 _DEVICES = ("--gpu", "--cuda", "--mps", "--cpu")  # that others write so
 _CLOSED_PIPE = 128 + 13  # SIGPIPE
+_STOPPED = "stopped; nothing is left half written: run the same command again"
 
 
 def _plain(text: str) -> str:
@@ -78,30 +87,41 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; an error that the user can mend is one line and exit status 2.
 
     Where what reads the output has ended, as `head` does, it ends quietly, with the status that a
-    shell gives a program that SIGPIPE has ended.
+    shell gives a program that SIGPIPE has ended; where the output cannot be written, with a line
+    and status 1. SIGTERM and SIGHUP end it as Ctrl-C does.
     """
+    prepare_streams()
     try:
         try:
-            _run(arguments)
+            with interrupted_by_termination():
+                _run(sys.argv[1:] if arguments is None else arguments)
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())  # what is flushed at exit goes there
+        discard_output()
         sys.exit(_CLOSED_PIPE)
+    except OSError as error:
+        if not is_unwritable(error):
+            raise
+        discard_output()
+        print_error(f"cannot write the output: {error.strerror}")
+        sys.exit(1)
 
 
-def _run(arguments: Sequence[str] | None) -> None:
+def _run(arguments: Sequence[str]) -> None:
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch: pages of 2 MB, see runtime.memory
     gc.set_threshold(100_000, 10, 10)  # torch makes hundreds of thousands of objects, no garbage
     try:
-        _refuse_empty(sys.argv[1:] if arguments is None else arguments)
+        _refuse_empty(arguments)
         if "WORLD_SIZE" in os.environ:
-            _check_processes(sys.argv[1:] if arguments is None else arguments)
+            _check_processes(arguments)
         app(arguments, exit_on_error=False, print_error=False)
-    except (GalaxyVotesError, CycloptsError, KeyboardInterrupt) as end:
-        print(f"galaxyvotes: {_message(end) or 'stopped'}", file=sys.stderr)
-        sys.exit(130 if isinstance(end, KeyboardInterrupt) else 2)
+    except (GalaxyVotesError, CycloptsError) as error:
+        print_error(_message(error))
+        sys.exit(2)
+    except KeyboardInterrupt as stop:
+        print_error(as_options(str(stop)) or _STOPPED)
+        sys.exit(128 + getattr(stop, "signal", signal.SIGINT))
 
 
 def _message(end: BaseException) -> str:

@@ -31,10 +31,10 @@ from galaxyvotes.predictions import Predictions, check_format, open_table
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.devices import choose_device
-from galaxyvotes.runtime.files import given_path, write_text
+from galaxyvotes.runtime.files import given_path, given_source, write_text
 from galaxyvotes.runtime.locks import locked
 from galaxyvotes.runtime.progress import bar
-from galaxyvotes.runtime.threads import on_a_core_each
+from galaxyvotes.runtime.threads import check_workers, on_a_core_each
 from galaxyvotes.sources.archives import Members
 from galaxyvotes.sources.listed_images import open_source
 from galaxyvotes.sources.no_images import refuse_without_images
@@ -89,9 +89,8 @@ def predict(
     out = None if out is None else given_path(out)
     if out is not None:
         check_format(out)
-    if workers is not None and workers < 1:
-        raise ConfigError(f"workers is {workers}; expected 1 or more")
-    paths = [*map(given_path, [images] if isinstance(images, str | Path) else images)]
+    check_workers(workers)
+    paths = [*map(given_source, [images] if isinstance(images, str | Path) else images)]
     network, origin = open_network(run, device)
     network = network.folded.for_tree(tree)
     if fractions == "conditional":

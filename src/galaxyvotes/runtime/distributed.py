@@ -41,13 +41,23 @@ __all__ = [
 
 
 def count() -> int:
-    """The number of processes."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    """The number of processes; ConfigError if the environment has none that is possible."""
+    return _from_environment("WORLD_SIZE", 1, least=1)
 
 
 def rank() -> int:
-    """The number of this process, from 0."""
-    return int(os.environ.get("RANK", "0")) if count() > 1 else 0
+    """The number of this process, from 0; ConfigError as `count`."""
+    return _from_environment("RANK", 0) if count() > 1 else 0
+
+
+def _from_environment(name: str, default: int, *, least: int = 0) -> int:
+    text = os.environ.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and int(text) >= least):
+        raise ConfigError(
+            f"{name} is {text!r} in the environment; expected a whole number from {least} on:"
+            f" start several processes with torchrun, or unset {name}"
+        )
+    return int(text)
 
 
 def connect(device: torch.device) -> torch.device:
@@ -75,7 +85,7 @@ def connect(device: torch.device) -> torch.device:
 
 
 def _own_gpu(device: torch.device) -> torch.device:
-    local = int(os.environ.get("LOCAL_RANK", rank()))
+    local = _from_environment("LOCAL_RANK", rank())
     if str(device) != "cuda" or local >= torch.cuda.device_count():
         raise ConfigError(
             f"{count()} processes on `device={str(device)!r}`: each takes a GPU of its own, and"

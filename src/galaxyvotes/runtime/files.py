@@ -10,14 +10,15 @@ from pathlib import Path
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.runtime.locks import locked
 
-__all__ = ["given_path", "new_folder", "read_text", "replacing", "write_text"]
+__all__ = ["given_path", "given_source", "new_folder", "read_text", "replacing", "write_text"]
 
 
 @contextmanager
 def replacing(path: Path) -> Generator[Path]:
     """A path to write to; on success the file there takes the place of `path` in one step, on
-    failure it is removed. An OSError becomes a DataError.
+    failure it is removed. An OSError becomes a DataError. Raises ConfigError as `given_path`.
     """
+    path = given_path(path)
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,8 +66,23 @@ def _new_folder(out: Path) -> Generator[Path]:
 
 
 def given_path(path: str | Path) -> Path:
-    """The path that a user gave; ConfigError for "", as an unset variable of a shell gives, which
-    would else be the current folder.
+    """The path that a user gave.
+
+    Raises ConfigError for "", as an unset variable of a shell gives, which would else be the
+    current folder, and for a name that is not UTF-8, which file formats cannot hold.
+    """
+    path = given_source(path)
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(path).decode(errors="backslashreplace")
+        raise ConfigError(f"the name {shown} is not UTF-8 text: use another name") from None
+    return path
+
+
+def given_source(path: str | Path) -> Path:
+    """The path of images or tables that a user gave, whose name may be any bytes; ConfigError for
+    "".
     """
     if not str(path):
         raise ConfigError('the path is empty (""); is a variable not set?')

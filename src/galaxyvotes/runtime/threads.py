@@ -8,18 +8,31 @@ number for threads that compute for the first time; `torch.set_num_threads` sets
 aten/src/ATen/ParallelOpenMP.cpp).
 """
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Barrier, Lock
 from typing import TypeVar
 
-__all__ = ["in_order", "on_a_core_each"]
+from galaxyvotes.errors import ConfigError
+
+__all__ = ["check_workers", "in_order", "on_a_core_each"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_MOST_A_CORE = 16  # more never help, not even with files on a slow network
 _STARTING = Lock()  # the number that new threads begin with is one of the whole process
+
+
+def check_workers(workers: int | None) -> None:
+    """Raise a ConfigError for a number of threads that does not help or cannot be started."""
+    most = _MOST_A_CORE * (os.cpu_count() or 1)
+    if workers is not None and not 1 <= workers <= most:
+        raise ConfigError(
+            f"workers is {workers}; expected 1 to {most}, {_MOST_A_CORE} for each core here"
+        )
 
 
 def in_order(

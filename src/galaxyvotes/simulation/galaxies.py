@@ -23,7 +23,7 @@ import numpy as np
 import simplejpeg
 
 from galaxyvotes.errors import ConfigError
-from galaxyvotes.runtime.files import new_folder
+from galaxyvotes.runtime.files import given_path, new_folder
 from galaxyvotes.simulation.painting import DISC_THICKNESS, load_galsim, paint
 from galaxyvotes.simulation.volunteers import Galaxy, Sight, ballots, count
 from galaxyvotes.tree import DecisionTree
@@ -77,7 +77,7 @@ def simulate(
             f"simulate: seed is {seed}, processes {processes}; a seed is ≥ 0, processes are ≥ 1"
         )
     load_galsim()
-    out = Path(out).absolute()
+    out = given_path(out).absolute()
     tree = DecisionTree.load("kaggle")
     truth = [field.name for field in fields(Galaxy)]
     make = partial(_make, tree=tree, seed=seed, size_px=size_px, volunteers=volunteers)

@@ -28,7 +28,7 @@ import pyarrow.compute as pc
 from jaxtyping import Int, UInt32
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.runtime.files import given_path
+from galaxyvotes.runtime.files import given_source
 from galaxyvotes.sources.folders import Folder
 from galaxyvotes.sources.signatures import FIRST_BYTES, begins_as_image, holds_table
 from galaxyvotes.sources.suffixes import (
@@ -214,7 +214,7 @@ class Source:
         with ExitStack() as stack:
             listing = _Listing(stack)
             for path in paths:
-                listing.add(given_path(path))
+                listing.add(given_source(path))
             for folder in listed:
                 listing.add_place(folder)
             images, passed = (

@@ -9,6 +9,7 @@ from the data:
 """
 
 import re
+import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields, replace
@@ -136,11 +137,16 @@ def open_catalog(
         source = stack.enter_context(open_source(paths))
         refuse_without_images(source, paths)
         rows = _rows(source, labels, tree)
-        names = tuple(Path(path).resolve().name for path in paths)
+        names = tuple(_as_text(Path(path).resolve().name) for path in paths)
         catalog = _assemble(rows, source.images, names, keep_all=labels.unlabelled)
         del rows  # as large as the catalog, which lives while the context does
         pa.default_memory_pool().release_unused()  # what reading tables took
         yield replace(catalog, passed_over=tuple(source.passed_over))
+
+
+def _as_text(name: str) -> str:
+    """A name of a file system, whose bytes need not be UTF-8."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from galaxyvotes.runtime.files import given_path
 from galaxyvotes.runtime.locks import LOCK, locked_folder
 from galaxyvotes.runtime.memory import keep_freed_memory
 from galaxyvotes.runtime.progress import bar
-from galaxyvotes.runtime.threads import in_order
+from galaxyvotes.runtime.threads import check_workers, in_order
 from galaxyvotes.sources.catalog import Catalog, open_catalog
 from galaxyvotes.store.chosen import choose_galaxies
 from galaxyvotes.store.contents import write_contents
@@ -62,8 +62,7 @@ def pack(
     call goes on), or if not one image could be used.
     """
     settings, splits, out = settings or PackSettings(), splits or SplitSettings(), given_path(out)
-    if workers is not None and workers < 1:
-        raise ConfigError(f"workers is {workers}; the smallest is 1")
+    check_workers(workers)
     if out.exists():
         raise ConfigError(f"{out} exists already: name another folder, or remove it first")
     how = settings.to_table() | ({"scaled": True} if scaled else {})
@@ -97,15 +96,21 @@ def _alone(out: Path, folder: Path) -> Generator[None]:
 
 @contextmanager
 def _explain_failure(out: Path, catalog: Catalog, journal: Journal) -> Generator[None]:
-    """Raise a DataError for an OSError, which says what is packed already and how to go on."""
+    """Say, where an OSError or Ctrl-C ends it, what is packed already and how to go on; the OSError
+    becomes a DataError.
+    """
+    packed = f"of {len(catalog):,} images are packed in {journal.folder}"
     try:
         yield
+    except KeyboardInterrupt as stop:
+        stop.args = (f"stopped: {journal.done:,} {packed}; run the same command again to go on",)
+        raise
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         unwritable = f"{journal.folder} cannot be written ({error.strerror or error})"
         raise DataError(
             f"{'no space left' if full else unwritable} while packing {out}:"
-            f" {len(journal.kept):,} of {len(catalog):,} images are packed in {journal.folder};"
+            f" {len(journal.kept):,} {packed};"
             f" {'free some space' if full else 'mend that'} and run the same command again"
         ) from error
 

@@ -18,8 +18,8 @@ import json
 import math
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -97,9 +97,24 @@ def train(
     if not run.finished:
         with ExitStack() as held:
             distributed.first(lambda: held.enter_context(locked_folder(run.path)))
+            held.enter_context(_saying_how_to_resume(run))
             with enough_memory(f"lower train.batch_size (now {run.recipe.train.batch_size})"):
                 _Training(run, batches, own_device).go(progress=progress)
     return run
+
+
+@contextmanager
+def _saying_how_to_resume(run: Run) -> Generator[None]:
+    """Complete a KeyboardInterrupt that comes when nobody listens for it, before the first epoch
+    or after the last.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        stop.args = stop.args or (
+            f"stopped: {run.path} is begun; go on with the same arguments and `resume=True`",
+        )
+        raise
 
 
 class _Training:

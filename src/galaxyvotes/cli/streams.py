@@ -1,0 +1,51 @@
+"""Standard output and standard error as they may be: of a narrow encoding, closed, or full.
+
+A message or a name that an encoding lacks is printed with backslashes, \\u2192 for an arrow, and
+never ends a command. What cannot be written at all is an error of one line.
+"""
+
+import errno
+import io
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+__all__ = ["discard_output", "is_unwritable", "prepare_streams", "print_error"]
+
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF, errno.EFBIG)
+
+
+def prepare_streams() -> None:
+    """Let both streams take any text; what is printed to a closed one is lost.
+
+    The number of a closed stream is taken, so that no file gets it: libraries in C print to 1 and
+    2, whatever they are.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def is_unwritable(error: OSError) -> bool:
+    """Whether an error is of a stream: the library turns those of files into its own."""
+    return error.filename is None and error.errno in _UNWRITABLE
+
+
+def discard_output() -> None:
+    """Let what is still to be flushed at the end go nowhere."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def print_error(message: str) -> None:
+    """Print a line on standard error, if it takes one."""
+    with suppress(OSError):
+        print(f"galaxyvotes: {message}", file=sys.stderr)
