@@ -8,8 +8,8 @@ from the data:
 - Without any table, a folder of `<answer>/<image>` sub-folders is a table of classes.
 """
 
-import re
 import os
+import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields, replace
