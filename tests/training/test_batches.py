@@ -31,6 +31,11 @@ def test_every_galaxy_that_trains_or_validates_is_recorded(blob_store, fractions
     assert set(seen.column("id_name").to_pylist()) == {"GalaxyID", "id"}
 
 
+def test_a_galaxy_that_several_stores_have_is_recorded_once(fractions_store):
+    batches = TrainingBatches.of([fractions_store, replace(fractions_store)], recipe())
+    assert batches.seen().num_rows == len(batches.train[0]) + len(batches.validation[0])
+
+
 def test_a_batch_holds_galaxies_of_every_store_with_the_labels_that_any_store_knows(
     blob_store, fractions_store
 ):

@@ -92,20 +92,16 @@ class TrainingBatches:
 
     def seen(self) -> pa.Table:
         """A row for every galaxy that trains or validates: its id, the name of the catalogue's
-        column of ids, the digest of its pixels, its split.
+        column of ids, the digest of its pixels, its split; one row if several stores have it.
         """
-        rows: list[dict[str, str | bytes]] = [
-            {
-                "id": store.ids[row],
-                "id_name": store.id_name,
-                "pixels": store.pixels[row],
-                "split": split,
-            }
+        rows: dict[tuple[str, str, bytes, str], None] = {
+            (store.ids[row], store.id_name, store.pixels[row], split): None
             for split, parts in (("train", self.train), ("validation", self.validation))
             for store, part in zip(self.stores, parts, strict=True)
             for row in part.tolist()
-        ]
-        return pa.Table.from_pylist(rows)
+        }
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        return pa.table(columns, ["id", "id_name", "pixels", "split"])
 
     @property
     def largest(self) -> int:
