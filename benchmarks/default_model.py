@@ -24,6 +24,7 @@ import galaxyvotes as gv
 from catalogues import CLASSES, FRACTIONS, GZ2, IN_PART, LARGER, LARGEST, PACK, Catalogue
 from galaxyvotes.evaluation.baselines import mean_vote
 from galaxyvotes.metrics.coverage import coverage_per_answer, mean_width
+from galaxyvotes.runs.tensors import read_tensors, write_tensors
 from provenance import write
 
 KEPT = ("config.toml", "run.json", "seen.parquet", "metrics.jsonl", "weights.safetensors")
@@ -55,6 +56,15 @@ def milliseconds(run: gv.Run, images: Path, work: Path, count: int = 200) -> flo
         return 1000 * (time.process_time() - start) / count
     finally:
         torch.set_num_threads(threads)
+
+
+def halved(run: gv.Run) -> None:
+    """Keep the weights in half precision, so that the package is small; before anything is measured
+    of them."""
+    tensors, note = read_tensors(run.path / "weights.safetensors")
+    for name, tensor in tensors.items():
+        tensors[name] = tensor.half() if tensor.is_floating_point() else tensor
+    write_tensors(run.path / "weights.safetensors", tensors, note)
 
 
 def calibrated(run: gv.Run, stores: list[gv.Store]) -> None:
@@ -160,6 +170,7 @@ def main() -> None:
     for seed in range(given.seeds):
         first = trained(few, given.work / f"first-{seed}", seed)
         runs.append(trained(more, given.work / f"second-{seed}", seed, start=first))
+        halved(runs[-1])
         seconds.append(sum(row["seconds"] for stage in (first, runs[-1]) for row in stage.history))
     run = runs[0]
     calibrated(run, stores)
