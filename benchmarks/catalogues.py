@@ -29,6 +29,7 @@ class Catalogue:
         images, table = sources
         self.images, self.table = sorted(data.glob(images)), data / table
         self.work, self.name, self.how = work, name, {"settings": PACK, **how}
+        self.how |= {"splits": gv.SplitSettings(start=None)}  # for a network with new weights
 
     @property
     def whole(self) -> gv.Store:

@@ -45,6 +45,10 @@ class SplitSettings:
     The sets may be given instead: by a `column` of the table that says train, validation or test,
     or by `lists`, three text files with an id a line. A `limit` takes so many galaxies, as many of
     each class as its share, drawn by `key` (0: all).
+
+    Galaxies that the network to be fine-tuned was trained on are never drawn for validation or
+    testing: that of the run folder `start`, by default the bundled model if the images are packed
+    as it needs them; None for a network with new weights.
     """
 
     train: float = 0.8
@@ -55,6 +59,7 @@ class SplitSettings:
     limit: int = 0
     column: str | None = None
     lists: tuple[str, ...] = ()
+    start: str | Path | None = "bundled"
 
     def __post_init__(self) -> None:
         """Refuse fractions that are no division."""

@@ -353,3 +353,16 @@ def test_finetuning_ends_when_it_has_converged_and_validation_galaxies_have_no_p
     assert (again.path / "weights.safetensors").read_bytes() == (
         run.path / "weights.safetensors"
     ).read_bytes()
+
+
+def test_galaxies_that_will_be_refused_are_told_before_training(base, blobs, tmp_path, capsys):
+    splits = SplitSettings(0.4, 0.2, 0.4, "another")
+    again = pack(
+        blobs, tmp_path / "again", settings=PackSettings(32, 32), splits=splits, progress=False
+    )
+    finetune(again, tmp_path / "run", start=base, settings=("train.epochs=1",))
+    said = capsys.readouterr().err
+    test = int(again.seen_in(base.seen)[again.rows("test")].sum())
+    assert f"{base.path} was trained on " in said
+    assert f"{test} of the {len(again.rows('test'))} test galaxies of {again.path}" in said
+    assert said.index("calibrate and evaluate will refuse them") < said.index("epoch 1 of 1")

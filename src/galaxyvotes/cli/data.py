@@ -56,7 +56,8 @@ def pack(
     Args:
         sources: Folders, zips and tables of one catalogue.
         for_run: The run (or its ONNX file) that the store is for: crop and size are those of its
-            images. By default the bundled model's: 208 and 96.
+            images, and galaxies it was trained on are not drawn for validation or testing. By
+            default the bundled model: 208 and 96.
         recipe: The recipe that the store is for, such as paper: crop and size are those it names.
         crop: Side in pixels of the central square that is kept, whatever the store is for; 0 keeps
             the whole image.
@@ -90,7 +91,7 @@ def pack(
         workers: Threads; by default one per core.
         out: The store to make.
     """
-    from galaxyvotes.config import LabelSettings
+    from galaxyvotes.config import LabelSettings, SplitSettings
     from galaxyvotes.store.pack import pack as pack_
 
     store = pack_(
@@ -109,7 +110,10 @@ def pack(
             largest,
         ),
         settings=_pack_settings(for_run, recipe, crop, size, scale=scale, fit=fit),
-        splits=_split_settings(splits, split_key, split_turn, limit),
+        splits=replace(
+            _split_settings(splits, split_key, split_turn, limit),
+            start=None if recipe else for_run or SplitSettings.start,
+        ),
         scaled=scaled,
         workers=workers,
     )

@@ -36,9 +36,12 @@ from galaxyvotes.confidence.temperature import TemperatureScaling
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.evaluation.seen import (
     examples,
+    has_start,
     head_for,
     labelled_rows,
     labels_of,
+    other_galaxies,
+    run_and_start,
     seen_by,
     volunteers_of,
 )
@@ -159,7 +162,7 @@ def _refuse_calibrated_run(run: Run, head: Head) -> None:
     there = run.calibration(run.heads.index(head) + 1)
     if there.joint or there.familiarity or there.temperature:
         raise ConfigError(
-            f"{run.path} is calibrated already for the tree {head.tree.name!r}, on"
+            f"{run.title} is calibrated already for the tree {head.tree.name!r}, on"
             f" {len(there.pixels):,} galaxies: pass `overwrite=True` to replace that, or `out=…`"
             " for a calibrated copy"
         )
@@ -184,11 +187,16 @@ def _refuse_training_galaxies(run: Run, store: Store, rows: Rows, split: str) ->
     remedy = (
         "" if in_training else " train with `settings=('train.keep=last', 'train.patience=0')`, or"
     )
+    others = (
+        other_galaxies(run)
+        if in_training and has_start(run)
+        else "give another store, packed with the `splits=SplitSettings(key=…)` that it was trained"
+        " with or without its galaxies"
+    )
     raise DataError(
         f"{int(used.sum()):,} of the {len(rows):,} {split} galaxies of {store.path} {how}"
-        f" {run.path} ({examples(store, rows[used])} …), so their errors are too small to calibrate"
-        f" with:{remedy} give another store, packed with the `splits=SplitSettings(key=…)` that"
-        " it was trained with or without its galaxies"
+        f" {run_and_start(run)} ({examples(store, rows[used])} …), so their errors are too small"
+        f" to calibrate with:{remedy} {others}"
     )
 
 
@@ -204,12 +212,12 @@ def _references(
     if familiar is None:
         return References(store, store.rows("train"), rows)
     other = familiar if isinstance(familiar, Store) else Store.open(familiar)
-    other.must_fit(network.pack, str(run.path))
+    other.must_fit(network.pack, run.title)
     references = other.rows(split)
     references = references[~_used_in_training(run, other)[references]]
     if not len(references):
         raise DataError(
-            f"{other.path} has no {split} galaxy that is not in the training set of {run.path}"
+            f"{other.path} has no {split} galaxy that is not in the training set of {run.title}"
         )
     return References(other, other.rows("train"), references)
 

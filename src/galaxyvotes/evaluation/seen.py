@@ -10,16 +10,20 @@ from jaxtyping import Bool, Float, Float32, Int
 from galaxyvotes.errors import CheckpointError, DataError
 from galaxyvotes.runs.network import Head
 from galaxyvotes.runs.run import Run
+from galaxyvotes.store.seen_before import BUNDLED
 from galaxyvotes.store.store import Store
 
 __all__ = [
     "calibrated_on",
     "examples",
+    "has_start",
     "head_for",
     "labelled_rows",
     "labels_of",
+    "other_galaxies",
     "refuse_calibrated",
     "refuse_seen",
+    "run_and_start",
     "seen_by",
     "volunteers_of",
     "with_labels",
@@ -41,10 +45,10 @@ def head_for(run: Run, store: Store) -> Head:
         namesakes = [head.tree for head in run.heads if head.tree.name == store.tree.name]
         unlike = f": {namesakes[0].difference_from(store.tree)}" if namesakes else ""
         raise CheckpointError(
-            f"{run.path} predicts the tree {trees}, and {store.path} holds labels of"
+            f"{run.title} predicts the tree {trees}, and {store.path} holds labels of"
             f" {store.tree.name!r}{unlike}"
         )
-    store.must_fit(run.pack, str(run.path))
+    store.must_fit(run.pack, run.title)
     return head
 
 
@@ -104,11 +108,7 @@ def seen_by(run: Run, store: Store, *splits: str) -> Bool[np.ndarray, " galaxy"]
     With `splits`, only those that the run has seen as such: `train` for its training set,
     `validation` for the set that chose its epoch.
     """
-    rows = [row for row in run.seen.to_pylist() if not splits or row["split"] in splits]
-    pixels = {row["pixels"] for row in rows}
-    ids = {row["id"] for row in rows if row["id_name"] == store.id_name}
-    galaxies = zip(store.ids, store.pixels, strict=True)
-    return np.array([name in ids or digest in pixels for name, digest in galaxies], bool)
+    return store.seen_in(run.seen, *splits)
 
 
 def calibrated_on(run: Run, store: Store, head: Head) -> Bool[np.ndarray, " galaxy"]:
@@ -121,7 +121,7 @@ def refuse_seen(
     run: Run,
     store: Store,
     rows: Int[np.ndarray, " galaxy"],
-    remedy: str = "use the store it was trained on, or pass `allow_seen=True`",
+    remedy: str | None = None,
 ) -> None:
     """Refuse test galaxies that are in the training or validation set of the run.
 
@@ -131,9 +131,33 @@ def refuse_seen(
     if (seen := seen_by(run, store)[rows]).any():
         raise DataError(
             f"{int(seen.sum()):,} of the {len(rows):,} test galaxies of {store.path} are in the"
-            f" training or validation set of {run.path} ({examples(store, rows[seen])} …), so"
-            f" errors on them are too small: {remedy}"
+            f" training or validation set of {run_and_start(run)}"
+            f" ({examples(store, rows[seen])} …), so errors on them are too small:"
+            f" {remedy or other_galaxies(run) + ', or pass `allow_seen=True`'}"
         )
+
+
+def run_and_start(run: Run) -> str:
+    """What a message calls a run, and the one that it started from, whose galaxies it has seen."""
+    start = f", or of {run.facts['start']}, from which it started" if has_start(run) else ""
+    return f"{run.title}{start}"
+
+
+def has_start(run: Run) -> bool:
+    """Whether a run began with the weights of another, whose galaxies it has seen."""
+    return "known_before" in run.facts
+
+
+def other_galaxies(run: Run) -> str:
+    """How to come to galaxies that a run has not seen."""
+    if run.title == BUNDLED:
+        return "give galaxies that it has not seen"
+    if has_start(run):
+        return (
+            f"pack other galaxies, or these again for {run.facts['start']}, which puts those it"
+            " has seen into the training set, and fine-tune again"
+        )
+    return "use the store it was trained on"
 
 
 def refuse_calibrated(run: Run, store: Store, rows: Int[np.ndarray, " galaxy"], head: Head) -> None:
@@ -145,7 +169,7 @@ def refuse_calibrated(run: Run, store: Store, rows: Int[np.ndarray, " galaxy"], 
     if (used := calibrated_on(run, store, head)[rows]).any():
         raise DataError(
             f"{int(used.sum()):,} of the {len(rows):,} test galaxies of {store.path} are in the"
-            f" calibration set of {run.path} ({examples(store, rows[used])} …), so the coverage of"
+            f" calibration set of {run.title} ({examples(store, rows[used])} …), so the coverage of"
             " its prediction intervals on them is too good: calibrate it on validation galaxies, or"
             " pass `allow_seen=True`"
         )

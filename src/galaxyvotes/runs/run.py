@@ -24,7 +24,6 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +45,7 @@ from galaxyvotes.runs.skill import no_better_than_mean
 from galaxyvotes.runs.tensors import FORMAT, load_state, read_tensors, write_tensors
 from galaxyvotes.runtime.digests import contents_digest, digest_of, file_digest
 from galaxyvotes.runtime.files import given_path, new_folder, replacing, write_text
+from galaxyvotes.store.seen_before import BUNDLED, bundled_folder
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["Run", "bundled_run", "open_run"]
@@ -53,7 +53,7 @@ __all__ = ["Run", "bundled_run", "open_run"]
 
 def bundled_run() -> "Run":
     """The run that comes with the package."""
-    return Run.open(Path(str(resources.files("galaxyvotes"))) / "weights")
+    return Run.open(bundled_folder())
 
 
 def open_run(run: "Run | str | Path | None") -> "Run":
@@ -146,6 +146,16 @@ class Run:
         return Run(path)
 
     # ---- what the folder holds
+
+    @property
+    def title(self) -> str:
+        """What messages call it: its folder, or "the bundled model"."""
+        return BUNDLED if self.path == bundled_folder() else str(self.path)
+
+    @property
+    def name(self) -> str:
+        """The name of its folder, or "the bundled model"."""
+        return BUNDLED if self.path == bundled_folder() else self.path.name
 
     @cached_property
     def facts(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from galaxyvotes.runtime.files import write_text
 from galaxyvotes.sources.catalog import Catalog
 from galaxyvotes.store.format import FORMAT, LARGEST, OWN_COLUMNS, value_column, votes_column
 from galaxyvotes.store.journal import Journal
+from galaxyvotes.store.seen_before import BUNDLED, bundled_folder, seen_with_duplicates
 from galaxyvotes.store.splits import SPLITS, assign_splits, share_given_splits
 from galaxyvotes.tables.names import iterate
 
@@ -30,19 +31,30 @@ _TOGETHER = 65_536  # rows of the table that are made and written together
 
 
 def write_contents(
-    catalog: Catalog, journal: Journal, splits: SplitSettings, how: dict[str, Any]
+    catalog: Catalog,
+    journal: Journal,
+    splits: SplitSettings,
+    how: dict[str, Any],
+    start: Path | None,
 ) -> None:
     """Complete the store in the folder of a journal that has come to its end.
 
-    `how` says what the pixels depend on beside the images. OSError if a file cannot be written.
+    `how` says what the pixels depend on beside the images; `start` is the run whose galaxies are
+    drawn into the training set alone. OSError if a file cannot be written.
     """
     folder = journal.folder
     rows = np.array(journal.kept, np.int64)
     digests = journal.pixel_digests
+    ids = catalog.ids.take(pa.array(rows))
     if catalog.splits is None:
-        split_names = assign_splits(iterate(catalog.ids.take(pa.array(rows))), digests, splits)
+        split_names = assign_splits(iterate(ids), digests, splits)
     else:
         split_names = share_given_splits(catalog.splits[rows], digests)
+    seen = np.zeros(len(rows), bool)
+    if start is not None:
+        seen = seen_with_duplicates(start, _id_name(catalog), ids, digests)
+    if catalog.splits is None:
+        split_names[seen] = "train"
     _write_table(folder / "galaxies.parquet", catalog, rows, split_names, digests)
     pacsv.write_csv(_rejected(catalog, journal), folder / "rejected.csv")
     small = ["galaxies.parquet", "rejected.csv"]
@@ -68,6 +80,7 @@ def write_contents(
         "files_passed_over": len(catalog.passed_over),
         **({"rows_without_split": len(without)} if (without := catalog.rows_without_split) else {}),
         **({"listed_without_galaxy": len(no)} if (no := catalog.listed_without_galaxy) else {}),
+        **({"seen_before": _seen_before(start, split_names[seen])} if seen.any() else {}),
         **({"unknown_words": dict(catalog.unknown_words)} if catalog.unknown_words else {}),
         "digests": {name: file_digest(folder / name) for name in small},
     }
@@ -75,9 +88,16 @@ def write_contents(
     write_text(folder / "store.toml", tomlkit.dumps(manifest))
 
 
+def _seen_before(start: Path | None, splits: Shaped[np.ndarray, " seen"]) -> dict[str, Any]:
+    """Whose training galaxies are in the store, and how many in each set."""
+    name = BUNDLED if start == bundled_folder() else str(start)
+    return {"run": name, **{split: int((splits == split).sum()) for split in SPLITS}}
+
+
 def _written(splits: SplitSettings) -> dict[str, Any]:
     """The settings as TOML has them, without sets or a limit that are not given."""
     table = asdict(splits) | {"lists": list(splits.lists)}
+    del table["start"]
     given = ("limit", "column", "lists")
     return {name: value for name, value in table.items() if value or name not in given}
 

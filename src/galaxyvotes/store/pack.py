@@ -32,6 +32,7 @@ from galaxyvotes.store.chosen import choose_galaxies
 from galaxyvotes.store.contents import write_contents
 from galaxyvotes.store.format import FORMAT
 from galaxyvotes.store.journal import Chunk, Journal
+from galaxyvotes.store.seen_before import bundled_folder
 from galaxyvotes.store.store import Store
 
 __all__ = ["pack"]
@@ -76,7 +77,8 @@ def pack(
             _pack_images(catalog, journal, read_chunk, workers, progress=progress)
             _refuse_empty(catalog, journal, settings)
             journal.write_header()
-            write_contents(catalog, journal, splits, how | _sizes(journal, settings))
+            how |= _sizes(journal, settings)
+            write_contents(catalog, journal, splits, how, _start(splits, settings))
             journal.folder.rename(out)
             for name in ("plan.json", "journal.jsonl", LOCK):
                 (out / name).unlink()
@@ -179,6 +181,13 @@ def _sizes(journal: Journal, settings: PackSettings) -> dict[str, Any]:
         "too_large": sizes.too_large(settings),
     }
     return {key: fact for key, fact in facts.items() if fact}
+
+
+def _start(splits: SplitSettings, settings: PackSettings) -> Path | None:
+    """The run that will be fine-tuned on the store, as far as one knows."""
+    if splits.start == SplitSettings.start:
+        return bundled_folder() if PackSettings().takes(settings) else None
+    return None if splits.start is None else given_path(splits.start)
 
 
 def _refuse_empty(catalog: Catalog, journal: Journal, settings: PackSettings) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import tomlkit
-from jaxtyping import Float32, Int, Int32, Shaped, UInt8
+from jaxtyping import Bool, Float32, Int, Int32, Shaped, UInt8
 
 from galaxyvotes.config import PackSettings
 from galaxyvotes.errors import CheckpointError, DataError
@@ -29,6 +29,7 @@ from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES
 from galaxyvotes.runtime.digests import contents_digest, file_digest, image_digest
 from galaxyvotes.runtime.files import given_path
 from galaxyvotes.store.format import FORMAT, LARGEST, value_column, votes_column
+from galaxyvotes.store.seen_before import galaxies_in
 from galaxyvotes.store.splits import SPLITS
 from galaxyvotes.tree import DecisionTree
 
@@ -227,6 +228,7 @@ class Store:
             lines.append(f"{count:,} galaxies are in no set and were left out: {rejected}")
         if count := facts.get("listed_without_galaxy"):
             lines.append(f"{count:,} ids in the lists of sets are those of no galaxy: {rejected}")
+        lines += self._seen_before()
         if words := facts.get("unknown_words"):
             listed = ", ".join(f"{word!r} ({count:,})" for word, count in words.items())
             lines.append(
@@ -253,6 +255,32 @@ class Store:
             )
         return lines
 
+    def _seen_before(self) -> list[str]:
+        """Which galaxies the network to be fine-tuned was trained on, in a line."""
+        facts = self.manifest
+        if not (seen := facts.get("seen_before")):
+            return []
+        if held_out := seen["validation"] + seen["test"]:
+            line = (
+                f"{seen['run']} was trained on {seen['validation']:,} of the validation and"
+                f" {seen['test']:,} of the test galaxies: once it is fine-tuned, calibrate and"
+                f" evaluate refuse these {held_out:,}; give other galaxies to these sets"
+            )
+            return [line]
+        line = (
+            f"{seen['train']:,} galaxies are in the training set, not drawn for validation or"
+            f" test, because {seen['run']} was trained on them"
+        )
+        few = [name for name in ("validation", "test") if not facts["splits"][name]]
+        if few and len(self) > seen["train"]:
+            line += (
+                f"; none is left for {' and '.join(few)}: give larger shares to these sets, e.g."
+                " 0.2,0.4,0.4"
+            )
+        elif few:
+            line += ": pack galaxies that it has not seen, too, to validate and to test"
+        return [line]
+
     def _count_classes(self) -> list[str]:
         """How many galaxies each class has, and a warning for those with few."""
         known = self.values[~np.isnan(self.values).any(axis=1)]
@@ -272,6 +300,15 @@ class Store:
         if split not in SPLITS:
             raise DataError(f"no split {split!r}: one of {', '.join(SPLITS)}")
         return np.flatnonzero(self.splits == split)
+
+    def seen_in(self, seen: pa.Table, *splits: str) -> Bool[np.ndarray, " galaxy"]:
+        """Which galaxies stand in a run's table of those it has seen, with `splits` only as such
+        (see `store.seen_before`).
+        """
+        ids, pixels = (self.table.column(name) for name in (self.id_name, "pixels"))
+        return galaxies_in(
+            seen, self.id_name, ids.combine_chunks(), pixels.combine_chunks(), *splits
+        )
 
     def check_images(self) -> None:
         """DataError if `images.npy` is missing or its header is damaged; pixels are not read."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -29,6 +30,7 @@ from galaxyvotes.store.store import Store
 from galaxyvotes.training.batches import TrainingBatches, open_stores
 from galaxyvotes.training.choice import suited
 from galaxyvotes.training.initialise import WarmStart, create_run
+from galaxyvotes.training.log import note
 from galaxyvotes.training.loop import train
 from galaxyvotes.training.resume import check_recipe, run_to_resume
 
@@ -72,10 +74,11 @@ def finetune(
         source = open_run(start)
         chosen = suited(_recipe(source, recipe or "finetune", settings), opened)
         if not other_size:
-            opened[0].must_fit(
-                source.pack, str(source.path), otherwise=", or pass `other_size=True`"
-            )
+            opened[0].must_fit(source.pack, source.title, otherwise=", or pass `other_size=True`")
         batches = TrainingBatches.of(opened, chosen)
+        if progress and distributed.rank() == 0:
+            for remark in _remarks_on_seen(source, opened):
+                note(remark)
         create_run(
             batches, given_path(out), chosen, own_device, _warm_start(source, chosen, batches)
         )
@@ -84,10 +87,11 @@ def finetune(
 
 def _check_start(run: Run, start: Run | str | Path | None) -> None:
     """Refuse to go on with a run from another start than it began with."""
-    if start is not None and open_run(start).path.name != run.facts.get("start"):
+    source = None if start is None else open_run(start)
+    if source is not None and run.facts.get("start") not in (source.name, source.path.name):
         raise ConfigError(
             f"{run.path} began with {run.facts.get('start', 'new weights')}, not with"
-            f" {open_run(start).path.name}: leave out `start=…`, or name another run"
+            f" {source.name}: leave out `start=…`, or name another run"
         )
 
 
@@ -100,9 +104,42 @@ def _recipe(source: Run, recipe: str | Path | Recipe, settings: tuple[str, ...])
             chosen = chosen.changed(setting)
     if chosen.model.pretrained:
         raise ConfigError(
-            f"finetune begins with the weights of {source.path}: leave out model.pretrained"
+            f"finetune begins with the weights of {source.title}: leave out model.pretrained"
         )
     return chosen
+
+
+def _remarks_on_seen(source: Run, stores: Sequence[Store]) -> list[str]:
+    """What is said before training of validation and test galaxies that the run to start from has
+    seen: they cannot calibrate or evaluate the new run.
+    """
+    remarks: list[str] = []
+    for store in stores:
+        labelled = ~np.isnan(store.values).all(axis=1)
+        counts: list[tuple[int, int, str]] = []
+        for split, seen in (
+            ("validation", store.seen_in(source.seen_by_successors, "train")),
+            ("test", store.seen_in(source.seen)),
+        ):
+            galaxies = labelled & (store.splits == split)
+            counts.append((int((galaxies & seen).sum()), int(galaxies.sum()), split))
+        if not any(used for used, _, _ in counts):
+            continue
+        found = " and ".join(
+            f"{used:,} of the {of:,} {split}" for used, of, split in counts if used
+        )
+        given = store.manifest["split_settings"].keys() & {"column", "lists"}
+        remedy = (
+            "give other galaxies to these sets"
+            if given
+            else f"pack the store again for {source.title}, which then draws others for these sets"
+        )
+        remarks.append(
+            f"warning: {source.title} was trained on {found} galaxies of {store.path}: calibrate"
+            f" and evaluate will refuse them. {remedy.capitalize()}, or evaluate with seen galaxies"
+            " allowed, whose errors are too small"
+        )
+    return remarks
 
 
 def _warm_start(source: Run, recipe: Recipe, batches: TrainingBatches) -> WarmStart:
@@ -114,12 +151,12 @@ def _warm_start(source: Run, recipe: Recipe, batches: TrainingBatches) -> WarmSt
     trained = source.network(as_trained=True)
     if _shapes(trained) != _shapes(network):
         raise CheckpointError(
-            f"the weights of {source.path} fit {trained.recipe.model.name} on images of"
+            f"the weights of {source.title} fit {trained.recipe.model.name} on images of"
             f" {source.pack.size_px} px only, not {recipe.model.name} on {pack.size_px} px: leave"
             " out `other_size=True`, and what `settings=…` say of model"
         )
     copy_weights(trained, network)
-    return WarmStart(network, source.path.name, source.seen_by_successors)
+    return WarmStart(network, source.name, source.seen_by_successors)
 
 
 @torch.no_grad()
