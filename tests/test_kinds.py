@@ -172,7 +172,7 @@ def test_a_column_that_is_not_there_is_refused_with_those_that_are(table, tmp_pa
         packed(table, tmp_path / "store", ["ttype", "tyype"])
     with pytest.raises(
         ConfigError,
-        match="quantity 'ttype' is a tree of its own: leave out tree, votes and classes",
+        match="quantity 'ttype' is a tree of its own: leave out tree, votes, classes and largest",
     ):
         packed(table, tmp_path / "store", classes="remark")
 
