@@ -18,6 +18,7 @@ from galaxyvotes.reports import classes, fractions, quantities
 from galaxyvotes.reports.chance import at_chance
 from galaxyvotes.reports.comparison import Comparison, ReportSettings, Values
 from galaxyvotes.reports.digits import decimals_for
+from galaxyvotes.reports.paper_table import beside_paper
 from galaxyvotes.reports.summary import (
     summary_of_classes,
     summary_of_fractions,
@@ -126,6 +127,7 @@ def document_of(comparison: Comparison, settings: ReportSettings) -> dict[str, A
         "history": [dict(row) for row in comparison.history],
         "provenance": dict(comparison.provenance),
     }
+    document["paper_table"] = beside_paper(document, comparison.tree.columns)
     document["summary"] = contents.summary(document)
     document["shown"] = {
         group: [_galaxy(row, comparison) for row in rows.tolist()] for group, rows in shown.items()
