@@ -50,9 +50,10 @@ def milliseconds(run: gv.Run, images: Path, work: Path, count: int = 200) -> flo
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        gv.predict(images, work / "warm.parquet", run=run, device="cpu", workers=1, progress=False)
+        how = {"device": "cpu", "workers": 1, "overwrite": True, "progress": False}
+        gv.predict(images, work / "warm.parquet", run=run, **how)
         start = time.process_time()
-        gv.predict(images, work / "timed.parquet", run=run, device="cpu", workers=1, progress=False)
+        gv.predict(images, work / "timed.parquet", run=run, **how)
         return 1000 * (time.process_time() - start) / count
     finally:
         torch.set_num_threads(threads)

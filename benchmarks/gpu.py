@@ -213,7 +213,12 @@ def main() -> None:
             rates = {"store": len(stores[size]) / seconds, "busy": share}
             start = time.perf_counter()
             predicted = gv.predict(
-                archive, work / "predictions.parquet", run=run, device=str(device), progress=False
+                archive,
+                work / "predictions.parquet",
+                run=run,
+                device=str(device),
+                overwrite=True,
+                progress=False,
             )
             rates["files"] = predicted.galaxies / (time.perf_counter() - start)
             rates["files_of_decoding"] = rates["files"] / figures["decoding"]

@@ -81,7 +81,7 @@ def make(data: Path, work: Path, galaxies: int) -> None:
         run = gv.train(
             few, work / name, recipe=name.split()[0], settings=changed, device="cpu", progress=False
         )
-        gv.export(work / f"{name}.onnx", run=run)
+        gv.export(work / f"{name}.onnx", run=run, overwrite=True)
 
 
 def our_side(work: Path) -> Callable[[str], None]:
@@ -89,7 +89,12 @@ def our_side(work: Path) -> Callable[[str], None]:
 
     return lambda name: (
         gv.predict(
-            work / "images.zip", work / "out.parquet", run=work / name, device="cpu", progress=False
+            work / "images.zip",
+            work / "out.parquet",
+            run=work / name,
+            device="cpu",
+            overwrite=True,
+            progress=False,
         )
         and None
     )

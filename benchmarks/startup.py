@@ -48,6 +48,7 @@ def main() -> None:
                 str(image),
                 "--out",
                 str(out),
+                "--overwrite",
             ],
         }
         for number in range(given.rounds + 1):

@@ -37,7 +37,7 @@ def refusal(path, kind: type[GalaxyVotesError] = DataError) -> str:
 )
 def test_what_is_written_is_read_back_bit_for_bit(tmp_path, suffix, table):
     path = tmp_path / f"p{suffix}"
-    table.write(path)
+    table.write(path, overwrite=True)
     back = Predictions.read(path)
     assert (back.ids, back.columns, back.id_name) == (table.ids, table.columns, table.id_name)
     np.testing.assert_array_equal(back.values, table.values)
@@ -65,7 +65,7 @@ def test_familiarity_stands_last_and_is_never_taken_for_an_answer(tmp_path, suff
     for bounds in (None, ends):
         table = Predictions(("1", "2"), ("a", "b"), values, bounds=bounds, familiarity=familiarity)
         assert table.to_table().column_names[-1] == "familiarity"
-        table.write(tmp_path / f"p{suffix}")
+        table.write(tmp_path / f"p{suffix}", overwrite=True)
         back = Predictions.read(tmp_path / f"p{suffix}")
         assert back.columns == ("a", "b")
         np.testing.assert_array_equal(back.familiarity, familiarity)

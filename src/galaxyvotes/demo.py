@@ -59,7 +59,7 @@ def demo(
 def _predict(images: Path, table: Path, sheet: Path, *, progress: bool) -> None:
     if not sheet.exists():
         announce(f"galaxyvotes predict {images} --out {table} --sheet {sheet}", show=progress)
-        predict(images, table, progress=progress).contact_sheet(sheet)
+        predict(images, table, overwrite=True, progress=progress).contact_sheet(sheet)
 
 
 def _pack(zoo: Path, out: Path, *, progress: bool) -> Store:

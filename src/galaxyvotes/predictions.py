@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 
 from galaxyvotes.errors import ConfigError, DataError, MissingExtraError
 from galaxyvotes.questions import BOUNDS, FAMILIARITY
-from galaxyvotes.runtime.files import given_path, replacing
+from galaxyvotes.runtime.files import given_path, new_file, replacing
 from galaxyvotes.tables.names import name_column
 from galaxyvotes.tables.table import Table as SourceTable
 from galaxyvotes.tree import DecisionTree
@@ -160,11 +160,13 @@ class Predictions:
             columns |= dict(zip(names, values.T, strict=True))
         return columns if self.familiarity is None else {**columns, FAMILIARITY: self.familiarity}
 
-    def write(self, path: str | Path) -> None:
+    def write(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write CSV or Parquet, as the extension says.
 
-        Raises ConfigError for another extension, DataError if the file cannot be written.
+        Raises ConfigError for another extension, and for a file that is there unless `overwrite`;
+        DataError if the file cannot be written.
         """
+        path = new_file(path, overwrite=overwrite)
         bounds, familiarity = self.bounds is not None, self.familiarity is not None
         with open_table(
             path, self.columns, id_name=self.id_name, bounds=bounds, familiarity=familiarity

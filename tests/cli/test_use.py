@@ -58,3 +58,32 @@ def test_predict_without_a_place_for_the_answers_says_where_they_can_go(run, blo
     assert "--out answers.csv, or a contact sheet, --sheet answers.html" in err
     status, _, err = run("predict", blobs, "--sheet", tmp_path / "sheet.doc")
     assert (status, "unknown format '.doc' of a contact sheet" in err) == (2, True)
+
+
+def test_no_command_replaces_a_file_that_is_there_unless_asked_for(run, blobs, blob_run, tmp_path):
+    (tmp_path / "p.csv").write_text("id,A,B\n7,0.25,0.75\n")
+    (tmp_path / "sample.csv").write_text("GalaxyID,A,B\r\n7,0,0\r\n")
+    sample, out = ("--sample", tmp_path / "sample.csv"), tmp_path / "out"
+    predict = ("predict", blobs, "--run", blob_run.path)
+    commands = {
+        "answers.csv": (*predict, "--out"),
+        "answers.csv.rejected.csv": (*predict, "--out"),
+        "sheet.html": (*predict, "--sheet"),
+        "submission.csv": ("submit", tmp_path / "p.csv", *sample, "--out"),
+        "model.onnx": ("export", "--run", blob_run.path, "--out"),
+        "kaggle.svg": ("tree", "kaggle", "--out"),
+        "kaggle.toml": ("tree", "kaggle", "--out"),
+        "flowchart.svg": ("figures", "--run", blob_run.path, "--out"),
+    }
+    out.mkdir()
+    for name, command in commands.items():
+        mine = out / name
+        written = out if command[0] == "figures" else out / name.removesuffix(".rejected.csv")
+        mine.write_text("mine", "utf-8")
+        status, _, err = run(*command, written)
+        assert (status, f"{mine} exists: pass --overwrite to replace it" in err) == (2, True), name
+        assert mine.read_text("utf-8") == "mine"
+        if command[0] != "export":
+            assert run(*command, written, "--overwrite")[0] == 0, name
+            assert not mine.exists() or mine.read_bytes() != b"mine"
+            mine.unlink(missing_ok=True)

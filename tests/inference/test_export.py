@@ -122,7 +122,7 @@ def test_a_file_that_would_predict_otherwise_is_not_written(blob_run, tmp_path, 
     with pytest.raises(
         CheckpointError, match=r"predicts otherwise as ONNX, by up to [\d.]+ .*was not written"
     ):
-        export(tmp_path / "model.onnx", run=blob_run)
+        export(tmp_path / "model.onnx", run=blob_run, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
     assert (tmp_path / "model.onnx").read_bytes() == b"what was there before"
 

@@ -158,7 +158,9 @@ def test_rejected_images_of_any_name_are_listed_as_csv(blob_run, blobs, tmp_path
         header, (name, reason) = csv.reader(file)
     assert (header, name) == (["id", "reason"], 'a, "b"')
     assert "is not an image" in reason
-    predict_again = predict(blobs, tmp_path / "out.csv", run=blob_run, progress=False)
+    predict_again = predict(
+        blobs, tmp_path / "out.csv", run=blob_run, overwrite=True, progress=False
+    )
     assert predict_again.rejected_path is None
     assert not (tmp_path / "out.csv.rejected.csv").exists()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.runtime.files import given_path, read_text, replacing, write_text
+from galaxyvotes.runtime.files import given_path, new_file, read_text, replacing, write_text
 
 
 def test_a_file_takes_the_place_of_the_old_one_in_one_step(tmp_path):
@@ -63,6 +63,23 @@ def test_what_is_not_text_is_told_by_name(tmp_path: Path, content, why):
         DataError, match=re.escape(f"{path} cannot be read as UTF-8 text: ") + f".*{why}"
     ):
         read_text(path)
+
+
+def test_a_file_that_is_there_is_replaced_only_if_asked_for(tmp_path):
+    path = tmp_path / "answers.csv"
+    assert new_file(path, overwrite=False) == path
+    path.write_text("mine", "utf-8")
+    with pytest.raises(ConfigError, match=r"answers\.csv exists: pass `overwrite=True`"):
+        new_file(path, overwrite=False)
+    assert new_file(path, overwrite=True) == path
+
+
+def test_what_is_no_ordinary_file_is_never_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="pipe is not an ordinary file"):
+        new_file(tmp_path / "pipe", overwrite=True)
+    with pytest.raises(ConfigError, match="is a folder: name a file in it"):
+        new_file(tmp_path, overwrite=True)
 
 
 @pytest.mark.parametrize("write", [given_path, lambda path: write_text(path, "text")])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from galaxyvotes.cli.messages import as_options
-from galaxyvotes.cli.options import Flag, Missing, Quantities, named
+from galaxyvotes.cli.options import Flag, Missing, Overwrite, Quantities, named
 from galaxyvotes.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -198,6 +198,7 @@ def tree(
     *,
     out: Path | None = None,
     toml: Annotated[bool, Flag] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Print a decision tree, draw it as a flowchart, or write its file; without a name, list the
     bundled ones.
@@ -216,9 +217,10 @@ def tree(
     if out is None:
         print(chosen.to_toml().rstrip() if toml else chosen.draw())
         return
-    if out.suffix.lower() == ".toml":
-        from galaxyvotes.runtime.files import write_text
+    from galaxyvotes.runtime.files import new_file, write_text
 
+    new_file(out, overwrite=overwrite)
+    if out.suffix.lower() == ".toml":
         write_text(out, chosen.to_toml())
     else:
         from galaxyvotes.figures.drawing import save

@@ -15,6 +15,7 @@ __all__ = [
     "Missing",
     "NewRun",
     "NoMirror",
+    "Overwrite",
     "PackedStore",
     "PackedStores",
     "Quantities",
@@ -49,6 +50,7 @@ NoMirror = Annotated[
         " that a mirror image answers otherwise, such as clockwise or anticlockwise."
     ),
 ]
+Overwrite = Annotated[bool, Flag, Parameter(help="Replace what is there.")]
 PackedStore = Annotated[Path, Parameter(help="A store that pack made.")]
 PackedStores = Annotated[Path, Parameter(help="Stores that pack made.")]
 Quantities = Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from galaxyvotes.cli.messages import as_options
-from galaxyvotes.cli.options import Device, FinishedRun, Flag, PackedStore, named
+from galaxyvotes.cli.options import Device, FinishedRun, Flag, Overwrite, PackedStore, named
 from galaxyvotes.errors import ConfigError
 
 __all__ = ["demo", "evaluate", "export", "figures", "predict", "submit"]
@@ -24,6 +24,7 @@ def predict(
     fit: Annotated[bool, Flag] = False,
     sheet: Path | None = None,
     out: Path | None = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Predict the vote fractions of galaxy images: a CSV or Parquet table, one row per image.
 
@@ -58,8 +59,10 @@ def predict(
         )
     if sheet is not None:
         from galaxyvotes.reports.contact_sheet import check_format
+        from galaxyvotes.runtime.files import new_file
 
         check_format(sheet)
+        new_file(sheet, overwrite=overwrite)
     done = predict_(
         named(images, "predict"),
         out,
@@ -71,9 +74,10 @@ def predict(
         workers=workers,
         scale=scale,
         fit=fit,
+        overwrite=overwrite,
     )
     if sheet is not None:
-        done.contact_sheet(sheet)
+        done.contact_sheet(sheet, overwrite=overwrite)
     print(f"{done.path or sheet}: {done.galaxies:,} galaxies")
     if sheet is not None and done.path is not None:
         print(f"{sheet}: pictures with their answers")
@@ -100,7 +104,7 @@ def evaluate(
     seed: int = 0,
     device: Device = "auto",
     out: Path | None = None,
-    overwrite: Annotated[bool, Flag] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Evaluate a run on galaxies that it has never seen, beside baselines: an HTML report.
 
@@ -116,7 +120,6 @@ def evaluate(
         seed: Of the bootstrap and the boosted trees.
         out: Folder for report.html, report.json, report.csv and predictions.csv (every galaxy);
             by default the run folder, or report for the bundled model.
-        overwrite: Replace the report that is there.
     """
     from galaxyvotes.evaluation.evaluate import evaluate as evaluate_
 
@@ -142,6 +145,7 @@ def figures(
     kind: Literal["svg", "png", "pdf"] = "svg",
     device: Device = "auto",
     out: Path = Path("figures"),
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw the figures of the 2023 paper: flowchart, architecture and ROC curves.
 
@@ -152,11 +156,17 @@ def figures(
     """
     from galaxyvotes.evaluation.paper_figures import draw_figures
 
-    for path in draw_figures(run, store, out, kind=kind, device=device):
+    for path in draw_figures(run, store, out, kind=kind, device=device, overwrite=overwrite):
         print(path)
 
 
-def export(*, run: FinishedRun = None, check: Path | None = None, out: Path) -> None:
+def export(
+    *,
+    run: FinishedRun = None,
+    check: Path | None = None,
+    out: Path,
+    overwrite: Overwrite = False,
+) -> None:
     """Export a run as one ONNX file, which any ONNX runtime computes without galaxyvotes.
 
     The file is compared with the run before it is written.
@@ -168,14 +178,14 @@ def export(*, run: FinishedRun = None, check: Path | None = None, out: Path) -> 
     """
     from galaxyvotes.inference.export import export as export_
 
-    done = export_(out, run=run, check=check)
+    done = export_(out, run=run, check=check, overwrite=overwrite)
     print(
         f"{done.path}: differs from the run by {done.difference:.1g} at most, on {done.random}"
         f" random and {done.real} real images"
     )
 
 
-def submit(predictions: Path, *, sample: Path, out: Path) -> None:
+def submit(predictions: Path, *, sample: Path, out: Path, overwrite: Overwrite = False) -> None:
     """Write predictions as a submission to the 2014 challenge.
 
     Args:
@@ -186,7 +196,7 @@ def submit(predictions: Path, *, sample: Path, out: Path) -> None:
     from galaxyvotes.predictions import Predictions
     from galaxyvotes.reports.challenge import submit as submit_
 
-    submit_(Predictions.read(predictions), sample, out)
+    submit_(Predictions.read(predictions), sample, out, overwrite=overwrite)
     print(out)
 
 

@@ -34,7 +34,7 @@ from galaxyvotes.metrics.coverage import noise_floor
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.reports.comparison import Comparison, Conditional, ReportSettings, Seen, Values
 from galaxyvotes.reports.headline import html_table, text_table
-from galaxyvotes.reports.write import Report, write_report
+from galaxyvotes.reports.write import FILES, Report, write_report
 from galaxyvotes.runs.network import Head, Network
 from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.devices import choose_device
@@ -151,10 +151,11 @@ def evaluate(
 
 
 def _refuse_report(folder: Path, *, overwrite: bool) -> None:
-    if (folder / "report.html").exists() and not overwrite:
+    there = next((name for name in FILES if (folder / name).exists()), None)
+    if there is not None and not overwrite:
         raise ConfigError(
-            f"{folder} holds a report already: pass `overwrite=True` to replace it, or `out=…` for"
-            " another one"
+            f"{folder} holds a report already: pass `overwrite=True` to replace its {there}, or"
+            " `out=…` for another one"
         )
 
 

@@ -18,6 +18,7 @@ from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES, Kind
 from galaxyvotes.reports.comparison import Comparison
 from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.devices import choose_device
+from galaxyvotes.runtime.files import new_file
 from galaxyvotes.store.store import Store
 
 __all__ = ["draw_figures"]
@@ -30,6 +31,7 @@ def draw_figures(
     *,
     kind: str = "svg",
     device: str = "auto",
+    overwrite: bool = False,
 ) -> list[Path]:
     """Write the figures of a run, or of the bundled one, into the folder `out`: `flowchart`,
     `architecture` and, given a store, `roc` of its test galaxies, and `roc-ANSWER` of each answer.
@@ -39,7 +41,7 @@ def draw_figures(
 
     Raises:
         CheckpointError: Run and store do not belong together.
-        ConfigError: The kind of file is another one.
+        ConfigError: The kind of file is another one, or a figure is there, unless `overwrite`.
         DataError: Test galaxies are in the training or validation set of the run, or none has
             labels.
     """
@@ -52,6 +54,8 @@ def draw_figures(
         comparison = _on_test_galaxies(run, store, device)
         drawn |= _CURVES[comparison.kind](comparison)
     paths = {Path(out) / f"{name}.{kind}": figure for name, figure in drawn.items()}
+    for path in paths:
+        new_file(path, overwrite=overwrite)
     for path, figure in paths.items():
         save(figure, path)
     return list(paths)

@@ -39,7 +39,7 @@ from galaxyvotes.networks.batch import Batch
 from galaxyvotes.networks.build import encoder, to_input
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run, open_run
-from galaxyvotes.runtime.files import given_path, replacing
+from galaxyvotes.runtime.files import new_file, replacing
 from galaxyvotes.runtime.locks import locked
 from galaxyvotes.sources.archives import Source
 from galaxyvotes.store.store import Store
@@ -91,7 +91,11 @@ class _Graph(nn.Module):
 
 
 def export(
-    out: str | Path, *, run: Run | str | Path | None = None, check: str | Path | None = None
+    out: str | Path,
+    *,
+    run: Run | str | Path | None = None,
+    check: str | Path | None = None,
+    overwrite: bool = False,
 ) -> Exported:
     """Write a run, or the bundled one, as an ONNX file that has been compared with it.
 
@@ -99,12 +103,13 @@ def export(
     random images.
 
     Raises CheckpointError if they differ by more than 1e-4, and as `Run.network` does; ConfigError
-    if `out` does not end in .onnx, if a store is packed otherwise, or if torch cannot export the
-    network; DataError if no image can be used; MissingExtraError without onnx, onnxruntime and
-    onnxscript. There is no file then, or the one that was there before.
+    if `out` does not end in .onnx, if it is there, unless `overwrite`, if a store is packed
+    otherwise, or if torch cannot export the network; DataError if no image can be used;
+    MissingExtraError without onnx, onnxruntime and onnxscript. There is no file then, or the one
+    that was there before.
     """
-    onnx = given_path(out)
-    if onnx.suffix.lower() != ".onnx" or onnx.is_dir():
+    onnx = new_file(out, overwrite=overwrite)
+    if onnx.suffix.lower() != ".onnx":
         raise ConfigError(f"{onnx}: name a file that ends in .onnx")
     run = open_run(run)
     network = run.network()

@@ -31,7 +31,7 @@ from galaxyvotes.predictions import Predictions, check_format, open_table
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.devices import choose_device
-from galaxyvotes.runtime.files import given_path, given_source, write_text
+from galaxyvotes.runtime.files import given_source, new_file, write_text
 from galaxyvotes.runtime.locks import locked
 from galaxyvotes.runtime.progress import bar
 from galaxyvotes.runtime.threads import check_workers, on_a_core_each
@@ -55,6 +55,7 @@ def predict(
     workers: int | None = None,
     scale: float | None = None,
     fit: bool = False,
+    overwrite: bool = False,
     progress: bool = True,
 ) -> Predicted:
     """The predictions of a run for images in folders or archives, or for a store, in memory or, if
@@ -76,19 +77,18 @@ def predict(
     Images are cropped as the run's own were. Where a galaxy covers `scale` times as many pixels as
     in those, the crop is as many times as wide; `fit` takes whole images instead, whatever their
     size. An image that cannot be used never stops the others: it is left out and listed with its
-    reason in `rejected` and, beside a table, in `<out>.rejected.csv`. With `out`, memory holds the
-    names and places of all images (a tenth of a kilobyte each), and neither their pixels nor their
-    predictions.
+    reason in `rejected` and, beside a table, in `<out>.rejected.csv`. Neither file may be there,
+    unless `overwrite`. With `out`, memory holds the names and places of all images (a tenth of a
+    kilobyte each), and neither their pixels nor their predictions.
 
-    Raises ConfigError for an unknown extension, device, tree or number of workers, for conditional
-    fractions that the run cannot have, and for a store beside images; CheckpointError if the run is
+    Raises ConfigError for an unknown extension, device, tree or number of workers, for a table that
+    is there already, for conditional fractions that the run cannot have, and for a store beside
+    images; CheckpointError if the run is
     not finished, damaged or not calibrated for the intervals that were asked for, or if the store
     is packed otherwise; DataError if there is no image that can be used, or if the table cannot be
     written.
     """
-    out = None if out is None else given_path(out)
-    if out is not None:
-        check_format(out)
+    out = None if out is None else _new_table(out, overwrite=overwrite)
     check_workers(workers)
     paths = [*map(given_source, [images] if isinstance(images, str | Path) else images)]
     network, origin = open_network(run, device)
@@ -108,6 +108,14 @@ def predict(
         if out is not None:
             _write_left_out(out, [*predicted.rejected, *predicted.passed_over])
     return predicted
+
+
+def _new_table(out: str | Path, *, overwrite: bool) -> Path:
+    """The path of a table to write; nothing that `predict` writes is there, or may be replaced."""
+    out = new_file(out, overwrite=overwrite)
+    check_format(out)
+    new_file(_path_of_left_out(out), overwrite=overwrite)
+    return out
 
 
 # ---- the network
@@ -302,12 +310,16 @@ def _write_left_out(out: Path, left_out: Sequence[Rejected]) -> None:
     """Write the table of rejected images and of files that were passed over; remove an older one
     if there are none.
     """
-    path = out.with_name(out.name + ".rejected.csv")
+    path = _path_of_left_out(out)
     path.unlink(missing_ok=True)
     if left_out:
         rows = [("id", "reason"), *left_out]
         lines = [f"{_quoted(name)},{_quoted(reason)}\n" for name, reason in rows]
         write_text(path, "".join(lines))
+
+
+def _path_of_left_out(out: Path) -> Path:
+    return out.with_name(out.name + ".rejected.csv")
 
 
 def _quoted(text: str) -> str:

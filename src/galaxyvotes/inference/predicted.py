@@ -14,6 +14,7 @@ from jaxtyping import Float, Int, UInt8
 from galaxyvotes.confidence.familiarity import Shift
 from galaxyvotes.kinds import FractionKind
 from galaxyvotes.predictions import Bounds, Predictions, Values
+from galaxyvotes.runtime.files import new_file
 from galaxyvotes.tree import DecisionTree
 
 if TYPE_CHECKING:
@@ -123,15 +124,18 @@ class Predicted:
         """All predictions as an astropy table, whose columns say what they mean."""
         return self.predictions.to_astropy(self.tree)
 
-    def contact_sheet(self, out: str | Path, *, galaxies: int = EVENLY + UNFAMILIAR) -> Path:
+    def contact_sheet(
+        self, out: str | Path, *, galaxies: int = EVENLY + UNFAMILIAR, overwrite: bool = False
+    ) -> Path:
         """Write pictures of at most so many galaxies with their answers in words: a page (.html),
         or a figure of at most 24 (.png, .svg or .pdf).
 
         Images that are not there any more are left black. Raises ConfigError for another extension,
-        DataError if the file cannot be written.
+        and for a file that is there unless `overwrite`; DataError if the file cannot be written.
         """
+        out = new_file(out, overwrite=overwrite)
         self._sheet(galaxies).write(out)
-        return Path(out)
+        return out
 
     def __len__(self) -> int:
         """The number of galaxies."""

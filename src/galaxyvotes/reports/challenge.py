@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.predictions import Predictions
-from galaxyvotes.runtime.files import given_path, replacing
+from galaxyvotes.runtime.files import new_file, replacing
 from galaxyvotes.runtime.locks import locked
 from galaxyvotes.sources.archives import Source
 from galaxyvotes.tables.table import Table
@@ -25,18 +25,20 @@ from galaxyvotes.tree import DecisionTree
 __all__ = ["leaderboard", "leaderboard_place", "submit"]
 
 
-def submit(predictions: Predictions, sample: str | Path, out: str | Path) -> None:
+def submit(
+    predictions: Predictions, sample: str | Path, out: str | Path, *, overwrite: bool = False
+) -> None:
     """Write predictions as a submission, in the form of a sample (a CSV, or a zip that holds one).
 
     Rows are in the order of the sample, lines end as in the challenge's own files, and numbers are
     plain decimals with up to nine places. If `out` ends in .zip, it holds the CSV.
 
     Raises:
-        ConfigError: `out` does not end in .csv or .zip.
+        ConfigError: `out` does not end in .csv or .zip, or is there, unless `overwrite`.
         DataError: The sample is no sample submission; an id or a column of it is missing, an id is
             not in it or there twice; a number is not in 0–1, or fractions are conditional.
     """
-    out = given_path(out)
+    out = new_file(out, overwrite=overwrite)
     if out.suffix.lower() not in (".csv", ".zip"):
         raise ConfigError(f"{out}: a submission ends in .csv or .zip")
     with Source.open(sample) as source:

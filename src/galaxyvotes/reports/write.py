@@ -18,8 +18,9 @@ from galaxyvotes.reports.galaxy_table import galaxy_table
 from galaxyvotes.reports.page import render
 from galaxyvotes.runtime.files import given_path, replacing, write_text
 
-__all__ = ["Report", "write_report"]
+__all__ = ["FILES", "Report", "write_report"]
 
+FILES = ("report.html", "report.json", "report.csv", "predictions.csv")
 _DEFAULT = ReportSettings()
 
 
@@ -41,16 +42,15 @@ class Report:
 def write_report(
     comparison: Comparison, out: str | Path, settings: ReportSettings = _DEFAULT
 ) -> Report:
-    """Write `report.html`, `report.json`, `report.csv` and `predictions.csv` into the folder `out`,
-    each in one step.
+    """Write the page, its numbers and the predictions (`FILES`) into the folder `out`, each in one
+    step.
 
     Raises DataError if a file cannot be written. Who calls it holds the folder's lock.
     """
     document = document_of(comparison, settings)
     page = render(document, comparison)
     out = given_path(out)
-    names = ("report.html", "report.json", "report.csv", "predictions.csv")
-    report = Report(document, *(out / name for name in names))
+    report = Report(document, *(out / name for name in FILES))
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False, default=str)
     file = io.StringIO()
     table = CONTENTS[comparison.kind].table(document, comparison.tree)

@@ -10,7 +10,15 @@ from pathlib import Path
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.runtime.locks import locked
 
-__all__ = ["given_path", "given_source", "new_folder", "read_text", "replacing", "write_text"]
+__all__ = [
+    "given_path",
+    "given_source",
+    "new_file",
+    "new_folder",
+    "read_text",
+    "replacing",
+    "write_text",
+]
 
 
 @contextmanager
@@ -33,6 +41,24 @@ def replacing(path: Path) -> Generator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def new_file(path: str | Path, *, overwrite: bool) -> Path:
+    """The path of a file to write: nothing is there, or a file that may be replaced.
+
+    Raises ConfigError as `given_path`, for a file that is there unless `overwrite`, and for a
+    folder, a pipe or a device in any case.
+    """
+    path = given_path(path)
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder: name a file in it")
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path} is not an ordinary file: name another one")
+    if path.exists() and not overwrite:
+        raise ConfigError(
+            f"{path} exists: pass `overwrite=True` to replace it, or name another file"
+        )
+    return path
 
 
 @contextmanager
