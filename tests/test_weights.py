@@ -57,7 +57,7 @@ def test_its_classes_have_probabilities_and_no_bounds(tmp_path, make_jpeg):
     assert predictions.bounds is None
     assert predictions.familiarity is not None
     with pytest.raises(ConfigError, match="its probabilities are calibrated, and it has no"):
-        predict(tmp_path / "images", tmp_path / "out.csv", intervals=True, **how)
+        predict(tmp_path / "images", tmp_path / "bounds.csv", intervals=True, **how)
 
 
 def test_its_conditional_fractions_have_bounds_too(tmp_path, make_jpeg):
