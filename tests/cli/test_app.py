@@ -24,6 +24,24 @@ def test_an_error_is_one_line_on_standard_error_and_status_2(run, tmp_path):
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("predict", "x" * 300, "--out", "a.csv"),
+        ("predict", "1.jpg", "--out", "x" * 300 + ".csv"),
+        ("pack", "images", "--out", "x" * 300),
+        ("evaluate", "1.jpg", "--run", "x" * 300),
+        ("evaluate", "x" * 300),
+        ("tree", "x" * 300),
+    ],
+)
+def test_a_path_that_the_system_refuses_is_an_error_of_one_line(run, arguments):
+    status, _, err = run(*arguments)
+    assert status == 2
+    assert err.startswith("galaxyvotes: ")
+    assert err.count("\n") == 1
+
+
 def test_a_mistyped_option_names_the_nearest(run):
     status, _, err = run("pack", "a", "--sizze", "3", "--out", "b")
     assert status == 2

@@ -1,3 +1,4 @@
+import errno
 import os
 
 import pytest
@@ -95,3 +96,53 @@ def test_a_pipe_that_is_named_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "1.jpg")
     with pytest.raises(DataError, match=r"1\.jpg: is no folder .* it is not an ordinary file"):
         Source.open(tmp_path / "1.jpg")
+
+
+@pytest.fixture
+def deep_folder(tmp_path):
+    """A folder more than a thousand levels deep, with an image at its end."""
+    folders = [tmp_path / "top"]
+    folders[0].mkdir()
+    for _ in range(1_100):
+        folders.append(folders[-1] / "d")
+        folders[-1].mkdir()
+    (folders[-1] / "1.jpg").write_bytes(b"one")
+    yield folders[0]
+    (folders[-1] / "1.jpg").unlink()
+    for folder in reversed(folders):  # as pytest's own removal goes no deeper than Python does
+        folder.rmdir()
+
+
+def test_a_folder_is_listed_however_deep_it_is(deep_folder):
+    with Source.open(deep_folder) as source:
+        assert [image.id for image in source.images] == ["1"]
+        assert not source.passed_over
+
+
+@pytest.mark.parametrize("refused", [errno.EACCES, errno.ENAMETOOLONG, errno.EIO])
+@pytest.mark.parametrize("call", ["scandir", "stat"])
+def test_folders_that_cannot_be_read_are_listed_with_the_reason(inside, monkeypatch, call, refused):
+    (inside / "closed/deeper").mkdir(parents=True)
+    (inside / "open").mkdir()
+    (inside / "open/2.jpg").write_bytes(b"two")
+    system = getattr(os, call)
+
+    def closed(path, *args, **options):
+        if str(path).endswith(("closed", "closed/")):
+            raise OSError(refused, os.strerror(refused), path)
+        return system(path, *args, **options)
+
+    monkeypatch.setattr(os, call, closed)
+    with Source.open(inside) as source:
+        assert list(contents(source)) == ["1.jpg", "open/2.jpg"]
+        reason = f"is a folder that cannot be read ({os.strerror(refused)})"
+        assert dict(source.passed_over) == {"closed": reason}
+
+
+def test_a_named_folder_that_cannot_be_read_is_refused(inside, monkeypatch):
+    def closed(path):
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(DataError, match=r"inside: cannot be read: Permission denied$"):
+        Source.open(inside)

@@ -21,6 +21,7 @@ from galaxyvotes.cli.messages import as_options
 from galaxyvotes.cli.options import USAGES
 from galaxyvotes.cli.streams import (
     discard_output,
+    is_of_path,
     is_unwritable,
     prepare_streams,
     print_error,
@@ -118,6 +119,11 @@ def _run(arguments: Sequence[str]) -> None:
         app(arguments, exit_on_error=False, print_error=False)
     except (GalaxyVotesError, CycloptsError) as error:
         print_error(_message(error))
+        sys.exit(2)
+    except OSError as error:
+        if not is_of_path(error):
+            raise
+        print_error(f"{error.filename} cannot be read or written: {error.strerror}")
         sys.exit(2)
     except KeyboardInterrupt as stop:
         print_error(as_options(str(stop)) or _STOPPED)

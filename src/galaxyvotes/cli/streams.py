@@ -1,4 +1,5 @@
-"""Standard output and standard error as they may be: of a narrow encoding, closed, or full.
+"""What the system may refuse: standard output and standard error of a narrow encoding, closed or
+full, and paths that are not to be read or written.
 
 A message or a name that an encoding lacks is printed with backslashes, \\u2192 for an arrow, and
 never ends a command. What cannot be written at all is an error of one line.
@@ -11,9 +12,13 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["discard_output", "is_unwritable", "prepare_streams", "print_error"]
+__all__ = ["discard_output", "is_of_path", "is_unwritable", "prepare_streams", "print_error"]
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF, errno.EFBIG)
+_OF_PATHS = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR),
+    *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE),
+)
 
 
 def prepare_streams() -> None:
@@ -37,6 +42,13 @@ def prepare_streams() -> None:
 def is_unwritable(error: OSError) -> bool:
     """Whether an error is of a stream: the library turns those of files into its own."""
     return error.filename is None and error.errno in _UNWRITABLE
+
+
+def is_of_path(error: OSError) -> bool:
+    """Whether the system refuses a path that a user gave: for lack of a permission, as too long, on
+    a full disk.
+    """
+    return error.filename is not None and error.errno in _OF_PATHS
 
 
 def discard_output() -> None:

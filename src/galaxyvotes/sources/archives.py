@@ -378,4 +378,4 @@ def _naming(name: str) -> Generator[None]:
     except zlib.error as error:
         raise DataError(f"{name}: is damaged: it cannot be unpacked ({error})") from None
     except OSError as error:
-        raise DataError(f"{name}: cannot be read: {error}") from error
+        raise DataError(f"{name}: cannot be read: {error.strerror or error}") from error

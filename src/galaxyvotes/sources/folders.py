@@ -82,34 +82,56 @@ class Folder(NamedTuple):
             return file.read(count) or b""
 
 
+class _Entry(NamedTuple):
+    """What lies in a folder: its path below the root, and why it cannot be read, if so."""
+
+    path: str
+    is_folder: bool
+    problem: str | None = None
+
+
 class _Walk:
-    """A walk through a folder that enters each folder once."""
+    """A walk through a folder that enters each folder once, however deep it lies."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._resolved = root.resolve()
         self._entered = {_identity(root)}
 
-    def files(self, prefix: str = "") -> Iterator[tuple[str, str | None]]:
-        """The path of each file, and why it cannot be read, if so."""
-        folder, names = self._root / prefix, list[str]()
-        folders, problems = set[str](), dict[str, str]()
-        with os.scandir(folder) as entries:
+    def files(self) -> Iterator[tuple[str, str | None]]:
+        """The path of each file, and why it cannot be read, if so; of a folder, only if so."""
+        listings = [self._listing("")]  # the root, the folder in it that is listed now, and so on
+        while listings:
+            entry = next(listings[-1], None)
+            if entry is None:
+                listings.pop()
+            elif not entry.is_folder:
+                yield entry.path, entry.problem
+            else:
+                try:
+                    if self._enter(self._root / entry.path):
+                        listings.append(self._listing(f"{entry.path}/"))
+                    else:
+                        yield entry.path, _ELSEWHERE
+                except OSError as error:  # not ours to read, or its path is too long
+                    yield entry.path, f"is a folder that cannot be read ({error.strerror})"
+
+    def _listing(self, prefix: str) -> Iterator[_Entry]:
+        """What lies in a folder, in alphabetical order; OSError, at once, if it cannot be read."""
+        names, folders, problems = list[str](), set[str](), dict[str, str]()
+        with os.scandir(self._root / prefix) as entries:
             for entry in entries:  # and no more of one than its name, as there may be millions
                 names.append(entry.name)
                 if entry.is_dir(follow_symlinks=False):
                     folders.add(entry.name)
                 elif not entry.is_file(follow_symlinks=False):
                     self._look_at(entry, folders, problems)
-        for name in sorted(names):
-            if HIDDEN.match(f"{name}/"):
-                continue
-            if name not in folders:
-                yield prefix + name, problems.get(name)
-            elif self._enter(folder / name):
-                yield from self.files(f"{prefix}{name}/")
-            else:
-                yield prefix + name, _ELSEWHERE
+        names.sort()
+        return (
+            _Entry(prefix + name, name in folders, problems.get(name))
+            for name in names
+            if not HIDDEN.match(f"{name}/")
+        )
 
     def _look_at(
         self, entry: os.DirEntry[str], folders: set[str], problems: dict[str, str]
