@@ -4,21 +4,17 @@ import numpy as np
 import pytest
 
 from galaxyvotes.predictions import Bounds, Predictions
-from galaxyvotes.reports.comparison import Comparison, Seen
+from galaxyvotes.reports.comparison import BEFORE_FINE_TUNING, Comparison, Seen
 from galaxyvotes.reports.document import document_of
 from galaxyvotes.tree import DecisionTree
 
 
 @pytest.mark.parametrize(
-    ("noise", "words"),
-    [
-        (0.05, "The network is better than the best baseline, another."),
-        (0.6, "The network is worse than the best baseline, another."),
-        (0.2, "The network is not significantly better or worse than the best baseline, another."),
-    ],
+    ("noise", "compared"),
+    [(0.05, "better"), (0.6, "worse"), (0.2, "not significantly better or worse")],
 )
 def test_the_verdict_comes_first_and_is_given_only_where_the_interval_excludes_zero(
-    make_comparison, make_labels, make_predictions, quick, noise, words
+    make_comparison, make_labels, make_predictions, quick, noise, compared
 ):
     labels = make_labels()
     comparison = make_comparison(
@@ -26,9 +22,30 @@ def test_the_verdict_comes_first_and_is_given_only_where_the_interval_excludes_z
         baselines={"another": make_predictions(labels, 0.2)},
     )
     document = document_of(comparison, quick)
-    assert document["summary"].startswith(words)
+    assert document["summary"].startswith(
+        f"By RMSE, the network is {compared} than the best baseline, another."
+    )
     side = "lower" if document["differences"]["another"]["value"] >= 0 else "higher"
     assert f"{side} than that of another by" in document["summary"]
+
+
+def test_the_network_before_fine_tuning_is_compared_but_is_no_baseline(
+    make_comparison, make_labels, make_predictions, quick
+):
+    labels = make_labels()
+    before = {BEFORE_FINE_TUNING: make_predictions(labels, 0.1)}
+    comparison = make_comparison(
+        predicted=make_predictions(labels[:, :5], 0.2),
+        baselines={"another": make_predictions(labels, 0.4), **before},
+    )
+    summary = document_of(comparison, quick)["summary"]
+    assert summary.startswith(
+        "By RMSE, the network is better than the best baseline, another, and worse than before"
+        " fine-tuning."
+    )
+    alone = document_of(replace(comparison, baselines=before), quick)["summary"]
+    assert alone.startswith("By RMSE, the network is worse than before fine-tuning. On 40 galaxies")
+    assert "baseline" not in alone
 
 
 def test_galaxies_seen_in_training_are_reported(make_comparison, quick):
@@ -48,7 +65,9 @@ def test_the_summary_of_classes_counts_right_predictions_beside_the_best_baselin
     class_comparison, quick
 ):
     summary = document_of(class_comparison, quick)["summary"].replace("\N{NO-BREAK SPACE}", " ")
-    assert summary.startswith("The network is better than the best baseline, guess.")
+    assert summary.startswith(
+        "By the Brier score, the network is better than the best baseline, guess."
+    )
     assert "of 60 galaxies that were not used in training, guess that of" in summary
     assert "The balanced accuracy is" in summary
     alone = document_of(replace(class_comparison, baselines={}), quick)["summary"]
@@ -75,5 +94,5 @@ def test_each_quantity_has_its_own_sentences(quick):
     assert "colour is not known for any of these galaxies." in summary
     baselines = {"mean": replace(predicted, values=np.full((3, 2), 7 / 3))}
     summary = document_of(replace(comparison, baselines=baselines), quick)["summary"]
-    assert "For ttype, the network is" in summary
+    assert summary.startswith("By RMSE of ttype, the network is")
     assert "than that of mean by" in summary

@@ -5,7 +5,7 @@ import pytest
 from galaxyvotes import DecisionTree
 from galaxyvotes.kinds import Standard
 from galaxyvotes.runs.network import Head
-from galaxyvotes.runs.skill import no_better_than_mean
+from galaxyvotes.runs.skill import no_better_than_mean, no_better_than_start
 
 VOTES = DecisionTree.load("kaggle")
 CLASSES = DecisionTree.of_classes(["disc", "needle"])
@@ -42,7 +42,10 @@ def test_runs_whose_skill_nobody_measured_are_not_warned_of():
 def test_classes_are_compared_with_their_frequencies_and_their_accuracy_is_said():
     numbers = of(Head(CLASSES, CLASSES.columns), -0.1, prefix="class_")
     assert numbers is not None
-    assert numbers.startswith("validation accuracy 0.500; validation RMSE 0.4, that of the class")
+    assert numbers == (
+        "validation accuracy 0.500, Brier score 0.32, that of the class frequencies of the training"
+        " galaxies is 0.2909"
+    )
 
 
 def test_quantities_are_compared_with_their_mean_several_by_the_variance_explained():
@@ -50,4 +53,31 @@ def test_quantities_are_compared_with_their_mean_several_by_the_variance_explain
     assert one == "validation RMSE 0.4, that of the mean of the training galaxies is 0.4"
     two = DecisionTree.of_numbers(["ttype", "colour"])
     several = of(Head(two, two.columns, (Standard(1.0, 2.0), Standard(0.0, 1e20))), -0.034)
-    assert several == "-3 % of the variance of ttype, colour is explained"
+    assert several == "−3 % of the variance of ttype, colour is explained"
+
+
+def before_and_after(head: Head, before: float, after: float) -> str | None:
+    at_start, metrics = (
+        {"validation_mse": mse, "validation_accuracy": None, "validation_skill": 1 - mse}
+        for mse in (before, after)
+    )
+    return no_better_than_start(head, "", metrics, at_start)
+
+
+def test_an_error_that_fine_tuning_has_not_made_smaller_is_said_beside_that_before():
+    head = Head(VOTES, VOTES.columns)
+    assert before_and_after(head, 0.01, 0.0099) is None
+    assert before_and_after(head, 0.01, 0.01) == "validation RMSE 0.1; before RMSE 0.1"
+    assert before_and_after(head, 0.01, 0.04) == "validation RMSE 0.2; before RMSE 0.1"
+    classes = before_and_after(Head(CLASSES, CLASSES.columns), 0.01, 0.04)
+    assert classes == "validation Brier score 0.08; before Brier score 0.02"
+    assert no_better_than_start(head, "", {"validation_mse": 0.04}, {}) is None
+
+
+def test_several_quantities_are_compared_with_the_start_by_the_variance_explained():
+    two = DecisionTree.of_numbers(["ttype", "colour"])
+    head = Head(two, two.columns, (Standard(1.0, 2.0), Standard(0.0, 1e20)))
+    assert before_and_after(head, 0.4, 0.3) is None
+    assert before_and_after(head, 0.3, 0.4) == (
+        "validation 60 % of the variance explained; before 70 % of the variance explained"
+    )

@@ -23,7 +23,10 @@ from galaxyvotes import (
     train,
 )
 from galaxyvotes.config import LabelSettings
+from galaxyvotes.metrics.classification import probabilities
 from galaxyvotes.runs.network import Head, Network
+from galaxyvotes.runs.skill import warning_after_training
+from galaxyvotes.runs.start import network_at_start
 from galaxyvotes.training import frozen, learner, validation
 from galaxyvotes.training.batches import TrainingBatches
 from galaxyvotes.training.finetune import copy_weights
@@ -130,6 +133,73 @@ def test_a_head_of_both_runs_starts_with_its_trained_weights(base, blob_store, u
     rows = blob_store.rows("test")
     predicted = predict_store(run.network(tree="class"), blob_store, rows)
     assert (predicted.values.argmax(axis=1) == blob_store.values[rows].argmax(axis=1)).mean() > 0.9
+
+
+@pytest.fixture(scope="module")
+def again(blobs, upside, tmp_path_factory) -> Store:
+    """The thirty other blobs with the labels of the first run."""
+    table = tmp_path_factory.mktemp("again") / "kinds.csv"
+    kinds = ("round", "long")
+    lines = [f"u{number},{kinds[number % 2]}\n" for number in range(30)]
+    table.write_text("name,class\n" + "".join(lines), "utf-8")
+    return pack(
+        [upside.path.parent / "images", table],
+        table.parent / "store",
+        labels=LabelSettings(classes="class"),
+        settings=PackSettings(32, 32),
+        splits=SplitSettings(0.4, 0.2, 0.4),
+        progress=False,
+    )
+
+
+def test_a_run_stands_beside_the_network_that_it_started_from(base, again, tmp_path):
+    settings = (*SETTINGS, "train.objective=bce")
+    run = finetune(again, tmp_path / "run", start=base, settings=settings, progress=False)
+    assert run.facts["copied_heads"] == [again.tree.name]
+    rows = again.rows("test")
+    start = network_at_start(run, again.tree.name)
+    assert start is not None
+    before = predict_store(start, again, rows).values
+    assert np.array_equal(before, predict_store(base.network(), again, rows).values)
+    report = evaluate(again, run, out=tmp_path / "report", resamples=20, progress=False)
+    brier = ((probabilities(before) - again.values[rows]) ** 2).sum(axis=1).mean()
+    row = report.document["baselines"]["network before fine-tuning"]
+    assert row["brier"]["value"] == pytest.approx(brier, rel=1e-5)
+    assert "than before fine-tuning." in report.document["summary"]
+    assert "Network before fine-tuning" in report.path.read_text("utf-8")
+    (tmp_path / "copy").mkdir()
+    assert network_at_start(run.copy_to(tmp_path / "copy"), again.tree.name) is not None
+
+
+def test_an_answer_that_the_first_run_did_not_have_has_no_row_of_the_start(base, upside, tmp_path):
+    run = finetune(upside, tmp_path / "run", start=base, settings=SETTINGS, progress=False)
+    assert run.facts["copied_heads"] == []
+    assert network_at_start(run, upside.tree.name) is None
+    assert network_at_start(base, base.heads[0].tree.name) is None
+    report = evaluate(upside, run, out=tmp_path / "report", resamples=20, progress=False)
+    assert "network before fine-tuning" not in report.document["baselines"]
+    assert "fine-tuning" not in report.document["summary"]
+
+
+def test_fine_tuning_that_has_made_nothing_better_says_so(base, again, tmp_path):
+    settings = ("train.epochs=2", "train.batch_size=8", "train.learning_rate=0.5")
+    run = finetune(again, tmp_path / "run", start=base, settings=settings, progress=False)
+    before = run.facts["validation_at_start"]["validation_mse"]
+    assert run.kept["validation_mse"] > before
+    assert run.warning is not None
+    better = finetune(
+        again,
+        tmp_path / "better",
+        start=base,
+        settings=("train.epochs=6", "train.batch_size=8", "train.learning_rate=1e-3"),
+        progress=False,
+    )
+    assert better.kept["validation_mse"] < before
+    assert better.warning is None
+    worse = {"validation_mse": before / 2, "validation_accuracy": None}
+    warning = warning_after_training(better.heads, better.history[0] | worse, 100, worse)
+    assert warning is not None
+    assert warning.startswith("is no better than before fine-tuning: class: validation Brier score")
 
 
 def test_another_catalogues_columns_of_the_same_flowchart_start_with_trained_weights():

@@ -189,12 +189,12 @@ def _note_if_new(out: Path, *, resume: bool) -> None:
 
 
 def _print_trained(run: "Run") -> None:
+    from galaxyvotes.runs.skill import validation_figures
+
     epochs, kept = run.history[-1]["epoch"], run.kept
-    figures = [f"validation RMSE {kept['validation_mse'] ** 0.5:.4f}"]
-    if len(run.heads[0].tree.questions) == 1 and kept["validation_accuracy"] is not None:
-        figures.append(f"accuracy {kept['validation_accuracy']:.3f}")
+    figures = f"validation {validation_figures(run.heads[0], '', kept)}"
     if kept["epoch"] != epochs:
-        figures.append(f"of epoch {kept['epoch']}, the best one")
-    print(f"{run.path}: {epochs} epochs, {', '.join(figures)}")
+        figures += f", of epoch {kept['epoch']}, the best one"
+    print(f"{run.path}: {epochs} epoch{'s' if epochs != 1 else ''}, {figures}")
     if run.caveat:
         print(run.caveat)

@@ -32,11 +32,19 @@ from galaxyvotes.inference.predict import shift_of
 from galaxyvotes.kinds import Kind
 from galaxyvotes.metrics.coverage import noise_floor
 from galaxyvotes.predictions import Predictions
-from galaxyvotes.reports.comparison import Comparison, Conditional, ReportSettings, Seen, Values
+from galaxyvotes.reports.comparison import (
+    BEFORE_FINE_TUNING,
+    Comparison,
+    Conditional,
+    ReportSettings,
+    Seen,
+    Values,
+)
 from galaxyvotes.reports.headline import html_table, text_table
 from galaxyvotes.reports.write import FILES, Report, write_report
 from galaxyvotes.runs.network import Head, Network
 from galaxyvotes.runs.run import Run, open_run
+from galaxyvotes.runs.start import network_at_start
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.runtime.files import given_path
 from galaxyvotes.runtime.locks import locked
@@ -104,6 +112,9 @@ def evaluate(
     A report that is there already is replaced only if `overwrite`. Without training galaxies in the
     store there are no baselines, and the report says so.
 
+    A run that was fine-tuned to answers of the run it started from stands beside the network as it
+    was before.
+
     `as_published` adds the protocol of the 2023 paper, marked as contaminated (see `published`).
     `seed` is of the bootstrap and of the boosted trees.
 
@@ -134,6 +145,8 @@ def evaluate(
         network = run.network(choose_device(device), tree=head.tree.name)
         seen = seen_by(run, store)
         fitted, without = _baselines(network, store, rows, seed) if baselines else ({}, _LEFT_OUT)
+        if baselines:
+            fitted |= _before_fine_tuning(run, network, store, rows, progress=progress)
         comparison = replace(
             compare(network, store, rows, progress=progress),
             baselines=fitted,
@@ -236,6 +249,17 @@ def _baselines(
         name: fit(store, rows, columns=network.columns, seed=seed)  # pyright: ignore[reportArgumentType]
         for name, fit in BASELINES[network.head.kind].items()
     }, ""
+
+
+def _before_fine_tuning(
+    run: Run, network: Network, store: Store, rows: Rows, *, progress: bool
+) -> dict[str, Predictions]:
+    """The predictions of the network that the run started from, if it predicted these answers."""
+    device = next(network.module.parameters()).device
+    start = network_at_start(run, network.tree.name, device)
+    if start is None:
+        return {}
+    return {BEFORE_FINE_TUNING: predict_store(start, store, rows, progress=progress)}
 
 
 def _provenance(

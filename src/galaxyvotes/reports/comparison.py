@@ -13,10 +13,20 @@ from galaxyvotes.kinds import Kind
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["Comparison", "Conditional", "Images", "ReportSettings", "Seen", "Values"]
+__all__ = [
+    "BEFORE_FINE_TUNING",
+    "Comparison",
+    "Conditional",
+    "Images",
+    "ReportSettings",
+    "Seen",
+    "Values",
+]
 
 Values = Float[np.ndarray, "galaxy answer"]
 Images = Callable[[Int[np.ndarray, " row"]], UInt8[np.ndarray, "row height width 3"]]
+
+BEFORE_FINE_TUNING = "network before fine-tuning"  # stands among the baselines, but is none
 
 
 class Conditional(NamedTuple):
@@ -54,6 +64,7 @@ class Comparison:
     Labels have the rows and columns of the network's predictions, NaN where not known; a baseline
     may have more columns, in any order.
 
+    - `baselines`: also the network `BEFORE_FINE_TUNING`, which the verdict leaves out.
     - `no_baselines`: why there are none, in a sentence.
     - `conditional`: the same of those who were asked, if the tree has questions that not everybody
       is asked.

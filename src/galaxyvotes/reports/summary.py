@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from galaxyvotes.metrics.bootstrap import Measure
+from galaxyvotes.reports.comparison import BEFORE_FINE_TUNING
 from galaxyvotes.reports.digits import digits_of
 
 __all__ = ["summary_of_classes", "summary_of_fractions", "summary_of_quantities"]
@@ -25,7 +26,7 @@ def summary_of_fractions(document: Mapping[str, Any]) -> str:
     )
     return " ".join(
         [
-            *_verdict("The network", errors, document["differences"]),
+            *_verdict("RMSE", errors, document["differences"]),
             first,
             *_coverage(document["intervals"]),
             *_chance(document),
@@ -54,11 +55,11 @@ def summary_of_classes(document: Mapping[str, Any]) -> str:
             f" {digits_of(network['calibration_error'], document['decimals']).value} on average."
         ),
     ]
-    if best is None:
+    if not scores:
         sentences[0] = sentences[0].replace("It predicts", "The network predicts", 1)
     return " ".join(
         [
-            *_verdict("The network", scores, differences),
+            *_verdict("the Brier score", scores, differences),
             *sentences,
             *_chance(document),
             *_warning(document),
@@ -75,7 +76,7 @@ def summary_of_quantities(document: Mapping[str, Any]) -> str:
             continue
         errors = {name: rows[i]["rmse"]["value"] for name, rows in document["baselines"].items()}
         differences = {name: rows[i] for name, rows in document["differences"].items()}
-        sentences += _verdict(f"For {row['quantity']}, the network", errors, differences)
+        sentences += _verdict(f"RMSE of {row['quantity']}", errors, differences)
         sentences.append(
             f"On {_galaxies(document, row['galaxies'])}, the RMSE of {row['quantity']} is"
             f" {_in_words(row['rmse'], None)}{_beside(errors, differences, None)}; R² is"
@@ -99,25 +100,37 @@ def _galaxies(document: Mapping[str, Any], number: int | None = None) -> str:
 
 def _best(values: Mapping[str, float | None]) -> str | None:
     """The baseline of the smallest error, if any is defined."""
-    known = {name: value for name, value in values.items() if value is not None}
+    known = {
+        name: value
+        for name, value in values.items()
+        if value is not None and name != BEFORE_FINE_TUNING
+    }
     return min(known, key=lambda name: known[name]) if known else None
 
 
 def _verdict(
-    subject: str, errors: Mapping[str, float | None], differences: Mapping[str, Measure]
+    measure: str, errors: Mapping[str, float | None], differences: Mapping[str, Measure]
 ) -> list[str]:
-    """Whether the network is better than the best baseline: only if zero lies outside the interval
-    of the difference, baseline − network.
+    """Whether the network is better than the best baseline by the measure of these errors, and
+    than it was before fine-tuning.
     """
-    best = _best(errors)
-    if best is None:
-        return []
-    low, high = differences[best]["low"], differences[best]["high"]
+    others = [best] if (best := _best(errors)) is not None else []
+    others += [BEFORE_FINE_TUNING] if BEFORE_FINE_TUNING in errors else []
+    than = {BEFORE_FINE_TUNING: "before fine-tuning", best: f"the best baseline, {best}"}
+    compared = [f"{_compared(differences[name])} than {than[name]}" for name in others]
+    return [f"By {measure}, the network is {', and '.join(compared)}."] if compared else []
+
+
+def _compared(difference: Measure) -> str:
+    """Better or worse, from the difference of errors, other − network: only if zero lies outside
+    its interval.
+    """
+    low, high = difference["low"], difference["high"]
     if low is not None and low > 0:
-        return [f"{subject} is better than the best baseline, {best}."]
+        return "better"
     if high is not None and high < 0:
-        return [f"{subject} is worse than the best baseline, {best}."]
-    return [f"{subject} is not significantly better or worse than the best baseline, {best}."]
+        return "worse"
+    return "not significantly better or worse"
 
 
 def _beside(

@@ -41,7 +41,7 @@ from galaxyvotes.runs.calibration import (
     write_calibration,
 )
 from galaxyvotes.runs.network import Head, Network
-from galaxyvotes.runs.skill import no_better_than_mean
+from galaxyvotes.runs.skill import advice_after, warning_after_training
 from galaxyvotes.runs.tensors import FORMAT, load_state, read_tensors, write_tensors
 from galaxyvotes.runtime.digests import contents_digest, digest_of, file_digest
 from galaxyvotes.runtime.files import given_path, new_folder, replacing, write_text
@@ -248,34 +248,16 @@ class Run:
     @property
     def warning(self) -> str | None:
         """A warning if a head is no better on the validation galaxies than the mean label of the
-        training galaxies; None if all are, and before training has ended.
+        training galaxies, or than it was before fine-tuning; None if all are, and before training
+        has ended.
         """
         galaxies = sum(store["validation"] for store in self.facts["stores"])
         if not (self.finished and galaxies):
             return None
-        found: list[str] = []
-        for index, head in enumerate(self.heads):
-            prefix = f"{head.tree.name}_" if index else ""
-            numbers = no_better_than_mean(head, prefix, self.kept, galaxies)
-            found += [f"{head.tree.name}: {numbers}"] if numbers else []
-        if not found:
-            return None
-        return (
-            f"{self.path} has learned nothing of use, it is no better than the mean:"
-            f" {'; '.join(found)}. {self._advice}"
-        )
-
-    @property
-    def _advice(self) -> str:
-        """What to try if a network has learned nothing."""
-        mirror = "train.mirror=false, if mirror images have other labels"
-        if self.begun_by == "finetune":
-            tries = ["more labels", "the setting train.encoder_rate=1"]
-            first = "Check that labels and images belong together; then try"
-        else:
-            tries = ["more labels", "more epochs (the setting train.epochs)"]
-            first = "Try fine-tuning, which needs far fewer galaxies;"
-        return f"{first} {', or '.join(tries + ([mirror] if self.recipe.mirrors else []))}"
+        at_start = self.facts.get("validation_at_start", {})
+        warning = warning_after_training(self.heads, self.kept, galaxies, at_start)
+        advice = advice_after(self.begun_by, mirrors=self.recipe.mirrors)
+        return warning and f"{self.path} {warning}. {advice}"
 
     @property
     def begun_by(self) -> str:
@@ -377,11 +359,18 @@ class Run:
         return read_calibration(self.path, self.weights, number, answers=answers)
 
     def copy_to(self, folder: Path) -> "Run":
-        """The same finished run in an empty folder, with its calibrations and without reports."""
+        """The same finished run in an empty folder, with the weights that it started from and its
+        calibrations, without reports.
+        """
         names = ["run.json", *self.facts["digests"], *(path.name for path in self.weights)]
         names += [
             path.name
-            for pattern in ("metrics.jsonl", "calibration*.toml", "familiar*.safetensors")
+            for pattern in (
+                "metrics.jsonl",
+                "start.*",
+                "calibration*.toml",
+                "familiar*.safetensors",
+            )
             for path in self.path.glob(pattern)
         ]
         for name in names:

@@ -1,4 +1,5 @@
-"""Whether a trained network is any better than the mean label: a warning if it is not.
+"""Whether a trained network is any better than the mean label, and a fine-tuned one than it was
+before: a warning if it is not.
 
 Training writes the skill of each head on the validation galaxies beside its other metrics (see
 `training.validation.skill`). Chance alone gives a network that has learned nothing a skill up to
@@ -6,15 +7,87 @@ about 4 divided by the number of validation galaxies (two standard errors), so t
 from none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from galaxyvotes.kinds import QUANTITIES
+from galaxyvotes.kinds import CLASSES, QUANTITIES
 from galaxyvotes.runs.network import Head
 
-__all__ = ["no_better_than_mean"]
+__all__ = [
+    "advice_after",
+    "no_better_than_mean",
+    "no_better_than_start",
+    "validation_figures",
+    "warning_after_training",
+]
 
 _CHANCE, _MOST = 4.0, 0.05  # skill: this over the number of galaxies, at most so much
+
+
+def warning_after_training(
+    heads: Sequence[Head],
+    kept: Mapping[str, Any],
+    galaxies: int,
+    at_start: Mapping[str, Any],
+) -> str | None:
+    """What is to be said against the metrics of the epoch that was kept, of so many validation
+    galaxies, beside those before fine-tuning, if these were measured; None if nothing is.
+    """
+    useless: list[str] = []
+    no_better: list[str] = []
+    for index, head in enumerate(heads):
+        prefix = f"{head.tree.name}_" if index else ""
+        if numbers := no_better_than_mean(head, prefix, kept, galaxies):
+            useless.append(f"{head.tree.name}: {numbers}")
+        elif numbers := no_better_than_start(head, prefix, kept, at_start):
+            no_better.append(f"{head.tree.name}: {numbers}")
+    if useless:
+        return f"has learned nothing of use, it is no better than the mean: {'; '.join(useless)}"
+    if no_better:
+        return f"is no better than before fine-tuning: {'; '.join(no_better)}"
+    return None
+
+
+def advice_after(command: str, *, mirrors: bool) -> str:
+    """What to try if a network has learned nothing, begun by train or finetune."""
+    mirror = "train.mirror=false, if mirror images have other labels"
+    if command == "finetune":
+        tries = ["more labels", "the setting train.encoder_rate=1"]
+        first = "Check that labels and images belong together; then try"
+    else:
+        tries = ["more labels", "more epochs (the setting train.epochs)"]
+        first = "Try fine-tuning, which needs far fewer galaxies;"
+    return f"{first} {', or '.join(tries + ([mirror] if mirrors else []))}"
+
+
+def validation_figures(head: Head, prefix: str, metrics: Mapping[str, Any]) -> str:
+    """How good a head is on the validation galaxies, by its metrics, which stand after a prefix:
+    for example "RMSE 0.0812"; of classes the accuracy and the Brier score.
+    """
+    skill = metrics.get(f"{prefix}validation_skill")
+    if _of_several_units(head):
+        return "unknown" if skill is None else f"{_percent(skill)} of the variance explained"
+    accuracy = metrics.get(f"{prefix}validation_accuracy")
+    shown = accuracy is not None and len(head.tree.questions) == 1
+    figures = [f"accuracy {accuracy:.3f}"] if shown else []
+    error = _error(head, metrics[f"{prefix}validation_mse"])
+    return ", ".join([*figures, f"{_measure(head)} {error:.4g}"])
+
+
+def no_better_than_start(
+    head: Head, prefix: str, metrics: Mapping[str, Any], at_start: Mapping[str, Any]
+) -> str | None:
+    """The warning for a head whose error is not smaller than before fine-tuning; None if it is, or
+    if nobody measured that.
+    """
+    name = "skill" if _of_several_units(head) else "mse"
+    after, before = (row.get(f"{prefix}validation_{name}") for row in (metrics, at_start))
+    if after is None or before is None:
+        return None
+    if (after > before) if name == "skill" else (after < before):
+        return None
+    figures = (validation_figures(head, prefix, row) for row in (metrics, at_start))
+    return "validation {}; before {}".format(*figures)
 
 
 def no_better_than_mean(
@@ -26,14 +99,27 @@ def no_better_than_mean(
     skill = metrics.get(f"{prefix}validation_skill")
     if skill is None or skill > min(_CHANCE / galaxies, _MOST):
         return None
-    if len(head.columns) > 1 and head.standards:
+    if _of_several_units(head):
         return f"{_percent(skill)} of the variance of {', '.join(head.columns)} is explained"
-    rmse = metrics[f"{prefix}validation_mse"] ** 0.5
-    numbers = f"validation RMSE {rmse:.4g}, that of {_baseline(head)} is {_of_mean(rmse, skill)}"
-    accuracy = metrics.get(f"{prefix}validation_accuracy")
-    if accuracy is not None and len(head.tree.questions) == 1:
-        numbers = f"validation accuracy {accuracy:.3f}; {numbers}"
-    return numbers
+    of_mean = metrics[f"{prefix}validation_mse"] / (1 - skill)
+    return (
+        f"validation {validation_figures(head, prefix, metrics)}, that of {_baseline(head)} is"
+        f" {_error(head, of_mean):.4g}"
+    )
+
+
+def _of_several_units(head: Head) -> bool:
+    """Whether errors of the answers cannot be added up."""
+    return len(head.columns) > 1 and bool(head.standards)
+
+
+def _measure(head: Head) -> str:
+    return "Brier score" if head.kind is CLASSES else "RMSE"
+
+
+def _error(head: Head, mse: float) -> float:
+    """The measure of errors from the mean squared error; the Brier score is a sum over classes."""
+    return mse * len(head.columns) if head.kind is CLASSES else mse**0.5
 
 
 def _baseline(head: Head) -> str:
@@ -45,9 +131,5 @@ def _baseline(head: Head) -> str:
     return "the mean votes of the training galaxies"
 
 
-def _of_mean(rmse: float, skill: float) -> str:
-    return f"{rmse / (1 - skill) ** 0.5:.4g}"
-
-
 def _percent(skill: float) -> str:
-    return f"{100 * skill:.0f} %"
+    return f"{100 * skill:.0f} %".replace("-", "\N{MINUS SIGN}")

@@ -155,23 +155,26 @@ def _warm_start(source: Run, recipe: Recipe, batches: TrainingBatches) -> WarmSt
             f" {source.pack.size_px} px only, not {recipe.model.name} on {pack.size_px} px: leave"
             " out `other_size=True`, and what `settings=…` say of model"
         )
-    copy_weights(trained, network)
-    return WarmStart(network, source.name, source.seen_by_successors)
+    copied = copy_weights(trained, network)
+    return WarmStart(network, source.name, source.seen_by_successors, copied)
 
 
 @torch.no_grad()
-def copy_weights(trained: Network, network: Network) -> None:
-    """Copy the encoder, and the outputs of each head that has one like it in the trained
-    network.
+def copy_weights(trained: Network, network: Network) -> tuple[str, ...]:
+    """Copy the encoder, and the outputs of each head that has one like it in the trained network;
+    the names of the trees of these heads.
     """
     for ours, theirs in zip(list(network.module)[:-1], list(trained.module)[:-1], strict=True):
         ours.load_state_dict(theirs.state_dict())
     last = network.module[-1]
     assert isinstance(last, nn.Linear)
+    copied: list[str] = []
     for head in network.all_heads:
         other = _head_like(head, trained)
         if other is not None:
             last.weight[head.outputs], last.bias[head.outputs] = _output_weights(other, head)
+            copied.append(head.tree.name)
+    return tuple(copied)
 
 
 def _head_like(head: Network, trained: Network) -> Network | None:

@@ -2,6 +2,8 @@
 starts with.
 """
 
+import math
+from copy import deepcopy
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -19,18 +21,20 @@ from galaxyvotes.runs.run import Run
 from galaxyvotes.runtime import distributed
 from galaxyvotes.runtime.devices import low_precision
 from galaxyvotes.training.batches import TrainingBatches
+from galaxyvotes.training.validation import validate
 
 __all__ = ["WarmStart", "create_run"]
 
 
 class WarmStart(NamedTuple):
-    """The network that a run starts with, the name of the run it comes from, and the galaxies that
-    this has seen.
+    """The network that a run starts with, the name of the run it comes from, the galaxies that
+    this has seen, and the trees whose outputs are those of that run: of others they are new.
     """
 
     network: Network
     name: str
     seen: pa.Table
+    copied: tuple[str, ...] = ()
 
 
 def create_run(
@@ -63,6 +67,9 @@ def create_run(
     seen = batches.seen()
     if start:
         facts["known_before"] = _known_before(seen, start.seen)
+        facts["copied_heads"] = list(start.copied)
+        if start.copied and not facts["known_before"][0]:  # on those it would be too good
+            facts["validation_at_start"] = _validation_at_start(network, batches, facts, device)
         seen = pa.concat_tables([seen, start.seen])
     distributed.first(
         lambda: Run.create(out, recipe, batches.heads, seen, facts, start=network if name else None)
@@ -91,6 +98,16 @@ def _facts(batches: TrainingBatches) -> dict[str, Any]:
         ],
         "left_out": batches.left_out,
     }
+
+
+def _validation_at_start(
+    network: Network, batches: TrainingBatches, facts: dict[str, Any], device: torch.device
+) -> dict[str, float | None]:
+    """The metrics of the validation galaxies before the first step, in the precision of the run."""
+    recipe = network.recipe.changed(f"train.precision={facts['precision']}")
+    module = deepcopy(network.module).to(device).eval()
+    row = validate(replace(network, module=module, recipe=recipe), batches, epoch=0)
+    return {name: None if math.isnan(value) else value for name, value in row.items()}
 
 
 def _known_before(seen: pa.Table, before: pa.Table) -> tuple[int, int]:
