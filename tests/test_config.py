@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galaxyvotes.config import (
+    LabelSettings,
     ModelSettings,
     PackSettings,
     Recipe,
@@ -243,3 +244,8 @@ def test_sizes_that_no_image_can_have_are_refused(crop, size):
 def test_settings_cannot_be_changed_in_place():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Recipe.load("paper").train.epochs = 3
+
+
+def test_classes_and_a_kind_of_votes_are_not_read_at_once():
+    with pytest.raises(ConfigError, match=r"classes 'type' is all that is read .* votes 'joint'"):
+        LabelSettings(classes="type", votes="joint")

@@ -123,6 +123,11 @@ class LabelSettings:
                 f"quantity {self.quantity[0]!r} is a tree of its own: leave out tree, votes,"
                 " classes and largest"
             )
+        if self.classes and self.votes:
+            raise ConfigError(
+                f"classes {self.classes!r} is all that is read of the labels: leave out votes"
+                f" {self.votes!r}, or classes to read votes"
+            )
         if self.largest and votes:
             raise ConfigError(
                 f"largest {self.largest!r} is all that is read of the votes: leave out votes and"

@@ -90,3 +90,41 @@ def test_a_file_whose_name_is_not_text_is_indexed_beside_the_others(tmp_path):
         assert [os.fsencode(image.entry) for image in source.images] == [b"a\\udcff.jpg", b"b.jpg"]
         assert np.array_equal(images.place_of_each(name_column(["b", "c"])), [1, -1])
         assert [image.read() for image in source.images] == [b"", b""]
+
+
+@pytest.mark.parametrize(
+    ("file", "word"),
+    [
+        ("gal\xe1xia.png", "gala\u0301xia"),
+        ("gala\u0301xia.png", "gal\xe1xia"),
+        ("a/gala\u0301xia.png", "a/gal\xe1xia.png"),
+        ("101.png", "\u200b101\ufeff"),
+        ("101.png", "1\u200d01.png\u200e"),
+        ("101.png", "\xa0101\xa0"),
+        ("NGC 101.png", "NGC\xa0101"),
+        ("NGC\xa0101.png", "NGC 101"),
+        ("NGC\xa0101.png", "NGC\xa0101"),
+        ("\u200b101.png", "101"),
+        ("\u200b101.png", "\u200b101"),
+    ],
+)
+def test_a_word_names_the_image_that_shows_the_same(tmp_path, file, word):
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_bytes(b"")
+    (tmp_path / "102.png").write_bytes(b"")
+    with Source.open(tmp_path) as source:
+        images = Images(source.images)
+        (place,) = images.place_of_each(images.keys(name_column([word])))
+        assert source.images[int(place)].entry == file
+
+
+def test_of_two_images_that_show_the_same_a_word_names_the_one_that_is_written_so(tmp_path):
+    composed, apart = "gal\xe1xia", "gala\u0301xia"
+    for name in (composed, apart, "\u200b101", "\ufeff101"):
+        (tmp_path / f"{name}.png").write_bytes(b"")
+    with Source.open(tmp_path) as source:
+        images = Images(source.images)
+        places = images.place_of_each(images.keys(name_column([composed, apart]))).tolist()
+        assert [source.images[place].id for place in places] == [composed, apart]
+        with pytest.raises(DataError, match=r"^101 is the name of 2 images \("):
+            images.place_of_each(images.keys(name_column(["101"])))

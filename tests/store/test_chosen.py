@@ -63,6 +63,11 @@ def test_three_lists_give_sets_by_id_by_file_and_by_path(folder, tmp_path):
     assert store.manifest["split_settings"]["lists"] == list(files)
 
 
+def test_a_list_may_hold_what_nobody_sees(folder):
+    files = lists(folder, "\ufeff\u200b0\n\xa01.jpg\xa0\n", "2\u200b\n", "3\n")
+    assert chosen(folder, lists=files).splits.tolist() == ["train", "train", "validation", "test"]
+
+
 def test_ids_in_lists_that_are_those_of_no_galaxy_are_counted_and_listed(folder, tmp_path):
     store = packed(folder, tmp_path / "s", lists=lists(folder, "0\n1\ntypo\n", "3\n", "5\n77\n"))
     assert "2 ids in the lists of sets are those of no galaxy: " in store.summary

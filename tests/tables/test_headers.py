@@ -19,3 +19,11 @@ def test_the_name_as_it_is_written_comes_first_and_a_choice_between_others_is_re
     assert header.find("type") == "type"
     with pytest.raises(ConfigError, match=r"several columns are called 'TYPE' .* 'Type', 'type'"):
         header.find("TYPE")
+
+
+@pytest.mark.parametrize(
+    "name", ["caf\xe9", "cafe\u0301", "\u200bcaf\xe9\ufeff", "\xa0Caf\xe9\xa0"]
+)
+def test_a_column_is_found_however_its_letters_are_composed_and_whatever_has_no_width(name):
+    assert Header(["id", name]).find("caf\xe9") == name
+    assert Header(["id", "caf\xe9"]).find(name) == "caf\xe9"

@@ -92,3 +92,36 @@ def test_gzip_makes_no_difference_and_damage_is_refused():
     for damaged in (packed[:-9], packed[:20] + b"\0\0" + packed[22:]):
         with pytest.raises(DataError, match=r"^t.txt: (is damaged|not a table)"):
             rows(damaged)
+
+
+@pytest.mark.parametrize("letter", list("\x0b\x0c\x1c\x85\u2028\u2029"))
+@pytest.mark.parametrize("sign", [",", "\t", " "])
+def test_only_line_feeds_and_carriage_returns_end_a_line(sign, letter):
+    text = f"id{sign}name{sign}n\n007{sign}a{letter}b{sign}3\n008{sign}c{sign}4\n"
+    assert rows(text) == (["id", "name", "n"], [("007", f"a{letter}b", "3"), ("008", "c", "4")])
+
+
+def test_several_columns_without_a_name_are_called_by_their_number():
+    assert rows("id,n,,\n1,2,,\n3,4,5,\n") == (
+        ["id", "n", "column 3", "column 4"],
+        [("1", "2", "", ""), ("3", "4", "5", "")],
+    )
+    assert rows("\n\n,id,\n0,1,\n")[1] == [("0", "1", "")]
+
+
+@pytest.mark.parametrize("sign", [",", " "])
+def test_comments_between_rows_are_no_rows_and_lines_keep_their_numbers(sign):
+    text = f"id{sign}n\n1{sign}2\n# checked{sign} until{sign}here\n3{sign}4\n".encode()
+    table = Table("t.txt", text)
+    assert table.texts("n") == ["2", "4"]
+    assert table.at(1) == "t.txt line 4"
+
+
+def test_byte_order_marks_are_no_part_of_a_name_however_many_there_are():
+    assert rows("\ufeff\ufeffid,n\n1,2\n") == (["id", "n"], [("1", "2")])
+
+
+@pytest.mark.parametrize("text", ["id,n", "id,n\n", "id,n\n# nothing\n"])
+def test_a_header_without_rows_is_refused_as_empty(text):
+    with pytest.raises(DataError, match=r"^t\.csv is empty: it has a header but no rows"):
+        Table("t.csv", text.encode()).texts("n")

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 from jaxtyping import Int
 
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.sources.archives import Members
-from galaxyvotes.sources.suffixes import IMAGE_SUFFIXES
+from galaxyvotes.sources.archives import Member, Members
+from galaxyvotes.sources.suffixes import IMAGE_SUFFIXES, split_suffix
 from galaxyvotes.tables.headers import Header
-from galaxyvotes.tables.names import iterate, name_column
+from galaxyvotes.tables.names import as_shown, iterate, name_column
 from galaxyvotes.tables.table import Table
 
 __all__ = ["Images", "match_images"]
@@ -35,8 +35,10 @@ class Images:
         """Index them."""
         self.members, self.ids = members, name_column(image.id for image in members)
         paths = name_column(image.entry for image in members)
-        encoded = pa.concat_arrays([self.ids, paths]).dictionary_encode()
-        codes, places = encoded.indices.to_numpy(), np.tile(np.arange(len(members), dtype="i4"), 2)
+        others, rows = _other_names(members, paths, pa.concat_arrays([self.ids, paths]))
+        encoded = pa.concat_arrays([self.ids, paths, others]).dictionary_encode()
+        codes, every = encoded.indices.to_numpy(), np.arange(len(members), dtype="i4")
+        places = np.concatenate([every, every, rows])
         self._names = encoded.dictionary
         # The first and the last image called so; behind the names, at -1, there is none.
         self._first = np.full(len(self._names) + 1, len(members), np.int32)
@@ -48,7 +50,14 @@ class Images:
     def keys(self, words: pa.Array) -> pa.Array:
         """A table's words for images, as the images are called here: the path of one, or the word
         without folders and suffix, and without the point of a whole number written as a float.
+
+        A word that is none of these, nor has an image's name so, is taken as it shows (`as_shown`).
         """
+        keys = self._keys(words)
+        shown = _as_shown(words)
+        return keys if shown is words else self._unless_named(keys, self._keys(shown))
+
+    def _keys(self, words: pa.Array) -> pa.Array:
         paths = pc.replace_substring(pc.utf8_trim_whitespace(words), "\\", "/")
         paths = pc.replace_substring_regex(paths, r"^\./", "")
         stems = pc.replace_substring_regex(paths, r"(?s)^.*/", "")
@@ -80,7 +89,7 @@ class Images:
         places = self._first[names]
         for row in np.flatnonzero(places != self._last[names]):
             key = keys[row].as_py()
-            called = [image.name for image in self.members if key in (image.id, image.entry)]
+            called = [image.name for image in self.members if key in _names_of(image)]
             raise DataError(
                 f"{key} is the name of {len(called)} images ({' and '.join(called[:2])}): leave one"
                 " of them out"
@@ -91,6 +100,38 @@ class Images:
         """Whether each key names the same images, or none, as the other key of its row."""
         ours, theirs = self.find(keys), self.find(others)
         return all((ends[ours] == ends[theirs]).all() for ends in (self._first, self._last))
+
+
+def _as_shown(words: pa.Array) -> pa.Array:
+    """Words as they show; the very same column if all are ASCII."""
+    plain = pc.string_is_ascii(words)
+    if pc.all(plain).as_py() in (True, None):
+        return words
+    shown = name_column(as_shown(word) for word in iterate(words.filter(pc.invert(plain))))
+    return pc.replace_with_mask(words, pc.invert(plain), shown)
+
+
+def _names_of(image: Member) -> set[str]:
+    """All that an image may be called: its id and path, as they are and as they show."""
+    path = image.entry
+    stem = split_suffix(path)[0]
+    return {image.id, path, stem, as_shown(path), as_shown(stem)}
+
+
+def _other_names(
+    members: Members, paths: pa.Array, names: pa.Array
+) -> tuple[pa.Array, Int[np.ndarray, " name"]]:
+    """Names of images beyond ASCII that are no image's id or path as it is written, and the image
+    of each.
+    """
+    rows: list[int] = np.flatnonzero(
+        ~pc.string_is_ascii(paths).to_numpy(zero_copy_only=False)
+    ).tolist()
+    pairs = [(name, row) for row in rows for name in sorted(_names_of(members[row]))]
+    others = name_column(name for name, _ in pairs)
+    new = pc.invert(pc.is_in(others, value_set=names))
+    images = np.array([row for _, row in pairs], np.int32)
+    return others.filter(new), images[new.to_numpy(zero_copy_only=False)]
 
 
 @dataclass(frozen=True)

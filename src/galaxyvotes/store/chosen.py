@@ -22,7 +22,8 @@ from galaxyvotes.store.splits import SPLITS, hash_number
 from galaxyvotes.tables.cells import is_unknown
 from galaxyvotes.tables.encodings import to_utf8
 from galaxyvotes.tables.headers import Header
-from galaxyvotes.tables.names import iterate
+from galaxyvotes.tables.lines import split_lines
+from galaxyvotes.tables.names import as_shown, iterate
 
 __all__ = ["choose_galaxies"]
 
@@ -100,7 +101,8 @@ def _from_column(catalog: Catalog, column: str) -> Shaped[np.ndarray, " galaxy"]
 def _from_lists(
     catalog: Catalog, files: tuple[str, ...]
 ) -> tuple[Shaped[np.ndarray, " galaxy"], list[str]]:
-    row_of = {name: row for row, name in enumerate(iterate(catalog.ids))}
+    row_of = {as_shown(name): row for row, name in enumerate(iterate(catalog.ids))}
+    row_of |= {name: row for row, name in enumerate(iterate(catalog.ids))}
     splits, unknown = np.full(len(catalog), "", object), list[str]()
     for file, split in zip(files, SPLITS, strict=True):
         names = _read_list(Path(file))
@@ -125,15 +127,16 @@ def _read_list(path: Path) -> list[str]:
         text = to_utf8(path.read_bytes()).decode()
     except (OSError, UnicodeDecodeError, DataError) as error:
         raise DataError(f"{path}: cannot be read as a list of ids: {error}") from None
-    lines = (line.strip().strip('",') for line in text.splitlines())
+    lines = (line.strip().strip('",') for line in split_lines(text))
     return [line for line in lines if line and not line.startswith("#")]
 
 
 def _find(name: str, row_of: dict[str, int]) -> int | None:
     """The row of the galaxy that a line names, by its id, its file or its path."""
-    if name in row_of:
-        return row_of[name]
-    file = PurePosixPath(name.replace("\\", "/")).name
+    for word in (name, as_shown(name)):
+        if word in row_of:
+            return row_of[word]
+    file = PurePosixPath(as_shown(name).replace("\\", "/")).name
     stem, suffix = split_suffix(file)
     return row_of.get(stem if suffix in IMAGE_SUFFIXES else file)
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from galaxyvotes.errors import DataError
+from galaxyvotes.tables.lines import split_lines
 from galaxyvotes.tables.names import column_of
 
 __all__ = ["read_columns", "table_format"]
@@ -59,7 +60,7 @@ def read_columns(name: str, data: bytes, kind: str) -> pa.Table:
                 table = _read_votable(name, data)
             else:
                 tables = import_module("astropy.table")
-                table = tables.Table.read(data.decode().splitlines(), format=kind)
+                table = tables.Table.read(split_lines(data.decode()), format=kind)
             return pa.table(dict(_columns(table)))
         except DataError:
             raise

@@ -14,6 +14,7 @@ from galaxyvotes.config import LabelSettings
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.tables.cells import is_unknown, rewrite, without_point
 from galaxyvotes.tables.headers import plain
+from galaxyvotes.tables.lines import split_lines
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["ClassWords"]
@@ -76,6 +77,11 @@ class ClassWords:
                     f"{where} has no {word!r}, which class names name; it has {listed}"
                 )
         classes = {name for word in there if (name := self.class_of(word))}
+        if broken := next((name for name in sorted(classes) if len(split_lines(name)) > 1), None):
+            raise DataError(
+                f"{where} has {split_lines(broken)[0]!r} … over several lines for a class: is a"
+                ' quote (") opened there that is not closed?'
+            )
         similar: dict[str, str] = {}
         for name in sorted(classes - {*self.names.values()}):
             other = similar.setdefault(plain(name), name)

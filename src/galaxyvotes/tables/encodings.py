@@ -29,7 +29,7 @@ def to_utf8(data: bytes) -> bytes:
     """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
-            return _decoded(data.removeprefix(mark), encoding)
+            return _decoded(data.removeprefix(mark), encoding).removeprefix(codecs.BOM_UTF8)
     even, odd = data[:_SAMPLE:2], data[1:_SAMPLE:2]
     if even and odd and not any(odd) and all(even):
         return _decoded(data, "utf-16-le")

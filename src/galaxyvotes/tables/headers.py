@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from galaxyvotes.errors import ConfigError
+from galaxyvotes.tables.names import as_shown
 
 __all__ = ["Header", "plain"]
 
@@ -37,5 +38,7 @@ class Header:
 
 
 def plain(name: str) -> str:
-    """A name without what differs: spaces around and doubled, and the case of letters."""
-    return " ".join(name.split()).casefold()
+    """A name without what differs: spaces around and doubled, the case of letters, and what nobody
+    sees (see `as_shown`).
+    """
+    return " ".join(as_shown(name).split()).casefold()

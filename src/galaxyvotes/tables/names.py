@@ -6,6 +6,7 @@ made from buffers and read by DLPack: `pa.array` and `to_numpy` import pandas wh
 which takes longer and more memory than predicting a galaxy does.
 """
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
@@ -16,6 +17,7 @@ from jaxtyping import Int
 
 __all__ = [
     "PART",
+    "as_shown",
     "codes_of",
     "column_of",
     "first_repeated",
@@ -26,6 +28,17 @@ __all__ = [
 ]
 
 PART = 2**16  # texts that exist as Python strings at a time
+
+
+def as_shown(name: str) -> str:
+    """A name without what nobody sees of it: letters and accents composed (NFC), spaces of any kind
+    as one plain one and none around, and nothing of no width, such as U+200B and byte order marks.
+    """
+    if name.isascii():
+        return name.strip()
+    composed = unicodedata.normalize("NFC", name)
+    seen = "".join(letter for letter in composed if unicodedata.category(letter) != "Cf")
+    return " ".join(seen.split())
 
 
 def name_column(names: Iterable[str]) -> pa.LargeStringArray:

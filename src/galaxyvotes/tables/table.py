@@ -164,6 +164,8 @@ class Table:
         for start in range(0, len(names), _TOGETHER):
             part = names[start : start + _TOGETHER]
             table = self._read(part)
+            if table.num_rows == 0:
+                raise DataError(f"{self.name} is empty: it has a header but no rows")
             yield from (table.column(name) for name in part)
 
     # ---- columns as texts

@@ -1,8 +1,7 @@
 """Tables as text, however their columns are divided: by commas, tabs, semicolons, bars or spaces.
 
 How it is divided shows in its first lines: the sign at which all of them have as many cells as the
-header. Lines that begin with # are comments before the header, the last of which is the header
-itself if none follows. Spaces, and bars around each line, are turned into tabs first, line by line.
+header. Spaces, and bars around each line, are turned into tabs first, line by line.
 """
 
 import csv
@@ -18,12 +17,17 @@ import pyarrow.csv as pacsv
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.tables.encodings import to_utf8
+from galaxyvotes.tables.lines import split_lines, without_comments
+from galaxyvotes.tables.quotes import check_quotes, may_span_lines
 
 __all__ = ["TextTable"]
 
 _DELIMITERS = ",\t;|"
 _FIRST_LINES = 50
 _RULE = re.compile(r"[\s|+:=-]*-[\s|+:=-]*")  # between header and rows, in tables drawn with bars
+_SPACE = r"[^\S\x0b\x0c\x1c-\x1f\x85\u2028\u2029]"  # between words of a line; ends of lines are not
+_SPACES = re.compile(f"{_SPACE}+")
+_WORD = re.compile(r"[\S\x0b\x0c\x1c-\x1f\x85\u2028\u2029]+")
 # What readers raise at bytes that are not a table.
 _BROKEN = (pa.ArrowException, csv.Error, UnicodeDecodeError)
 
@@ -32,21 +36,29 @@ class TextTable:
     """A table as text: its header and its columns, checked as they are read."""
 
     def __init__(self, name: str, data: bytes) -> None:
-        """Find out how it is divided; DataError if it is empty or no one way fits."""
+        """Find out how it is divided; DataError if it is empty, if no one way fits or if a quote is
+        not closed.
+        """
         self._name = name
-        text, self._skipped = _without_comments(to_utf8(data))
+        text, self._skipped = without_comments(to_utf8(data))
         lines = _first_lines(text)
         if not lines:
             raise DataError(f"{name} is empty: expected a header and one row a galaxy")
         delimiter = _delimiter_of(lines, name)
         if delimiter is None:
             text, delimiter = _words_with_tabs(text, bars=_has_bars(lines)), "\t"
+            header = text.lstrip(b"\n")  # below a rule
+            self._skipped += len(text) - len(header)
+            text = header
         self._data, self._delimiter = text, delimiter
         self._names = self._read_header()
+        self._spans_lines = may_span_lines(text)
+        if self._spans_lines:
+            check_quotes(name, text, delimiter, skipped=self._skipped)
 
     @property
     def names(self) -> list[str]:
-        """The columns as they are written."""
+        """The columns as they are written; several without a name are called by their number."""
         return self._names
 
     def line(self, row: int) -> int | None:
@@ -64,11 +76,10 @@ class TextTable:
         if as_text is not None:
             types = dict.fromkeys(as_text, pa.large_binary())
             convert = pacsv.ConvertOptions(include_columns=list(as_text), column_types=types)
-        parse = pacsv.ParseOptions(delimiter=self._delimiter)
+        parse = pacsv.ParseOptions(delimiter=self._delimiter, newlines_in_values=self._spans_lines)
+        names = pacsv.ReadOptions(column_names=self._names, skip_rows_after_names=1)
         try:
-            return pacsv.read_csv(
-                pa.BufferReader(self._data), parse_options=parse, convert_options=convert
-            )
+            return pacsv.read_csv(pa.BufferReader(self._data), names, parse, convert)
         except _BROKEN as error:
             raise DataError(self._problem() or f"{self._name}: not a table: {error}") from None
 
@@ -77,11 +88,14 @@ class TextTable:
             _, names = next(self._lines(), (1, [""]))
         except _BROKEN as error:
             raise DataError(f"{self._name}: not a table: {error}") from None
-        if any("\udc80" <= letter <= "\udcff" for letter in "".join(names)):  # no text
-            raise DataError(
-                f"{self._name}: the header is not UTF-8 text; save the table as CSV in UTF-8"
-            )
-        return names
+        for number, name in enumerate(names, 1):
+            if any("\udc80" <= letter <= "\udcff" for letter in name):  # no text
+                written = name.encode("utf-8", "surrogateescape")
+                raise DataError(
+                    f"{self._name}: the header is not UTF-8 text (column {number} is {written!r});"
+                    " save the table as CSV in UTF-8"
+                )
+        return _with_numbers(names)
 
     def _problem(self) -> str:
         """What is wrong with the first row that has not as many cells as the header."""
@@ -92,7 +106,9 @@ class TextTable:
             for line, count in cells[1:]:
                 if count != cells[0][1]:
                     return (
-                        f"{self._name} line {line} has {count} cells and the header {cells[0][1]}"
+                        f"{self._name} line {line} has {count} cells and the header {cells[0][1]}:"
+                        " correct it (a text that holds what divides the cells stands in quotes,"
+                        " a comment begins with # and a space)"
                     )
         return ""
 
@@ -111,29 +127,13 @@ class TextTable:
             line = reader.line_num + 1
 
 
-# ---- comments
-
-
-def _without_comments(data: bytes) -> tuple[bytes, int]:
-    """A text from its header on, and how many lines of comments stood before that.
-
-    The last comment is the header if a row with a number follows, or nothing.
+def _with_numbers(names: Sequence[str]) -> list[str]:
+    """The names of columns, of several without a name their numbers: spreadsheets write empty
+    columns.
     """
-    start, count, last = 0, 0, b""
-    while data.startswith(b"#", start):
-        end = data.find(b"\n", start) + 1 or len(data)
-        last, start, count = data[start:end], end, count + 1
-    first = _first_lines(data[start : start + 65_536])[:1]
-    cells = re.split(r"[\s,;|]+", first[0]) if first else []
-    if last and (not first or any(_is_number(cell) for cell in cells)):
-        return last.lstrip(b"# \t") + data[start:], count - 1
-    return data[start:], count
-
-
-def _is_number(cell: str) -> bool:
-    with suppress(ValueError):
-        return float(cell) == float(cell)
-    return False
+    if sum(not name.strip() for name in names) < 2:
+        return list(names)
+    return [name if name.strip() else f"column {n}" for n, name in enumerate(names, 1)]
 
 
 # ---- how columns are divided
@@ -142,7 +142,7 @@ def _is_number(cell: str) -> bool:
 def _first_lines(text: bytes) -> list[str]:
     """The first lines that are not blank, without one that is broken off."""
     sample = text[: 2**20]
-    lines = sample.decode("utf-8", "surrogateescape").splitlines()
+    lines = split_lines(sample.decode("utf-8", "surrogateescape"))
     lines = lines[:-1] if len(sample) < len(text) and len(lines) > 1 else lines
     return [line for line in lines if line.strip()][:_FIRST_LINES]
 
@@ -166,7 +166,7 @@ def _delimiter_of(lines: Sequence[str], name: str) -> str | None:
                 " table with commas, and texts in quotes"
             )
         return best[0]
-    words = [len(line.split()) for line in lines]
+    words = [len(_words(line)) for line in lines]
     of_spaces = len(words) > 1 and words[0] > 1 and max(words[1:]) > 1
     if not even and {*there} <= {"\t"} and (len({*words}) == 1 or not there) and of_spaces:
         return None
@@ -195,7 +195,7 @@ def _cells(lines: Sequence[str], delimiter: str) -> list[int]:
 
 def _words_with_tabs(text: bytes, *, bars: bool) -> bytes:
     """The same lines with a tab between cells that spaces, or bars, divide."""
-    lines = text.decode("utf-8", "surrogateescape").splitlines()
+    lines = split_lines(text.decode("utf-8", "surrogateescape"))
     rows = [_between_bars(line) for line in lines] if bars else _between_spaces(lines)
     output = io.StringIO()
     writer = csv.writer(output, delimiter="\t", lineterminator="\n")
@@ -229,8 +229,8 @@ def _between_spaces(lines: Sequence[str]) -> Iterator[list[str]]:
 
 def _words(line: str) -> list[str]:
     if '"' not in line:
-        return line.split()
-    plain = " ".join(line.split("\t")).strip()
+        return _WORD.findall(line)
+    plain = _SPACES.sub(" ", line).strip()
     rows = list(csv.reader([plain], delimiter=" ", skipinitialspace=True))
     return rows[0] if rows else []
 
@@ -239,7 +239,7 @@ def _fixed_columns(lines: Sequence[str]) -> list[tuple[int, int | None]]:
     """From where to where each column goes that spaces divide in every line alike."""
     used = np.zeros(max(map(len, lines)) + 1, bool)
     for line in lines:
-        for word in re.finditer(r"\S+", line):
+        for word in _WORD.finditer(line):
             used[word.start() : word.end()] = True
     starts = np.flatnonzero(used & ~np.insert(used[:-1], 0, False)).tolist()
     return list(zip(starts, [*starts[1:], None], strict=True))

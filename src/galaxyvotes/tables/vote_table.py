@@ -16,6 +16,7 @@ from galaxyvotes.questions import BOUNDS, FAMILIARITY
 from galaxyvotes.tables.class_words import ClassWords
 from galaxyvotes.tables.headers import Header
 from galaxyvotes.tables.largest import columns_of_answers, largest_layout
+from galaxyvotes.tables.names import as_shown
 from galaxyvotes.tables.table import Table
 from galaxyvotes.tables.vote_layout import VoteLayout, closest_layout, find_layout
 from galaxyvotes.tree import DecisionTree, VoteColumns
@@ -128,7 +129,7 @@ def class_layout(
             f"{where} has {len(classes)} different values; classes are 2 to {_MOST_CLASSES}"
         )
     holds_class = VoteColumns("class", column, "class")
-    tree = tree or DecisionTree.of_classes(sorted(classes), column)
+    tree = tree or DecisionTree.of_classes(sorted(classes), as_shown(column))
     if tree.kind is FRACTIONS:  # from now on its labels are classes
         tree = replace(tree, tables=(holds_class, *tree.tables))
     return VoteLayout(tree, holds_class, None)
