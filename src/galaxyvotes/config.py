@@ -193,6 +193,9 @@ class TrainSettings:
     """How a network is trained.
 
     objective          the loss, one of `objectives.OBJECTIVES`
+    micro_batch        how many galaxies of a batch are in memory together (0: all); gradients
+                       add up to the batch's, but batch norm has the statistics of each part (see
+                       `training.learner`)
     balance            how several stores share a batch: by their number of galaxies to this power
     learning_rate      at its highest; adam_epsilon and weight_decay are AdamW's (decay 0: Adam's)
     clip_norm          the longest gradient that a step follows (0: any)
@@ -221,6 +224,7 @@ class TrainSettings:
     objective: str = "bce"
     epochs: int = 50
     batch_size: int = 256
+    micro_batch: int = 0
     balance: float = 1.0
     learning_rate: float = 1e-3
     adam_epsilon: float = 1e-7
@@ -263,6 +267,10 @@ class TrainSettings:
                 raise ConfigError(
                     f"train.{name} is {getattr(self, name)}; the smallest is {smallest}"
                 )
+        if not (self.micro_batch == 0 or self.micro_batch >= 2):
+            raise ConfigError(
+                f"train.micro_batch is {self.micro_batch}; the smallest is 2, and 0 is all at once"
+            )
         for name in ("learning_rate", "adam_epsilon"):
             if not 0 < getattr(self, name) < 1:
                 raise ConfigError(f"train.{name} is {getattr(self, name)}; it lies between 0 and 1")

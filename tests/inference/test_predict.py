@@ -201,7 +201,7 @@ def test_the_number_of_threads_is_as_before_after_an_error(blob_run, blobs, tmp_
     monkeypatch.setattr(module, "predict_batch", out_of_memory)
     torch.set_num_threads(3)
     try:
-        with pytest.raises(MemoryError):
+        with pytest.raises(DataError, match="too little memory: lower `workers=…`"):
             predict(blobs, tmp_path / "out.csv", run=blob_run, progress=False)
         assert torch.get_num_threads() == 3
     finally:

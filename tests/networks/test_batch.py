@@ -54,3 +54,22 @@ def test_the_shares_of_all_processes_are_the_batch_and_differ_by_one_at_most(
         parts.append(np.arange(galaxies)[share.own])
     assert np.concatenate(parts).tolist() == list(range(galaxies))
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("most", [0, 2, 3, 64])
+@pytest.mark.parametrize("galaxies", [1, 2, 5, 64])
+def test_every_process_divides_its_share_into_as_many_parts(monkeypatch, count, most, galaxies):
+    monkeypatch.setenv("WORLD_SIZE", str(count))
+    numbers = set()
+    for rank in range(count):
+        monkeypatch.setenv("RANK", str(rank))
+        share = share_of(galaxies)
+        parts = share.parts(most)
+        numbers.add(len(parts))
+        rows = [row for part in parts for row in range(galaxies)[part.own]]
+        assert rows == list(range(galaxies)[share.own])
+        assert all(part.of == galaxies for part in parts)
+        assert all(part.galaxies for part in parts) or not share.galaxies
+        assert all(part.galaxies <= (most or galaxies) for part in parts)
+    assert len(numbers) == 1

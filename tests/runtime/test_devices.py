@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.errors import ConfigError
 from galaxyvotes.runtime import devices
-from galaxyvotes.runtime.devices import choose_device, enough_memory, low_precision
+from galaxyvotes.runtime.devices import choose_device, low_precision
 
 CPU = torch.device("cpu")
 
@@ -87,25 +87,3 @@ def test_a_gpu_of_a_number_that_is_not_there_is_refused(monkeypatch):
     assert str(choose_device("cuda:1")) == "cuda:1"
     with pytest.raises(ConfigError, match="device 'cuda:2'"):
         choose_device("cuda:2")
-
-
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "the GPU has"),
-        (RuntimeError("MPS backend out of memory"), "the GPU has"),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory"), "there is"),
-        (MemoryError("Unable to allocate 9 GiB"), "there is"),
-    ],
-)
-def test_too_little_memory_is_an_error_that_says_what_to_change(error, expected):
-    with (
-        pytest.raises(DataError, match=f"^{expected} too little memory: lower it$"),
-        enough_memory("lower it"),
-    ):
-        raise error
-
-
-def test_other_errors_stay_what_they_are():
-    with pytest.raises(RuntimeError, match="shapes differ"), enough_memory("lower it"):
-        raise RuntimeError("shapes differ")

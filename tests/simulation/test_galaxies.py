@@ -1,6 +1,8 @@
 """The simulated Galaxy Zoo: the same from the same seed, obeying the tree, whole or not there."""
 
 import csv
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import fields
@@ -11,6 +13,7 @@ import pytest
 import simplejpeg
 
 from galaxyvotes.errors import ConfigError, DataError, MissingExtraError
+from galaxyvotes.simulation import galaxies
 from galaxyvotes.simulation.galaxies import draw, simulate
 from galaxyvotes.simulation.volunteers import Galaxy
 from galaxyvotes.tree import DecisionTree
@@ -204,3 +207,13 @@ def test_a_script_without_a_guard_simulates_in_several_processes(tmp_path):
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "once\n", "")
     assert len(list((tmp_path / "zoo" / "images").iterdir())) == 4
+
+
+def test_a_process_that_is_killed_is_an_error_and_leaves_no_folder(tmp_path, monkeypatch):
+    def die(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(galaxies, "_make", die)
+    with pytest.raises(DataError, match="one of 2 processes was killed"):
+        simulate(tmp_path / "out", galaxies=40, size_px=32, processes=2)
+    assert not (tmp_path / "out").exists()

@@ -27,6 +27,7 @@ from galaxyvotes.metrics.classification import probabilities
 from galaxyvotes.runs.network import Head, Network
 from galaxyvotes.runs.skill import warning_after_training
 from galaxyvotes.runs.start import network_at_start
+from galaxyvotes.runtime.memory_limits import Memory
 from galaxyvotes.training import frozen, learner, validation
 from galaxyvotes.training.batches import TrainingBatches
 from galaxyvotes.training.finetune import copy_weights
@@ -398,14 +399,33 @@ def test_versions_are_what_augmentation_shows_and_fewer_where_memory_is_short(
     recipe = Recipe.load(base.recipe, settings)
     batches = TrainingBatches.of([upside], recipe)
     network = Network.build(recipe, batches.heads, upside.pack)
-    features = FrozenFeatures.of(network, batches, torch.device("cpu"))
+    assert frozen.versions_for(network, batches) == versions
+    features = FrozenFeatures.of(network, batches, torch.device("cpu"), versions)
     assert features.train[0].shape == (len(upside.rows("train")), versions, 64)
     assert features.validation[0].shape == (len(upside.rows("validation")), 1, 64)
     apart = (features.train[0][:, :1] - features.train[0][:, 1:]).abs().amax(dim=(0, 2))
     assert (apart > 0).all()
-    monkeypatch.setattr(frozen, "MOST_BYTES", 3 * features.train[0][:, 0].nbytes)
-    fewer = FrozenFeatures.of(network, batches, torch.device("cpu")).train[0]
-    assert fewer.shape[1] == min(versions, 3)
+    of_one = features.train[0][:, 0].nbytes
+    left = Memory(12 * of_one, "a container")
+    monkeypatch.setattr(frozen, "available_memory", lambda: left)
+    assert frozen.versions_for(network, batches) == min(versions, 3)
+    monkeypatch.setattr(frozen, "MOST_BYTES", of_one)
+    assert frozen.versions_for(network, batches) == 1
+
+
+def test_a_run_keeps_its_number_of_versions_wherever_it_goes_on(
+    base, upside, tmp_path, monkeypatch, stop_after
+):
+    settings = ("train.encoder_rate=0", "train.epochs=2", "train.batch_size=8")
+    whole = finetune(upside, tmp_path / "whole", start=base, settings=settings, progress=False)
+    stop_after(3)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(upside, tmp_path / "run", start=base, settings=settings, progress=False)
+    monkeypatch.setattr(frozen, "available_memory", lambda: Memory(1, "a container"))
+    run = finetune(upside, tmp_path / "run", resume=True, progress=False)
+    assert (run.path / "weights.safetensors").read_bytes() == (
+        whole.path / "weights.safetensors"
+    ).read_bytes()
 
 
 def test_finetuning_ends_when_it_has_converged_and_validation_galaxies_have_no_part_in_it(

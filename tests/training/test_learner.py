@@ -60,6 +60,47 @@ def test_galaxies_without_labels_change_neither_gradient_nor_sums(blob_store):
         torch.testing.assert_close(tensor.grad, same.grad, msg=name)
 
 
+PLAIN = ("model.name=timm:test_convnext", "model.dropout=0", "train.augment=dihedral")
+
+
+def test_a_batch_in_parts_takes_the_same_step_where_no_galaxy_depends_on_others(blob_store):
+    whole, batch, share = ready(blob_store, *PLAIN, "train.clip_norm=0.1")
+    parted, _, _ = ready(blob_store, *PLAIN, "train.clip_norm=0.1", "train.micro_batch=4")
+    sizes = []
+    parted.module.register_forward_pre_hook(lambda _, images: sizes.append(len(images[0])))
+    for seed in (1, 2):
+        sums = whole.learn(batch, share, seed=seed, rate=1e-3)
+        in_parts = parted.learn(batch, share, seed=seed, rate=1e-3)
+        torch.testing.assert_close(in_parts, sums, rtol=1e-5, atol=0)
+    assert sizes == [3, 3, 4] * 2
+    for (name, tensor), same in zip(
+        whole.module.named_parameters(), parted.module.parameters(), strict=True
+    ):
+        torch.testing.assert_close(tensor.grad, same.grad, msg=name)
+        torch.testing.assert_close(tensor, same, msg=name)
+
+
+def test_batch_norm_has_the_statistics_of_each_part(blob_store):
+    momentum, settings = 0.1, ("model.width=8", "train.augment=none")
+    made, batch, share = ready(blob_store, *settings, "train.micro_batch=5")
+    running = made.module.norm.running_mean.clone()
+    with torch.no_grad():
+        stem = made.module.stem(batch.images.permute(0, 3, 1, 2) / 255)
+    for part in (stem[:5], stem[5:]):
+        running = (1 - momentum) * running + momentum * part.mean(dim=(0, 2, 3))
+    made.learn(batch, share, seed=1, rate=1e-3)
+    torch.testing.assert_close(made.module.norm.running_mean, running)
+
+
+def test_each_part_draws_a_dropout_of_its_own(blob_store):
+    made, batch, _ = ready(blob_store, "model.width=8", "model.dropout=0.5", "train.micro_batch=2")
+    same = Batch(batch.images[:1].repeat(4, 1, 1, 1), batch.values[:1].repeat(4, 1))
+    outputs = []
+    made.module.dropout.register_forward_hook(lambda *hooked: outputs.append(hooked[2] == 0))
+    made.learn(same, Share(0, 4, 4), seed=1, rate=1e-4)
+    assert not torch.equal(*outputs)
+
+
 def test_dropout_is_drawn_from_the_seed_and_nothing_else(blob_store):
     outputs = []
     for seed, before in ((1, 5), (1, 6), (2, 5)):

@@ -366,5 +366,25 @@ def test_too_little_memory_names_the_setting_to_change(store, tmp_path, monkeypa
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
 
     monkeypatch.setattr(Learner, "learn", learn)
-    with pytest.raises(DataError, match=r"lower train\.batch_size \(now 8\)"):
+    with pytest.raises(
+        DataError, match=r"the GPU has too little memory: 8 .*lower train\.micro_batch, to 4 or"
+    ):
         go(store, tmp_path / "run")
+
+
+def test_a_run_that_ran_out_of_memory_goes_on_from_its_last_state(
+    store, whole, tmp_path, monkeypatch
+):
+    learn, done = Learner.learn, 0
+
+    def learn_and_fail(self: Learner, *batch: object, **more: object) -> torch.Tensor:
+        nonlocal done
+        done += 1
+        if done == 11:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate")
+        return learn(self, *batch, **more)
+
+    monkeypatch.setattr(Learner, "learn", learn_and_fail)
+    with pytest.raises(DataError, match="go on with `resume=True`"):
+        go(store, tmp_path / "run")
+    assert ending(go(store, tmp_path / "run", resume=True)) == ending(whole)

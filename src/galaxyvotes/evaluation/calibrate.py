@@ -53,6 +53,7 @@ from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.runtime.files import given_path, new_folder
 from galaxyvotes.runtime.locks import locked
+from galaxyvotes.runtime.memory_limits import enough_memory
 from galaxyvotes.store.store import Store
 
 __all__ = ["calibrate"]
@@ -71,6 +72,7 @@ class References(NamedTuple):
     references: Rows
 
 
+@enough_memory("set OMP_NUM_THREADS=1 in the environment, or use `device='cpu'`")
 def calibrate(
     store: Store | str | Path,
     run: Run | str | Path | None = None,
@@ -105,7 +107,7 @@ def calibrate(
         ConfigError: The seed is negative, the coverage is not between 0 and 1, the run is bundled
             or calibrated already and `out` is missing, or `out` holds anything.
         DataError: Galaxies of the split are in the training set of the run or chose its epoch, or
-            there are too few galaxies.
+            there are too few galaxies, or memory is short.
     """
     if run is None and out is None:
         raise ConfigError(

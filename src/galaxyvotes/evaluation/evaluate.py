@@ -48,6 +48,7 @@ from galaxyvotes.runs.start import network_at_start
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.runtime.files import given_path
 from galaxyvotes.runtime.locks import locked
+from galaxyvotes.runtime.memory_limits import enough_memory
 from galaxyvotes.store.store import Store
 
 __all__ = ["Evaluation", "evaluate"]
@@ -91,6 +92,7 @@ class Evaluation:
         return f"{text_table(self.document, self.kind)}\n{self.document['summary']}"
 
 
+@enough_memory("set OMP_NUM_THREADS=1 in the environment, or use `device='cpu'`")
 def evaluate(
     store: Store | str | Path,
     run: Run | str | Path | None = None,
@@ -123,7 +125,8 @@ def evaluate(
         ConfigError: `out` is missing for the bundled run or holds a report, the seed is negative,
             there are no resamples, or `as_published` is asked of quantities or classes.
         DataError: Test galaxies are in the training, validation or calibration set of the run, the
-            split has no labelled galaxy, or another process is evaluating into this folder.
+            split has no labelled galaxy, another process is evaluating into this folder, or memory
+            is short.
     """
     settings = ReportSettings(seed, resamples)
     if run is None and out is None:

@@ -33,6 +33,7 @@ from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.runtime.files import given_source, new_file, write_text
 from galaxyvotes.runtime.locks import locked
+from galaxyvotes.runtime.memory_limits import enough_memory
 from galaxyvotes.runtime.progress import bar
 from galaxyvotes.runtime.threads import check_workers, on_a_core_each
 from galaxyvotes.sources.archives import Members
@@ -43,6 +44,7 @@ from galaxyvotes.store.store import Store
 __all__ = ["open_network", "predict", "shift_of"]
 
 
+@enough_memory("lower `workers=…`, each of which holds images, or use `device='cpu'`")
 def predict(
     images: str | Path | Sequence[str | Path],
     out: str | Path | None = None,
@@ -83,10 +85,9 @@ def predict(
 
     Raises ConfigError for an unknown extension, device, tree or number of workers, for a table that
     is there already, for conditional fractions that the run cannot have, and for a store beside
-    images; CheckpointError if the run is
-    not finished, damaged or not calibrated for the intervals that were asked for, or if the store
-    is packed otherwise; DataError if there is no image that can be used, or if the table cannot be
-    written.
+    images; CheckpointError if the run is not finished, damaged or not calibrated for the intervals
+    that were asked for, or if the store is packed otherwise; DataError if there is no image that
+    can be used, if the table cannot be written, or if memory is short.
     """
     out = None if out is None else _new_table(out, overwrite=overwrite)
     check_workers(workers)

@@ -1,7 +1,9 @@
 """What training and inference pass to a network, and the share of it that a process has."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple, cast
 
 import torch
@@ -41,6 +43,13 @@ class Batch:
         )
         return Batch(self.images.to(device), values, votes, largest)
 
+    def part(self, rows: slice) -> "Batch":
+        """These galaxies of it."""
+        values, votes, largest = (
+            None if each is None else each[rows] for each in (self.values, self.votes, self.largest)
+        )
+        return Batch(self.images[rows], values, votes, largest)
+
     @staticmethod
     def concatenate(parts: Sequence["Batch"]) -> "Batch":
         """The galaxies of all parts, in order; labels of a kind only if every part has them."""
@@ -77,6 +86,15 @@ class Share(NamedTuple):
         first.
         """
         return self.own if self.galaxies else slice(0, 1)
+
+    def parts(self, most: int) -> tuple["Share", ...]:
+        """It in parts of `most` galaxies or fewer, as many as the largest share of a process has;
+        as it is if `most` is 0. With two or more, no part is empty.
+        """
+        largest = math.ceil(self.of / count())
+        number = max(1, math.ceil(largest / most)) if most else 1
+        ends = [self.start + self.galaxies * part // number for part in range(number + 1)]
+        return tuple(Share(*pair, self.of) for pair in pairwise(ends))
 
 
 def share_of(galaxies: int) -> Share:

@@ -1,17 +1,15 @@
-"""Which device computes, in which precision, and what to do where its memory is too small."""
+"""Which device computes, and in which precision."""
 
 import platform
-from collections.abc import Generator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import torch
 
-from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.errors import ConfigError
 from galaxyvotes.runtime.memory import keep_freed_memory
 
-__all__ = ["choose_device", "enough_memory", "low_precision"]
+__all__ = ["choose_device", "low_precision"]
 
 _ALSO = {"gpu": "cuda", "nvidia": "cuda", "rocm": "cuda", "metal": "mps", "apple": "mps"}
 
@@ -53,20 +51,6 @@ def _exists(name: str) -> bool:
         return True
     count = torch.cuda.device_count() if kind == "cuda" else 1
     return number.isdecimal() and int(number) < count
-
-
-@contextmanager
-def enough_memory(remedy: str) -> Generator[None]:
-    """What computes on a device; a DataError with a remedy if that has too little memory."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:  # a GPU's, torch.OutOfMemoryError, is one of these
-        words = str(error).lower()
-        short = "not enough memory" in words or "out of memory" in words
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not short:
-            raise
-        where = "the GPU has" if "cuda" in words or "mps" in words else "there is"
-        raise DataError(f"{where} too little memory: {remedy}") from None
 
 
 def low_precision(setting: str, device: torch.device) -> bool:

@@ -17,8 +17,8 @@ calls torch.distributed. The processes of several computers need a folder that a
 import atexit
 import gc
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from importlib import import_module
 
@@ -29,6 +29,7 @@ from torch.nn.parallel import DistributedDataParallel
 from galaxyvotes.errors import ConfigError, DataError
 
 __all__ = [
+    "all_processes",
     "any_of",
     "connect",
     "count",
@@ -38,6 +39,9 @@ __all__ = [
     "rank",
     "summed",
 ]
+
+# What torch's errors say of a process that answers no more, of Gloo and of NCCL.
+_ENDED = ("connection reset", "connection closed", "broken pipe", "remote process exited")
 
 
 def count() -> int:
@@ -130,6 +134,22 @@ def any_of(*truths: bool) -> tuple[bool, ...]:
 def first_finds(truth: bool) -> bool:
     """What the first process finds, which may have changed by the time that another looks."""
     return any_of(truth and rank() == 0)[0]
+
+
+@contextmanager
+def all_processes(remedy: str) -> Generator[None]:
+    """What all processes do together; a DataError with a remedy where another one has ended, as one
+    does that the system kills for want of memory.
+    """
+    try:
+        yield
+    except RuntimeError as error:  # torch's own types of errors are these
+        if count() == 1 or not any(phrase in str(error).lower() for phrase in _ENDED):
+            raise
+        raise DataError(
+            f"another process of the {count()} has ended: it says why, unless the system has killed"
+            f" it, which lacks memory then. {remedy}"
+        ) from None
 
 
 def first(action: Callable[[], object]) -> None:

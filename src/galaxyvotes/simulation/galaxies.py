@@ -12,6 +12,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Generator
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import fields
 from functools import partial
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 import simplejpeg
 
-from galaxyvotes.errors import ConfigError
+from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.runtime.files import given_path, new_folder
 from galaxyvotes.simulation.painting import DISC_THICKNESS, load_galsim, paint
 from galaxyvotes.simulation.volunteers import Galaxy, Sight, ballots, count
@@ -63,7 +64,7 @@ def simulate(
     The folder appears whole at the end.
 
     Raises ConfigError for numbers out of range and for a folder that is not empty; DataError if it
-    cannot be written; MissingExtraError without GalSim.
+    cannot be written, or if a process is killed; MissingExtraError without GalSim.
     """
     for name, value, least in (
         ("galaxies", galaxies, 1),
@@ -133,6 +134,11 @@ def _in_order(
     try:
         for drawn in made:  # noqa: UP028 (it would close `made` before warnings are off)
             yield drawn
+    except BrokenProcessPool:
+        raise DataError(
+            f"one of {workers} processes was killed, as the system does where memory is short; no"
+            " folder was written: free some memory, and simulate again"
+        ) from None
     finally:
         with warnings.catch_warnings():  # of the galaxies that nobody waits for any more
             warnings.simplefilter("ignore")

@@ -25,6 +25,7 @@ from galaxyvotes.runtime.digests import image_digest
 from galaxyvotes.runtime.files import given_path
 from galaxyvotes.runtime.locks import LOCK, locked_folder
 from galaxyvotes.runtime.memory import keep_freed_memory
+from galaxyvotes.runtime.memory_limits import enough_memory
 from galaxyvotes.runtime.progress import bar
 from galaxyvotes.runtime.threads import check_workers, in_order
 from galaxyvotes.sources.catalog import Catalog, open_catalog
@@ -40,6 +41,7 @@ __all__ = ["pack"]
 CHUNK = 64  # images that one thread takes at a time, and that one line of the journal answers for
 
 
+@enough_memory("lower `workers=…`; what is packed stays, and the same command goes on")
 def pack(
     source: str | Path | Sequence[str | Path],
     out: str | Path,
@@ -59,8 +61,8 @@ def pack(
     `images.read.to_square`), which the store's manifest then says.
 
     ConfigError if `out` exists or the settings contradict each other. DataError if a table or an
-    archive is not what it should be, if there is no space left (what is packed stays, and the same
-    call goes on), or if not one image could be used.
+    archive is not what it should be, if there is no space or memory left (what is packed stays, and
+    the same call goes on), or if not one image could be used.
     """
     settings, splits, out = settings or PackSettings(), splits or SplitSettings(), given_path(out)
     check_workers(workers)

@@ -5,7 +5,8 @@ What an encoder that never changes makes of an image is the same in every epoch.
 galaxy is seen in a few versions, as `train.augment` shows it: the image itself; its flips and 90°
 rotations; or eight draws of `sky` or `surveys`. Each step takes one version of each galaxy, drawn
 from its seed. Validation galaxies are seen as they are. There are fewer versions where their
-features would take more than a gigabyte.
+features would take more than a gigabyte, or a quarter of the memory that is left; how many is
+settled when a run begins.
 """
 
 from collections.abc import Iterator
@@ -22,12 +23,13 @@ from galaxyvotes.networks.build import encoder, to_input
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runtime import distributed
 from galaxyvotes.runtime.devices import low_precision
+from galaxyvotes.runtime.memory_limits import available_memory
 from galaxyvotes.runtime.threads import on_a_core_each
 from galaxyvotes.store.store import Store
 from galaxyvotes.training.batches import TrainingBatches, seed_of
 from galaxyvotes.training.heads import Rows
 
-__all__ = ["FrozenFeatures", "last_layer"]
+__all__ = ["FrozenFeatures", "last_layer", "versions_for"]
 
 VERSIONS, MOST_BYTES = 8, 2**30
 GROUP = 32  # images that a core computes at a time
@@ -43,10 +45,12 @@ class FrozenFeatures:
     validation: tuple[Features, ...]
 
     @staticmethod
-    def of(network: Network, batches: TrainingBatches, device: torch.device) -> "FrozenFeatures":
-        """The features that a network on a device computes; each process computes its share."""
-        most = max(1, MOST_BYTES // (4 * sum(map(len, batches.train)) * _width(network)))
-        versions = min(most, _versions_of(network.recipe.train))
+    def of(
+        network: Network, batches: TrainingBatches, device: torch.device, versions: int
+    ) -> "FrozenFeatures":
+        """The features that a network on a device computes of so many versions of each training
+        galaxy; each process computes its share.
+        """
         network.module.eval()
         train, validation = (
             tuple(
@@ -56,6 +60,16 @@ class FrozenFeatures:
             for parts, count in ((batches.train, versions), (batches.validation, 1))
         )
         return FrozenFeatures(train, validation)
+
+
+def versions_for(network: Network, batches: TrainingBatches) -> int:
+    """How many versions of each training galaxy there are memory for, one at least; no more than
+    `train.augment` has.
+    """
+    left = available_memory()
+    most = MOST_BYTES if left is None else min(MOST_BYTES, left.bytes // 4 // distributed.count())
+    of_one = 4 * sum(map(len, batches.train)) * _width(network)
+    return min(max(1, most // of_one), _versions_of(network.recipe.train))
 
 
 @torch.no_grad()

@@ -15,12 +15,15 @@ from torch import nn
 
 from galaxyvotes.config import Recipe
 from galaxyvotes.errors import ConfigError
+from galaxyvotes.networks.batch import Share
 from galaxyvotes.networks.timm_encoder import TimmNetwork
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run
 from galaxyvotes.runtime import distributed
 from galaxyvotes.runtime.devices import low_precision
 from galaxyvotes.training.batches import TrainingBatches
+from galaxyvotes.training.frozen import versions_for
+from galaxyvotes.training.step_memory import memory_warning
 from galaxyvotes.training.validation import validate
 
 __all__ = ["WarmStart", "create_run"]
@@ -48,9 +51,9 @@ def create_run(
     with that of another run. It is trained in the precision that suits the device, wherever it
     goes on.
 
-    Raises ConfigError if `out` exists, or if batch norms of an encoder of timm's would have a
-    single galaxy; whatever else prevents the network from being built comes before there is a
-    folder, too.
+    Raises ConfigError if `out` exists, if a step takes more memory than there is, or if batch norms
+    of an encoder of timm's would have a single galaxy; whatever else prevents the network from
+    being built comes before there is a folder, too.
     """
     if distributed.first_finds(out.exists()):
         raise ConfigError(
@@ -60,10 +63,12 @@ def create_run(
     recipe = replace(recipe, pack=pack)
     network = start.network if start else Network.initial(recipe, batches.heads, pack)
     _check_batch_norms(network, batches)
+    memory_warning(network, device)
     name = start.name if start else recipe.model.pretrained
     half = low_precision(recipe.train.precision, device)
     facts = _facts(batches) | {"precision": "bfloat16" if half else "float32"}
     facts |= {"start": name} if name else {}
+    facts |= {"versions": versions_for(network, batches)} if not recipe.train.encoder_rate else {}
     seen = batches.seen()
     if start:
         facts["known_before"] = _known_before(seen, start.seen)
@@ -125,17 +130,25 @@ def _known_before(seen: pa.Table, before: pa.Table) -> tuple[int, int]:
 
 
 def _check_batch_norms(network: Network, batches: TrainingBatches) -> None:
-    """ConfigError if a process would have one galaxy in the last batch of an epoch: batch norms of
-    timm's encoders fail where that is left with one pixel.
+    """ConfigError if a process would have one galaxy of a batch, or of a part of it, at a time:
+    batch norms of timm's encoders fail where that is left with one pixel.
     """
-    last = batches.size_of(batches.steps - 1)
-    if last // distributed.count() > 1 or not isinstance(network.module, TimmNetwork):
+    module, settings = network.module, batches.settings
+    has_norms = any(isinstance(each, nn.BatchNorm2d) for each in module.modules())
+    if not (isinstance(module, TimmNetwork) and has_norms):
         return
-    if any(isinstance(module, nn.BatchNorm2d) for module in network.module.modules()):
+    whole, last = batches.size_of(0), batches.size_of(batches.steps - 1)
+    for galaxies in (whole, last):
+        least = galaxies // distributed.count()
+        parts = len(Share(0, least, galaxies).parts(settings.micro_batch))
+        if least // parts > 1:
+            continue
         shared = f" for {distributed.count()} processes" if distributed.count() > 1 else ""
+        if parts > 1:
+            shared += f", in parts of {settings.micro_batch} or fewer"
         raise ConfigError(
-            f"of {len(batches.train[0])} training galaxies in batches of"
-            f" {batches.settings.batch_size} the last has {last}{shared}, and"
-            f" {network.recipe.model.name} has batch norms, which want two{shared and ' each'}: set"
-            " another train.batch_size"
+            f"of {len(batches.train[0])} training galaxies in batches of {settings.batch_size} the"
+            f" last has {last}{shared}, and {network.recipe.model.name} has batch norms, which want"
+            f" two{shared and ' each'}: set another train.batch_size"
+            + (" or train.micro_batch" if parts > 1 else "")
         )

@@ -2,6 +2,11 @@
 
 Everything random is drawn from a seed: augmentation for the whole batch, of which each process
 takes its share, and dropout for the share.
+
+With `train.micro_batch` a batch passes through the network in parts, whose gradients add up to its
+own: the memory of a step is that of a part. The step is the one of the whole batch but for rounding
+and for what galaxies of a batch do to each other: batch norm normalises each part by its own mean
+and variance, its running statistics move once a part, and dropout draws other masks.
 """
 
 from collections.abc import Generator, Sequence
@@ -62,11 +67,26 @@ class Learner:
         at each step would stand idle.
         """
         batch = batch.to(self.device)
-        logits = self._logits(batch, share, seed)
-        loss = torch.stack([_loss(head, logits, batch) for head in self.network.all_heads]).sum(0)
-        self._step(loss.sum() / share.of, rate)
+        set_rate(self.optimiser, rate)
+        self.optimiser.zero_grad(set_to_none=True)
+        parts = share.parts(self.settings.micro_batch)
+        whole = (
+            [batch]
+            if len(parts) == 1
+            else [
+                batch.part(slice(part.start - share.start, part.stop - share.start))
+                for part in parts
+            ]
+        )
+        sums = torch.stack(
+            [
+                self._add_gradient(images, part, seed=seed, number=number)
+                for number, (images, part) in enumerate(zip(whole, parts, strict=True))
+            ]
+        )
+        self._step()
         average_batch_norms(self.module, share)
-        return distributed.summed(metric_sums(self.network, logits, batch, loss))
+        return distributed.summed(sums.sum(0))
 
     @torch.no_grad()
     def average(self, steps: int) -> None:
@@ -86,7 +106,19 @@ class Learner:
             else:
                 tensor.copy_(now[name])
 
-    def _logits(self, batch: Batch, share: Share, seed: int) -> Float32[Tensor, "galaxy output"]:
+    def _add_gradient(
+        self, batch: Batch, share: Share, *, seed: int, number: int
+    ) -> Float[Tensor, " sum"]:
+        """Add the gradient of this part of a batch, of a number, to those before; its `SUMS`."""
+        logits = self._logits(batch, share, seed, number)
+        loss = torch.stack([_loss(head, logits, batch) for head in self.network.all_heads]).sum(0)
+        # Gradients become the mean over processes.
+        (loss.sum() / share.of * distributed.count()).backward()
+        return metric_sums(self.network, logits, batch, loss)
+
+    def _logits(
+        self, batch: Batch, share: Share, seed: int, number: int
+    ) -> Float32[Tensor, "galaxy output"]:
         """The output of the network for this share of a batch, augmented."""
         if self.frozen:
             features = drawn_version(batch.images, share, seed)
@@ -100,16 +132,13 @@ class Learner:
         if (change := CONTINUOUS.get(self.settings.augment)) is not None:
             images = change(images, torch.Generator().manual_seed(seed), share, mirror=mirror)
         with (
-            _seeded(seed + distributed.rank(), self.device),
+            _seeded(seed + distributed.rank() + distributed.count() * number, self.device),
             torch.autocast(self.device.type, torch.bfloat16, enabled=self._low_precision),
         ):
             return self._parallel(images).float()
 
-    def _step(self, loss: Tensor, rate: float) -> None:
+    def _step(self) -> None:
         """Follow the gradient of the loss that all shares of a batch add up to."""
-        set_rate(self.optimiser, rate)
-        self.optimiser.zero_grad(set_to_none=True)
-        (loss * distributed.count()).backward()  # gradients become the mean over processes
         if self.settings.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.settings.clip_norm)
         self.optimiser.step()

@@ -33,23 +33,27 @@ from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run
 from galaxyvotes.runs.tensors import load_state, read_tensors, write_tensors
 from galaxyvotes.runtime import distributed
-from galaxyvotes.runtime.devices import choose_device, enough_memory, low_precision
+from galaxyvotes.runtime.devices import choose_device, low_precision
 from galaxyvotes.runtime.files import given_path, write_text
 from galaxyvotes.runtime.locks import locked_folder
+from galaxyvotes.runtime.memory_limits import enough_memory
 from galaxyvotes.runtime.signals import stop_requested
 from galaxyvotes.store.store import Store
 from galaxyvotes.training.batches import TrainingBatches, open_stores, seed_of
 from galaxyvotes.training.choice import choose_recipe, labelled_galaxies, note_of_handed, suited
-from galaxyvotes.training.frozen import FrozenFeatures
+from galaxyvotes.training.frozen import FrozenFeatures, versions_for
 from galaxyvotes.training.initialise import create_run
 from galaxyvotes.training.learner import SUMS, Learner, check_finite
 from galaxyvotes.training.log import TrainingLog, note
 from galaxyvotes.training.optimiser import converged_after, last_epoch, learning_rate
 from galaxyvotes.training.resume import check_recipe, run_to_resume
 from galaxyvotes.training.state import Position, read_state, write_state
+from galaxyvotes.training.step_memory import memory_warning, remedy
 from galaxyvotes.training.validation import validate
 
 __all__ = ["train"]
+
+_AS_SAVED = "Nothing before the last saved state is lost: go on with `resume=True`"
 
 
 def train(
@@ -72,9 +76,11 @@ def train(
     result has a `warning` if it is no better than the mean label.
 
     Raises KeyboardInterrupt after Ctrl-C or SIGTERM, once the state is saved; ConfigError if `out`
-    exists and is not to be resumed, or if settings, stores and recipe do not fit together;
-    DataError if a store has nothing to learn from, if training diverges, or if another process is
-    training this run; CheckpointError if a run to resume is damaged or belongs to other stores.
+    exists and is not to be resumed, if settings, stores and recipe do not fit together, or if a
+    step takes more memory than there is; DataError if a store has nothing to learn from, if
+    training diverges, if memory is short after all, if one of several processes ends, or if another
+    process is training this run; CheckpointError if a run to resume is damaged or belongs to other
+    stores.
     """
     opened = open_stores(stores)
     own_device = distributed.connect(choose_device(device))
@@ -91,14 +97,17 @@ def train(
         chosen = suited(Recipe.load(recipe, settings), opened)
         batches = TrainingBatches.of(opened, chosen)
         run = create_run(batches, given_path(out), chosen, own_device)
+    warning = None if run.finished else memory_warning(run.untrained(), own_device)
     if progress and distributed.rank() == 0:
-        for remark in _remarks(run, opened, own_device):
-            note(remark)
+        for remark in (*_remarks(run, opened, own_device), warning):
+            if remark:
+                note(remark)
     if not run.finished:
         with ExitStack() as held:
             distributed.first(lambda: held.enter_context(locked_folder(run.path)))
             held.enter_context(_saying_how_to_resume(run))
-            with enough_memory(f"lower train.batch_size (now {run.recipe.train.batch_size})"):
+            held.enter_context(distributed.all_processes(_AS_SAVED))
+            with enough_memory(remedy(run.recipe.train)):
                 _Training(run, batches, own_device).go(progress=progress)
     return run
 
@@ -125,7 +134,9 @@ class _Training:
         self.learner = Learner(_initial_network(run, device), device)
         self.frozen = None
         if self.learner.frozen:
-            self.frozen = FrozenFeatures.of(self.learner.network, batches, device)
+            network = self.learner.network
+            versions = run.facts.get("versions") or versions_for(network, batches)
+            self.frozen = FrozenFeatures.of(network, batches, device, versions)
         self.copies = self.frozen.train if self.frozen else batches.images_on_gpu(device)
         self.position = Position()
         self.best: dict[str, Tensor] = {}
