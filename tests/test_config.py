@@ -60,12 +60,23 @@ def test_the_papers_recipe_is_the_papers(tmp_path):
     assert paper.pack == PackSettings(128, 128)
 
 
+def test_the_notebooks_recipe_differs_from_the_papers_in_its_pixels_alone():
+    notebook = Recipe.load("paper-notebook")
+    assert notebook.difference(Recipe.load("paper")) == ("model.pixels", "raw_bgr", "rgb")
+    assert notebook.changed("model.pixels=rgb").difference(Recipe.load("paper")) is None
+
+
+def test_pixels_of_the_notebook_are_for_its_network_alone():
+    with pytest.raises(ConfigError, match="raw_bgr is for vgg6 only, not for compact"):
+        Recipe.load("compact", ("model.pixels=raw_bgr",))
+
+
 def test_a_recipe_has_the_name_it_is_loaded_by():
     assert all(Recipe.load(name).name == name for name in recipe_names())
 
 
 def test_exactly_these_recipes_ship():
-    assert recipe_names() == ("compact", "finetune", "paper", "small", "strong")
+    assert recipe_names() == ("compact", "finetune", "paper", "paper-notebook", "small", "strong")
 
 
 def test_the_papers_recipe_is_what_the_defaults_are():
@@ -160,6 +171,8 @@ def refusal(setting: str) -> str:
         ("train.epochs.x=1", "train.epochs is {'x': 1}; expected a whole number"),
         ("train.epochs=0", "setting train.epochs=0: train.epochs is 0; the smallest is 1"),
         ("train.batch_size=1", "train.batch_size is 1; the smallest is 2"),
+        ("train.micro_batch=1", "train.micro_batch is 1; the smallest is 2, and 0 is all at once"),
+        ("train.targets=votes", "train.targets is 'votes'; expected one of fractions, majority"),
         ("train.seed=-1", "train.seed is -1; the smallest is 0"),
         ("train.checkpoint_minutes=nan", "train.checkpoint_minutes is nan; the smallest is 0"),
         ("train.learning_rate=0", "train.learning_rate is 0.0; it lies between 0 and 1"),

@@ -109,6 +109,8 @@ class ModelSettings:
     pretrained           where the weights of an encoder of timm come from: nowhere (""), those that
                          timm names for it on the Hugging Face hub ("hub"), another repository there
                          ("hf-hub:OWNER/REPOSITORY") or a folder
+    pixels               what `vgg6` takes: "rgb", 0–1, or "raw_bgr", 0–255 and blue first, as the
+                         paper's notebook has them
 
     Rotations by less than 90° and zooms are for networks trained with `train.augment` "sky", which
     has shown them such views.
@@ -122,9 +124,12 @@ class ModelSettings:
     views: int = 1
     zooms: tuple[float, ...] = ()
     pretrained: str = ""
+    pixels: Literal["rgb", "raw_bgr"] = "rgb"
 
     def __post_init__(self) -> None:
         """Refuse numbers that no network can have."""
+        if self.pixels != "rgb" and self.name != "vgg6":
+            raise ConfigError(f"model.pixels {self.pixels} is for vgg6 only, not for {self.name}")
         if not (8 <= self.width <= 1024 and 1 <= self.depth <= 16 and 0 <= self.dropout < 1):
             raise ConfigError(
                 f"model.width {self.width}, depth {self.depth}, dropout {self.dropout}:"
@@ -151,6 +156,8 @@ class TrainSettings:
     """How a network is trained.
 
     objective          the loss, one of `objectives.OBJECTIVES`
+    targets            "fractions", or "majority": in their place 1 for each question's most voted
+                       answer and 0 for the others, down the tree (see `training.majority`)
     micro_batch        how many galaxies of a batch are in memory together (0: all); gradients
                        add up to the batch's, but batch norm has the statistics of each part (see
                        `training.learner`)
@@ -180,6 +187,7 @@ class TrainSettings:
     """
 
     objective: str = "bce"
+    targets: Literal["fractions", "majority"] = "fractions"
     epochs: int = 50
     batch_size: int = 256
     micro_batch: int = 0

@@ -173,3 +173,19 @@ def test_a_file_that_is_older_than_the_calibration_of_its_run_says_so(
     assert predict(blobs, run=after, progress=False).notes == ()
     shutil.rmtree(run.path)
     assert predict(blobs, run=before, progress=False).notes == ()
+
+
+def test_a_network_of_raw_pixels_predicts_alike_in_memory_from_files_and_as_onnx(
+    blobs, blob_store, tmp_path
+):
+    settings = ("train.epochs=2", "train.batch_size=8", "model.batch_norm_momentum=0.1")
+    run = train(
+        blob_store, tmp_path / "run", recipe="paper-notebook", settings=settings, progress=False
+    )
+    assert Run.open(run.path).recipe.model.pixels == "raw_bgr"
+    assert export(tmp_path / "raw.onnx", run=run, check=blobs).difference < 1e-4
+    expected = predict_store(exact(run.network()), blob_store)
+    said = predict(blobs, run=tmp_path / "raw.onnx", progress=False)
+    row_of = {name: row for row, name in enumerate(said.ids)}
+    rows = [row_of[name] for name in expected.ids]
+    assert np.abs(said.values[rows] - expected.values).max() < 1e-4

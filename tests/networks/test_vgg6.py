@@ -184,3 +184,13 @@ def test_it_can_learn_eight_galaxies_by_heart():
         functional.binary_cross_entropy_with_logits(module(images), labels).backward()
         optimiser.step()
     assert (module.eval()(images).sigmoid() - labels).abs().max() < 0.1
+
+
+def test_it_takes_raw_pixels_blue_first_as_the_notebook_does():
+    raw = build(ModelSettings("vgg6", pixels="raw_bgr"), answers=5, size_px=36).eval()
+    usual = network(size_px=36).eval()
+    usual.load_state_dict(raw.state_dict())
+    images = photographs(side=36)
+    as_opencv_reads = images.flip(3).permute(0, 3, 1, 2).float()
+    assert torch.allclose(raw(to_input(images)), usual(as_opencv_reads), atol=1e-3)
+    assert not torch.allclose(raw(to_input(images)), usual(to_input(images)), atol=1e-3)

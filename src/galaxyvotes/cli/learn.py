@@ -42,8 +42,9 @@ def train(
     Example: galaxyvotes train store --recipe compact --out run
 
     Args:
-        recipe: small, compact, strong, paper, or a .toml file; by default small for fewer than
-            1,000 training galaxies, compact for fewer than 20,000, and above that strong on a GPU.
+        recipe: small, compact, strong, paper, paper-notebook, or a .toml file; by default small for
+            fewer than 1,000 training galaxies, compact for fewer than 20,000, and above that strong
+            on a GPU.
         settings: Change one setting, e.g. --set train.epochs=10; may be repeated.
         answers: Train for these answers only, separated by commas.
         min_mean_fraction: Train only for answers with at least this mean fraction over the training

@@ -43,7 +43,8 @@ def build(
 
 def _build(settings: ModelSettings, answers: int, size_px: int) -> nn.Sequential:
     if settings.name == "vgg6":
-        return VGG6(answers, size_px=size_px, batch_norm_momentum=settings.batch_norm_momentum)
+        raw, momentum = settings.pixels == "raw_bgr", settings.batch_norm_momentum
+        return VGG6(answers, size_px=size_px, batch_norm_momentum=momentum, raw_bgr=raw)
     if settings.name == "compact":
         return Compact(answers, size_px=size_px, settings=settings)
     if settings.name.startswith("timm:"):

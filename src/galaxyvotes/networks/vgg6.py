@@ -17,11 +17,16 @@ Two things differ from the published order without changing what is computed. Th
 first max-pool comes after it, on a quarter of the pixels: a maximum and a ReLU commute. And weights
 lie in memory channels last, which a CPU convolves twice as fast; images from `to_input` lie so too.
 
+The notebook feeds it pixels of 0–255, blue before red, while the text divides them by 255. The
+network that takes them so begins with a layer that makes them of ours, so that all who use it, an
+exported file included, give it the same images as any other.
+
 Source: Glorot & Bengio 2010, AISTATS, equation 16, for the weights.
 """
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from galaxyvotes.errors import ConfigError
 
@@ -32,7 +37,12 @@ class VGG6(nn.Sequential):
     """The network of this file, for images of 20 px or more."""
 
     def __init__(
-        self, answers: int, *, size_px: int = 128, batch_norm_momentum: float = 0.01
+        self,
+        answers: int,
+        *,
+        size_px: int = 128,
+        batch_norm_momentum: float = 0.01,
+        raw_bgr: bool = False,
     ) -> None:
         """New weights; ConfigError if the images are too small to leave one pixel at the end."""
         side = ((size_px - 4) // 2 - 4) // 4
@@ -42,6 +52,8 @@ class VGG6(nn.Sequential):
                 " larger ones"
             )
         super().__init__()
+        if raw_bgr:
+            self.raw = _RawBGR()
         self.conv1 = nn.Conv2d(3, 16, 3)
         self.relu1 = nn.ReLU(inplace=True)
         self.conv2 = nn.Conv2d(16, 16, 3)
@@ -66,3 +78,12 @@ class VGG6(nn.Sequential):
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
         self.to(memory_format=torch.channels_last)
+
+
+class _RawBGR(nn.Module):
+    """From red, green and blue of 0–1 to blue, green and red of 0–255."""
+
+    def forward(
+        self, images: Float[Tensor, "galaxy 3 height width"]
+    ) -> Float[Tensor, "galaxy 3 height width"]:
+        return images.flip(1) * 255

@@ -27,13 +27,14 @@ def heads_of(stores: Sequence[Store], settings: TrainSettings) -> tuple[Head, ..
     """A head for each tree, in the order of the stores; quantities are not standardised yet.
 
     Raises ConfigError if two trees of one name differ, if the objective needs whole votes and a
-    store has none, if `train.answers` names an unknown answer, or if no answer is left; DataError
-    if no training galaxy of a store has labels.
+    store has none, if `train.targets` is "majority" and there is none, if `train.answers` names an
+    unknown answer, or if no answer is left; DataError if no training galaxy of a store has labels.
     """
     heads: list[Head] = []
     for store in stores:
         columns = _chosen_columns(store, settings)
         _check_votes(store, settings.objective, columns)
+        _check_majority(store, settings, columns)
         if any(head.tree.questions == store.tree.questions for head in heads):
             continue
         for head in heads:
@@ -164,3 +165,18 @@ def _check_votes(store: Store, objective: str, columns: tuple[str, ...]) -> None
             f"objective {objective} learns from whole votes, and {store.path} holds only"
             " fractions: pack a table with counts, or use train.objective=cross_entropy"
         )
+
+
+def _check_majority(store: Store, settings: TrainSettings, columns: tuple[str, ...]) -> None:
+    """Refuse the most voted answers as labels where there are none, or not of all questions."""
+    if settings.targets != "majority":
+        return
+    if store.tree.kind is QUANTITIES:
+        problem = f"{store.path} holds quantities, which nobody voted for"
+    elif objective_for(settings.objective, store.tree, columns).uses_votes:
+        problem = f"objective {settings.objective} learns from whole votes"
+    elif columns != store.tree.columns:
+        problem = f"it needs all {len(store.tree.columns)} answers of the tree, not {len(columns)}"
+    else:
+        return
+    raise ConfigError(f"train.targets is majority, but {problem}: use train.targets=fractions")

@@ -29,6 +29,7 @@ from galaxyvotes.networks.timm_encoder import TimmNetwork
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runtime import distributed
 from galaxyvotes.runtime.devices import low_precision
+from galaxyvotes.training.majority import majority
 from galaxyvotes.training.optimiser import optimiser_of, set_rate
 
 __all__ = ["SUMS", "Learner", "check_finite", "labels_for"]
@@ -161,7 +162,9 @@ def labels_for(
     """What the objective of the head in use learns from, of the labels of all outputs."""
     labels = votes if network.objective.uses_votes else values
     assert labels is not None  # stores without votes are refused an objective that needs them
-    return labels[:, network.outputs]
+    own = labels[:, network.outputs]
+    by_majority = network.recipe.train.targets == "majority"
+    return majority(network.tree, own) if by_majority else own
 
 
 def _loss(head: Network, logits: Float[Tensor, "galaxy output"], batch: Batch) -> Tensor:
