@@ -70,10 +70,18 @@ def prediction() -> Iterator[Row]:
         yield "… share of the cores' peak rate", rounds(rates["of the limit"]), "–"
 
 
+def _share(value: float) -> str:
+    return f"{100 * value:.0f} %"
+
+
 def processes() -> Iterator[Row]:
     many = read("many_processes")
-    yield "two processes on two cores: efficiency", f"{many['efficiency_processes']:.0%}", "–"
-    yield "two threads of one process instead", f"{many['efficiency_threads']:.0%}", "–"
+    yield (
+        "two processes on two cores: efficiency",
+        _share(many["efficiency_processes"]),
+        "–",
+    )
+    yield "two threads of one process instead", _share(many["efficiency_threads"]), "–"
     yield (
         "largest difference of a fraction, two processes and one",
         f"{many['answers_apart']:.2g}",

@@ -326,7 +326,7 @@ def test_a_run_opened_again_gives_numbers_in_the_unit_of_the_table(run, store, t
 def test_calibrated_bounds_hold_and_are_not_cut_off(store, run, table, tmp_path, capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["calibrate", str(store.path), "--run", str(run.path)])
-    assert "90% intervals for 1 answers" in capsys.readouterr().out
+    assert "90 % intervals for 1 answer," in capsys.readouterr().out
     rows = store.rows("test")
     said = predict_store(run.network(), store, rows)
     labels = store.values[rows]

@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 
 from galaxyvotes.errors import ConfigError, DataError, MissingExtraError
 from galaxyvotes.questions import BOUNDS, FAMILIARITY
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.files import given_path, new_file, replacing
 from galaxyvotes.tables.names import name_column
 from galaxyvotes.tables.table import Table as SourceTable
@@ -98,7 +99,7 @@ class Predictions:
         """How many galaxies and answers, and what else there is."""
         extras = {"intervals": self.bounds, "familiarity": self.familiarity}
         there = ", ".join(name for name, values in extras.items() if values is not None)
-        size = f"{len(self):,} galaxies × {len(self.columns)} answers"
+        size = f"{counted(len(self), 'galaxy')} × {counted(len(self.columns), 'answer')}"
         return f"<Predictions: {size}{there and f', with {there}'}>"
 
     def take(self, rows: Int[np.ndarray, " chosen"]) -> "Predictions":

@@ -40,6 +40,7 @@ from galaxyvotes.questions import (
     check_tables,
     owners_of,
 )
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.files import read_text
 from galaxyvotes.runtime.toml import from_table, parsed
 from galaxyvotes.vote_fractions import (
@@ -81,8 +82,8 @@ class DecisionTree:
     def __repr__(self) -> str:
         """One line: its name and size."""
         return (
-            f"<DecisionTree {self.name}: {len(self.questions)} questions,"
-            f" {len(self.columns)} answers>"
+            f"<DecisionTree {self.name}: {counted(len(self.questions), 'question')},"
+            f" {counted(len(self.columns), 'answer')}>"
         )
 
     def check_values(self, kind: ValueKind, columns: Sequence[str]) -> None:

@@ -147,7 +147,7 @@ def test_a_shifted_catalogue_is_told_in_a_sentence():
     other = Shift.count(familiar.scores(features(random, 300, width=1.3)), 399)
     assert other.detected
     assert (
-        "of 300 galaxies have a familiarity of 0.05 or less (5.0% expected): these images differ"
+        "of 300 galaxies have a familiarity of 0.05 or less (5.0 % expected): these images differ"
         in str(other)
     )
 

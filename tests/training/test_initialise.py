@@ -47,7 +47,7 @@ def test_a_warm_start_is_kept_with_the_galaxies_it_has_seen(blob_store, tmp_path
 
 
 def test_a_folder_that_exists_is_refused(blob_store, tmp_path):
-    with pytest.raises(ConfigError, match="exists already: continue it with `resume=True`"):
+    with pytest.raises(ConfigError, match="exists already and is no run: name another folder"):
         create_run(TrainingBatches.of([blob_store], SMALL), tmp_path, SMALL, CPU)
 
 

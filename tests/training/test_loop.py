@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 import time
@@ -195,8 +196,33 @@ def test_without_a_recipe_the_number_of_galaxies_chooses_one_and_it_is_said(
 
 
 def test_a_folder_that_exists_is_refused(store, whole):
-    with pytest.raises(ConfigError, match=r"exists already: continue it with `resume=True`"):
+    with pytest.raises(ConfigError, match=r"exists already and is a finished run: name"):
         go(store, whole.path)
+
+
+def test_a_finished_run_that_is_resumed_says_so_and_how_to_train_on(store, whole, capsys):
+    train(store, whole.path, resume=True, progress=True)
+    err = capsys.readouterr().err
+    assert f"{whole.path} is finished and is not trained again; training ended after all 3" in err
+    assert f"begin another run: finetune with {whole.path} as its start" in err
+    with pytest.raises(ConfigError, match=r"run is finished, with .*\.epochs is 3, not 5: leave"):
+        train(store, whole.path, settings=("train.epochs=5",), resume=True, progress=False)
+
+
+def test_a_folder_in_which_a_run_is_being_trained_says_who_trains_there(
+    store, tmp_path, stop_after
+):
+    stop_after(1)
+    with pytest.raises(KeyboardInterrupt, match=r"stopped in epoch 1 of 3 of .*, which is saved"):
+        go(store, tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"exists already: continue it with `resume=True`"):
+        go(store, tmp_path / "run")
+    expected = rf"run is being trained by process {os.getpid()} on .*: wait until that has ended"
+    with locked_folder(tmp_path / "run"), pytest.raises(ConfigError, match=expected):
+        go(store, tmp_path / "run")
+    (tmp_path / "other").mkdir()
+    with pytest.raises(ConfigError, match="exists already and is no run: name another folder"):
+        go(store, tmp_path / "other")
 
 
 def test_a_run_that_another_process_trains_is_refused(store, tmp_path, stop_after):

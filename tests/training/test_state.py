@@ -56,7 +56,7 @@ def test_another_number_of_threads_warns(learned, tmp_path):
     write_state(path, learner, Position(), {})
     tensors, note = read_tensors(path)
     write_tensors(path, tensors, {**note, "threads": 7})
-    with pytest.warns(UserWarning, match=r"run was begun with 1 processes and 7 threads and goes"):
+    with pytest.warns(UserWarning, match=r"run was begun with 1 process and 7 threads and goes"):
         read_state(path, new)
 
 

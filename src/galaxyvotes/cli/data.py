@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from galaxyvotes.cli.messages import as_options
 from galaxyvotes.cli.options import Flag, Missing, Overwrite, Quantities, named
 from galaxyvotes.errors import ConfigError
+from galaxyvotes.runtime.counted import counted
 
 if TYPE_CHECKING:
     from galaxyvotes.config import PackSettings, SplitSettings
@@ -190,7 +191,7 @@ def simulate(*, galaxies: int = 2000, seed: int = 0, size: int = 212, out: Path)
 
     with counting("simulating", galaxies) as progress:
         simulate_(out, galaxies=galaxies, seed=seed, size_px=size, progress=progress)
-    print(f"{out}: {galaxies:,} galaxies")
+    print(f"{out}: {counted(galaxies, 'galaxy')}")
 
 
 def tree(

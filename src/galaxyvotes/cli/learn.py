@@ -15,6 +15,7 @@ from galaxyvotes.cli.options import (
     Settings,
     named,
 )
+from galaxyvotes.runtime.counted import counted
 
 if TYPE_CHECKING:
     from galaxyvotes.runs.run import Run
@@ -169,10 +170,10 @@ def calibrate(
         device=device,
     )
     run = out or run
-    intervals, galaxies = found.joint, f"{len(found.pixels):,} {split} galaxies"
+    intervals, galaxies = found.joint, counted(len(found.pixels), f"{split} galaxy")
     if intervals is not None:
-        count = len(intervals.columns)
-        print(f"{run}: {intervals.coverage:.0%} intervals for {count} answers, from {galaxies}")
+        share, answers = f"{100 * intervals.coverage:g} %", len(intervals.columns)
+        print(f"{run}: {share} intervals for {counted(answers, 'answer')}, from {galaxies}")
         if intervals.unbounded:
             quantity = intervals.kind == "quantity"
             what = "they have no bounds" if quantity else "their intervals are 0–1"
@@ -196,6 +197,6 @@ def _print_trained(run: "Run") -> None:
     figures = f"validation {validation_figures(run.heads[0], '', kept)}"
     if kept["epoch"] != epochs:
         figures += f", of epoch {kept['epoch']}, the best one"
-    print(f"{run.path}: {epochs} epoch{'s' if epochs != 1 else ''}, {figures}")
+    print(f"{run.path}: {counted(epochs, 'epoch')}, {figures}")
     if run.caveat:
         print(run.caveat)

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from galaxyvotes.cli.messages import as_options
 from galaxyvotes.cli.options import Device, FinishedRun, Flag, Overwrite, PackedStore, named
 from galaxyvotes.errors import ConfigError
+from galaxyvotes.runtime.counted import counted
 
 __all__ = ["demo", "evaluate", "export", "figures", "predict", "submit"]
 
@@ -78,15 +79,15 @@ def predict(
     )
     if sheet is not None:
         done.contact_sheet(sheet, overwrite=overwrite)
-    print(f"{done.path or sheet}: {done.galaxies:,} galaxies")
+    print(f"{done.path or sheet}: {counted(done.galaxies, 'galaxy')}")
     if sheet is not None and done.path is not None:
         print(f"{sheet}: pictures with their answers")
     if done.rejected:
         where = done.rejected_path or f"the first, {': '.join(done.rejected[0])}"
-        print(f"{len(done.rejected):,} images could not be used: {where}")
+        print(f"{counted(len(done.rejected), 'image')} could not be used: {where}")
     if done.passed_over:
         where = done.rejected_path or f"the first, {': '.join(done.passed_over[0])}"
-        print(f"{len(done.passed_over):,} files were passed over: {where}")
+        print(f"{counted(len(done.passed_over), 'file', 'was')} passed over: {where}")
     for note in done.notes:
         print(as_options(note))
     for line in (done.warning or "").splitlines():

@@ -193,8 +193,8 @@ class Shift:
     def __str__(self) -> str:
         """The verdict, as a sentence."""
         counted = (
-            f"{self.share:.1%} of {self.galaxies:,} galaxies have a familiarity of"
-            f" {self.level:.2g} or less ({self.level:.1%} expected)"
+            f"{100 * self.share:.1f} % of {self.galaxies:,} galaxies have a familiarity of"
+            f" {self.level:.2g} or less ({100 * self.level:.1f} % expected)"
         )
         if not self.detected:
             return f"{counted}: no sign of another kind of images"

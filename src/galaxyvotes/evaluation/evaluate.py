@@ -45,6 +45,7 @@ from galaxyvotes.reports.write import FILES, Report, write_report
 from galaxyvotes.runs.network import Head, Network
 from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runs.start import network_at_start
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.runtime.files import given_path
 from galaxyvotes.runtime.locks import locked
@@ -79,7 +80,7 @@ class Evaluation:
 
     def __repr__(self) -> str:
         """One line: what was evaluated, and the page."""
-        return f"<Evaluation of {self.document['galaxies']:,} galaxies: {self.path}>"
+        return f"<Evaluation of {counted(self.document['galaxies'], 'galaxy')}: {self.path}>"
 
     def _repr_html_(self) -> str:
         """For a notebook: the summary, the headline numbers, and the page."""
@@ -275,7 +276,7 @@ def _provenance(
         "store": store.path.name,
         "labels": f"{store.manifest['votes']} (tree {store.tree.name})",
         "galaxies": ", ".join(f"{count:,} {name}" for name, count in splits),
-        "evaluated on": f"{len(rows):,} {split} galaxies",
+        "evaluated on": counted(len(rows), f"{split} galaxy"),
         "image": str(store.pack),
         "run": f"{run.path.name}{members}",
         "recipe": (

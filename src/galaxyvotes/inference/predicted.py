@@ -14,6 +14,7 @@ from jaxtyping import Float, Int, UInt8
 from galaxyvotes.confidence.familiarity import Shift
 from galaxyvotes.kinds import FractionKind
 from galaxyvotes.predictions import Bounds, Predictions, Values
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.files import new_file
 from galaxyvotes.tree import DecisionTree
 
@@ -143,10 +144,10 @@ class Predicted:
 
     def __repr__(self) -> str:
         """One line: how many galaxies and answers, of which tree, and where they are."""
-        galaxies = f"{self.galaxies:,} {'galaxy' if self.galaxies == 1 else 'galaxies'}"
-        rejected = f", {len(self.rejected):,} images rejected" if self.rejected else ""
+        galaxies = counted(self.galaxies, "galaxy")
+        rejected = f", {counted(len(self.rejected), 'image')} rejected" if self.rejected else ""
         where = f", in {self.path}" if self.path else ""
-        answers = f"{len(self.columns)} answers of {self.tree.name}"
+        answers = f"{counted(len(self.columns), 'answer')} of {self.tree.name}"
         return f"<Predicted: {galaxies} × {answers}{rejected}{where}>"
 
     def _repr_html_(self) -> str:

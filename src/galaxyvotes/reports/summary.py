@@ -8,6 +8,7 @@ from typing import Any
 from galaxyvotes.metrics.bootstrap import Measure
 from galaxyvotes.reports.comparison import BEFORE_FINE_TUNING
 from galaxyvotes.reports.digits import digits_of
+from galaxyvotes.runtime.counted import counted
 
 __all__ = ["summary_of_classes", "summary_of_fractions", "summary_of_quantities"]
 
@@ -20,7 +21,8 @@ def summary_of_fractions(document: Mapping[str, Any]) -> str:
     network = document["network"]
     errors = {name: summary["rmse"]["value"] for name, summary in document["baselines"].items()}
     first = (
-        f"On {_galaxies(document)}, the RMSE of {len(network['answers'])} predicted vote fractions"
+        f"On {_galaxies(document)}, the RMSE of"
+        f" {counted(len(network['answers']), 'predicted vote fraction')}"
         f" is {_in_words(network['rmse'], document['decimals'])}"
         f"{_beside(errors, document['differences'], document['decimals'])}."
     )
@@ -91,8 +93,9 @@ def summary_of_quantities(document: Mapping[str, Any]) -> str:
 def _galaxies(document: Mapping[str, Any], number: int | None = None) -> str:
     count = document["galaxies"] if number is None else number
     used = any(document["seen"][name] for name in ("training", "validation", "calibration"))
-    unseen = "" if used else " that were not used in training"
-    return f"{count:,} galaxies{unseen}"
+    were = "was" if count == 1 else "were"
+    unseen = "" if used else f" that {were} not used in training"
+    return f"{counted(count, 'galaxy')}{unseen}"
 
 
 # ---- beside the best baseline

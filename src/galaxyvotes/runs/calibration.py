@@ -28,6 +28,7 @@ from galaxyvotes.confidence.prediction_intervals import PredictionIntervals
 from galaxyvotes.confidence.temperature import TemperatureScaling
 from galaxyvotes.errors import CheckpointError, DataError
 from galaxyvotes.runs.tensors import read_tensors, tensor_digest, write_tensors
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.digests import digest_of, file_digest
 from galaxyvotes.runtime.files import write_text
 from galaxyvotes.runtime.toml import from_table, parsed
@@ -64,7 +65,8 @@ class Calibration:
             "temperature scaling": self.temperature,
         }
         measured = [name for name, part in parts.items() if part is not None]
-        what = f"{', '.join(measured)} from {len(self.pixels):,} galaxies" if measured else "none"
+        galaxies = counted(len(self.pixels), "galaxy")
+        what = f"{', '.join(measured)} from {galaxies}" if measured else "none"
         return f"<Calibration: {what}>"
 
     @property

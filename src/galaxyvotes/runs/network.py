@@ -17,6 +17,7 @@ from galaxyvotes.networks.build import build, folded
 from galaxyvotes.networks.objectives import Objective, objective_for
 from galaxyvotes.networks.timm_encoder import load_pretrained
 from galaxyvotes.runs.calibration import Calibration
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["Head", "Network"]
@@ -36,7 +37,7 @@ class Head:
 
     def __repr__(self) -> str:
         """One line: the tree and the number of answers."""
-        return f"<Head {self.tree.name}: {len(self.columns)} answers>"
+        return f"<Head {self.tree.name}: {counted(len(self.columns), 'answer')}>"
 
     @property
     def kind(self) -> Kind:

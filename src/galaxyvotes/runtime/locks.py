@@ -16,7 +16,7 @@ from pathlib import Path
 
 from galaxyvotes.errors import DataError
 
-__all__ = ["LOCK", "locked", "locked_folder"]
+__all__ = ["LOCK", "locked", "locked_folder", "writer_of"]
 
 LOCK = ".lock"
 
@@ -44,6 +44,24 @@ def locked_folder(folder: Path) -> Generator[None]:
     """
     with _held(folder, folder / LOCK):
         yield
+
+
+def writer_of(folder: Path) -> str | None:
+    """Who holds a folder for writing into it, in words; None if nobody does."""
+    file = folder / LOCK
+    if not file.is_file():
+        return None
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(file, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return _holder(file)
+    except OSError:
+        return None
+    lock.release()
+    return None
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from jaxtyping import Float32, Int, Int32, Shaped
 from galaxyvotes.config import LabelSettings
 from galaxyvotes.errors import DataError
 from galaxyvotes.kinds import FRACTIONS
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.digests import blake2b_digest
 from galaxyvotes.sources.archives import Members, Source
 from galaxyvotes.sources.class_folders import class_folders
@@ -76,7 +77,7 @@ class Catalog:
     def __repr__(self) -> str:
         """One line: the number of galaxies, and where their labels are from."""
         labels = f", labels from {self.votes_from}" if self.votes_from else ""
-        return f"<Catalog: {len(self):,} galaxies{labels}>"
+        return f"<Catalog: {counted(len(self), 'galaxy')}{labels}>"
 
     def __len__(self) -> int:
         """The number of galaxies that have an image."""

@@ -26,6 +26,7 @@ from jaxtyping import Bool, Float32, Int, Int32, Shaped, UInt8
 from galaxyvotes.config import PackSettings
 from galaxyvotes.errors import CheckpointError, DataError
 from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.digests import contents_digest, file_digest, image_digest
 from galaxyvotes.runtime.files import given_path
 from galaxyvotes.store.format import FORMAT, LARGEST, value_column, votes_column
@@ -89,7 +90,7 @@ class Store:
     def __repr__(self) -> str:
         """One line: where it is and what is in it."""
         return (
-            f"<Store {self.path}: {len(self):,} galaxies of {self.size_px} px, tree"
+            f"<Store {self.path}: {counted(len(self), 'galaxy')} of {self.size_px} px, tree"
             f" {self.tree.name}>"
         )
 
@@ -196,7 +197,8 @@ class Store:
         """A few lines on what is in it, and on what was left out of it."""
         facts, rejected = self.manifest, self.path / "rejected.csv"
         divided = ", ".join(f"{count:,} {name}" for name, count in facts["splits"].items())
-        lines = [f"{self.path}: {len(self):,} galaxies of {self.size_px} px ({divided})"]
+        galaxies = counted(len(self), "galaxy")
+        lines = [f"{self.path}: {galaxies} of {self.size_px} px ({divided})"]
         whose = ", as the bundled model needs" if self.pack == PackSettings() else ""
         lines.append(f"images: {self.pack}{whose}")
         lines += [facts[key] for key in ("image_sizes", "too_small", "too_large") if key in facts]
@@ -208,7 +210,8 @@ class Store:
                 if len(known):
                     lines[-1] += f", {known.min():g} to {known.max():g}, mean {known.mean():.4g}"
         elif facts["votes"]:
-            what = f"{facts['votes']} (tree {self.tree.name}, {len(self.tree.columns)} answers)"
+            answers = counted(len(self.tree.columns), "answer")
+            what = f"{facts['votes']} (tree {self.tree.name}, {answers})"
             lines.append(f"{'classes' if kind is CLASSES else 'votes'}: {what}")
             lines += self._known_in_part()
         if kind is CLASSES:

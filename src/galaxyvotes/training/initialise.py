@@ -21,6 +21,7 @@ from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run
 from galaxyvotes.runtime import distributed
 from galaxyvotes.runtime.devices import low_precision
+from galaxyvotes.runtime.locks import writer_of
 from galaxyvotes.training.batches import TrainingBatches
 from galaxyvotes.training.frozen import versions_for
 from galaxyvotes.training.step_memory import memory_warning
@@ -51,14 +52,12 @@ def create_run(
     with that of another run. It is trained in the precision that suits the device, wherever it
     goes on.
 
-    Raises ConfigError if `out` exists, if a step takes more memory than there is, or if batch norms
-    of an encoder of timm's would have a single galaxy; whatever else prevents the network from
-    being built comes before there is a folder, too.
+    Raises ConfigError if `out` exists, saying who trains there, if a step takes more memory than
+    there is, or if batch norms of an encoder of timm's would have a single galaxy; whatever else
+    prevents the network from being built comes before there is a folder, too.
     """
     if distributed.first_finds(out.exists()):
-        raise ConfigError(
-            f"{out} exists already: continue it with `resume=True`, or name another folder"
-        )
+        raise ConfigError(_existing(out))
     pack = batches.stores[0].pack
     recipe = replace(recipe, pack=pack)
     network = start.network if start else Network.initial(recipe, batches.heads, pack)
@@ -80,6 +79,19 @@ def create_run(
         lambda: Run.create(out, recipe, batches.heads, seen, facts, start=network if name else None)
     )
     return Run(out)
+
+
+def _existing(out: Path) -> str:
+    """Why a new run cannot have a folder that exists, and what to do."""
+    if (writer := writer_of(out)) is not None:
+        return (
+            f"{out} is being trained by {writer}: wait until that has ended, or name another folder"
+        )
+    if not (out / "run.json").is_file():
+        return f"{out} exists already and is no run: name another folder"
+    if Run(out).finished:
+        return f"{out} exists already and is a finished run: name another folder"
+    return f"{out} exists already: continue it with `resume=True`, or name another folder"
 
 
 def _facts(batches: TrainingBatches) -> dict[str, Any]:

@@ -41,6 +41,7 @@ from galaxyvotes.runtime.signals import stop_requested
 from galaxyvotes.store.store import Store
 from galaxyvotes.training.batches import TrainingBatches, open_stores, seed_of
 from galaxyvotes.training.choice import choose_recipe, labelled_galaxies, note_of_handed, suited
+from galaxyvotes.training.ending import ending_in_words, finished_in_words, patience_is_over
 from galaxyvotes.training.frozen import FrozenFeatures, versions_for
 from galaxyvotes.training.initialise import create_run
 from galaxyvotes.training.learner import SUMS, Learner, check_finite
@@ -156,7 +157,7 @@ class _Training:
         done = self.position.epoch * galaxies + self.position.galaxies
         shown = TrainingLog.opened(show=progress, epochs=epochs, galaxies=galaxies, done=done)
         with stop_requested() as stop, shown as log:
-            while self.position.epoch < self._end and not self._patience_is_over():
+            while self.position.epoch < self._end and not self._patience_is_over:
                 epoch = self.position.epoch
                 self.counted = time.monotonic()
                 for batch in self.batches.batches(epoch, self.position.step, self.copies):
@@ -168,8 +169,10 @@ class _Training:
                 if log:
                     log.epoch(row, self._end)
         self._finish()
-        if progress and self.run.warning:
-            note(f"warning: {self.run.warning}")
+        if progress:
+            note(f"training ended {ending_in_words(self.settings, self.position.history)}")
+            if self.run.warning:
+                note(f"warning: {self.run.warning}")
 
     def _learn(self, batch: Batch) -> None:
         """Take a step, and add what it says of the epoch."""
@@ -237,11 +240,9 @@ class _Training:
         """How many epochs training has, as far as one knows."""
         return last_epoch(self.settings, self._converged)
 
+    @property
     def _patience_is_over(self) -> bool:
-        """Whether the last `train.patience` epochs did not lower the validation loss."""
-        losses = [row["validation_loss"] for row in self.position.history]
-        since_best = len(losses) - 1 - losses.index(min(losses)) if losses else 0
-        return 0 < self.settings.patience <= since_best
+        return patience_is_over(self.settings, self.position.history)
 
     def _save_if_due(self, stop: threading.Event) -> None:
         """Save the state every few minutes and, before KeyboardInterrupt, when asked to stop."""
@@ -252,8 +253,8 @@ class _Training:
             self._save()
         if stopping:
             raise KeyboardInterrupt(
-                f"stopped in epoch {self.position.epoch + 1} of {self.run.path}; go on with the"
-                " same arguments and `resume=True`"
+                f"stopped in epoch {self.position.epoch + 1} of {self.settings.epochs} of"
+                f" {self.run.path}, which is saved; go on with the same arguments and `resume=True`"
             )
 
     def _save(self) -> None:
@@ -293,5 +294,7 @@ def _remarks(run: Run, stores: Sequence[Store], device: torch.device) -> list[st
     """What is said before a run begins or goes on."""
     remark = note_of_handed(run.recipe, stores)
     name, precision = run.recipe.model.name, _precision(run, device)
-    begun = [] if run.finished else [f"training {name} in {precision} on {device}"]
-    return ([remark] if remark else []) + begun
+    begun = f"training {name} in {precision} on {device}"
+    if run.finished:
+        return [finished_in_words(run)]
+    return [remark, begun] if remark else [begun]

@@ -39,8 +39,9 @@ def check_recipe(run: Run, asked: Recipe) -> None:
     difference = asked.difference(run.recipe)
     if difference is not None:
         name, now, before = difference
+        state = "is finished, with" if run.finished else "goes on with"
         raise ConfigError(
-            f"{run.path} goes on with the recipe it began with, in which {name} is"
+            f"{run.path} {state} the recipe it began with, in which {name} is"
             f" {_text(before)}, not {_text(now)}: leave out `recipe=…` and `settings=…`, or name"
             " another run"
         )

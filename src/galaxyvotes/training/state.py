@@ -15,9 +15,12 @@ from torch import Tensor
 
 from galaxyvotes.runs.tensors import load_state, read_tensors, write_tensors
 from galaxyvotes.runtime import distributed
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.training.learner import Learner
 
 __all__ = ["Position", "read_state", "write_state"]
+
+_WORKERS = {"processes": "process", "threads": "thread"}  # one of them
 
 
 @dataclass
@@ -98,7 +101,7 @@ def _warn_if_others_go_on(run: Path, before: dict[str, int], device: torch.devic
         now["threads"] = before["threads"]
     if before != now and distributed.rank() == 0:
         was, goes_on = (
-            " and ".join(f"{number} {name}" for name, number in workers.items())
+            " and ".join(counted(number, _WORKERS[name]) for name, number in workers.items())
             for workers in (before, now)
         )
         warnings.warn(
