@@ -118,7 +118,7 @@ def test_missing_answers_are_told_with_examples(predictions, sample, tmp_path):
     assert (
         refusal(other, sample, tmp_path / "out.csv")
         == "the predictions have no 4 columns (Class1.1, Class1.2, Class1.3 …), which sample.csv"
-        " asks for"
+        " asks for: name their run, `run=…`, whose mean votes fill what it does not predict"
     )
 
 
@@ -208,3 +208,37 @@ def test_a_place_on_the_leaderboard_is_between_the_known_ones(rmse, better, wors
     assert (place["worse"] and place["worse"]["rank"]) == worse
     assert words in place["sentence"]
     assert "not public" in place["caveat"]
+
+
+def test_answers_that_are_not_predicted_are_filled_with_the_means_and_named(
+    predictions, sample, kaggle, tmp_path
+):
+    few = Predictions(IDS, kaggle.columns[:2], predictions.values[:, :2])
+    means = dict.fromkeys(kaggle.columns, 0.25)
+    filled = submit(few, sample, tmp_path / "out.csv", means=means)
+    assert filled == kaggle.columns[2:]
+    rows = [line.split(",")[1:] for line in (tmp_path / "out.csv").read_text().splitlines()[1:]]
+    values = np.array(rows, float)
+    np.testing.assert_allclose(values[:, :2], few.values, atol=5.1e-10)
+    assert (values[:, 2:] == 0.25).all()
+    assert submit(predictions, sample, tmp_path / "whole.csv", means=means) == ()
+
+
+def test_answers_without_a_mean_stay_an_error_that_names_the_way(
+    predictions, sample, kaggle, tmp_path
+):
+    few = Predictions(IDS, kaggle.columns[:2], predictions.values[:, :2])
+    told = refusal(few, sample, tmp_path / "out.csv")
+    assert "have no 35 columns (Class1.3, Class2.1, Class2.2 …)" in told
+    assert "name their run, `run=…`, whose mean votes fill" in told
+
+
+def test_conditional_fractions_are_refused_beside_filled_ones_too(kaggle, sample, tmp_path):
+    random = np.random.default_rng(0)
+    conditional = np.concatenate(
+        [random.dirichlet(np.ones(len(q.answers)), len(IDS)) for q in kaggle.questions], axis=1
+    ).astype(np.float32)
+    rest = Predictions(IDS, kaggle.columns[:-2], conditional[:, :-2])
+    means = dict.fromkeys(kaggle.columns, 0.1)
+    with pytest.raises(DataError, match="fractions of those who were asked"):
+        submit(rest, sample, tmp_path / "out.csv", means=means)

@@ -186,19 +186,42 @@ def export(
     )
 
 
-def submit(predictions: Path, *, sample: Path, out: Path, overwrite: Overwrite = False) -> None:
+def submit(
+    predictions: Path,
+    *,
+    sample: Path,
+    run: Path | None = None,
+    out: Path,
+    overwrite: Overwrite = False,
+) -> None:
     """Write predictions as a submission to the 2014 challenge.
+
+    A run of fewer answers makes a whole submission: the others get the mean votes of its
+    training galaxies, and are listed.
 
     Args:
         predictions: A table that galaxyvotes predict wrote.
         sample: A sample submission, .csv or .zip; its header, ids and order are kept.
+        run: The run that predicted, if it predicts fewer answers than the sample asks for.
         out: The submission to write: .csv or .zip.
     """
     from galaxyvotes.predictions import Predictions
+    from galaxyvotes.reports.challenge import lacking
     from galaxyvotes.reports.challenge import submit as submit_
 
-    submit_(Predictions.read(predictions), sample, out, overwrite=overwrite)
+    table, means = Predictions.read(predictions), None
+    if run is not None:
+        from galaxyvotes.runs.mean_labels import mean_labels
+        from galaxyvotes.runs.run import Run
+
+        means = mean_labels(Run.open(run), lacking(table, sample))
+    filled = submit_(table, sample, out, means=means, overwrite=overwrite)
     print(out)
+    if filled:
+        print(
+            f"{len(filled)} answers are not predicted; every galaxy has the mean votes of the"
+            f" training galaxies of {run} for them: {', '.join(filled)}"
+        )
 
 
 def demo(*, galaxies: int = 600, seed: int = 0, out: Path = Path("demo")) -> None:

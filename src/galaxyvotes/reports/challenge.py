@@ -5,7 +5,7 @@ the leaderboard.
 import tomllib
 import zipfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -22,38 +22,43 @@ from galaxyvotes.sources.archives import Source
 from galaxyvotes.tables.table import Table
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["leaderboard", "leaderboard_place", "submit"]
+__all__ = ["lacking", "leaderboard", "leaderboard_place", "submit"]
 
 
 def submit(
-    predictions: Predictions, sample: str | Path, out: str | Path, *, overwrite: bool = False
-) -> None:
-    """Write predictions as a submission, in the form of a sample (a CSV, or a zip that holds one).
+    predictions: Predictions,
+    sample: str | Path,
+    out: str | Path,
+    *,
+    means: Mapping[str, float] | None = None,
+    overwrite: bool = False,
+) -> tuple[str, ...]:
+    """Write predictions as a submission, in the form of a sample (a CSV, or a zip that holds one);
+    the columns that were filled with `means`.
+
+    The predictions may lack answers that have a mean, such as the mean votes of the training
+    galaxies of their run (`runs.mean_labels`): all galaxies have that then.
 
     Rows are in the order of the sample, lines end as in the challenge's own files, and numbers are
     plain decimals with up to nine places. If `out` ends in .zip, it holds the CSV.
 
     Raises:
         ConfigError: `out` does not end in .csv or .zip, or is there, unless `overwrite`.
-        DataError: The sample is no sample submission; an id or a column of it is missing, an id is
-            not in it or there twice; a number is not in 0–1, or fractions are conditional.
+        DataError: The sample is no sample submission; an id is missing, or a column that has no
+            mean; an id is not in it or there twice; a number is not in 0–1, or fractions are
+            conditional.
     """
     out = new_file(out, overwrite=overwrite)
     if out.suffix.lower() not in (".csv", ".zip"):
         raise ConfigError(f"{out}: a submission ends in .csv or .zip")
-    with Source.open(sample) as source:
-        if len(source.tables) != 1:
-            raise DataError(
-                f"{sample} holds {len(source.tables)} tables; a sample submission is one CSV"
-            )
-        table = Table(source.tables[0].name, source.tables[0].read())
-    header = table.header()
-    ids = table.texts(header[0])
-    _check(predictions, header, ids, table.name)
+    header, ids, name = _header_and_ids(sample)
+    filled = tuple(column for column in header[1:] if column not in predictions.columns)
+    predictions = _filled(predictions, filled, means or {})
+    _check(predictions, header, ids, name)
     row_of = {name: row for row, name in enumerate(predictions.ids)}
     columns = [predictions.columns.index(column) for column in header[1:]]
     values = predictions.values[[row_of[name] for name in ids]][:, columns]
-    _refuse_conditional(header[1:], values)
+    _refuse_conditional(header[1:], values, filled)
     outside = ~((values >= 0) & (values <= 1))  # so written, NaN is outside, too
     if outside.any():
         row, column = np.argwhere(outside)[0].tolist()
@@ -70,6 +75,39 @@ def submit(
                 archive.writestr(out.stem.removesuffix(".csv") + ".csv", text)
         else:
             partial.write_bytes(text.encode())
+    return filled
+
+
+def lacking(predictions: Predictions, sample: str | Path) -> tuple[str, ...]:
+    """The columns of a sample submission that the predictions do not have."""
+    return tuple(each for each in _header_and_ids(sample)[0][1:] if each not in predictions.columns)
+
+
+def _header_and_ids(sample: str | Path) -> tuple[list[str], list[str], str]:
+    """The header of a sample submission, its ids, and the name of its table."""
+    with Source.open(sample) as source:
+        if len(source.tables) != 1:
+            raise DataError(
+                f"{sample} holds {len(source.tables)} tables; a sample submission is one CSV"
+            )
+        table = Table(source.tables[0].name, source.tables[0].read())
+    header = table.header()
+    return header, table.texts(header[0]), table.name
+
+
+def _filled(
+    predictions: Predictions, columns: Sequence[str], means: Mapping[str, float]
+) -> Predictions:
+    """The predictions with further columns, as far as these have a mean."""
+    more = [column for column in columns if column in means]
+    values = np.array([means[column] for column in more], np.float32)
+    values = np.repeat(values[None], len(predictions), axis=0)
+    return Predictions(
+        predictions.ids,
+        (*predictions.columns, *more),
+        np.concatenate([predictions.values, values], axis=1),
+        predictions.id_name,
+    )
 
 
 def _check(predictions: Predictions, header: list[str], ids: list[str], sample: str) -> None:
@@ -77,7 +115,7 @@ def _check(predictions: Predictions, header: list[str], ids: list[str], sample: 
     if missing_columns:
         raise DataError(
             f"the predictions have no {_examples(missing_columns, 'column')}, which {sample}"
-            " asks for"
+            " asks for: name their run, `run=…`, whose mean votes fill what it does not predict"
         )
     if twice := [name for name, count in Counter(ids).items() if count > 1]:
         raise DataError(
@@ -99,13 +137,25 @@ def _check(predictions: Predictions, header: list[str], ids: list[str], sample: 
         )
 
 
-def _refuse_conditional(columns: list[str], values: Float[np.ndarray, "galaxy answer"]) -> None:
-    """Refuse conditional fractions: they add up to 1 even where few volunteers were asked."""
+def _refuse_conditional(
+    columns: list[str], values: Float[np.ndarray, "galaxy answer"], filled: Sequence[str]
+) -> None:
+    """Refuse conditional fractions: they add up to 1 even where few volunteers were asked.
+    Questions with a filled answer say nothing of that.
+    """
     challenge = DecisionTree.load("kaggle")
     if sorted(columns) != sorted(challenge.columns):
         return
     place = {column: number for number, column in enumerate(columns)}
-    asked = [question for question in challenge.questions if question.asked_of is not None]
+    asked = [
+        question
+        for question in challenge.questions
+        if question.asked_of is not None
+        and not {str(question.asked_of), *(answer.column for answer in question.answers)}
+        & {*filled}
+    ]
+    if not asked:
+        return
     parents = values[:, [place[str(question.asked_of)] for question in asked]]
     sums = np.stack(
         [values[:, [place[a.column] for a in question.answers]].sum(axis=1) for question in asked],

@@ -60,6 +60,9 @@ def ensemble(runs: Sequence[Run | str | Path], out: str | Path) -> Run:
         "stores": list(stores.values()),
         "members": [name for run in opened for name in run.members],
     }
+    means = opened[0].facts.get("means")
+    if means is not None and all(run.facts.get("means") == means for run in opened):
+        facts["means"] = means
     first = opened[0]
     return Run.create(out, first.recipe, first.heads, _seen(opened), facts, weights=weights)
 

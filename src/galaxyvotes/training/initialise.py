@@ -17,13 +17,14 @@ from galaxyvotes.config import Recipe
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.networks.batch import Share
 from galaxyvotes.networks.timm_encoder import TimmNetwork
-from galaxyvotes.runs.network import Network
+from galaxyvotes.runs.network import Head, Network
 from galaxyvotes.runs.run import Run
 from galaxyvotes.runtime import distributed
 from galaxyvotes.runtime.devices import low_precision
 from galaxyvotes.runtime.locks import writer_of
 from galaxyvotes.training.batches import TrainingBatches
 from galaxyvotes.training.frozen import versions_for
+from galaxyvotes.training.heads import means_of
 from galaxyvotes.training.step_memory import memory_warning
 from galaxyvotes.training.validation import validate
 
@@ -67,6 +68,7 @@ def create_run(
     half = low_precision(recipe.train.precision, device)
     facts = _facts(batches) | {"precision": "bfloat16" if half else "float32"}
     facts |= {"start": name} if name else {}
+    facts["means"] = [_means(head, batches) for head in batches.heads]
     facts |= {"versions": versions_for(network, batches)} if not recipe.train.encoder_rate else {}
     seen = batches.seen()
     if start:
@@ -125,6 +127,16 @@ def _validation_at_start(
     module = deepcopy(network.module).to(device).eval()
     row = validate(replace(network, module=module, recipe=recipe), batches, epoch=0)
     return {name: None if math.isnan(value) else value for name, value in row.items()}
+
+
+def _means(head: Head, batches: TrainingBatches) -> dict[str, float]:
+    """The mean label over the training galaxies of each answer of a head's tree, those included
+    that its network does not predict, where any is known.
+    """
+    whole = replace(head, columns=head.tree.columns)
+    means = means_of(whole, batches.stores, batches.train).tolist()
+    pairs = zip(whole.columns, means, strict=True)
+    return {column: round(mean, 9) for column, mean in pairs if not math.isnan(mean)}
 
 
 def _known_before(seen: pa.Table, before: pa.Table) -> tuple[int, int]:
