@@ -4,13 +4,13 @@
 
 For each of --seeds the galaxies with published fractions are divided anew (80 : 10 : 10, key =
 seed). The answers are those with the highest mean fraction over the training galaxies: 37 (all),
-20, 10 and 3. For each, a network of --recipe learns them from that seed and predicts the test galaxies;
-what it does not predict is filled with the mean votes of the training galaxies, as `submit` does.
-Measured are the RMSE over all 37 columns of that whole submission; the RMSE of the answers it
-predicts, beside that of the network for 37 on the same ones; the accuracy (is the answer with the
-highest fraction the right one of all 37?); the trainable parameters; and the seconds of training
-and of predicting. Work is kept in --work, so that a stopped benchmark goes on. Some four hours on
-two cores."""
+20, 10 and 3. For each, a network of --recipe learns them from that seed and predicts the test
+galaxies; what it does not predict is filled with the mean votes of the training galaxies, as
+`submit` does. Measured are the RMSE over all 37 columns of that whole submission; the RMSE of the
+answers it predicts, beside that of the network for 37 on the same ones; the accuracy (is the answer
+with the highest fraction the right one of all 37?); the trainable parameters; and the seconds of
+training and of predicting. Work is kept in --work, so that a stopped benchmark goes on. Some four
+hours on two cores."""
 
 import argparse
 import time

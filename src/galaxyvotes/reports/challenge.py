@@ -79,7 +79,10 @@ def submit(
 
 
 def lacking(predictions: Predictions, sample: str | Path) -> tuple[str, ...]:
-    """The columns of a sample submission that the predictions do not have."""
+    """The columns of a sample submission that the predictions do not have.
+
+    Raises DataError if it is no sample submission.
+    """
     return tuple(each for each in _header_and_ids(sample)[0][1:] if each not in predictions.columns)
 
 
