@@ -72,6 +72,41 @@ def test_a_feature_that_is_not_a_number_is_as_strange_as_can_be():
     assert familiar.scores(np.full((1, 21), np.nan, np.float32)) == np.float32(0.01)
 
 
+def test_statistics_that_a_network_ignores_make_a_galaxy_unfamiliar():
+    random = np.random.default_rng(5)
+    known, references, galaxies = (features(random, n) for n in (300, 199, 200))
+    of_known, of_references, like = (random.normal(size=(n, 4)) for n in (300, 199, 200))
+    both = Familiarity.fit(known, references, (of_known, of_references))
+    assert np.mean(both.scores(galaxies, like) <= 0.05) < 0.1
+    assert (both.scores(galaxies, like + 20) == np.float32(1 / 200)).all()
+    assert (both.scores(galaxies * 50, like) == np.float32(1 / 200)).mean() > 0.9
+    alone = Familiarity.fit(known, references)
+    assert np.array_equal(alone.scores(galaxies, like + 20), alone.scores(galaxies))
+
+
+def test_with_statistics_galaxies_like_the_references_are_unfamiliar_as_often_as_expected():
+    random = np.random.default_rng(6)
+    shares = []
+    for _ in range(40):
+        known, references, galaxies = (features(random, n) for n in (60, 199, 50))
+        statistics = [random.normal(size=(n, 4)) for n in (60, 199, 50)]
+        both = Familiarity.fit(known, references, (statistics[0], statistics[1]))
+        shares.append(np.mean(both.scores(galaxies, statistics[2]) <= 0.05 + 1e-6))
+    assert np.mean(shares) == pytest.approx(0.05, abs=0.02)
+
+
+def test_statistics_come_back_from_tensors_and_half_of_them_are_refused():
+    random = np.random.default_rng(7)
+    known, references = features(random, 60), features(random, 39)
+    both = Familiarity.fit(known, references, (known[:, :3], references[:, :3]))
+    tensors = both.to_tensors()
+    again = Familiarity.from_tensors(tensors)
+    assert np.array_equal(again.scores(known, known[:, :3]), both.scores(known, known[:, :3]))
+    del tensors["units"]
+    with pytest.raises(DataError, match="no 'units'"):
+        Familiarity.from_tensors(tensors)
+
+
 def test_fewer_galaxies_than_features_and_features_that_are_all_alike_do():
     random = np.random.default_rng(4)
     wide = random.normal(size=(50, 256)).astype(np.float32)

@@ -17,6 +17,13 @@ Features are standardised first, because a few that scatter widely would hide th
 that one that never varied counts when it does. Their covariance is shrunk towards equal scatter as
 far as the number of galaxies asks for, so a few hundred galaxies do for 256 features.
 
+What a network was trained to ignore, its features hardly show: a grey galaxy, one of half the size.
+So the distance of an image's statistics from those of training galaxies is measured likewise (see
+`appearance`), and the larger of the two counts, each in units of the distance within which 95 % of
+the references lie. These two numbers are all that the measure takes from the references (training
+galaxies lie too near, in features that were trained on them), so with hundreds of them the law
+above holds as before. Files of older versions have the features alone.
+
 A catalogue is judged by its unfamiliar galaxies, those at or below the level. All are ranked by the
 same references, so even in a catalogue like these their number is not binomial: if k of n + 1 ranks
 are that low, the chance of one more is itself Beta(k, n + 1 − k), and the number among m galaxies
@@ -28,7 +35,7 @@ classes); Ledoit & Wolf 2004, Journal of Multivariate Analysis 88, 365 (shrinkag
 Statistics 51, 149, section 2 (many, one reference).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -37,7 +44,7 @@ from torch import Tensor
 
 from galaxyvotes.errors import DataError
 
-__all__ = ["Familiarity", "Shift", "cumulative_counts"]
+__all__ = ["Familiarity", "Scatter", "Shift", "cumulative_counts"]
 
 LEVEL = 0.05  # galaxies of this familiarity or less are called unfamiliar
 FALSE_ALARMS = 0.01  # the chance that a catalogue like the references is called shifted
@@ -45,46 +52,27 @@ FALSE_ALARMS = 0.01  # the chance that a catalogue like the references is called
 _LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75)  # of familiarity, up to which galaxies are counted
 _LEAST_SCATTER = 0.01  # of a feature, of that of the widest: finer than bfloat16 resolves
 _LEAST_VARIANCE = 1e-3  # of a direction, of standardised features
+_WITHIN = 0.95  # of references: their distance is the unit in which two are compared
 
 Features = Float[np.ndarray, "galaxy feature"]
 
 
 @dataclass(frozen=True, eq=False)
-class Familiarity:
-    """The mean and scatter of training galaxies' features, and the distances of references from
-    them.
+class Scatter:
+    """The mean and scatter of the features of training galaxies.
 
     `whiten` takes a feature vector, less the mean (`middle`), to axes on which training galaxies
-    scatter by one; `strangeness` are the squared distances of the references, in rising order. The
-    names are those of the tensors in the file of a run.
+    scatter by one.
     """
 
     middle: Float32[np.ndarray, " feature"]
     whiten: Float32[np.ndarray, "feature feature"]
-    strangeness: Float[np.ndarray, " reference"]
 
     @staticmethod
-    def fit(
-        training: Features, references: Float[np.ndarray, "reference feature"]
-    ) -> "Familiarity":
-        """The familiarity after these training galaxies, ranked among the references, which are
-        none of them.
-
-        Raises DataError if there are fewer than two training galaxies or no reference.
-        """
-        if len(training) < 2 or not len(references):
-            raise DataError(
-                f"{len(training)} training galaxies and {len(references)} references; expected 2"
-                " and 1 or more, to measure familiarity"
-            )
+    def fit(training: Features) -> "Scatter":
+        """The scatter of these galaxies, two or more."""
         middle = training.mean(axis=0, dtype=np.float64).astype(np.float32)
-        unranked = Familiarity(middle, _whitening(training), np.empty(0))
-        return Familiarity(middle, unranked.whiten, np.sort(unranked.distances(references)))
-
-    @property
-    def references(self) -> int:
-        """How many galaxies the scores are ranks among."""
-        return len(self.strangeness)
+        return Scatter(middle, _whitening(training))
 
     def distances(self, features: Features) -> Float[np.ndarray, " galaxy"]:
         """Squared Mahalanobis distances from training galaxies; that of a galaxy is the same to the
@@ -94,29 +82,106 @@ class Familiarity:
         centred = features.astype(np.float64) - self.middle
         return np.array([np.square(whiten @ galaxy).sum() for galaxy in centred], np.float64)
 
-    def scores(self, features: Features) -> Float32[np.ndarray, " galaxy"]:
+
+@dataclass(frozen=True, eq=False)
+class Familiarity:
+    """The scatter of training galaxies' features, and how far references lie from them.
+
+    `strangeness` has the squared distances of the references, in rising order. With `appearance`,
+    the scatter of statistics of the images (see `confidence.appearance`), these are the larger of
+    two distances, each in its own unit of `units`.
+    """
+
+    features: Scatter
+    strangeness: Float[np.ndarray, " reference"]
+    appearance: Scatter | None = None
+    units: Float[np.ndarray, "2"] | None = None
+
+    @staticmethod
+    def fit(
+        training: Features,
+        references: Float[np.ndarray, "reference feature"],
+        appearance: tuple[Features, Features] | None = None,
+    ) -> "Familiarity":
+        """The familiarity after these training galaxies, ranked among the references, which are
+        none of them; `appearance` has statistics of the images of both.
+
+        Raises DataError if there are fewer than two training galaxies or no reference.
+        """
+        if len(training) < 2 or not len(references):
+            raise DataError(
+                f"{len(training)} training galaxies and {len(references)} references; expected 2"
+                " and 1 or more, to measure familiarity"
+            )
+        unranked = Familiarity(Scatter.fit(training), np.empty(0))
+        statistics = None
+        if appearance is not None:
+            known, statistics = appearance
+            scatter = Scatter.fit(known)
+            distances = (unranked.features.distances(references), scatter.distances(statistics))
+            units = np.array([np.quantile(each, _WITHIN) or 1.0 for each in distances])
+            unranked = replace(unranked, appearance=scatter, units=units)
+        return replace(unranked, strangeness=np.sort(unranked.distances(references, statistics)))
+
+    @property
+    def references(self) -> int:
+        """How many galaxies the scores are ranks among."""
+        return len(self.strangeness)
+
+    def distances(
+        self, features: Features, appearance: Features | None = None
+    ) -> Float[np.ndarray, " galaxy"]:
+        """Squared distances of galaxies with these features and statistics from training galaxies;
+        NaN if any of them is. Statistics count if they were measured of training galaxies, too.
+        """
+        distances = self.features.distances(features)
+        if self.appearance is None or self.units is None:
+            return distances
+        assert appearance is not None
+        of_appearance = self.appearance.distances(appearance)
+        return np.maximum(distances / self.units[0], of_appearance / self.units[1])
+
+    def scores(
+        self, features: Features, appearance: Features | None = None
+    ) -> Float32[np.ndarray, " galaxy"]:
         """The familiarity of each galaxy, above 0 and up to 1; the lowest for features that are
         NaN.
         """
-        nearer = np.searchsorted(self.strangeness, self.distances(features), side="left")
+        distances = self.distances(features, appearance)
+        nearer = np.searchsorted(self.strangeness, distances, side="left")
         return ((1 + self.references - nearer) / (1 + self.references)).astype(np.float32)
 
     def to_tensors(self) -> dict[str, Tensor]:
         """All of it as tensors; `from_tensors` gives it back."""
-        return {name: torch.from_numpy(getattr(self, name)) for name in _TENSORS}
+        arrays = {
+            "middle": self.features.middle,
+            "whiten": self.features.whiten,
+            "strangeness": self.strangeness,
+        }
+        if self.appearance is not None and self.units is not None:
+            more = (self.appearance.middle, self.appearance.whiten, self.units)
+            arrays |= dict(zip(_OF_APPEARANCE, more, strict=True))
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     @staticmethod
     def from_tensors(tensors: dict[str, Tensor], origin: str = "familiar") -> "Familiarity":
-        """What `to_tensors` gave; `origin` names it in errors.
+        """What `to_tensors` gave, of this version or an older one; `origin` names it in errors.
 
         Raises DataError if a tensor is missing.
         """
-        if missing := [name for name in _TENSORS if name not in tensors]:
+        with_appearance = any(name in tensors for name in _OF_APPEARANCE)
+        names = (*_TENSORS, *_OF_APPEARANCE) if with_appearance else _TENSORS
+        if missing := [name for name in names if name not in tensors]:
             raise DataError(f"{origin} has no {missing[0]!r}: run `galaxyvotes.calibrate(…)` again")
-        return Familiarity(*(tensors[name].numpy() for name in _TENSORS))
+        middle, whiten, strangeness, *more = (tensors[name].numpy() for name in names)
+        familiarity = Familiarity(Scatter(middle, whiten), strangeness)
+        if not more:
+            return familiarity
+        return replace(familiarity, appearance=Scatter(more[0], more[1]), units=more[2])
 
 
 _TENSORS = ("middle", "whiten", "strangeness")
+_OF_APPEARANCE = ("appearance_middle", "appearance_whiten", "units")
 
 
 def _whitening(training: Features) -> Float32[np.ndarray, "feature feature"]:

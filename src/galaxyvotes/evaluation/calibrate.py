@@ -45,7 +45,7 @@ from galaxyvotes.evaluation.seen import (
     seen_by,
     volunteers_of,
 )
-from galaxyvotes.inference.engine import forward_rows, predict_store, predict_views
+from galaxyvotes.inference.engine import appearance_rows, forward_rows, predict_store, predict_views
 from galaxyvotes.kinds import QUANTITIES, ValueKind
 from galaxyvotes.runs.calibration import Calibration
 from galaxyvotes.runs.network import Head, Network
@@ -300,8 +300,7 @@ def familiarity_of(network: Network, galaxies: References, seed: int) -> Familia
     references = galaxies.references
     if len(known) < len(references) / 2:
         known, references = np.array_split(random.permutation(references), 2)
-    features = (
-        forward_rows(network.folded, galaxies.store, np.sort(rows)).features
-        for rows in (known, references)
-    )
-    return Familiarity.fit(*features)
+    store, parts = galaxies.store, (np.sort(known), np.sort(references))
+    features = [forward_rows(network.folded, store, rows).features for rows in parts]
+    of_known, of_references = (appearance_rows(store, rows) for rows in parts)
+    return Familiarity.fit(*features, appearance=(of_known, of_references))

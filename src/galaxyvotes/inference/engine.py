@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Float32, Int, UInt8
 from torch import Tensor, nn
 
+from galaxyvotes.confidence.appearance import appearance
 from galaxyvotes.inference.onnx_model import OnnxModule
 from galaxyvotes.networks.augment import views
 from galaxyvotes.networks.batch import Batch
@@ -31,6 +32,7 @@ from galaxyvotes.runtime.threads import on_a_core_each
 from galaxyvotes.store.store import Store
 
 __all__ = [
+    "appearance_rows",
     "chunks_of",
     "estimate",
     "forward",
@@ -151,10 +153,26 @@ def predict_batch(network: Network, batch: Batch, ids: tuple[str, ...]) -> Predi
         parts = [_of_kind(network, part) for part in by_view]
         spread = np.std([np.where(np.isnan(part), values, part) for part in parts], axis=0)
     bounds = None if network.intervals is None else network.intervals.bounds(joint, spread)
-    familiarity = None if network.familiarity is None else network.familiarity.scores(features)
     return Predictions(
-        ids, network.columns, values, bounds=bounds, spread=spread, familiarity=familiarity
+        ids,
+        network.columns,
+        values,
+        bounds=bounds,
+        spread=spread,
+        familiarity=_familiarity(network, batch, features),
     )
+
+
+def _familiarity(
+    network: Network, batch: Batch, features: Float32[np.ndarray, "galaxy feature"]
+) -> Float32[np.ndarray, " galaxy"] | None:
+    """The familiarity scores of images with these features, if the network is calibrated."""
+    familiarity = network.familiarity
+    if familiarity is None:
+        return None
+    if familiarity.appearance is None:
+        return familiarity.scores(features)
+    return familiarity.scores(features, appearance(batch.images).numpy())
 
 
 def _estimate_views(
@@ -240,6 +258,16 @@ def predict_rows(
         return replace(predictions, id_name=store.id_name)
 
     yield from _of_rows(predict, rows, workers, progress=progress)
+
+
+def appearance_rows(
+    store: Store, rows: Rows, *, progress: bool = False
+) -> Float32[np.ndarray, "galaxy statistic"]:
+    """The appearance of these rows, in their order (see `confidence.appearance`)."""
+    parts = _of_rows(
+        lambda part: appearance(_batch(store, part).images).numpy(), rows, None, progress=progress
+    )
+    return np.concatenate(list(parts))
 
 
 def _batch(store: Store, rows: Rows) -> Batch:
