@@ -5,8 +5,8 @@ frames, ghosts; drawn, as a catalogue for training or to test a model on.
 
 The folder has `images/<id>.png` and `votes.csv` in the columns of the 2014 challenge: Class1.3
 ("star or artifact") is 1, what is asked of galaxies is 0. Whether there is anything odd
-(questions 6 and 8) stays empty, which is unknown, because volunteers of such images do not agree
-on it. Ids start at 2,000,001, above the challenge's.
+(questions 6 and 8) is left out, which is unknown: the challenge asked it of these images, too, and
+nobody has seen the drawn ones. Ids start at 2,000,001, above the challenge's.
 
 The two kinds are drawn by different code that shares nothing but this list, so that a model that
 has learned the drawing rather than the sky is found out. For training, light is added up by
@@ -164,8 +164,8 @@ def _drawn_star(layer, draw, middle, colour, rng: np.random.Generator) -> Image.
 
 def write_catalogue(out: Path, count: int, seed: int) -> None:
     """A folder of training images and their votes."""
-    columns = gv.DecisionTree.load("kaggle").columns
-    votes = {c: "" if c.startswith(UNKNOWN) else "0" for c in columns} | {"Class1.3": "1"}
+    columns = [c for c in gv.DecisionTree.load("kaggle").columns if not c.startswith(UNKNOWN)]
+    votes = dict.fromkeys(columns, "0") | {"Class1.3": "1"}
     (out / "images").mkdir(parents=True)
     with (out / "votes.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")

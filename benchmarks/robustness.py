@@ -1,4 +1,4 @@
-"""What a model makes of the same galaxies as another survey might show them, and whether it notices.
+"""What a model makes of galaxies as other surveys might show them, and whether it notices.
 
     python benchmarks/robustness.py --json benchmarks/json/robustness.json
     python benchmarks/robustness.py RUN

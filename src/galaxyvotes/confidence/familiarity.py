@@ -55,6 +55,7 @@ _LEAST_VARIANCE = 1e-3  # of a direction, of standardised features
 _WITHIN = 0.95  # of references: their distance is the unit in which two are compared
 
 Features = Float[np.ndarray, "galaxy feature"]
+Statistics = Float[np.ndarray, "galaxy statistic"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +102,7 @@ class Familiarity:
     def fit(
         training: Features,
         references: Float[np.ndarray, "reference feature"],
-        appearance: tuple[Features, Features] | None = None,
+        appearance: tuple[Statistics, Float[np.ndarray, "reference statistic"]] | None = None,
     ) -> "Familiarity":
         """The familiarity after these training galaxies, ranked among the references, which are
         none of them; `appearance` has statistics of the images of both.
@@ -129,7 +130,7 @@ class Familiarity:
         return len(self.strangeness)
 
     def distances(
-        self, features: Features, appearance: Features | None = None
+        self, features: Features, appearance: Statistics | None = None
     ) -> Float[np.ndarray, " galaxy"]:
         """Squared distances of galaxies with these features and statistics from training galaxies;
         NaN if any of them is. Statistics count if they were measured of training galaxies, too.
@@ -142,7 +143,7 @@ class Familiarity:
         return np.maximum(distances / self.units[0], of_appearance / self.units[1])
 
     def scores(
-        self, features: Features, appearance: Features | None = None
+        self, features: Features, appearance: Statistics | None = None
     ) -> Float32[np.ndarray, " galaxy"]:
         """The familiarity of each galaxy, above 0 and up to 1; the lowest for features that are
         NaN.
