@@ -36,8 +36,8 @@ CATALOGUES = {
     "gz2": (GZ2, {}),
 }
 JUDGED = ("fractions", "classes", "gz2")  # those with all labels of their trees
-COMMON = ("model.width=64", "model.views=4", "train.augment=surveys")
-FIRST = (*COMMON, "train.epochs=14", "train.learning_rate=2e-3")
+COMMON = ("model.width=64", "model.views=4")
+FIRST = (*COMMON, "train.epochs=36", "train.learning_rate=2e-3")
 SECOND = (*COMMON, "train.epochs=6", "train.learning_rate=1e-3")
 RANDOM_SAMPLE = 174_391  # galaxies up to this id are a random sample of the challenge
 CIGAR = "cigar-shaped-smooth"

@@ -1,7 +1,7 @@
 """Several stores as one stream of batches, drawn from the seed and the epoch.
 
 Every batch holds galaxies of every store, so that all of them train one encoder; a galaxy that
-stands in several has the labels of all. Those that nobody knows are NaN and cost nothing. Of
+stands in several is drawn from the first of them, and has the labels of all. Those that nobody knows are NaN and cost nothing. Of
 several processes, each reads its share of the same batch.
 """
 
@@ -75,10 +75,10 @@ class TrainingBatches:
             raise ConfigError(
                 f"train.batch_size is {size}, and there are {count()} processes: start fewer"
             )
-        if min(self.galaxies_per_store) < 1:
+        drawn = sum(len(rows) > 0 for rows in self.drawn)
+        if self.galaxies_per_store[self.largest] < 1:
             raise ConfigError(
-                f"train.batch_size is {size}; {len(self.stores)} stores want"
-                f" {2 * len(self.stores)} or more"
+                f"train.batch_size is {size}; {drawn} stores want {2 * drawn} or more"
             )
 
     @cached_property
@@ -103,21 +103,40 @@ class TrainingBatches:
         columns = [list(column) for column in zip(*rows, strict=True)]
         return pa.table(columns, ["id", "id_name", "pixels", "split"])
 
+    @cached_property
+    def drawn(self) -> tuple[Rows, ...]:
+        """The training galaxies that are drawn from each store: those that no store before it has.
+
+        They have the labels of all stores, so that to draw them again would only take the place of
+        others in a batch.
+        """
+        if len(self.stores) == 1:
+            return self.train
+        seen: set[bytes] = set()
+        drawn: list[Rows] = []
+        for store, rows in zip(self.stores, self.train, strict=True):
+            drawn.append(rows[[store.pixels[row] not in seen for row in rows.tolist()]])
+            seen.update(store.pixels[row] for row in rows.tolist())
+        return tuple(drawn)
+
     @property
     def largest(self) -> int:
-        """The number of the store with most training galaxies."""
-        return max(range(len(self.stores)), key=lambda number: len(self.train[number]))
+        """The number of the store from which most galaxies are drawn."""
+        return max(range(len(self.stores)), key=lambda number: len(self.drawn[number]))
 
     @property
     def galaxies_per_store(self) -> tuple[int, ...]:
         """How many galaxies of each store a batch holds.
 
-        They go with the number of training galaxies to the power of `train.balance`: 1 in
-        proportion, 0 the same of each. Every store has one at least; the largest has the rest.
+        They go with the number of galaxies `drawn` from it to the power of `train.balance`: 1 in
+        proportion, 0 the same of each. Every store of which any is drawn has one at least; the
+        largest has the rest.
         """
         size = self.settings.batch_size
-        weights = [len(rows) ** self.settings.balance for rows in self.train]
-        galaxies = [max(1, round(size * weight / sum(weights))) for weight in weights]
+        weights = [len(rows) ** self.settings.balance if len(rows) else 0 for rows in self.drawn]
+        galaxies = [
+            max(1, round(size * weight / sum(weights))) if weight else 0 for weight in weights
+        ]
         galaxies[self.largest] += size - sum(galaxies)
         return tuple(galaxies)
 
@@ -126,7 +145,7 @@ class TrainingBatches:
         """Batches of an epoch, which passes once through the largest store; the others begin
         again.
         """
-        return math.ceil(len(self.train[self.largest]) / self.galaxies_per_store[self.largest])
+        return math.ceil(len(self.drawn[self.largest]) / self.galaxies_per_store[self.largest])
 
     @property
     def galaxies(self) -> int:
@@ -216,7 +235,9 @@ class TrainingBatches:
         """The galaxies of a store in the order of an epoch, again and again until its batches are
         full.
         """
-        rows, galaxies = self.train[number], self.steps * self.galaxies_per_store[number]
+        rows, galaxies = self.drawn[number], self.steps * self.galaxies_per_store[number]
+        if not galaxies:
+            return rows[:0]
         if len(self.stores) == 1:
             galaxies = len(rows)
         parts: list[Rows] = []
