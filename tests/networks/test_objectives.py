@@ -11,6 +11,7 @@ from torch.distributions import Dirichlet, Multinomial
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.networks.objectives import (
     LARGEST_SCALE,
+    LARGEST_WEIGHT,
     OBJECTIVES,
     Objective,
     concentrations,
@@ -170,7 +171,7 @@ def test_the_loss_of_the_largest_is_that_of_the_documented_probability():
     logits = torch.randn(1, 37, dtype=torch.float64)
     objective = objective_of("cross_entropy")
     rises = (objective.values(logits)[0] / LARGEST_SCALE).exp()
-    expected = -(rises[5] / rises.sum()).log()
+    expected = -LARGEST_WEIGHT * (rises[5] / rises.sum()).log()
     torch.testing.assert_close(objective.loss_of_largest(logits, torch.tensor([5]))[0], expected)
 
 

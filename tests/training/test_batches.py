@@ -53,7 +53,7 @@ def test_a_batch_holds_galaxies_of_every_store_with_the_labels_that_any_store_kn
         assert batch.votes is None
         assert batch.largest is None
     whole = torch.cat([batch.values[first:, 0] for batch in read])
-    assert 0 < whole.isnan().sum() < len(whole)  # and some blobs have fractions
+    assert whole.isnan().all()  # blobs with fractions are drawn from the first store
 
 
 def test_whole_votes_stand_beside_values(tmp_path):
@@ -139,15 +139,41 @@ def test_balance_goes_from_equal_shares_to_shares_by_size(
     blob_store, fractions_store, balance, galaxies
 ):
     batches = TrainingBatches.of([fractions_store, blob_store], recipe(balance=balance))
-    batches = replace(batches, train=(np.arange(10), np.arange(30)))
+    batches = replace(batches, train=(np.arange(10), np.arange(40, 70)))  # no blob in both
     assert batches.galaxies_per_store == galaxies
 
 
+def test_a_galaxy_of_several_stores_is_drawn_from_the_first_that_has_it(
+    blob_store, fractions_store
+):
+    for stores in ([fractions_store, blob_store], [blob_store, fractions_store]):
+        batches = TrainingBatches.of(stores, recipe(balance=0.5))
+        pixels = [
+            {store.pixels[row] for row in rows.tolist()}
+            for store, rows in zip(stores, batches.train, strict=True)
+        ]
+        drawn = [
+            {store.pixels[row] for row in rows.tolist()}
+            for store, rows in zip(stores, batches.drawn, strict=True)
+        ]
+        assert drawn == [pixels[0], pixels[1] - pixels[0]]
+
+
+def test_a_store_of_galaxies_that_others_have_only_teaches_its_labels(blob_store, fractions_store):
+    batches = TrainingBatches.of([blob_store, fractions_store], recipe(balance=0.5))
+    assert batches.galaxies_per_store == (16, 0)
+    values = torch.cat([batch.values for batch in batches.batches(0, 0)])
+    known = ~values[:, -37:].isnan()
+    assert known.any(dim=1).sum() >= len(batches.train[1])  # an epoch may show one twice
+
+
 def test_a_batch_too_small_for_a_galaxy_of_each_store_is_refused(blob_store, fractions_store):
-    stores = [blob_store, fractions_store, fractions_store]
-    small = Recipe("small", train=TrainSettings(batch_size=2))
+    stores = [fractions_store, fractions_store, blob_store]
+    batches = TrainingBatches.of(stores, recipe(balance=0.5))
+    parts = (np.arange(10), np.arange(10, 20), np.arange(40, 70))  # no galaxy in two of them
+    batches = replace(batches, train=parts, settings=TrainSettings(batch_size=2))
     with pytest.raises(ConfigError, match=r"batch_size is 2; 3 stores want 6 or more"):
-        TrainingBatches.of(stores, small)
+        batches.check()
 
 
 def test_a_batch_too_small_for_a_galaxy_of_each_process_is_refused(monkeypatch, blob_store):
