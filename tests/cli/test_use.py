@@ -22,7 +22,7 @@ def test_predict_reports_images_that_it_could_not_use(run, make_jpeg, tmp_path):
     status, out, _ = run("predict", tmp_path / "images", "--out", tmp_path / "answers.csv")
     assert status == 0
     assert "answers.csv: 1 galaxy" in out
-    assert "1 images could not be used: " in out
+    assert "1 image could not be used: " in out
     assert "answers.csv.rejected.csv" in out
 
 

@@ -1,8 +1,8 @@
 """Several stores as one stream of batches, drawn from the seed and the epoch.
 
-Every batch holds galaxies of every store, so that all of them train one encoder. A galaxy of several
-is drawn from the first that has it, and has the labels of all; those that nobody knows are NaN and
-cost nothing. Of several processes, each reads its share of the same batch.
+Every batch holds galaxies of every store, so that all of them train one encoder. A galaxy of
+several is drawn from the first that has it, and has the labels of all; those that nobody knows are
+NaN and cost nothing. Of several processes, each reads its share of the same batch.
 """
 
 import math
