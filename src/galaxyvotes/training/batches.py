@@ -115,8 +115,9 @@ class TrainingBatches:
         seen: set[bytes] = set()
         drawn: list[Rows] = []
         for store, rows in zip(self.stores, self.train, strict=True):
-            drawn.append(rows[[store.pixels[row] not in seen for row in rows.tolist()]])
-            seen.update(store.pixels[row] for row in rows.tolist())
+            pixels: list[bytes] = [store.pixels[row] for row in rows.tolist()]
+            drawn.append(rows[[digest not in seen for digest in pixels]])
+            seen.update(pixels)
         return tuple(drawn)
 
     @property
