@@ -78,7 +78,7 @@ def calibrated(run: gv.Run, stores: list[gv.Store]) -> None:
 def trained(stores: list[gv.Store], out: Path, seed: int, start: gv.Run | None = None) -> gv.Run:
     """The first stage, or the second from another run; what is there already goes on."""
     resume, settings = out.exists(), FIRST if start is None else SECOND
-    chosen = () if resume else (*settings, f"train.seed={seed}")
+    chosen = (*settings, f"train.seed={seed}")
     if start is None:
         return gv.train(stores, out, recipe="compact", settings=chosen, resume=resume)
     how = {"recipe": "compact", "other_size": True, "resume": resume}
