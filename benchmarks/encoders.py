@@ -2,7 +2,7 @@
 
     python benchmarks/encoders.py base-0 larger/base-0 larger/base-0+larger/base-1 --json FILE
 
-Each argument is a run in --work that has seen none of the 736 galaxies with fractions, such as the
+Each argument is a run in --work that has seen none of the galaxies with fractions, such as the
 bases of `five_folds.py`, or several joined by +. Of each:
 
 - kernel ridge regression on its frozen features, mean over eight sides, learns the 37 fractions of

@@ -1,9 +1,10 @@
-"""The 37 fractions in five-fold cross-validation over all 736 galaxies that have them.
+"""The 37 fractions in five-fold cross-validation over all galaxies that have them: 736 when the
+figures in the docs were measured, 6,892 since November 2026.
 
     python benchmarks/five_folds.py --bases 2 --json benchmarks/json/five_folds.json
 
 First, for each of --bases seeds, recipe `compact` learns from all that is published *without* these
-736 galaxies and without any that has their pixels: the classes of the others, and Galaxy Zoo 2's
+galaxies and without any that has their pixels: the classes of the others, and Galaxy Zoo 2's
 fractions, weighted and debiased as two catalogues; with --stages 2, as the bundled model,
 it goes on with more pixels (`catalogues`). Then each fold's network goes on from there (recipe
 `finetune`, SETTINGS) with the fractions of the other four folds beside those of Galaxy Zoo 2, and

@@ -3,7 +3,7 @@ its features.
 
     python benchmarks/tree_output.py --json benchmarks/json/tree_output.json
 
-The encoder is the base of `five_folds.py` (seed 0), which has seen none of the 736 judged galaxies.
+The encoder is the base of `five_folds.py` (seed 0), which has seen none of the judged galaxies.
 For each objective a linear layer learns the 37 fractions from the features of four folds, eight
 sides of each galaxy, and answers for the fifth, with the mean over its sides. How strongly its
 weights are held back is chosen for each fold and objective by the galaxies of the next fold, which
