@@ -124,17 +124,14 @@ def trained(
 ) -> gv.Run:
     """Recipe `compact`, or `finetune` from another run; what is there already goes on."""
     resume = out.exists()
-    chosen = () if resume else settings
     if start is None:
-        return gv.train(stores, out, recipe="compact", settings=chosen, resume=resume)
-    return gv.finetune(stores, out, start=start, settings=chosen, resume=resume)
+        return gv.train(stores, out, recipe="compact", settings=settings, resume=resume)
+    return gv.finetune(stores, out, start=start, settings=settings, resume=resume)
 
 
 def enlarged(stores: list[gv.Store], out: Path, *settings: str, start: gv.Run) -> gv.Run:
     """The second stage: from a network of `PACK` to one of `LARGER`; what is there already goes
     on."""
     resume = out.exists()
-    chosen = () if resume else (*ENLARGING, *settings)
-    return gv.finetune(
-        stores, out, start=start, recipe="compact", settings=chosen, other_size=True, resume=resume
-    )
+    how = {"settings": (*ENLARGING, *settings), "other_size": True, "resume": resume}
+    return gv.finetune(stores, out, start=start, recipe="compact", **how)

@@ -41,11 +41,7 @@ def main() -> None:
     for seed in range(given.seeds):
         out = given.work / f"run-{seed}"
         resume = out.exists()
-        settings = (
-            ()
-            if resume
-            else (f"train.seed={seed}", f"train.epochs={given.epochs}", "train.keep=best")
-        )
+        settings = (f"train.seed={seed}", f"train.epochs={given.epochs}", "train.keep=best")
         run = gv.train(store, out, recipe="paper", settings=settings, resume=resume)
         gv.evaluate(store, run, seed=seed)
         rows = store.rows("test")

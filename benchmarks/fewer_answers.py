@@ -86,7 +86,7 @@ def main() -> None:
                 store,
                 out,
                 recipe=given.recipe,
-                settings=() if resume else tuple(settings),
+                settings=tuple(settings),
                 resume=resume,
             )
             whole, seconds = submitted(run, store, rows)

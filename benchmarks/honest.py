@@ -47,7 +47,7 @@ def judged(
     if not (out / "report.json").is_file():
         resume = out.exists()
         trial = (f"train.epochs={epochs}",) if epochs else ()
-        chosen = () if resume else (f"train.seed={seed}", *settings, *trial)
+        chosen = (f"train.seed={seed}", *settings, *trial)
         gv.train(store, out, recipe=recipe, settings=chosen, resume=resume)
         gv.evaluate(store, out, as_published=True, baselines=name == "paper", seed=seed)
     return json.loads((out / "report.json").read_text()), gv.Run.open(out).history

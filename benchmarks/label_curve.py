@@ -53,9 +53,7 @@ def learned(store: gv.Store, out: Path, recipe: str, *settings: str, **how) -> g
     """A run of a recipe; what is there already goes on."""
     resume = out.exists()
     learn: Callable[..., gv.Run] = gv.finetune if "start" in how else gv.train
-    return learn(
-        store, out, recipe=recipe, settings=() if resume else settings, resume=resume, **how
-    )
+    return learn(store, out, recipe=recipe, settings=settings, resume=resume, **how)
 
 
 def epochs_for(store: gv.Store, steps: int, batch: int, least: int) -> str:

@@ -42,11 +42,7 @@ def main() -> None:
         )
     out = given.work / "run"
     resume = out.exists()
-    settings = (
-        ()
-        if resume
-        else (f"train.epochs={given.epochs}", "train.batch_size=32", "train.average=0.99")
-    )
+    settings = (f"train.epochs={given.epochs}", "train.batch_size=32", "train.average=0.99")
     run = gv.train(stores[64], out, recipe="compact", settings=settings, resume=resume)
     evaluation = gv.evaluate(stores[64], run, out=given.work / "report")
     print(evaluation.table())
