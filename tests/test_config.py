@@ -260,5 +260,10 @@ def test_settings_cannot_be_changed_in_place():
 
 
 def test_classes_and_a_kind_of_votes_are_not_read_at_once():
-    with pytest.raises(ConfigError, match=r"classes 'type' is all that is read .* votes 'joint'"):
+    with pytest.raises(ConfigError, match="leave out classes 'type' or votes 'joint'"):
         LabelSettings(classes="type", votes="joint")
+
+
+def test_a_limit_below_zero_is_refused_by_its_name():
+    with pytest.raises(ConfigError, match=r"^limit is -1; expected 1 or more galaxies, or 0"):
+        SplitSettings(limit=-1)

@@ -82,10 +82,7 @@ class LabelSettings:
                 " classes and largest"
             )
         if self.classes and self.votes:
-            raise ConfigError(
-                f"classes {self.classes!r} is all that is read of the labels: leave out votes"
-                f" {self.votes!r}, or classes to read votes"
-            )
+            raise ConfigError(f"leave out classes {self.classes!r} or votes {self.votes!r}")
         if self.largest and votes:
             raise ConfigError(
                 f"largest {self.largest!r} is all that is read of the votes: leave out votes and"

@@ -44,8 +44,9 @@ class SplitSettings:
             )
         if not 0 <= self.turn < 1:
             raise ConfigError(f"the turn of a division is {self.turn}; it lies from 0 up to 1")
-        if self.limit < 0 or len(self.lists) not in (0, 3) or (self.lists and self.column):
+        if self.limit < 0:
+            raise ConfigError(f"limit is {self.limit}; expected 1 or more galaxies, or 0 for all")
+        if len(self.lists) not in (0, 3) or (self.lists and self.column):
             raise ConfigError(
-                f"limit {self.limit}, column {self.column}, lists {self.lists}: expected a limit of"
-                " 0 (all) or more, and a column or three lists"
+                f"column {self.column}, lists {self.lists}: expected a column or three lists"
             )

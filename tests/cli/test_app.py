@@ -205,3 +205,38 @@ def test_what_was_to_be_written_is_there_though_nobody_reads_the_summary(make_jp
     ended = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, check=False)
     assert ended.stderr == b""
     assert len((tmp_path / "a.csv").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "ours"),
+    [
+        ("finetune", "--run", "--start"),
+        ("finetune", "--checkpoint", "--start"),
+        ("finetune", "--epochs", "--set train.epochs=VALUE"),
+        ("train", "--lr", "--set train.learning_rate=VALUE"),
+        ("predict", "--model", "--run"),
+        ("predict", "-o", "--out"),
+        ("evaluate", "--force", "--overwrite"),
+        ("pack", "--run", "--for"),
+        ("pack", "--labels", "--classes"),
+    ],
+)
+def test_an_option_of_others_is_answered_with_what_it_is_called_here(run, command, option, ours):
+    status, _, err = run(command, "x", option, "y", "--out", "z")
+    assert status == 2
+    assert err == f"galaxyvotes: {command} has no {option}: write {ours}\n"
+
+
+def test_a_value_that_begins_with_a_hyphen_is_shown_as_it_is_written(run):
+    status, _, err = run("pack", "x", "--splits", "-1,1,1", "--out", "z")
+    assert status == 2
+    assert "--splits -1,1,1: write --splits=-1,1,1" in err
+
+
+def test_figures_depend_on_no_backend(tmp_path):
+    out = tmp_path / "figures"
+    command = [sys.executable, "-m", "galaxyvotes", "figures", "--out", out]
+    environment = os.environ | {"MPLBACKEND": "nonsense"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert list(out.iterdir())

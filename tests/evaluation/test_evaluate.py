@@ -84,6 +84,13 @@ def test_without_a_run_the_report_needs_a_folder(blob_store):
         evaluate(blob_store, progress=False)
 
 
+@pytest.mark.parametrize("name", ["report.html", "all.parquet", "scores.CSV"])
+def test_a_report_is_a_folder_and_not_called_as_a_file_is(blob_store, tmp_path, name):
+    with pytest.raises(ConfigError, match=rf"{name} is the name of a file, and a report is a fol"):
+        evaluate(blob_store, out=tmp_path / name, progress=False)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_report_that_is_there_is_replaced_only_if_asked_for(blob_run, blob_store, tmp_path):
     how = {"baselines": False, "resamples": 5, "progress": False}
     first = evaluate(blob_store, blob_run, out=tmp_path, **how)

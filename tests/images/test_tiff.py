@@ -1,6 +1,9 @@
+import io
+from contextlib import suppress
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.images.read import decode
@@ -118,3 +121,20 @@ def test_several_pages_are_refused():
     ):
         with pytest.raises(DataError, match="holds several pages or frames"):
             decode(data)
+
+
+def test_remarks_of_libtiff_stay_off_standard_error(capfd):
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags.tagtype[65_000] = 2
+    tags[65_000] = "a tag of nobody's"
+    image = Image.fromarray(some_pixels(64, 64))
+    file = io.BytesIO()
+    image.save(file, "TIFF", compression="tiff_lzw", tiffinfo=tags)
+    assert (decode(file.getvalue()) == np.array(image)).all()
+    for seed in range(40):
+        damaged, random = bytearray(file.getvalue()), np.random.default_rng(seed)
+        for at in random.integers(8, len(damaged), 4):
+            damaged[at] = random.integers(256)
+        with suppress(DataError):
+            decode(bytes(damaged))
+    assert capfd.readouterr().err == ""

@@ -428,7 +428,8 @@ def test_a_table_with_one_question_is_refused_with_the_nearest_tree_and_what_to_
 def test_without_any_table_the_error_says_how_to_go_on(make_folder):
     message = refusal(make_folder(IMAGES))
     assert message.startswith(
-        "no table of votes among the sources: add a CSV or Parquet file, or pass"
+        "no table of votes among the sources: add one (CSV or other text, Parquet, FITS,"
+        " VOTable), or pass"
         " `labels=LabelSettings(unlabelled=True)`"
     )
 

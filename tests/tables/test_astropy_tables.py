@@ -104,3 +104,26 @@ def test_a_damaged_table_of_astronomy_is_read_or_refused_by_name(kind, position,
         for name in table.header():
             table.texts(name)
         table.read()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_column_of_arrays_of_one_value_is_a_column_of_values(kind):
+    table = AstropyTable(
+        {
+            "id": np.array([[101], [102]]),
+            "deep": np.array([[[1.5]], [[2.5]]]),
+            "flux": np.zeros((2, 3)),
+        }
+    )
+    data = io.BytesIO() if kind != "ascii.ecsv" else io.StringIO()
+    table.write(data, format=kind)
+    written = data.getvalue()
+    read = Table("t", written if isinstance(written, bytes) else written.encode())
+    assert read.header() == ["id", "deep"]
+    assert [read.texts(name) for name in read.header()] == [["101", "102"], ["1.5", "2.5"]]
+
+
+def test_texts_in_arrays_of_one_are_read_from_fits():
+    data = io.BytesIO()
+    AstropyTable({"type": np.array([["Sb"], ["E"]])}).write(data, format="fits")
+    assert Table("t", data.getvalue()).texts("type") == ["Sb", "E"]

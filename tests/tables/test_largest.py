@@ -81,3 +81,8 @@ def test_without_the_option_the_refusal_names_it(kaggle):
     assert hint in str(error.value)
     with pytest.raises(DataError, match="no table has the column 'other'"):
         find_vote_table([table], LabelSettings(largest="other"), None)
+
+
+def test_an_error_calls_the_words_answers():
+    with pytest.raises(DataError, match=r"has the answers 'Class1\.1' and 'class1\.1', which"):
+        layout_of(table_of("Class1.1", "class1.1"))

@@ -93,4 +93,6 @@ def test_one_class_or_very_many_are_no_classification(count):
 
 
 def test_without_any_table_the_error_says_what_to_add():
-    assert "add a CSV or Parquet file" in explain_no_votes([], LabelSettings(), None)
+    assert "add one (CSV or other text, Parquet, FITS, VOTable)" in explain_no_votes(
+        [], LabelSettings(), None
+    )

@@ -12,13 +12,14 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from inspect import cleandoc
+from itertools import pairwise
 from pathlib import Path
 
 from cyclopts import App, CycloptsError, Group, MissingArgumentError, UnknownOptionError
 
 from galaxyvotes.cli import data, learn, use
 from galaxyvotes.cli.messages import as_options
-from galaxyvotes.cli.options import USAGES
+from galaxyvotes.cli.options import USAGES, other_option
 from galaxyvotes.cli.streams import (
     discard_output,
     is_of_path,
@@ -111,6 +112,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: Sequence[str]) -> None:
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch: pages of 2 MB, see runtime.memory
+    os.environ.pop(
+        "MPLBACKEND", None
+    )  # figures need no backend, and matplotlib refuses unknown ones
     gc.set_threshold(100_000, 10, 10)  # torch makes hundreds of thousands of objects, no garbage
     try:
         _refuse_empty(arguments)
@@ -118,7 +122,7 @@ def _run(arguments: Sequence[str]) -> None:
             _check_processes(arguments)
         app(arguments, exit_on_error=False, print_error=False)
     except (GalaxyVotesError, CycloptsError) as error:
-        print_error(_message(error))
+        print_error(_message(error, arguments))
         sys.exit(2)
     except OSError as error:
         if not is_of_path(error):
@@ -130,10 +134,10 @@ def _run(arguments: Sequence[str]) -> None:
         sys.exit(128 + getattr(stop, "signal", signal.SIGINT))
 
 
-def _message(end: BaseException) -> str:
+def _message(end: BaseException, arguments: Sequence[str]) -> str:
     """An error in the words of the command line."""
     if isinstance(end, MissingArgumentError):
-        return _lacks(end)
+        return _lacks(end, arguments)
     if isinstance(end, UnknownOptionError):
         option = (end.token.keyword or end.token.value).partition("=")[0].lower()
         has_device = any("--device" in argument.names for argument in end.argument_collection)
@@ -143,12 +147,19 @@ def _message(end: BaseException) -> str:
                 f"there is no {option}: write --device {device}; by default a GPU is used if there"
                 " is one"
             )
+        options = [name for argument in end.argument_collection for name in argument.names]
+        if other := other_option(option, options):
+            command = next(iter(end.command_chain or ()), "galaxyvotes")
+            return f"{command} has no {option}: write {other}"
     return as_options(str(end))
 
 
-def _lacks(error: MissingArgumentError) -> str:
+def _lacks(error: MissingArgumentError, arguments: Sequence[str]) -> str:
     """What a command lacks: an argument, or the value of an option."""
     option = error.argument.name if error.argument else ""
+    for given, value in pairwise(arguments):
+        if given == option and re.match(r"-[\d.]", value):
+            return f"{option} {value}: write {option}={value}, as the value begins with a hyphen"
     command = next(iter(error.command_chain or ()), "")
     usage, place = USAGES.get(command, ""), option.lstrip("-").upper()
     lacking = place if usage.startswith(place) else f"{option}, or its value"

@@ -45,7 +45,8 @@ def pack(
 ) -> None:
     """Pack images and labels into a store, which train, finetune and evaluate read.
 
-    A SOURCE is a folder, a zip, the challenge's zip of zips, or a CSV or Parquet table.
+    A SOURCE is a folder, a zip, the challenge's zip of zips, or a table (CSV or other
+    text, Parquet, FITS, VOTable).
     What belongs together is found from the data. A pack that was stopped continues
     when the same command is run again.
 

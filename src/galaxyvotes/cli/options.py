@@ -1,5 +1,7 @@
 """Options that several commands share, and what they print."""
 
+from collections.abc import Collection
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +24,7 @@ __all__ = [
     "Resume",
     "Settings",
     "named",
+    "other_option",
 ]
 
 USAGES = {
@@ -38,6 +41,17 @@ USAGES = {
     "simulate": "--out FOLDER",
     "tree": "[NAME]",
 }
+_OTHER_NAMES = (  # what others call options, and which of ours is meant: the first that there is
+    (
+        ("--run", "--from", "--model", "--network", "--weights", "--checkpoint"),
+        ("--run", "--start"),
+    ),
+    (("--run", "--model", "--for"), ("--for", "--run")),
+    (("-o", "--output", "--output-dir", "--save"), ("--out",)),
+    (("-f", "--force", "--replace", "-y"), ("--overwrite",)),
+    (("--class", "--label", "--labels", "--target"), ("--classes",)),
+)
+_SETTINGS = {"lr": "learning_rate"}
 Flag = Parameter(negative=(), show_default=False)
 Device = Annotated[str, Parameter(help="Where to compute: auto, cpu, cuda or mps.")]
 FinishedRun = Annotated[Path | None, Parameter(help="A run folder; by default the bundled model.")]
@@ -77,3 +91,19 @@ def named(paths: tuple[Path, ...], command: str, *, least: int = 1) -> tuple[Pat
             f"nothing to read is named; usage: galaxyvotes {command} {USAGES[command]}"
         )
     return paths
+
+
+def other_option(option: str, options: Collection[str]) -> str | None:
+    """What a command with these options calls an option that it does not have; None if nothing
+    like it.
+    """
+    from galaxyvotes.config import TrainSettings
+
+    for names, ours in _OTHER_NAMES:
+        if option in names and (there := next((name for name in ours if name in options), None)):
+            return there
+    setting = option.removeprefix("--").replace("-", "_")
+    setting = _SETTINGS.get(setting, setting)
+    if "--set" in options and setting in {field.name for field in fields(TrainSettings)}:
+        return f"--set train.{setting}=VALUE"
+    return None

@@ -59,6 +59,7 @@ CHALLENGE_ID = "GalaxyID"  # the 2014 leaderboard is of galaxies with ids of thi
 Rows = Int[np.ndarray, " galaxy"]
 
 _LEFT_OUT = "Evaluated without baselines, as was asked for."
+_FILE_SUFFIXES = (".csv", ".fits", ".html", ".json", ".parquet", ".pdf", ".png", ".svg", ".txt")
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,9 @@ def evaluate(
 
     Raises:
         CheckpointError: Run and store do not belong together, or the run is damaged.
-        ConfigError: `out` is missing for the bundled run or holds a report, the seed is negative,
-            there are no resamples, or `as_published` is asked of quantities or classes.
+        ConfigError: `out` is missing for the bundled run, is called as a file is or holds a
+            report, the seed is negative, there are no resamples, or `as_published` is asked of
+            quantities or classes.
         DataError: Test galaxies are in the training, validation or calibration set of the run, the
             split has no labelled galaxy, another process is evaluating into this folder, or memory
             is short.
@@ -136,6 +138,7 @@ def evaluate(
         )
     run = open_run(run)
     folder = run.path if out is None else given_path(out)
+    _refuse_report(folder, overwrite=overwrite)
     with locked(folder):
         _refuse_report(folder, overwrite=overwrite)
         store = store if isinstance(store, Store) else Store.open(store)
@@ -168,6 +171,11 @@ def evaluate(
 
 
 def _refuse_report(folder: Path, *, overwrite: bool) -> None:
+    if folder.suffix.lower() in _FILE_SUFFIXES and not folder.is_dir():
+        raise ConfigError(
+            f"{folder} is the name of a file, and a report is a folder: name one; in it,"
+            " predictions.csv has every galaxy"
+        )
     there = next((name for name in FILES if (folder / name).exists()), None)
     if there is not None and not overwrite:
         raise ConfigError(

@@ -2,11 +2,15 @@
 pictures, and how it is turned.
 """
 
+import ctypes
 import io
+import logging
 import threading
 import warnings
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import Any, cast
 
 from PIL import Image
 
@@ -23,6 +27,7 @@ def open_image(data: bytes, formats: tuple[str, ...]) -> Image.Image:
 
     Raises whatever Pillow's parsers do of hostile bytes, which is nearly anything.
     """
+    _silence_remarks()
     with _quiet():
         return Image.open(io.BytesIO(data), formats=formats)
 
@@ -38,11 +43,30 @@ def refuse_several(image: Image.Image) -> None:
     """Raise a DataError for an animation, a TIFF of several pages and a JPEG of several pictures:
     nothing says which is the galaxy.
     """
-    if getattr(image, "is_animated", False):
+    with _quiet():
+        several = getattr(image, "is_animated", False)
+    if several:
         raise DataError(
             "holds several pages or frames, and nothing says which is the galaxy; save that one"
             " alone"
         )
+
+
+@cache
+def _silence_remarks() -> None:
+    """Keep the remarks of libtiff and of Pillow's log from standard error: what matters of them is
+    raised.
+
+    libtiff is reached through Pillow's own library; where it is a part of that, as on Windows, it
+    goes on printing.
+    """
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    with suppress(AttributeError, OSError):
+        libtiff = ctypes.CDLL(cast("Any", Image).core.__file__)
+        for name in ("TIFFSetWarningHandler", "TIFFSetErrorHandler"):
+            set_handler = getattr(libtiff, name)
+            set_handler.restype, set_handler.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+            set_handler(None)
 
 
 @contextmanager

@@ -102,6 +102,8 @@ def _check_single(name: str, tables: int) -> None:
 def _columns(table: Any) -> Iterator[tuple[str, pa.Array]]:
     for column in table.itercols():
         values = np.ma.asarray(getattr(column, "value", column))
+        if values.ndim > 1 and values.size == len(values):  # one value a row, in an array of one
+            values = values.reshape(-1)
         if values.ndim != 1:
             continue
         yield str(column.info.name), _array(np.ma.getdata(values), np.ma.getmaskarray(values))

@@ -29,12 +29,14 @@ class ClassWords:
     names: Mapping[str, str]
     missing: tuple[str, ...]
     answers: frozenset[str]
+    called: str = "classes"  # what the words are, for errors
 
     @staticmethod
     def of(labels: LabelSettings, tree: DecisionTree | None) -> "ClassWords":
         """As the settings and the tree say."""
         answers = frozenset(() if tree is None else tree.columns)
-        return ClassWords(labels.class_names, labels.missing_words, answers)
+        called = "classes" if labels.largest is None else "answers"
+        return ClassWords(labels.class_names, labels.missing_words, answers, called)
 
     def class_of(self, word: str) -> str:
         """The class that a word means, "" if unknown."""
@@ -79,16 +81,16 @@ class ClassWords:
         classes = {name for word in there if (name := self.class_of(word))}
         if broken := next((name for name in sorted(classes) if len(split_lines(name)) > 1), None):
             raise DataError(
-                f"{where} has {split_lines(broken)[0]!r} … over several lines for a class: is a"
-                ' quote (") opened there that is not closed?'
+                f"{where} has {split_lines(broken)[0]!r} … over several lines among its"
+                f' {self.called}: is a quote (") opened there that is not closed?'
             )
         similar: dict[str, str] = {}
         for name in sorted(classes - {*self.names.values()}):
             other = similar.setdefault(plain(name), name)
             if other != name:
                 raise DataError(
-                    f"{where} has the classes {other!r} and {name!r}, which differ only by case or"
-                    f" spaces: write them alike, or pass"
+                    f"{where} has the {self.called} {other!r} and {name!r}, which differ only by"
+                    " case or spaces: write them alike, or pass"
                     f" `labels=LabelSettings(class_names={ {name: other} })`"
                 )
         return classes

@@ -141,7 +141,8 @@ def explain_no_votes(
     """Why none of these tables holds votes, and what to do, for an error."""
     if not tables:
         return (
-            "no table of votes among the sources: add a CSV or Parquet file, or pass"
+            "no table of votes among the sources: add one (CSV or other text, Parquet,"
+            " FITS, VOTable), or pass"
             " `labels=LabelSettings(unlabelled=True)` to pack without votes"
         )
     if (column := labels.largest or labels.classes) is not None:
