@@ -131,3 +131,12 @@ def test_a_run_whose_weights_are_damaged_does_not_pass_its_check(copy):
     flip(copy.path / "weights.safetensors", -1)
     with pytest.raises(CheckpointError, match=r"weights\.safetensors is damaged"):
         copy.check()
+
+
+@pytest.mark.parametrize("pack", [{"croH_px": 208, "size_px": 96}, 3, {"crop_px": -1}])
+def test_damaged_sizes_of_a_run_without_digest_are_refused(copy, pack):
+    facts = json.loads((copy.path / "run.json").read_text()) | {"pack": pack}
+    facts.pop("digest", None)
+    (copy.path / "run.json").write_text(json.dumps(facts))
+    with pytest.raises(CheckpointError, match=r"run\.json is damaged: pack: .*; restore it"):
+        _ = open_run(copy.path).pack

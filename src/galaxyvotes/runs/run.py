@@ -164,8 +164,15 @@ class Run:
 
     @property
     def pack(self) -> PackSettings:
-        """Which square of an image its network takes."""
-        return PackSettings(**self.facts["pack"])
+        """Which square of an image its network takes; CheckpointError if nothing sensible says so,
+        as in a damaged run of an older galaxyvotes, which has no digest.
+        """
+        try:
+            return PackSettings(**self.facts["pack"])
+        except (TypeError, ConfigError) as error:
+            raise CheckpointError(
+                f"{self.path / 'run.json'} is damaged: pack: {error}; restore it"
+            ) from None
 
     @cached_property
     def recipe(self) -> Recipe:
