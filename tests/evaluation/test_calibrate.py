@@ -46,6 +46,7 @@ from galaxyvotes.networks.batch import Batch
 from galaxyvotes.questions import FRACTION_COLUMNS
 from galaxyvotes.runs import calibration as calibrated_files
 from galaxyvotes.runs.calibration import Calibration
+from galaxyvotes.runs.tensors import read_tensors, write_tensors
 from galaxyvotes.tree import DecisionTree
 
 SETTINGS = (
@@ -81,11 +82,12 @@ def test_a_calibrated_run_has_bounds_also_after_it_is_opened_again(store, run):
     before = predict_store(run.network(), store)
     assert before.bounds is None
     found = calibrate(store, run, overwrite=True, progress=False)
-    assert found.temperature is None
-    assert Run.open(run.path).calibration().joint == found.joint
+    kept = Run.open(run.path).calibration()
+    assert (kept.joint, kept.temperature) == (found.joint, found.temperature)
     rows = store.rows("test")
+    as_trained = predict_store(run.network(as_trained=True), store, rows)
+    assert np.array_equal(as_trained.values, before.values[rows])
     after = predict_store(Run.open(run.path).network(), store, rows)
-    assert np.array_equal(after.values, before.values[rows])
     assert (after.bounds.lower <= after.values).all()
     assert (after.values <= after.bounds.upper).all()
     labels = store.values[rows]
@@ -472,7 +474,7 @@ def test_temperature_scaling_beside_intervals_is_fitted_on_a_third_of_the_galaxi
     found = calibrate(one_question, run, overwrite=True, progress=False)
     third = rows[split_galaxies(np.ones(len(rows), bool), 0)[0]]
     looks = predict_views(run.network(as_trained=True), one_question, third)
-    assert found.temperature == TemperatureScaling.fit(looks, one_question.values[third])
+    assert found.temperature == (TemperatureScaling.fit(looks, one_question.values[third]),)
     after, labels = predict_store(run.network(), one_question, rows), one_question.values[rows]
     inside = (after.bounds.lower - 1e-6 <= labels) & (labels <= after.bounds.upper + 1e-6)
     assert 0.8 < inside.mean() < 0.99
@@ -486,7 +488,7 @@ def test_classes_have_calibrated_probabilities_from_all_galaxies_and_no_interval
     before = predict_store(run.network(), classes, rows)
     found = calibrate(classes, run, overwrite=True, progress=False)
     looks = predict_views(run.network(as_trained=True), classes, rows)
-    assert found.temperature == TemperatureScaling.fit(looks, classes.values[rows])
+    assert found.temperature == (TemperatureScaling.fit(looks, classes.values[rows]),)
     assert (found.joint, found.conditional) == (None, None)
     kept = Run.open(run.path).calibration()
     assert replace(kept, familiarity=None) == replace(found, familiarity=None)
@@ -501,7 +503,7 @@ def test_classes_have_calibrated_probabilities_from_all_galaxies_and_no_interval
         main(
             ["calibrate", str(classes.path), "--run", str(run.path), "--overwrite"]
         )  # again: from the network as it was trained
-    assert f"logits × {found.temperature.factor:.2f}" in capsys.readouterr().out
+    assert f"logits × {found.temperature[0].factor:.2f}" in capsys.readouterr().out
     assert run.calibration().temperature == found.temperature
 
 
@@ -519,7 +521,7 @@ def test_an_ensemble_is_scaled_as_a_whole_and_finetuning_starts_from_unscaled_we
         for seed in (0, 1)
     ]
     joined = ensemble(runs, tmp_path / "joined")
-    sure = calibrate(classes, joined, overwrite=True, progress=False).temperature
+    sure = calibrate(classes, joined, overwrite=True, progress=False).temperature[0]
     taught = joined.network().members
     for member, run in zip(taught, runs, strict=True):
         before = run.network().module[-1]
@@ -532,11 +534,11 @@ def test_an_ensemble_is_scaled_as_a_whole_and_finetuning_starts_from_unscaled_we
     assert torch.equal(began[0].module[-1].weight, began[1].module[-1].weight)
 
 
-def test_only_the_head_of_one_question_is_scaled_and_exported_scaled(store, classes, tmp_path):
+def test_only_the_calibrated_head_is_scaled_and_exported_scaled(store, classes, tmp_path):
     run = train(
         [store, classes], tmp_path / "run", recipe="small", settings=SETTINGS, progress=False
     )
-    sure = calibrate(classes, run, overwrite=True, progress=False).temperature
+    sure = calibrate(classes, run, overwrite=True, progress=False).temperature[0]
     before, after = run.network(as_trained=True), run.network()
     first, second = after.all_heads
     last, was = after.module[-1], before.module[-1]
@@ -549,10 +551,31 @@ def test_only_the_head_of_one_question_is_scaled_and_exported_scaled(store, clas
     assert done.real > 0  # and it answers as the calibrated run does, or there would be no file
 
 
+def test_labels_of_another_survey_mend_what_is_wrong_with_all_of_its_galaxies(store, tmp_path):
+    """A network that favours one answer of a question asked of some, and too strongly."""
+    settings = (*SETTINGS, "train.objective=cross_entropy")
+    run = train(store, tmp_path / "run", recipe="small", settings=settings, progress=False)
+    tensors, note = read_tensors(run.path / "weights.safetensors")
+    bias = tensors[max(name for name in tensors if name.endswith("bias"))]
+    asked_of_some = next(n for n, parent in enumerate(store.tree.parents) if parent is not None)
+    bias[store.tree.slices[asked_of_some].start] += 3
+    write_tensors(run.path / "weights.safetensors", tensors, note)
+    found = calibrate(store, run, progress=False)
+    assert len(found.temperature) == len(store.tree.questions)
+    shifts = found.temperature[asked_of_some].shifts
+    assert shifts[0] < min(*shifts[1:], -0.1)
+    rows = store.rows("test")
+    errors = [
+        np.sqrt(np.mean((predict_store(network, store, rows).values - store.values[rows]) ** 2))
+        for network in (run.network(as_trained=True), Run.open(run.path).network())
+    ]
+    assert errors[1] < 0.95 * errors[0]
+
+
 def test_a_head_trained_with_bce_is_not_scaled(classes, tmp_path):
     settings = (*SETTINGS, "train.objective=bce")
     run = train(classes, tmp_path / "run", recipe="small", settings=settings, progress=False)
-    assert calibrate(classes, run, overwrite=True, progress=False).temperature is None
+    assert calibrate(classes, run, overwrite=True, progress=False).temperature == ()
 
 
 def test_intervals_are_for_the_number_of_volunteers_of_each_galaxy(store, run, tmp_path):

@@ -166,7 +166,7 @@ def test_a_file_that_is_older_than_the_calibration_of_its_run_says_so(
     before = export(tmp_path / "model.onnx", run=run).path
     assert predict(blobs, run=before, progress=False).notes == ()
     calibration = calibrate(blob_store, run, split="test", progress=False)
-    run.save_calibration(replace(calibration, temperature=TemperatureScaling(0.5, (0.0, 0.1))))
+    run.save_calibration(replace(calibration, temperature=(TemperatureScaling(0.5, (0.0, 0.1)),)))
     (note,) = predict(blobs, run=before, progress=False).notes
     assert note.startswith(f"{before} was exported before {run.path} was calibrated or trained")
     after = export(run.path / "model.onnx", run=run).path

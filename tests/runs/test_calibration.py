@@ -28,7 +28,7 @@ def measured(seed: int = 0) -> Calibration:
         fit_intervals(labels, predicted, TREE),
         fit_intervals(labels, predicted, TREE, kind="conditional"),
         Familiarity.fit(features[:40], features[40:]),
-        TemperatureScaling(1.5, (0.25, -0.5)),
+        (TemperatureScaling(1.5, (0.25, -0.5)),),
         frozenset(bytes(16) if n == 0 else random.bytes(16) for n in range(40)),
     )
 
@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 def read(folder: Path, number: int = 1) -> Calibration:
     weights = [folder / "weights.safetensors"]
-    return read_calibration(folder, weights, number, answers=2)
+    return read_calibration(folder, weights, number, TREE)
 
 
 def rewrite(folder: Path, text: str) -> None:
@@ -146,13 +146,18 @@ def test_a_missing_file_of_familiarity_is_found(folder):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("factor = 1.5", "", "it has no certainty.factor"),
+        ("factor = 1.5", "", "certainty 1: it has no factor"),
         ("factor = 1.5", "factor = 0.0", "factor is 0.0 and shifts are [0.25, -0.5]; expected a"),
         ("factor = 1.5", "factor = nan", "factor is nan and shifts are [0.25, -0.5]; expected a"),
-        ("factor = 1.5", 'factor = "much"', "certainty.factor is 'much'; expected a number"),
+        ("factor = 1.5", 'factor = "much"', "certainty 1: factor is 'much'; expected a number"),
         ("shifts = [0.25, ", "shifts = [inf, ", "factor is 1.5 and shifts are [inf, -0.5]; exp"),
         ("shifts = [0.25, ", "shifts = [", "[certainty] has 1 shifts for 2 answers"),
-        ("[certainty]", "[certainly]", "unknown key certainly; known are of, coverage, "),
+        (
+            "[[certainty]]",
+            "[[certainty]]\nfactor = 1.0\nshifts = []\n[[certainty]]",
+            "scales 2 que",
+        ),
+        ("[[certainty]]", "[[certainly]]", "unknown key certainly; known are of, coverage, "),
         ("[conditional]", "[conditional]\ncolour = 1", "unknown key conditional.colour; did you"),
         ("coverage = 0.9", "coverage = 1.5", "coverage is 1.5; expected it between 0 and 1"),
     ],
@@ -168,3 +173,8 @@ def test_what_is_no_calibration_is_refused_with_the_file_the_key_and_the_mend(
     assert str(error.value).startswith(str(folder / "calibration.toml"))
     assert message in str(error.value)
     assert str(error.value).endswith("run `galaxyvotes.calibrate(…, overwrite=True)` again")
+
+
+def test_a_scaling_of_one_question_is_read_as_older_runs_have_it(folder):
+    rewrite(folder, text_of(folder).replace("[[certainty]]", "[certainty]"))
+    assert read(folder).temperature == (TemperatureScaling(1.5, (0.25, -0.5)),)

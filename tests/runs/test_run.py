@@ -117,7 +117,7 @@ def test_the_bundled_run_of_format_1_is_read_with_its_calibrations():
     for head in network.all_heads:
         assert (head.intervals is not None) == (head.tree.name != "classes5")
         assert head.familiarity is not None
-    assert network.for_tree("classes5").calibration.temperature is not None
+    assert network.for_tree("classes5").calibration.temperature
     assert open_run(None).path == run.path
 
 

@@ -140,8 +140,9 @@ def calibrate(
 ) -> None:
     """Calibrate a run on held-out galaxies: prediction intervals and familiarity score.
 
-    The result is kept in the run, or in a copy of it (--out). Classes have no intervals:
-    their probabilities are calibrated, by temperature scaling, and so change.
+    The result is kept in the run, or in a copy of it (--out). Temperature scaling of each
+    question changes the predictions a little; on another survey, from 50 to 200 labelled
+    galaxies, a good deal. Classes have no intervals.
 
     Example: galaxyvotes calibrate store --run run
 
@@ -180,9 +181,17 @@ def calibrate(
             print(f"too few galaxies for {', '.join(intervals.unbounded)}: {what}")
     else:
         print(f"{run}: calibrated probabilities of classes, from {galaxies}")
-    if scaling := found.temperature:
+    if len(found.temperature) == 1:
+        (scaling,) = found.temperature
         shifts = ", ".join(f"{by:+.2f}" for by in scaling.shifts)
         print(f"temperature scaling: logits × {scaling.factor:.2f}, then {shifts}")
+    elif found.temperature:
+        factors = [scaling.factor for scaling in found.temperature]
+        shift = max(abs(by) for scaling in found.temperature for by in scaling.shifts)
+        print(
+            f"temperature scaling of {len(factors)} questions: logits × {min(factors):.2f} to"
+            f" {max(factors):.2f}, shifted by up to {shift:.2f}"
+        )
 
 
 def _note_if_new(out: Path, *, resume: bool) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import tomlkit
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from galaxyvotes.confidence.familiarity import Familiarity
 from galaxyvotes.confidence.prediction_intervals import PredictionIntervals
@@ -32,6 +32,7 @@ from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.digests import digest_of, file_digest
 from galaxyvotes.runtime.files import write_text
 from galaxyvotes.runtime.toml import from_table, parsed
+from galaxyvotes.tree import DecisionTree
 
 __all__ = ["Calibration", "numbered_file", "read_calibration", "write_calibration"]
 
@@ -46,15 +47,15 @@ class Calibration:
     `joint` and `conditional` are the prediction intervals of the two kinds of fractions; those of
     quantities are `joint`; classes have none. There are no conditional ones if an older galaxyvotes
     measured it, or if the head lacks answers that lead to others. `familiarity` gives the
-    familiarity scores. `temperature` is there for a head of one question, which predicts with it;
-    the intervals are those of such predictions. `pixels` are the digests of the calibration
-    galaxies.
+    familiarity scores. `temperature` scales each question, if the objective allows it: the head
+    predicts with it, and the intervals are those of such predictions. `pixels` are the digests of
+    the calibration galaxies.
     """
 
     joint: PredictionIntervals | None = None
     conditional: PredictionIntervals | None = None
     familiarity: Familiarity | None = None
-    temperature: TemperatureScaling | None = None
+    temperature: tuple[TemperatureScaling, ...] = ()
     pixels: frozenset[bytes] = frozenset()
 
     def __repr__(self) -> str:
@@ -62,12 +63,17 @@ class Calibration:
         parts = {
             "prediction intervals": self.joint,
             "familiarity": self.familiarity,
-            "temperature scaling": self.temperature,
+            "temperature scaling": self.temperature or None,
         }
         measured = [name for name, part in parts.items() if part is not None]
         galaxies = counted(len(self.pixels), "galaxy")
         what = f"{', '.join(measured)} from {galaxies}" if measured else "none"
         return f"<Calibration: {what}>"
+
+    def scale_logits(self, module: nn.Sequential, outputs: slice, tree: DecisionTree) -> None:
+        """Scale the outputs of a network that are the head's, in its last layer."""
+        for scaling, where in zip(self.temperature, tree.slices, strict=False):
+            scaling.apply_to(module, slice(outputs.start + where.start, outputs.start + where.stop))
 
     @property
     def without_intervals(self) -> "Calibration":
@@ -82,14 +88,14 @@ class _Rest:
     familiar: str | None = None
     weights: tuple[str, ...] | None = None
     conditional: PredictionIntervals | None = None
-    certainty: TemperatureScaling | None = None
+    certainty: tuple[TemperatureScaling, ...] = ()
 
 
 def read_calibration(
-    folder: Path, weights: Sequence[Path], number: int, *, answers: int
+    folder: Path, weights: Sequence[Path], number: int, tree: DecisionTree
 ) -> Calibration:
-    """The calibration of the head of that number, which has so many answers, of the run in a
-    folder, whose weights are in these files; an empty one if there is none.
+    """The calibration of the head of that number, which is for that tree, of the run in a folder,
+    whose weights are in these files; an empty one if there is none.
 
     Raises CheckpointError if its files are damaged or missing, or if it was measured with other
     weights.
@@ -101,7 +107,7 @@ def read_calibration(
     if digest != f"# {digest_of([text.encode()])}":
         raise CheckpointError(f"{path} is damaged: its digest does not fit; {_REMEDY}")
     try:
-        joint, rest = _parts(text, path, answers)
+        joint, rest = _parts(text, path, tree)
     except DataError as error:
         raise CheckpointError(f"{error}; {_REMEDY}") from None
     if rest.weights is not None and list(rest.weights) != [file_digest(file) for file in weights]:
@@ -112,16 +118,24 @@ def read_calibration(
     return Calibration(joint, rest.conditional, familiarity, rest.certainty, pixels)
 
 
-def _parts(text: str, path: Path, answers: int) -> tuple[PredictionIntervals | None, _Rest]:
+def _parts(text: str, path: Path, tree: DecisionTree) -> tuple[PredictionIntervals | None, _Rest]:
     """The joint prediction intervals in a calibration.toml, if it has any, and the rest of it."""
     table = parsed(text, str(path), error=DataError)
     others = {key: table.pop(key) for key in _Rest.__dataclass_fields__ if key in table}
+    if isinstance(others.get("certainty"), dict):  # as older runs have it
+        others["certainty"] = [others["certainty"]]
     rest = from_table(others, _Rest, str(path), error=DataError)
     joint = None
     if table or rest.familiar is None:
         joint = from_table(table, PredictionIntervals, str(path), error=DataError)
-    if rest.certainty is not None:
-        rest.certainty.check(answers, f"{path}, [certainty]")
+    questions = tree.questions if rest.certainty else ()
+    if len(rest.certainty) != len(questions):
+        raise DataError(
+            f"{path} scales {counted(len(rest.certainty), 'question')}; tree {tree.name!r} has"
+            f" {len(questions)}"
+        )
+    for scaling, question in zip(rest.certainty, questions, strict=True):
+        scaling.check(len(question.answers), f"{path}, [certainty]")
     return joint, rest
 
 
@@ -161,8 +175,8 @@ def write_calibration(
     }
     if calibration.conditional is not None:
         table["conditional"] = calibration.conditional.to_table()
-    if calibration.temperature is not None:
-        table["certainty"] = calibration.temperature.to_table()
+    if calibration.temperature:
+        table["certainty"] = [scaling.to_table() for scaling in calibration.temperature]
     text = tomlkit.dumps(table)
     checked = f"# {digest_of([text.encode()])}\n{text}"
     write_text(folder / numbered_file("calibration.toml", number), checked)

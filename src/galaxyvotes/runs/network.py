@@ -193,8 +193,7 @@ class Network:
         temperature of its calibration.
         """
         for network in self.all_heads:
-            if network.calibration.temperature is not None:
-                network.calibration.temperature.apply_to(self.module, network.outputs)
+            network.calibration.scale_logits(self.module, network.outputs, network.tree)
 
     def check_objective(self) -> None:
         """Raise ConfigError if the recipe's objective does not fit a head."""

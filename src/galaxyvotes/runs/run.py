@@ -362,8 +362,7 @@ class Run:
 
         Raises CheckpointError if it is damaged, or was measured with other weights.
         """
-        answers = len(self.heads[number - 1].columns)
-        return read_calibration(self.path, self.weights, number, answers=answers)
+        return read_calibration(self.path, self.weights, number, self.heads[number - 1].tree)
 
     def copy_to(self, folder: Path) -> "Run":
         """The same finished run in an empty folder, with the weights that it started from and its
