@@ -24,6 +24,7 @@ from .runs.ensemble import ensemble as ensemble
 from .runs.network import Network as Network
 from .runs.run import Run as Run
 from .simulation.galaxies import simulate as simulate
+from .sky.fits import FitsLayout as FitsLayout
 from .sources.catalog import Catalog as Catalog
 from .sources.catalog import open_catalog as open_catalog
 from .store.pack import pack as pack

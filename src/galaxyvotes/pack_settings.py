@@ -21,12 +21,15 @@ class PackSettings:
     whole image (its largest central square). Where a galaxy covers `scale` times as many pixels as
     in those, the square is as many times as wide. `image_px` is the side of those images, 424 as
     Galaxy Zoo shows them or more if a store was packed from larger ones; it changes no pixel.
+    `stretch` names how the bands of FITS images become pictures (see `sky.stretch`), or a TOML
+    file; empty, it is `single` for images of one band.
     """
 
     crop_px: int = 208
     size_px: int = 96
     scale: float = 1.0
     image_px: int = field(default=GALAXY_ZOO_PX, compare=False)
+    stretch: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         """Refuse sizes that no image can have."""
@@ -54,9 +57,11 @@ class PackSettings:
         """
         return max(round(self.image_px * self.scale), 2 * self.square_px)
 
-    def for_images(self, *, scale: float | None = None, fit: bool = False) -> "PackSettings":
+    def for_images(
+        self, *, scale: float | None = None, fit: bool = False, stretch: str | None = None
+    ) -> "PackSettings":
         """The same for images in which a galaxy covers `scale` times as many pixels, or, to `fit`
-        images of any size, of whole images.
+        images of any size, of whole images; and for FITS images of another `stretch`.
 
         Raises ConfigError for both, and for a scale that cannot be.
         """
@@ -64,9 +69,10 @@ class PackSettings:
             raise ConfigError(
                 "`fit=True` takes whole images, which have no `scale=…`: leave out one of the two"
             )
+        settings = self if stretch is None else replace(self, stretch=stretch)
         if fit:
-            return PackSettings(0, self.size_px)
-        return self if scale is None else replace(self, scale=self.scale * scale)
+            return PackSettings(0, self.size_px, stretch=settings.stretch)
+        return settings if scale is None else replace(settings, scale=self.scale * scale)
 
     def takes(self, other: "PackSettings") -> bool:
         """Whether a network that takes such images also takes those of another packing: of the same
@@ -75,8 +81,10 @@ class PackSettings:
         return self.size_px == other.size_px and other.crop_px in (self.crop_px, 0)
 
     def to_table(self) -> dict[str, Any]:
-        """The settings by name; a scale of 1 and the usual side of images are left out."""
-        usual = {"scale": 1.0, "image_px": GALAXY_ZOO_PX}
+        """The settings by name; a scale of 1, the usual side of images and no stretch are left
+        out.
+        """
+        usual = {"scale": 1.0, "image_px": GALAXY_ZOO_PX, "stretch": ""}
         return {name: value for name, value in asdict(self).items() if value != usual.get(name)}
 
     def __str__(self) -> str:

@@ -102,7 +102,7 @@ def test_images_are_found_under_all_their_suffixes_and_under_none(tmp_path):
         squares = {image.name: read_square(image, PackSettings(0, 8)) for image in source.images}
     reasons = {name: square.reason for name, square in squares.items() if square.pixels is None}
     assert reasons["7.fits"] == reasons["all.zip/6.fits.gz"]
-    assert "astropy.visualization.make_lupton_rgb" in reasons["7.fits"]
+    assert "the header of HDU 0 has no end" in reasons["7.fits"]
     unread = ["6.fits.gz", "7.fits", "8.heif", "9.j2k"]
     assert reasons.keys() == {*unread, *(f"all.zip/{name}" for name in unread)}
 

@@ -552,13 +552,13 @@ def test_ids_are_stems_unless_two_images_share_one(make_folder):
             "c/1.jpg",
         ]  # the others keep theirs
     with open_catalog(
-        [make_folder({"c/1.png.fits": 3})], labels=LabelSettings(unlabelled=True)
+        [make_folder({"c/1.png.heif": 3})], labels=LabelSettings(unlabelled=True)
     ) as catalog:
         assert catalog.images.unique_ids().to_pylist() == [
             "a/1.jpg",
             "1.png",
             "c/1.jpg",
-            "c/1.png.fits",
+            "c/1.png.heif",
         ]  # which is rejected anyway
 
 

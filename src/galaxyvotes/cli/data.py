@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from galaxyvotes.cli.messages import as_options
-from galaxyvotes.cli.options import Flag, Missing, Overwrite, Quantities, named
+from galaxyvotes.cli.options import (
+    Bands,
+    Flag,
+    Hdu,
+    Missing,
+    Overwrite,
+    Quantities,
+    Stretch,
+    fits_layout,
+    named,
+)
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.runtime.counted import counted
 
@@ -25,6 +35,9 @@ def pack(
     size: int | None = None,
     scale: float | None = None,
     fit: Annotated[bool, Flag] = False,
+    stretch: Stretch = None,
+    hdu: Hdu = None,
+    bands: Bands = None,
     scaled: Annotated[bool, Flag] = False,
     table: str | None = None,
     tree: str | None = None,
@@ -111,7 +124,8 @@ def pack(
             _class_names(class_names),
             largest,
         ),
-        settings=_pack_settings(for_run, recipe, crop, size, scale=scale, fit=fit),
+        settings=_pack_settings(for_run, recipe, crop, size, scale=scale, fit=fit, stretch=stretch),
+        layout=fits_layout(hdu, bands),
         splits=replace(
             _split_settings(splits, split_key, split_turn, limit),
             start=None if recipe else for_run or SplitSettings.start,
@@ -159,6 +173,7 @@ def _pack_settings(
     *,
     scale: float | None,
     fit: bool,
+    stretch: str | None,
 ) -> "PackSettings":
     """Crop and size of what the store is for, or those that are named."""
     from galaxyvotes.config import PackSettings, Recipe
@@ -170,11 +185,11 @@ def _pack_settings(
         from galaxyvotes.inference.predict import open_network
 
         settings = open_network(run)[0].pack
-    settings = settings.for_images(scale=scale, fit=fit)
+    settings = settings.for_images(scale=scale, fit=fit, stretch=stretch)
     if crop is not None and (fit or scale is not None):
         raise ConfigError("--crop says what --scale and --fit would change: leave out one of them")
     if crop is not None:
-        settings = PackSettings(crop, settings.size_px)
+        settings = PackSettings(crop, settings.size_px, stretch=settings.stretch)
     return settings if size is None else replace(settings, size_px=size)
 
 

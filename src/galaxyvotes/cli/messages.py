@@ -26,6 +26,7 @@ _OPTIONS = {  # that have other names than the arguments
     "column": "splits",
     "lists": "splits",
 }
+_TOGETHER = ("bands", "hdu")  # several values are one word, a,b,c
 _BY_PLACE = {"PackSettings": ("crop_px", "size_px")}
 _SHORTER = {"--set train.mirror=false": "--no-mirror"}
 
@@ -72,6 +73,8 @@ def _option(name: str, value: ast.expr) -> str:
         return f"--no-{option}"
     if literal is True or literal == "":
         return f"--{option}"
+    if name in _TOGETHER and isinstance(literal, tuple):
+        literal = ",".join(map(str, cast("tuple[Any, ...]", literal)))
     options = [f"--{option} {word}".rstrip() for word in _values(literal) or [""]]
     return " ".join(_SHORTER.get(given, given) for given in options)
 

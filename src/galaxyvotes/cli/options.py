@@ -3,17 +3,22 @@
 from collections.abc import Collection
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from galaxyvotes.errors import ConfigError
 
+if TYPE_CHECKING:
+    from galaxyvotes.sky.fits import FitsLayout
+
 __all__ = [
     "USAGES",
+    "Bands",
     "Device",
     "FinishedRun",
     "Flag",
+    "Hdu",
     "Missing",
     "NewRun",
     "NoMirror",
@@ -23,6 +28,8 @@ __all__ = [
     "Quantities",
     "Resume",
     "Settings",
+    "Stretch",
+    "fits_layout",
     "named",
     "other_option",
 ]
@@ -53,6 +60,20 @@ _OTHER_NAMES = (  # what others call options, and which of ours is meant: the fi
 )
 _SETTINGS = {"lr": "learning_rate"}
 Flag = Parameter(negative=(), show_default=False)
+Bands = Annotated[
+    str | None,
+    Parameter(
+        help="Names of the bands of FITS images in the order of the file, e.g. g,r,z; by default as"
+        " the file names them, or in the order of the stretch."
+    ),
+]
+Hdu = Annotated[
+    str | None,
+    Parameter(
+        help="The HDU of FITS files that holds the image, by number (the first is 0) or name, or"
+        " those of its bands, e.g. 1,3,5; by default the only one with an image."
+    ),
+]
 Device = Annotated[str, Parameter(help="Where to compute: auto, cpu, cuda or mps.")]
 FinishedRun = Annotated[Path | None, Parameter(help="A run folder; by default the bundled model.")]
 NewRun = Annotated[Path, Parameter(help="The run folder to make, or to resume.")]
@@ -81,6 +102,13 @@ Missing = Annotated[
     ),
 ]
 Resume = Annotated[bool, Flag, Parameter(help="Continue a run that was stopped.")]
+Stretch = Annotated[
+    str | None,
+    Parameter(
+        help="How the bands of FITS images become pictures: sdss, legacy, hsc, euclid, hubble,"
+        " single, or a .toml file; by default that of the run, or single for one band."
+    ),
+]
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", negative=(), show_default=False)]
 
 
@@ -91,6 +119,17 @@ def named(paths: tuple[Path, ...], command: str, *, least: int = 1) -> tuple[Pat
             f"nothing to read is named; usage: galaxyvotes {command} {USAGES[command]}"
         )
     return paths
+
+
+def fits_layout(hdu: str | None, bands: str | None) -> "FitsLayout":
+    """Where in FITS files the images are, as two options say it."""
+    from galaxyvotes.sky.fits import FitsLayout
+
+    return FitsLayout(tuple(_parts(hdu)) or None, tuple(_parts(bands)))
+
+
+def _parts(text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
 def other_option(option: str, options: Collection[str]) -> str | None:

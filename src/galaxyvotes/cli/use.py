@@ -6,7 +6,18 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from galaxyvotes.cli.messages import as_options
-from galaxyvotes.cli.options import Device, FinishedRun, Flag, Overwrite, PackedStore, named
+from galaxyvotes.cli.options import (
+    Bands,
+    Device,
+    FinishedRun,
+    Flag,
+    Hdu,
+    Overwrite,
+    PackedStore,
+    Stretch,
+    fits_layout,
+    named,
+)
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.runtime.counted import counted
 
@@ -23,6 +34,9 @@ def predict(
     workers: int | None = None,
     scale: float | None = None,
     fit: Annotated[bool, Flag] = False,
+    stretch: Stretch = None,
+    hdu: Hdu = None,
+    bands: Bands = None,
     sheet: Path | None = None,
     out: Path | None = None,
     overwrite: Overwrite = False,
@@ -75,6 +89,8 @@ def predict(
         workers=workers,
         scale=scale,
         fit=fit,
+        stretch=stretch,
+        layout=fits_layout(hdu, bands),
         overwrite=overwrite,
     )
     if sheet is not None:

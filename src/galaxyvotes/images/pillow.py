@@ -5,21 +5,18 @@ pictures, and how it is turned.
 import ctypes
 import io
 import logging
-import threading
-import warnings
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cache
 from typing import Any, cast
 
 from PIL import Image
 
 from galaxyvotes.errors import DataError
+from galaxyvotes.runtime.quiet import quiet
 
 __all__ = ["open_image", "read_orientation", "refuse_several"]
 
 _ORIENTATION = 0x0112
-_QUIET = threading.Lock()  # warnings.catch_warnings changes the whole process
 
 
 def open_image(data: bytes, formats: tuple[str, ...]) -> Image.Image:
@@ -28,13 +25,13 @@ def open_image(data: bytes, formats: tuple[str, ...]) -> Image.Image:
     Raises whatever Pillow's parsers do of hostile bytes, which is nearly anything.
     """
     _silence_remarks()
-    with _quiet():
+    with quiet():
         return Image.open(io.BytesIO(data), formats=formats)
 
 
 def read_orientation(image: Image.Image) -> int:
     """The orientation that EXIF gives, or else XMP, 1 to 8; 1 where neither does."""
-    with _quiet():
+    with quiet():
         orientation = image.getexif().get(_ORIENTATION, 1)
     return int(orientation) if orientation in range(1, 9) else 1
 
@@ -43,7 +40,7 @@ def refuse_several(image: Image.Image) -> None:
     """Raise a DataError for an animation, a TIFF of several pages and a JPEG of several pictures:
     nothing says which is the galaxy.
     """
-    with _quiet():
+    with quiet():
         several = getattr(image, "is_animated", False)
     if several:
         raise DataError(
@@ -67,13 +64,3 @@ def _silence_remarks() -> None:
             set_handler = getattr(libtiff, name)
             set_handler.restype, set_handler.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
             set_handler(None)
-
-
-@contextmanager
-def _quiet() -> Generator[None]:
-    """Keep Pillow's warnings on odd metadata and large sizes from the user: errors say what
-    matters.
-    """
-    with _QUIET, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

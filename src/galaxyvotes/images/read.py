@@ -2,9 +2,10 @@
 asked for.
 
 Pure functions, safe in any number of threads. Plain JPEGs, as surveys publish them, go through
-libjpeg-turbo (see `jpeg`); CMYK JPEGs, PNG, TIFF, BMP and WebP through Pillow, and no other format
-is tried. The size is read from the header before any pixel is decoded. An image that is cut short
-or damaged is refused whole: half a galaxy is not data. Errors name no file; the caller knows it.
+libjpeg-turbo (see `jpeg`); CMYK JPEGs, PNG, TIFF, BMP and WebP through Pillow; FITS
+through astropy and a stretch (see `sky`); no other format is tried. The size is read from
+the header before any pixel is decoded. An image that is cut short or damaged is refused whole: half
+a galaxy is not data. Errors name no file; the caller knows it.
 
 Of a JPEG whose bytes a checksum has vouched for, only the rows down to the crop's last are decoded:
 for the central 128 of 424 pixels that saves three tenths of the time. Bytes that nothing has
@@ -24,6 +25,9 @@ What becomes of unusual pixels
 - colour profiles and gamma: left alone
 """
 
+from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -31,12 +35,15 @@ from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
 from galaxyvotes.config import PackSettings
-from galaxyvotes.errors import DataError
+from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.images.jpeg import JpegHeader, check_cmyk, decode_jpeg, decode_top_rows, is_jpeg
 from galaxyvotes.images.pillow import open_image, read_orientation, refuse_several
 from galaxyvotes.images.png import check_png, is_png, widen_transparent_grey
 from galaxyvotes.images.tiff import check_tiff, is_tiff, is_white_zero
-from galaxyvotes.sources.archives import Member
+from galaxyvotes.sky.fits import MAX_BYTES as MAX_FITS_BYTES
+from galaxyvotes.sky.fits import FitsImage, is_fits, read_fits
+from galaxyvotes.sky.stretch import SINGLE, Stretch, choose_stretch
+from galaxyvotes.sources.archives import Member, Members
 from galaxyvotes.sources.suffixes import FITS_SUFFIXES
 
 __all__ = [
@@ -47,15 +54,12 @@ __all__ = [
     "decode",
     "read_square",
     "to_square",
+    "with_stretch",
 ]
 
 MAX_PIXELS = 64_000_000
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
-_FITS = b"SIMPLE  ="
-_NO_FITS = (
-    "is a FITS image, which is not read yet: make a PNG of its bands, for instance with"
-    " astropy.visualization.make_lupton_rgb(i, r, g, filename='galaxy.png')"
-)
+_TRIED = 20  # FITS images, if the first are damaged
 _GZIP = b"\x1f\x8b"
 _LEFT_TO_SHRINK = 1.5  # after a scaled decode; with less, the means would show
 _UPRIGHT = {  # by EXIF orientation
@@ -71,12 +75,14 @@ _UPRIGHT = {  # by EXIF orientation
 
 class Square(NamedTuple):
     """What became of an image: its square as a store holds it, or the reason why it cannot be used;
-    and its width and height in pixels, if they were read.
+    its width and height in pixels, if they were read; and of a FITS image the side of a pixel on
+    the sky, in arcsec, if it says so.
     """
 
     pixels: UInt8[np.ndarray, "side side 3"] | None
     reason: str = ""
     size: tuple[int, int] | None = None
+    arcsec_px: float | None = None
 
 
 class TooSmallError(DataError):
@@ -93,11 +99,12 @@ def read_square(image: Member, settings: PackSettings, *, scaled: bool = False) 
 
     `scaled`: see `to_square`.
     """
-    if image.suffix in FITS_SUFFIXES:  # which may have gigabytes
-        return Square(None, _NO_FITS)
     try:
+        data = _read(image)
+        if image.suffix in FITS_SUFFIXES or is_fits(data):
+            return _fits_square(read_fits(data, image.layout), settings)
         pixels, size = _square(
-            image.read(),
+            data,
             crop_px=settings.square_px or None,
             size_px=settings.size_px,
             intact=image.has_checksum,
@@ -107,6 +114,50 @@ def read_square(image: Member, settings: PackSettings, *, scaled: bool = False) 
         reason = str(error).removeprefix(f"{image.name}: ")
         return Square(None, reason, error.size if isinstance(error, TooSmallError) else None)
     return Square(pixels, size=size)
+
+
+def with_stretch(settings: PackSettings, images: Members) -> PackSettings:
+    """The settings with the stretch of the first FITS image among some, if they name none.
+
+    ConfigError if they name one that there is not, or if they name none and that image has several
+    bands: it can be told from the first of a million. DataError if the file that they name is no
+    text.
+    """
+    if settings.stretch:
+        Stretch.load(settings.stretch)
+        return settings
+    fits = (image for image in images if image.suffix in FITS_SUFFIXES)
+    for image in islice(fits, _TRIED):
+        with suppress(DataError):
+            sky = read_fits(_read(image), image.layout)
+            try:
+                choose_stretch("", sky)
+            except DataError as error:
+                raise ConfigError(f"{image.name} {error}") from None
+            return replace(settings, stretch=SINGLE)
+    return settings
+
+
+def _read(image: Member) -> bytes:
+    """The bytes of a file; DataError as of `Member.read`, and of a FITS image for too many."""
+    if image.suffix in FITS_SUFFIXES and image.size > MAX_FITS_BYTES:
+        raise DataError(
+            f"has {image.size:,} bytes; at most {MAX_FITS_BYTES:,} are read of a FITS image: cut"
+            " out the galaxies first"
+        )
+    return image.read()
+
+
+def _fits_square(sky: FitsImage, settings: PackSettings) -> Square:
+    """The square of a FITS image, whose bands are stretched in it alone."""
+    stretch, bands = choose_stretch(settings.stretch, sky)
+    _, height, width = bands.shape
+    side = settings.square_px or min(height, width)
+    if side > min(height, width):
+        raise TooSmallError(width, height, side)
+    top, left = (height - side) // 2, (width - side) // 2
+    picture = stretch.picture(bands, slice(top, top + side), slice(left, left + side))
+    return Square(_resize(picture, settings.size_px), size=(width, height), arcsec_px=sky.arcsec_px)
 
 
 def to_square(
@@ -189,8 +240,6 @@ def decode(data: bytes) -> UInt8[np.ndarray, "height width 3"]:
     """An image file's pixels as RGB, upright; DataError with the reason if it cannot be used."""
     if not data:
         raise DataError("is empty (0 bytes)")
-    if data.startswith(_FITS):
-        raise DataError(_NO_FITS)
     if not is_jpeg(data):
         return _decode_with_pillow(data)
     header = JpegHeader.read(data)

@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from galaxyvotes.config import PackSettings
 from galaxyvotes.errors import GalaxyVotesError
 from galaxyvotes.images.read import read_square
+from galaxyvotes.sky.fits import FitsLayout
 from galaxyvotes.sources.listed_images import open_source
 from galaxyvotes.store.store import Store
 
@@ -21,7 +22,7 @@ Picture = UInt8[np.ndarray, "side side 3"]
 
 
 def pictures_of(
-    paths: Sequence[Path], pack: PackSettings, ids: tuple[str, ...]
+    paths: Sequence[Path], pack: PackSettings, layout: FitsLayout, ids: tuple[str, ...]
 ) -> dict[str, Picture]:
     """The pictures of these galaxies, by id, from a store or from folders and archives; one that
     cannot be read, or is not there any more, is left out.
@@ -29,7 +30,7 @@ def pictures_of(
     try:
         if (paths[0] / "store.toml").is_file():
             return _from_store(Store.open(paths[0]), ids)
-        return _from_images(paths, replace(pack, size_px=_SIDE_PX), set(ids))
+        return _from_images(paths, replace(pack, size_px=_SIDE_PX), layout, set(ids))
     except GalaxyVotesError:
         return {}
 
@@ -40,8 +41,10 @@ def _from_store(store: Store, ids: tuple[str, ...]) -> dict[str, Picture]:
     return dict(zip(known, store.images(np.array([rows[name] for name in known])), strict=True))
 
 
-def _from_images(paths: Sequence[Path], pack: PackSettings, ids: set[str]) -> dict[str, Picture]:
-    with open_source(paths) as source:
+def _from_images(
+    paths: Sequence[Path], pack: PackSettings, layout: FitsLayout, ids: set[str]
+) -> dict[str, Picture]:
+    with open_source(paths, layout) as source:
         names = enumerate(source.images.unique_ids().to_pylist())
         rows = [(name, row) for row, name in names if name in ids]
         squares = {name: read_square(source.images[row], pack) for name, row in rows}

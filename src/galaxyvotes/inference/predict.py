@@ -18,8 +18,9 @@ import torch
 from rich.progress import Progress
 
 from galaxyvotes.confidence.familiarity import Shift
+from galaxyvotes.config import PackSettings
 from galaxyvotes.errors import CheckpointError, ConfigError, DataError
-from galaxyvotes.images.read import read_square
+from galaxyvotes.images.read import read_square, with_stretch
 from galaxyvotes.images.sizes import ImageSizes
 from galaxyvotes.inference.engine import chunks_of, predict_batch, predict_rows
 from galaxyvotes.inference.onnx_model import OnnxModule, is_onnx, read_onnx
@@ -36,6 +37,7 @@ from galaxyvotes.runtime.locks import locked
 from galaxyvotes.runtime.memory_limits import enough_memory
 from galaxyvotes.runtime.progress import bar
 from galaxyvotes.runtime.threads import check_workers, on_a_core_each
+from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
 from galaxyvotes.sources.archives import Members
 from galaxyvotes.sources.listed_images import open_source
 from galaxyvotes.sources.no_images import refuse_without_images
@@ -57,6 +59,8 @@ def predict(
     workers: int | None = None,
     scale: float | None = None,
     fit: bool = False,
+    stretch: str | None = None,
+    layout: FitsLayout = ANYWHERE,
     overwrite: bool = False,
     progress: bool = True,
 ) -> Predicted:
@@ -78,16 +82,20 @@ def predict(
 
     Images are cropped as the run's own were. Where a galaxy covers `scale` times as many pixels as
     in those, the crop is as many times as wide; `fit` takes whole images instead, whatever their
-    size. An image that cannot be used never stops the others: it is left out and listed with its
+    size. The bands of FITS images become pictures by `stretch`, by default that of the run's own
+    FITS images, or `single` if they have one band; `layout` says where in the files they are.
+
+    An image that cannot be used never stops the others: it is left out and listed with its
     reason in `rejected` and, beside a table, in `<out>.rejected.csv`. Neither file may be there,
     unless `overwrite`. With `out`, memory holds the names and places of all images (a tenth of a
     kilobyte each), and neither their pixels nor their predictions.
 
     Raises ConfigError for an unknown extension, device, tree or number of workers, for a table that
-    is there already, for conditional fractions that the run cannot have, and for a store beside
-    images; CheckpointError if the run is not finished, damaged or not calibrated for the intervals
-    that were asked for, or if the store is packed otherwise; DataError if there is no image that
-    can be used, if the table cannot be written, or if memory is short.
+    is there already, for conditional fractions that the run cannot have, for a store beside images,
+    and for FITS images of several bands without a stretch; CheckpointError if the run is not
+    finished, damaged or not calibrated for the intervals that were asked for, or if the store is
+    packed otherwise; DataError if there is no image that can be used, if the table cannot be
+    written, or if memory is short.
     """
     out = None if out is None else _new_table(out, overwrite=overwrite)
     check_workers(workers)
@@ -96,16 +104,17 @@ def predict(
     network = network.folded.for_tree(tree)
     if fractions == "conditional":
         network = network.as_conditional
-    network = _for_images(network, paths, scale=scale, fit=fit)
+    network = _for_images(network, paths, scale=scale, fit=fit, stretch=stretch)
     if intervals:
         _check_intervals(network, origin)
     elif intervals is False:
         network = network.without_intervals
     with (
         nullcontext() if out is None else locked(out),
-        _stream(network, paths, workers, progress=progress) as stream,
+        _stream(network, paths, layout, workers, progress=progress) as stream,
     ):
-        predicted = _collect(out, network, stream, partial(pictures_of, paths, network.pack))
+        pictures = partial(pictures_of, paths, stream.pack, layout)
+        predicted = _collect(out, network, stream, pictures)
         if out is not None:
             _write_left_out(out, [*predicted.rejected, *predicted.passed_over])
     return predicted
@@ -159,17 +168,24 @@ def _check_intervals(network: Network, origin: Path) -> None:
 
 
 def _for_images(
-    network: Network, paths: Sequence[Path], *, scale: float | None, fit: bool
+    network: Network,
+    paths: Sequence[Path],
+    *,
+    scale: float | None,
+    fit: bool,
+    stretch: str | None,
 ) -> Network:
     """The network for images in which a galaxy covers `scale` times as many pixels, or for whole
-    images.
+    images, and for FITS images of that stretch.
     """
-    if (fit or scale is not None) and any((path / "store.toml").is_file() for path in paths):
+    if (fit or scale is not None or stretch) and any(
+        (path / "store.toml").is_file() for path in paths
+    ):
         raise ConfigError(
-            "a store holds images that are cropped already: leave out `scale=…` and `fit=True`, or"
-            " pack it with them"
+            "a store holds images that are cropped already, and stretched: leave out `scale=…`,"
+            " `fit=True` and `stretch=…`, or pack it with them"
         )
-    return replace(network, pack=network.pack.for_images(scale=scale, fit=fit))
+    return replace(network, pack=network.pack.for_images(scale=scale, fit=fit, stretch=stretch))
 
 
 # ---- the predictions, some galaxies at a time
@@ -186,19 +202,25 @@ class _Part(NamedTuple):
 
 
 class _Stream(NamedTuple):
-    """The parts of a job as they are predicted, the name of their ids, and the number of
-    images.
+    """The parts of a job as they are predicted, the name of their ids, the number of images, and
+    how these become pixels.
     """
 
     parts: Iterator[_Part]
     id_name: str
     images: int
+    pack: PackSettings
     passed_over: tuple[Rejected, ...] = ()
 
 
 @contextmanager
 def _stream(
-    network: Network, paths: list[Path], workers: int | None, *, progress: bool
+    network: Network,
+    paths: list[Path],
+    layout: FitsLayout,
+    workers: int | None,
+    *,
+    progress: bool,
 ) -> Generator[_Stream]:
     """The predictions for a store or for images, whose files are open meanwhile."""
     stores = [path for path in paths if (path / "store.toml").is_file()]
@@ -211,12 +233,14 @@ def _stream(
         store.must_fit(network.pack, "the network")
         rows = predict_rows(network, store, np.arange(len(store)), workers, progress=progress)
         parts = (_Part(replace(part, id_name="id"), [], []) for part in rows)
-        yield _Stream(parts, "id", len(store))
+        yield _Stream(parts, "id", len(store), store.pack)
         return
-    with open_source(paths) as source, bar(show=progress) as shown:
+    with open_source(paths, layout) as source, bar(show=progress) as shown:
         refuse_without_images(source, paths)
+        network = replace(network, pack=with_stretch(network.pack, source.images))
         parts = _predict_images(network, source.images, workers or os.cpu_count() or 1, shown)
-        yield _Stream(parts, "id", len(source.images), tuple(source.passed_over))
+        passed_over = tuple(source.passed_over)
+        yield _Stream(parts, "id", len(source.images), network.pack, passed_over)
 
 
 def _predict_images(

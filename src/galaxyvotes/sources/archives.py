@@ -29,6 +29,7 @@ from jaxtyping import Int, UInt32
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.runtime.files import given_source
+from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
 from galaxyvotes.sources.folders import Folder
 from galaxyvotes.sources.signatures import FIRST_BYTES, begins_as_image, holds_table
 from galaxyvotes.sources.suffixes import (
@@ -65,6 +66,7 @@ class Member:
 
     _place: "Folder | _Packed"
     _row: int
+    layout: FitsLayout = ANYWHERE  # of a FITS image
 
     @property
     def _path(self) -> str:
@@ -101,6 +103,12 @@ class Member:
         """Whether `read` has checked its bytes: those in a zip, not those in a folder."""
         return isinstance(self._place, _Packed)
 
+    @property
+    def size(self) -> int:
+        """The number of its bytes, unpacked from its archive; a DataError as of `read`."""
+        with _naming(self.name):
+            return self._place.size(self._row)
+
     def read(self) -> bytes:
         """The whole file, unpacked and checked; a DataError names the archive and the entry."""
         with _naming(self.name):
@@ -113,6 +121,7 @@ class Members(Sequence[Member]):
 
     _places: "Sequence[Folder | _Packed]"
     _where: UInt32[np.ndarray, "file 2"]  # the number of its place, and its row there
+    _layout: FitsLayout = ANYWHERE
 
     def __len__(self) -> int:
         """How many there are."""
@@ -125,8 +134,9 @@ class Members(Sequence[Member]):
     def __getitem__(self, index: int | slice | Int[np.ndarray, " chosen"]) -> "Member | Members":
         """One of them, or some."""
         if isinstance(index, slice | np.ndarray):
-            return Members(self._places, self._where[index])
-        return Member(self._places[int(self._where[index, 0])], int(self._where[index, 1]))
+            return Members(self._places, self._where[index], self._layout)
+        place, row = int(self._where[index, 0]), int(self._where[index, 1])
+        return Member(self._places[place], row, self._layout)
 
     def unique_ids(self) -> pa.LargeStringArray:
         """An id for each file: its `id`, or its `name` if several share an id.
@@ -154,7 +164,7 @@ class Members(Sequence[Member]):
         for start in range(0, len(self), PART):
             where: list[tuple[int, int]] = self._where[start : start + PART].tolist()
             for place, row in where:
-                yield Member(self._places[place], row)
+                yield Member(self._places[place], row, self._layout)
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,10 +209,13 @@ class Source:
     _open_files: ExitStack
 
     @staticmethod
-    def open(*paths: str | Path, listed: Sequence[Folder] = ()) -> "Source":
+    def open(
+        *paths: str | Path, listed: Sequence[Folder] = (), layout: FitsLayout = ANYWHERE
+    ) -> "Source":
         """List folders (and the zips in them), zips, zips of zips, image files and tables.
 
-        `listed` are files that only a table names (see `listed_images`).
+        `listed` are files that only a table names (see `listed_images`); `layout` says where in
+        FITS files the images are.
 
         Folders come in alphabetical order, zips in the order of their bytes. Links are followed.
         Hidden files and the rubbish of operating systems (`__MACOSX`, `Thumbs.db`) are left out;
@@ -218,7 +231,7 @@ class Source:
             for folder in listed:
                 listing.add_place(folder)
             images, passed = (
-                Members(listing.places, np.array(where, np.uint32).reshape(-1, 2))
+                Members(listing.places, np.array(where, np.uint32).reshape(-1, 2), layout)
                 for where in (listing.images, listing.passed)
             )
             passed_over = PassedOver(passed, tuple(listing.reasons))
@@ -345,6 +358,9 @@ class _Packed(NamedTuple):
 
     def paths(self) -> Iterator[str]:
         return iterate(self.archive.names)
+
+    def size(self, row: int) -> int:
+        return self.archive.size(row)
 
     def read(self, row: int) -> bytes:
         size, limit = self.archive.size(row), MAX_BYTES[split_suffix(self.path(row))[1]]

@@ -25,6 +25,7 @@ from galaxyvotes.errors import DataError
 from galaxyvotes.kinds import FRACTIONS
 from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.digests import blake2b_digest
+from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
 from galaxyvotes.sources.archives import Members, Source
 from galaxyvotes.sources.class_folders import class_folders
 from galaxyvotes.sources.listed_images import open_source
@@ -122,11 +123,14 @@ def _whole_text(tree: DecisionTree | None) -> str:
 
 @contextmanager
 def open_catalog(
-    sources: str | Path | Sequence[str | Path], labels: LabelSettings | None = None
+    sources: str | Path | Sequence[str | Path],
+    labels: LabelSettings | None = None,
+    layout: FitsLayout = ANYWHERE,
 ) -> Generator[Catalog]:
     """The catalog of some folders, archives and tables, open for reading while the context lasts.
 
-    `labels` says where the votes are, if they are not found or others are meant. DataError if the
+    `labels` says where the votes are, if they are not found or others are meant; `layout` where in
+    FITS files the images are. DataError if the
     sources hold no image, or no table or several that could be meant; ConfigError if the settings
     contradict each other.
     """
@@ -135,7 +139,7 @@ def open_catalog(
     tree = DecisionTree.load(labels.tree) if isinstance(labels.tree, str | Path) else labels.tree
     tree = DecisionTree.of_numbers(labels.quantity) if labels.quantity else tree
     with ExitStack() as stack:
-        source = stack.enter_context(open_source(paths))
+        source = stack.enter_context(open_source(paths, layout))
         refuse_without_images(source, paths)
         rows = _rows(source, labels, tree)
         names = tuple(_as_text(Path(path).resolve().name) for path in paths)

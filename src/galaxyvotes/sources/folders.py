@@ -76,6 +76,10 @@ class Folder(NamedTuple):
                 raise DataError(f"has {size:,} bytes; at most {limit:,} are read")
             return file.readall()
 
+    def size(self, row: int) -> int:
+        """The number of bytes of a file."""
+        return (self.root / self.path(row)).stat().st_size
+
     def peek(self, row: int, count: int) -> bytes:
         """The first bytes of a file."""
         with FileIO(self.root / self.path(row)) as file:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from galaxyvotes.errors import DataError
+from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
 from galaxyvotes.sources.archives import Source
 from galaxyvotes.sources.folders import Folder
 from galaxyvotes.sources.suffixes import IMAGE_SUFFIXES, split_suffix
@@ -27,16 +28,16 @@ __all__ = ["open_source"]
 _TRIED = 100  # words of a column: if none of them is an image, the column is not one of paths
 
 
-def open_source(paths: Sequence[str | Path]) -> Source:
+def open_source(paths: Sequence[str | Path], layout: FitsLayout = ANYWHERE) -> Source:
     """`Source.open`, and where that has tables but no image, the images whose paths these name.
 
     DataError as of `Source.open`.
     """
-    source = Source.open(*paths)
+    source = Source.open(*paths, layout=layout)
     if len(source.images) or not source.tables:
         return source
     source.close()
-    return Source.open(*paths, listed=list(_listed(paths)))
+    return Source.open(*paths, listed=list(_listed(paths)), layout=layout)
 
 
 def _listed(paths: Sequence[str | Path]) -> Iterator[Folder]:

@@ -19,56 +19,63 @@ __all__ = [
 ]
 
 # FITS holds images or tables: the file itself is asked (see `signatures`).
-FITS_SUFFIXES = frozenset({".fit", ".fits", ".fits.fz", ".fits.gz", ".fts", ".fz", ".fit.gz"})
+FITS_SUFFIXES = frozenset(
+    {".fit", ".fit.gz", ".fits", ".fits.bz2", ".fits.fz", ".fits.gz", ".fts", ".fz"}
+)
 # Listed as images, and rejected when they are read.
-NOT_READ = FITS_SUFFIXES | {
-    ".arw",
-    ".avif",
-    ".cr2",
-    ".cr3",
-    ".dng",
-    ".exr",
-    ".fits.bz2",
-    ".gif",
-    ".heic",
-    ".heif",
-    ".hif",
-    ".ico",
-    ".j2c",
-    ".j2k",
-    ".jp2",
-    ".jpc",
-    ".jpf",
-    ".jpx",
-    ".jxl",
-    ".nef",
-    ".pbm",
-    ".pgm",
-    ".pnm",
-    ".ppm",
-    ".psd",
-    ".raf",
-    ".svg",
-    ".tga",
-    ".xcf",
-    ".xisf",
-}
-IMAGE_SUFFIXES = NOT_READ | {
-    ".apng",
-    ".bmp",
-    ".dib",
-    ".jfi",
-    ".jfif",
-    ".jif",
-    ".jpe",
-    ".jpeg",
-    ".jpg",
-    ".mpo",
-    ".png",
-    ".tif",
-    ".tiff",
-    ".webp",
-}
+NOT_READ = frozenset(
+    {
+        ".arw",
+        ".avif",
+        ".cr2",
+        ".cr3",
+        ".dng",
+        ".exr",
+        ".gif",
+        ".heic",
+        ".heif",
+        ".hif",
+        ".ico",
+        ".j2c",
+        ".j2k",
+        ".jp2",
+        ".jpc",
+        ".jpf",
+        ".jpx",
+        ".jxl",
+        ".nef",
+        ".pbm",
+        ".pgm",
+        ".pnm",
+        ".ppm",
+        ".psd",
+        ".raf",
+        ".svg",
+        ".tga",
+        ".xcf",
+        ".xisf",
+    }
+)
+IMAGE_SUFFIXES = (
+    NOT_READ
+    | FITS_SUFFIXES
+    | {
+        ".apng",
+        ".bmp",
+        ".dib",
+        ".jfi",
+        ".jfif",
+        ".jif",
+        ".jpe",
+        ".jpeg",
+        ".jpg",
+        ".mpo",
+        ".png",
+        ".tif",
+        ".tiff",
+        ".webp",
+    }
+)
 _PLAIN_TABLES = {".csv", ".ecsv", ".tab", ".tsv", ".vot", ".votable"}
 TABLE_SUFFIXES = frozenset(
     {*_PLAIN_TABLES, *(f"{suffix}.gz" for suffix in _PLAIN_TABLES), ".parquet", ".pq"}

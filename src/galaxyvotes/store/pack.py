@@ -20,7 +20,7 @@ import numpy as np
 
 from galaxyvotes.config import LabelSettings, PackSettings, SplitSettings
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.images.read import read_square
+from galaxyvotes.images.read import read_square, with_stretch
 from galaxyvotes.runtime.digests import image_digest
 from galaxyvotes.runtime.files import given_path
 from galaxyvotes.runtime.locks import LOCK, locked_folder
@@ -28,6 +28,7 @@ from galaxyvotes.runtime.memory import keep_freed_memory
 from galaxyvotes.runtime.memory_limits import enough_memory
 from galaxyvotes.runtime.progress import bar
 from galaxyvotes.runtime.threads import check_workers, in_order
+from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
 from galaxyvotes.sources.catalog import Catalog, open_catalog
 from galaxyvotes.store.chosen import choose_galaxies
 from galaxyvotes.store.contents import write_contents
@@ -49,6 +50,7 @@ def pack(
     labels: LabelSettings | None = None,
     settings: PackSettings | None = None,
     splits: SplitSettings | None = None,
+    layout: FitsLayout = ANYWHERE,
     scaled: bool = False,
     workers: int | None = None,
     progress: bool = True,
@@ -56,11 +58,13 @@ def pack(
     """A new store in the folder `out`; see `open_catalog` for the sources and `labels`.
 
     `settings` say which square of each image is kept and its size; they come from what the store is
-    for: by default the bundled model, else `Run.open(…).pack` or `Recipe.load(…).pack`.
+    for: by default the bundled model, else `Run.open(…).pack` or `Recipe.load(…).pack`. `layout`
+    says where in FITS files the images are.
     `scaled` has JPEGs that are made much smaller decoded at a smaller scale (see
     `images.read.to_square`), which the store's manifest then says.
 
-    ConfigError if `out` exists or the settings contradict each other. DataError if a table or an
+    ConfigError if `out` exists, if the settings contradict each other, or if FITS images of several
+    bands have no `settings.stretch`. DataError if a table or an
     archive is not what it should be, if there is no space or memory left (what is packed stays, and
     the same call goes on), or if not one image could be used.
     """
@@ -68,10 +72,12 @@ def pack(
     check_workers(workers)
     if out.exists():
         raise ConfigError(f"{out} exists already: name another folder, or remove it first")
-    how = settings.to_table() | ({"scaled": True} if scaled else {})
     sources = [source] if isinstance(source, str | Path) else source
-    with open_catalog(sources, labels) as everything:
+    with open_catalog(sources, labels, layout) as everything:
         catalog = choose_galaxies(everything, splits)
+        settings = with_stretch(settings, catalog.images)
+        how = settings.to_table() | ({"scaled": True} if scaled else {})
+        how |= layout.to_table()
         journal = Journal(out.with_name(out.name + ".partial"), settings.size_px)
         with _explain_failure(out, catalog, journal), _alone(out, journal.folder):
             _begin(catalog, journal, how)

@@ -107,7 +107,7 @@ class Store:
     def pack(self) -> PackSettings:
         """Which square of each image was kept, and its side."""
         facts = self.manifest
-        names = ("crop_px", "size_px", "scale", "image_px")
+        names = ("crop_px", "size_px", "scale", "image_px", "stretch")
         return PackSettings(**{name: facts[name] for name in names if name in facts})
 
     def must_fit(self, pack: PackSettings, whose: str, *, otherwise: str = "") -> None:

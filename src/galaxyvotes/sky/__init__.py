@@ -1,0 +1,1 @@
+"""FITS images, and how their bands become pictures."""

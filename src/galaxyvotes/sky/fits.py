@@ -1,0 +1,362 @@
+"""FITS images: one band, a cube of bands, or one band in each of several HDUs, as float32.
+
+astropy parses headers, scales integers (BZERO, BSCALE), makes masked pixels (BLANK) NaN and unpacks
+tiles. Everything before that is checked here, because a file is hostile until it is: where each HDU
+ends, whether its pixels are there, and how many they are. Only an HDU that is asked for is read.
+
+Source: FITS Standard 4.0 (2018), sections 3, 4.4 and 10.
+"""
+
+import bz2
+import math
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float32
+
+from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.runtime.quiet import quiet
+
+__all__ = ["ANYWHERE", "MAX_BYTES", "FitsImage", "FitsLayout", "is_fits", "read_fits"]
+
+MAX_BYTES = 256 * 2**20  # of a file, unpacked
+MAX_PIXELS = 64_000_000  # of all bands together
+_MAX_BANDS = 10
+_MAX_HDUS = 1000
+_MAX_HEADER_BYTES = 4 * 2**20
+_BLOCK_BYTES, _CARD_BYTES = 2880, 80
+_END = b"END".ljust(_CARD_BYTES)
+_GZIP, _BZIP2 = b"\x1f\x8b", b"BZh"
+# What surveys call HDUs that lie beside an image and say how good its pixels are.
+_BESIDE_IMAGES = re.compile(
+    r"bkg|con|ctx|cov(?:ariance)?|dq|err(?:or)?|exp(?:osure)?|flags?|invvar|ivar|mask(?:bits)?|msk"
+    r"|nexp|noise|psf(?:size)?|quality|rms|sky|std|unc(?:ertainty)?|var(?:iance)?|weights?|wgt|wht"
+    r"|wt"
+)
+_NAMES = ("IMAGETYP", "EXTTYPE", "EXTNAME")
+_SCALE_CARDS = ("CTYPE", "CUNIT", "CDELT", "CROTA", "CD", "PC")
+
+
+@dataclass(frozen=True)
+class FitsLayout:
+    """Where in FITS files the images are.
+
+    `hdu` names the HDU of the image, by its number (the first is 0) or EXTNAME, or those of its
+    bands; by default it is the only one that holds an image. `bands` are the names of the bands in
+    the order in which they lie in the file, where the file does not say.
+    """
+
+    hdu: int | str | tuple[int | str, ...] | None = None
+    bands: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse bands that are named twice."""
+        if len({band.lower() for band in self.bands}) < len(self.bands):
+            raise ConfigError(f"bands {', '.join(self.bands)}: one is named twice")
+
+    def to_table(self) -> dict[str, Any]:
+        """What is named, as TOML has it; empty if nothing is."""
+        named = {"hdu": list(self.hdus), "bands": list(self.bands)}
+        return {name: values for name, values in named.items() if values}
+
+    @property
+    def hdus(self) -> tuple[int | str, ...]:
+        """The HDUs that are named."""
+        if self.hdu is None:
+            return ()
+        return self.hdu if isinstance(self.hdu, tuple) else (self.hdu,)
+
+
+ANYWHERE = FitsLayout()  # the files say themselves where their images are
+
+
+class FitsImage(NamedTuple):
+    """The bands of an image, the uppermost row first; NaN where a pixel has no value.
+
+    `names` are those of the bands, empty if nothing says them. `arcsec_px` is the side of a pixel
+    on the sky, None without WCS.
+    """
+
+    bands: Float32[np.ndarray, "band height width"]
+    names: tuple[str, ...] = ()
+    arcsec_px: float | None = None
+
+
+def is_fits(data: bytes) -> bool:
+    """Whether a file begins as FITS does."""
+    return data.startswith(b"SIMPLE  =")
+
+
+def read_fits(data: bytes, layout: FitsLayout = ANYWHERE) -> FitsImage:
+    """The image in a FITS file, which gzip or bzip2 may have packed.
+
+    FITS counts rows from the bottom, pictures from the top: rows are turned round, so that north is
+    up where it is up in the survey's own pictures.
+
+    DataError if the file is damaged or cut short, too large, or holds no image, several of which
+    none is named, or a cube of more than ten planes. The message does not name the file.
+    """
+    data = _unpacked(data)
+    if not is_fits(data):
+        raise DataError("does not begin as a FITS file does (SIMPLE  = T)")
+    try:
+        with quiet():
+            units = tuple(_units(data))
+            chosen = _choose(units, layout)
+            header = chosen[0].header
+            arcsec_px = _pixel_scale(header) or _pixel_scale(units[0].header)
+            names = layout.bands or _band_names(chosen)
+            opened = [_opened(unit, data) for unit in chosen]
+        planes = [plane for unit, hdu in opened for plane in _planes(unit, hdu)]
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:  # astropy raises nearly anything on hostile bytes
+        raise DataError(f"is a damaged FITS file ({error or type(error).__name__})") from None
+    if layout.bands and len(layout.bands) != len(planes):
+        raise DataError(
+            f"has {len(planes)} bands, and {len(layout.bands)} are named"
+            f" ({', '.join(layout.bands)}): name each, in the order of the file"
+        )
+    return FitsImage(np.stack(planes)[:, ::-1], names, arcsec_px)
+
+
+def _unpacked(data: bytes) -> bytes:
+    """The file without the gzip or bzip2 around it; DataError if that is damaged or too large."""
+    if not data.startswith((_GZIP, _BZIP2)):
+        return data
+    unpacked = bytearray()
+    try:
+        while data:
+            more = MAX_BYTES + 1 - len(unpacked)
+            if data.startswith(_GZIP):
+                gzip = zlib.decompressobj(31)
+                unpacked += gzip.decompress(data, more)
+                whole, data = gzip.eof, gzip.unused_data
+            elif data.startswith(_BZIP2):
+                bzip2 = bz2.BZ2Decompressor()
+                unpacked += bzip2.decompress(data, more)
+                whole, data = bzip2.eof, bzip2.unused_data
+            else:  # zeros, as tapes end
+                break
+            if len(unpacked) > MAX_BYTES:
+                raise DataError(f"unpacks to more than {MAX_BYTES:,} bytes; no more are read")
+            if not whole:
+                raise DataError("is cut short: it ends before what is packed does; fetch it again")
+    except (zlib.error, OSError, ValueError) as error:
+        raise DataError(f"is damaged: it cannot be unpacked ({error}); fetch it again") from None
+    return bytes(unpacked)
+
+
+# ---- the HDUs of a file
+
+
+class _Unit(NamedTuple):
+    """An HDU: its number, its header, and where it and its pixels begin and end."""
+
+    number: int
+    header: Any
+    start: int
+    pixels_at: int
+    stop: int
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether it is an image in tiles, which are the rows of a table."""
+        return self.header.get("ZIMAGE") is True
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sides of its image, without those of one pixel; empty if it is none."""
+        kind = self.header.get("XTENSION", "IMAGE").strip()
+        if not self.is_packed and kind not in ("IMAGE", "IUEIMAGE"):
+            return ()
+        z = "Z" * self.is_packed
+        count = int(self.header.get(f"{z}NAXIS", 0))
+        if not 0 <= count <= 999:
+            raise DataError(f"HDU {self.number} claims {count} axes; FITS has 999 at most")
+        sides = [int(self.header[f"{z}NAXIS{axis}"]) for axis in range(count, 0, -1)]
+        if self.header.get("GROUPS") is True or 0 in sides:
+            return ()
+        return tuple(side for side in sides if side != 1)
+
+    @property
+    def name(self) -> str:
+        """What it is called, in lower case; empty if it is not."""
+        words = (self.header.get(card) for card in _NAMES)
+        return next((str(word).strip().lower() for word in words if word), "")
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether it holds weights, a mask or the like of an image."""
+        words = (str(self.header.get(card, "")).strip().lower() for card in _NAMES)
+        return any(map(_BESIDE_IMAGES.fullmatch, words))
+
+    def __str__(self) -> str:
+        """For example "HDU 1 (SCI, 424 × 424)"."""
+        sides = " × ".join(map(str, reversed(self.shape)))
+        kind = "" if len(self.shape) >= 2 else "no image" if self.header.get("NAXIS") else "empty"
+        words = [self.name.upper(), kind or sides]
+        return f"HDU {self.number} ({', '.join(filter(None, words))})"
+
+
+def _units(data: bytes) -> Iterator[_Unit]:
+    """The HDUs of a file, whose last ends where the file does, or where other bytes follow."""
+    fits = import_module("astropy.io.fits")
+    start = 0
+    for number in range(_MAX_HDUS):
+        if number and not data.startswith(b"XTENSION", start):
+            return
+        end = data.find(_END, start, start + _MAX_HEADER_BYTES)
+        while end >= 0 and (end - start) % _CARD_BYTES:
+            end = data.find(_END, end + 1, start + _MAX_HEADER_BYTES)
+        if end < 0:
+            raise DataError(f"is cut short: the header of HDU {number} has no end; fetch it again")
+        pixels_at = start + _whole_blocks(end + _CARD_BYTES - start)
+        header: Any = fits.Header.fromstring(data[start:pixels_at])
+        size = int(header.data_size)
+        if size < 0:
+            raise DataError(f"is a damaged FITS file (HDU {number} has {size} bytes)")
+        stop = pixels_at + _whole_blocks(size)
+        yield _Unit(number, header, start, pixels_at, stop)
+        if pixels_at + size > len(data):
+            return
+        start = stop
+    raise DataError(f"has more than {_MAX_HDUS} HDUs, which only serves to waste time")
+
+
+def _whole_blocks(count: int) -> int:
+    return -(-count // _BLOCK_BYTES) * _BLOCK_BYTES
+
+
+# ---- which of them hold the image
+
+
+def _choose(units: Sequence[_Unit], layout: FitsLayout) -> list[_Unit]:
+    """The HDU of the image, or those of its bands in their order."""
+    if layout.hdus:
+        return [_named(units, hdu) for hdu in layout.hdus]
+    images = [unit for unit in units if len(unit.shape) >= 2]
+    if not images:
+        raise DataError(f"holds no image, only {', '.join(map(str, units[:5]))}")
+    chosen = [unit for unit in images if not unit.is_beside] or images
+    bands = [_band_name(unit) for unit in chosen]
+    alike = len({unit.shape for unit in chosen}) == 1 and all(bands)
+    if len(chosen) > 1 and not (alike and len(set(bands)) == len(bands)):
+        raise DataError(
+            f"holds several images, {', '.join(map(str, chosen[:5]))}, and nothing says which is"
+            f" the galaxy: name it, `layout=FitsLayout(hdu={chosen[0].number})`, or one for each"
+            " band"
+        )
+    return chosen
+
+
+def _named(units: Sequence[_Unit], hdu: int | str) -> _Unit:
+    for unit in units:
+        if hdu in (unit.number, str(unit.number)) or str(hdu).strip().lower() == unit.name:
+            if len(unit.shape) < 2:
+                raise DataError(f"{unit} is not an image: name another HDU")
+            return unit
+    raise DataError(f"has no HDU {hdu}, only {', '.join(map(str, units[:5]))}")
+
+
+def _band_name(unit: _Unit) -> str:
+    """The band that an HDU says it is of."""
+    return str(unit.header.get("BAND") or unit.header.get("FILTER") or "").strip()
+
+
+def _band_names(chosen: Sequence[_Unit]) -> tuple[str, ...]:
+    """The names of the bands, as the Legacy Surveys write them; empty if they are not there."""
+    if len(chosen) > 1 or _band_name(chosen[0]):
+        names = tuple(map(_band_name, chosen))
+        return names if all(names) else ()
+    header = chosen[0].header
+    return tuple(
+        str(header[card]).strip() for card in (f"BAND{n}" for n in range(10)) if card in header
+    )
+
+
+# ---- pixels
+
+
+def _opened(unit: _Unit, data: bytes) -> tuple[_Unit, Any]:
+    """The HDU of astropy, nothing of its pixels read; DataError if they are not all there or too
+    many.
+    """
+    fits = import_module("astropy.io.fits")
+    if unit.pixels_at + int(unit.header.data_size) > len(data):
+        missing = unit.pixels_at + int(unit.header.data_size) - len(data)
+        raise DataError(
+            f"is cut short: the last {missing:,} bytes of HDU {unit.number} are missing; fetch it"
+            " again"
+        )
+    if math.prod(unit.shape) > MAX_PIXELS:
+        sides = " × ".join(map(str, reversed(unit.shape)))
+        raise DataError(
+            f"is {sides} pixels in HDU {unit.number}; at most {MAX_PIXELS:,} are read: cut out the"
+            " galaxies first"
+        )
+    part = data[unit.start : unit.stop]
+    if unit.is_packed:
+        _check_tiles(unit)
+        return unit, fits.CompImageHDU(bintable=fits.BinTableHDU.fromstring(part))
+    kind = fits.ImageHDU if unit.number else fits.PrimaryHDU
+    return unit, kind.fromstring(part)
+
+
+def _check_tiles(unit: _Unit) -> None:
+    """Refuse tiles that are no part of the image: they are unpacked whole."""
+    for axis in range(1, int(unit.header["ZNAXIS"]) + 1):
+        side, whole = unit.header.get(f"ZTILE{axis}", 1), unit.header[f"ZNAXIS{axis}"]
+        if not 1 <= int(side) <= max(int(whole), 1):
+            raise DataError(
+                f"is a damaged FITS file (HDU {unit.number} has tiles of {side} pixels in a side"
+                f" of {whole})"
+            )
+
+
+def _planes(unit: _Unit, hdu: Any) -> Iterator[Float32[np.ndarray, "height width"]]:
+    """The bands of an HDU, whose axis is the first or the last."""
+    with np.errstate(all="ignore"):
+        pixels = np.asarray(hdu.section[...], np.float32).reshape(unit.shape)
+    if pixels.ndim == 2:
+        yield pixels
+        return
+    if pixels.ndim > 3 or min(pixels.shape[0], pixels.shape[2]) > _MAX_BANDS:
+        raise DataError(
+            f"holds {unit}, which is no image of one to {_MAX_BANDS} bands; name another HDU, or"
+            " save the bands that matter"
+        )
+    yield from pixels if pixels.shape[0] <= pixels.shape[2] else np.moveaxis(pixels, 2, 0)
+
+
+# ---- the sky
+
+
+def _pixel_scale(header: Any) -> float | None:
+    """The side of a pixel in arcsec, the mean of both; None if the header does not say it."""
+    cards = tuple(
+        (card.keyword, card.value)
+        for card in header.cards
+        if card.keyword.startswith(_SCALE_CARDS) and isinstance(card.value, str | int | float)
+    )
+    return _scale_of(cards) if cards else None
+
+
+@lru_cache(maxsize=64)  # a survey's cut-outs share it, and a WCS takes as long as the pixels
+def _scale_of(cards: tuple[tuple[str, str | int | float], ...]) -> float | None:
+    fits, wcs = import_module("astropy.io.fits"), import_module("astropy.wcs")
+    utils = import_module("astropy.wcs.utils")
+    try:
+        sky = wcs.WCS(fits.Header(cards)).celestial
+        if sky.naxis != 2:
+            return None
+        side = 3600 * math.sqrt(math.prod(map(float, utils.proj_plane_pixel_scales(sky))))
+    except Exception:  # of a WCS that is no use
+        return None
+    return side if math.isfinite(side) and side > 0 else None
