@@ -66,15 +66,16 @@ def test_the_two_likeliest_classes_are_named():
     assert said(tree, predicted(tree, {"spiral": 0.95, "edge-on": 0.05})) == ["spiral 95 %"]
 
 
-def test_quantities_are_said_in_their_unit():
+def test_a_quantity_has_the_digits_that_its_interval_tells_apart():
     tree = DecisionTree.of_numbers(["ttype"])
     predictions = Predictions(
         ("g",),
         ("ttype",),
         np.array([[-3.25]]),
-        bounds=Bounds(np.array([[-5.0]]), np.array([[-1.5]])),
+        bounds=Bounds(np.array([[-5.043]]), np.array([[-1.528]])),
     )
-    assert said(tree, predictions) == ["ttype −3.25 (−5–−1.5)"]
+    assert said(tree, predictions) == ["ttype −3.2 (−5.0 to −1.5)"]
+    assert said(tree, Predictions(("g",), ("ttype",), np.array([[-3.25]]))) == ["ttype −3.25"]
 
 
 @pytest.mark.parametrize("columns", [("Class4.1", "Class4.2"), ("Class1.1",)])

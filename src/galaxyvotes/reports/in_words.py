@@ -14,6 +14,7 @@ import numpy as np
 
 from galaxyvotes.kinds import QUANTITIES
 from galaxyvotes.predictions import Predictions
+from galaxyvotes.reports.digits import Digits, digits_of, span
 from galaxyvotes.tree import Answer, DecisionTree, Question
 
 __all__ = ["Phrase", "phrases"]
@@ -42,19 +43,23 @@ class Phrase(NamedTuple):
 
     @property
     def number(self) -> str:
-        """The value: a fraction in per cent, a quantity in four digits."""
+        """The value: a fraction in per cent, a quantity with as many digits as its interval tells
+        apart.
+        """
         unit = "\N{NO-BREAK SPACE}%" if self.is_fraction else ""
-        return self._written(self.value) + unit
+        return self._digits.value + unit
 
     @property
     def interval(self) -> str:
         """The ends of the prediction interval in brackets; empty if there is none."""
-        if np.isnan(self.lower):
-            return ""
-        return f" ({self._written(self.lower)}–{self._written(self.upper)})"
+        return "" if np.isnan(self.lower) else f" ({span(self._digits)})"
 
-    def _written(self, value: float) -> str:
-        return f"{100 * value:.0f}" if self.is_fraction else f"{value:.4g}".replace("-", "−")
+    @property
+    def _digits(self) -> Digits:
+        ends = {"value": self.value, "low": self.lower, "high": self.upper}
+        if not self.is_fraction:
+            return digits_of(ends, None)
+        return digits_of({end: 100 * value for end, value in ends.items()}, 0)
 
 
 def phrases(tree: DecisionTree, predictions: Predictions, row: int) -> list[Phrase]:

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from galaxyvotes.figures.drawing import DARK, LIGHT
 from galaxyvotes.reports.comparison import Comparison
-from galaxyvotes.reports.digits import digits_of, written
+from galaxyvotes.reports.digits import digits_of, span, written
 from galaxyvotes.reports.document import rows_shown
 from galaxyvotes.reports.headline import HEADLINE
 from galaxyvotes.reports.html import TEMPLATES, css_variables, jpeg_uri, templates
@@ -103,6 +103,7 @@ def _environment(decimals: int) -> Environment:
         "fixed": partial(written, decimals=decimals),
         "percent": _percent,
         "short": partial(written, decimals=None),
+        "span": span,
     }
     environment.filters.update(filters)
     return environment
