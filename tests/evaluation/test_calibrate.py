@@ -18,6 +18,7 @@ from galaxyvotes import (
     CheckpointError,
     ConfigError,
     DataError,
+    GalaxyVotesError,
     PackSettings,
     Predictions,
     Run,
@@ -624,8 +625,23 @@ def test_the_bundled_run_is_calibrated_as_a_copy_only(store, tmp_path):
 
 
 def test_too_few_galaxies_are_refused_with_how_many_it_takes(store, run):
-    with pytest.raises(DataError, match="need 1498 calibration galaxies or more"):
+    with pytest.raises(DataError, match="need 1,498 calibration galaxies or more"):
         calibrate(store, run, coverage=0.999, overwrite=True, progress=False)
+
+
+def test_what_can_be_refused_is_refused_before_a_galaxy_is_predicted(
+    store, run, tmp_path, monkeypatch
+):
+    place = "galaxyvotes.evaluation.calibrate.predict_store"
+    monkeypatch.setattr(place, lambda *_, **__: pytest.fail("predicted"))
+    (tmp_path / "file").write_text("", "utf-8")
+    for problem, wrong in {
+        "need 1,498 calibration galaxies": {"coverage": 0.999, "overwrite": True},
+        "coverage is 1.0: expected between": {"coverage": 1.0, "overwrite": True},
+        "cannot write into .*file: Not a directory": {"out": tmp_path / "file" / "copy"},
+    }.items():
+        with pytest.raises(GalaxyVotesError, match=problem):
+            calibrate(store, run, progress=False, **wrong)
 
 
 def test_several_views_are_averaged_and_have_a_spread(store, run):

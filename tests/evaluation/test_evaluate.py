@@ -6,6 +6,7 @@ import pytest
 
 from galaxyvotes import (
     ConfigError,
+    GalaxyVotesError,
     PackSettings,
     SplitSettings,
     evaluate,
@@ -13,6 +14,7 @@ from galaxyvotes import (
     predict_store,
     train,
 )
+from galaxyvotes.evaluation.baselines import BASELINES
 from galaxyvotes.evaluation.evaluate import compare
 
 
@@ -98,6 +100,34 @@ def test_a_report_that_is_there_is_replaced_only_if_asked_for(blob_run, blob_sto
         evaluate(blob_store, blob_run, out=tmp_path, split="train", **how)
     again = evaluate(blob_store, blob_run, out=tmp_path, split="train", overwrite=True, **how)
     assert again.document["galaxies"] > first.document["galaxies"]
+
+
+def test_what_can_be_refused_is_refused_before_a_galaxy_is_predicted(
+    blobs, blob_run, blob_store, tmp_path, monkeypatch
+):
+    place = "galaxyvotes.evaluation.evaluate.predict_store"
+    monkeypatch.setattr(place, lambda *_, **__: pytest.fail("predicted"))
+    baselines = {key: {"fitted": lambda *_, **__: pytest.fail("fitted")} for key in BASELINES}
+    monkeypatch.setattr("galaxyvotes.evaluation.evaluate.BASELINES", baselines)
+    how = {"settings": PackSettings(32, 32), "progress": False}
+    unlike = pack(blobs, tmp_path / "unlike", settings=PackSettings(32, 16), progress=False)
+    seen = pack(blobs, tmp_path / "seen", splits=SplitSettings(key="again"), **how)
+    untested = pack(blobs, tmp_path / "untested", splits=SplitSettings(0.5, 0.5, 0.0), **how)
+    for name in ("report", "file"):
+        (tmp_path / name).write_text("", "utf-8")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "report.json").write_text("{}", "utf-8")
+    for problem, store, out in (
+        ("cannot write into .*report: Not a directory", blob_store, "report"),
+        ("cannot write into .*deep: Not a directory", blob_store, "file/deep"),
+        ("holds a report already", blob_store, "there"),
+        ("32 px brought to 16 px", unlike, "new"),
+        ("are in the training or validation set", seen, "new"),
+        ("has no galaxy with a class in its test split", untested, "new"),
+    ):
+        with pytest.raises(GalaxyVotesError, match=problem):
+            evaluate(store, blob_run, out=tmp_path / out, progress=False)
+    assert not (tmp_path / "new").exists()
 
 
 def test_every_galaxy_is_in_a_table_with_its_class_and_its_prediction(evaluation, blob_store):

@@ -32,6 +32,17 @@ def test_curves_of_galaxies_that_were_used_in_training_are_refused(blob_run, blo
         draw_figures(blob_run, other, tmp_path / "figures")
 
 
+def test_a_figure_that_is_there_is_found_before_a_galaxy_is_predicted(
+    blob_run, blob_store, tmp_path, monkeypatch
+):
+    place = "galaxyvotes.evaluation.paper_figures.predict_store"
+    monkeypatch.setattr(place, lambda *_, **__: pytest.fail("predicted"))
+    (tmp_path / "roc-long.svg").write_text("", "utf-8")
+    with pytest.raises(ConfigError, match=r"roc-long\.svg exists: pass `overwrite=True`"):
+        draw_figures(blob_run, blob_store, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["roc-long.svg"]
+
+
 def test_another_kind_of_file_is_refused(blob_run, tmp_path):
     with pytest.raises(ConfigError, match=r"unknown figure format '\.gif'"):
         draw_figures(blob_run, None, tmp_path, kind="gif")

@@ -108,11 +108,9 @@ def fit_intervals(
     needed; ConfigError if the coverage or `min_asked` is out of range, or if the tree does not have
     values of that kind; ValueError for arrays that do not fit each other.
     """
-    if not 0 < coverage < 1 or not 0 < min_asked <= 1:
-        raise ConfigError(
-            f"coverage {coverage}, min_asked {min_asked}: expected a coverage between 0 and 1,"
-            " min_asked above 0 to 1"
-        )
+    check_coverage(coverage, len(labels))
+    if not 0 < min_asked <= 1:
+        raise ConfigError(f"min_asked is {min_asked}: expected above 0 to 1")
     names = tree.columns if columns is None else tuple(columns)
     tree.check_values(kind, names)
     check_volunteers(kind, volunteers)
@@ -150,6 +148,25 @@ def fit_intervals(
     )
 
 
+def check_coverage(coverage: float, galaxies: int) -> None:
+    """Raise ConfigError for a coverage that cannot be, DataError if so many calibration galaxies
+    are too few for it whatever is known of them.
+    """
+    if not 0 < coverage < 1:
+        raise ConfigError(f"coverage is {coverage}: expected between 0 and 1")
+    if galaxies < galaxies_needed(coverage):
+        raise _too_few(coverage, galaxies)
+
+
+def _too_few(coverage: float, galaxies: int) -> DataError:
+    here = "is" if galaxies == 1 else "are"
+    return DataError(
+        f"intervals of {coverage:.4g} coverage need {galaxies_needed(coverage):,} calibration"
+        f" galaxies or more whose fractions are known; here {here} {galaxies:,}. Give more"
+        " galaxies, or ask for a lower coverage"
+    )
+
+
 def galaxies_needed(coverage: float = COVERAGE) -> int:
     """The smallest calibration set, of galaxies whose fractions are all known, that gives finite
     intervals.
@@ -183,12 +200,7 @@ def _quantiles(
     """The quantile of each answer's scores; DataError if all are infinite."""
     quantiles = tuple(_quantile(column[~np.isnan(column)], coverage) for column in scores.T)
     if all(math.isinf(quantile) for quantile in quantiles):
-        most = np.count_nonzero(~np.isnan(errors), axis=0).max(initial=0)
-        raise DataError(
-            f"intervals of {coverage:.4g} coverage need {galaxies_needed(coverage)} calibration"
-            f" galaxies or more whose fractions are known; here are {most}. Give more galaxies, or"
-            " ask for a lower coverage"
-        )
+        raise _too_few(coverage, int(np.count_nonzero(~np.isnan(errors), axis=0).max(initial=0)))
     return quantiles
 
 

@@ -27,6 +27,7 @@ from jaxtyping import Bool, Float, Int
 from galaxyvotes.confidence.conformal import (
     COVERAGE,
     PredictionIntervals,
+    check_coverage,
     fit_intervals,
     split_galaxies,
 )
@@ -121,6 +122,8 @@ def calibrate(
     if out is None and not overwrite:
         _refuse_calibrated_run(run, head)
     rows = labelled_rows(store, split, head)
+    if head.kind.intervals:
+        check_coverage(coverage, len(rows))
     _refuse_training_galaxies(run, store, rows, split)
     with _destination(run, out) as place:
         network = run.network(choose_device(device), tree=head.tree.name, as_trained=True)

@@ -50,6 +50,7 @@ from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.runtime.files import given_path
 from galaxyvotes.runtime.locks import locked
 from galaxyvotes.runtime.memory_limits import enough_memory
+from galaxyvotes.runtime.rights import check_writable
 from galaxyvotes.store.store import Store
 
 __all__ = ["Evaluation", "evaluate"]
@@ -128,8 +129,8 @@ def evaluate(
             report, the seed is negative, there are no resamples, or `as_published` is asked of
             quantities or classes.
         DataError: Test galaxies are in the training, validation or calibration set of the run, the
-            split has no labelled galaxy, another process is evaluating into this folder, or memory
-            is short.
+            split has no labelled galaxy, the folder cannot be written or another process is
+            evaluating into it, or memory is short.
     """
     settings = ReportSettings(seed, resamples)
     if run is None and out is None:
@@ -139,6 +140,7 @@ def evaluate(
     run = open_run(run)
     folder = run.path if out is None else given_path(out)
     _refuse_report(folder, overwrite=overwrite)
+    check_writable(folder)
     with locked(folder):
         _refuse_report(folder, overwrite=overwrite)
         store = store if isinstance(store, Store) else Store.open(store)

@@ -9,13 +9,14 @@ from matplotlib.figure import Figure
 
 from galaxyvotes.evaluation.seen import head_for, labelled_rows, labels_of, refuse_seen
 from galaxyvotes.figures.architecture import architecture
-from galaxyvotes.figures.drawing import save
+from galaxyvotes.figures.drawing import check_format, save
 from galaxyvotes.figures.flowchart import flowchart
 from galaxyvotes.figures.panels import roc_plot, roc_plots
 from galaxyvotes.figures.plots import quantity_plots
 from galaxyvotes.inference.engine import predict_store
 from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES, Kind
 from galaxyvotes.reports.comparison import Comparison
+from galaxyvotes.runs.network import Head
 from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.runtime.files import new_file
@@ -42,27 +43,36 @@ def draw_figures(
     Raises:
         CheckpointError: Run and store do not belong together.
         ConfigError: The kind of file is another one, or a figure is there, unless `overwrite`.
-        DataError: Test galaxies are in the training or validation set of the run, or none has
-            labels.
+        DataError: Test galaxies are in the training or validation set of the run, none has
+            labels, or the folder cannot be written.
     """
     run = open_run(run)
+    store = Store.open(store) if isinstance(store, str | Path) else store
+    head = None if store is None else head_for(run, store)
     tree, side = run.heads[0].tree, run.facts["pack"]["size_px"]
-    drawn = {} if tree.kind is QUANTITIES else {"flowchart": flowchart(tree)}
-    drawn["architecture"] = architecture(run.untrained().module, (3, side, side))
-    if store is not None:
-        store = store if isinstance(store, Store) else Store.open(store)
-        comparison = _on_test_galaxies(run, store, device)
-        drawn |= _CURVES[comparison.kind](comparison)
-    paths = {Path(out) / f"{name}.{kind}": figure for name, figure in drawn.items()}
+    names = [] if tree.kind is QUANTITIES else ["flowchart"]
+    names += ["architecture", *([] if head is None else _curves_of(head))]
+    paths = [new_file(Path(out) / f"{name}.{kind}", overwrite=overwrite) for name in names]
     for path in paths:
-        new_file(path, overwrite=overwrite)
-    for path, figure in paths.items():
-        save(figure, path)
-    return list(paths)
+        check_format(path)
+    drawn = {"flowchart": flowchart(tree)} if "flowchart" in names else {}
+    drawn["architecture"] = architecture(run.untrained().module, (3, side, side))
+    if store is not None and head is not None:
+        comparison = _on_test_galaxies(run, store, head, device)
+        drawn |= _CURVES[comparison.kind](comparison)
+    for name, path in zip(names, paths, strict=True):
+        save(drawn[name], path)
+    return paths
 
 
-def _on_test_galaxies(run: Run, store: Store, device: str) -> Comparison:
-    head = head_for(run, store)
+def _curves_of(head: Head) -> list[str]:
+    """What the figures of the predictions for test galaxies are called."""
+    if head.kind is QUANTITIES:
+        return ["predicted"]
+    return ["roc", *(f"roc-{column}" for column in head.columns)]
+
+
+def _on_test_galaxies(run: Run, store: Store, head: Head, device: str) -> Comparison:
     rows = labelled_rows(store, "test", head)
     refuse_seen(run, store, rows, remedy="use the store it was trained on")
     network = run.network(choose_device(device), tree=head.tree.name)

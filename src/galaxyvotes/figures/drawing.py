@@ -21,7 +21,19 @@ from matplotlib.textpath import text_to_path
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.runtime.files import replacing
 
-__all__ = ["DARK", "LIGHT", "Palette", "box", "canvas", "save", "svg", "text", "text_width", "wrap"]
+__all__ = [
+    "DARK",
+    "LIGHT",
+    "Palette",
+    "box",
+    "canvas",
+    "check_format",
+    "save",
+    "svg",
+    "text",
+    "text_width",
+    "wrap",
+]
 
 FORMATS = ("svg", "png", "pdf")
 _SETTINGS: Any = {
@@ -70,6 +82,21 @@ DARK = Palette(**{name: dark for name, (_, dark) in _COLOURS.items()})
 # ---- files
 
 
+def check_format(path: Path) -> str:
+    """The format of a figure by the extension of its file.
+
+    Raises:
+        ConfigError: It is none of SVG, PNG and PDF.
+    """
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise ConfigError(
+            f"{path}: unknown figure format {path.suffix!r}; name a file that ends in .svg, .png or"
+            " .pdf"
+        )
+    return kind
+
+
 def save(figure: Figure, path: str | Path) -> None:
     """Write a figure as SVG, PNG or PDF, by the extension of the file.
 
@@ -77,12 +104,7 @@ def save(figure: Figure, path: str | Path) -> None:
         ConfigError: The extension is another one.
     """
     path = Path(path)
-    kind = path.suffix.lower().removeprefix(".")
-    if kind not in FORMATS:
-        raise ConfigError(
-            f"{path}: unknown figure format {path.suffix!r}; name a file that ends in .svg, .png or"
-            " .pdf"
-        )
+    kind = check_format(path)
     with replacing(path) as partial:
         partial.write_bytes(_drawn(figure, kind))
 

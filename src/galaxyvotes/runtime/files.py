@@ -9,6 +9,7 @@ from pathlib import Path
 
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.runtime.locks import locked
+from galaxyvotes.runtime.rights import check_writable
 
 __all__ = [
     "given_path",
@@ -47,7 +48,7 @@ def new_file(path: str | Path, *, overwrite: bool) -> Path:
     """The path of a file to write: nothing is there, or a file that may be replaced.
 
     Raises ConfigError as `given_path`, for a file that is there unless `overwrite`, and for a
-    folder, a pipe or a device in any case.
+    folder, a pipe or a device in any case; DataError if its folder cannot be written.
     """
     path = given_path(path)
     if path.is_dir():
@@ -58,6 +59,7 @@ def new_file(path: str | Path, *, overwrite: bool) -> Path:
         raise ConfigError(
             f"{path} exists: pass `overwrite=True` to replace it, or name another file"
         )
+    check_writable(path.parent)
     return path
 
 

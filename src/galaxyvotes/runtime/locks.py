@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from galaxyvotes.errors import DataError
+from galaxyvotes.runtime.rights import check_writable
 
 __all__ = ["LOCK", "locked", "locked_folder", "writer_of"]
 
@@ -68,6 +69,7 @@ def writer_of(folder: Path) -> str | None:
 def _held(path: Path, file: Path) -> Generator[None]:
     from filelock import FileLock, Timeout  # 0.1 s, and only who writes needs it
 
+    check_writable(file.parent)  # some file systems without rights look locked to filelock
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(file, timeout=0)
