@@ -195,7 +195,7 @@ def test_packing_says_what_the_numbers_are(table, tmp_path, capsys):
         )
     told = capsys.readouterr().out
     assert re.search(r"ttype: 108 known, -5\.\d+ to 9\.\d+, mean \d\.\d+", told)
-    assert "12 galaxies have no known value and were left out" in told
+    assert "12 galaxies have no label and were left out" in told
 
 
 # The tree
@@ -217,7 +217,7 @@ def test_a_tree_of_quantities_comes_back_from_its_file():
     ("old", "new", "said"),
     [
         ("quantity = true", "quantity = 1", "quantity is 1; expected true or false"),
-        ("quantity = true", "quantity = false", "1 answer(s); a question needs two or more"),
+        ("quantity = true", "quantity = false", "1 answer; a question needs two or more"),
         (
             'holds = "quantity"',
             'holds = "joint"',

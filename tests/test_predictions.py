@@ -158,7 +158,7 @@ def test_when_writing_is_interrupted_the_old_table_stays(tmp_path, suffix):
         ("id,a\n", "p.csv is empty: it has a header but no rows"),
         ("id\n1\n", "p.csv has one column, 'id': expected an id, then a column for each answer"),
         ("id,a,a\n1,2,3\n", "p.csv: the column 'a' is there 2 times; names must differ"),
-        ("id,a\n1,0.5\n2\n", "p.csv line 3 has 1 cells and the header 2"),
+        ("id,a\n1,0.5\n2\n", "p.csv line 3 has 1 cell and the header 2"),
         ("id,a,b\n1,0.5,many\n", "p.csv: column 'b' is not numbers: "),
     ],
 )
@@ -177,5 +177,5 @@ def test_a_missing_or_damaged_file_is_refused_by_name(tmp_path):
 
 
 def test_sides_that_do_not_fit_are_a_mistake_of_the_caller():
-    with pytest.raises(ValueError, match=r"\(2, 1\) fractions for 1 galaxies × 1 answers"):
+    with pytest.raises(ValueError, match=r"\(2, 1\) fractions for 1 galaxy × 1 answer"):
         Predictions(("1",), ("a",), np.zeros((2, 1), np.float32))

@@ -58,7 +58,7 @@ BROKEN = [
     (
         '[[question.answer]]\ncolumn = "no"\ntext = "no ring"\n',
         "",
-        "has 1 answer(s); a question needs two or more",
+        "has 1 answer; a question needs two or more",
     ),
     (
         "[[question]]",

@@ -70,8 +70,8 @@ class Predictions:
         """Refuse a table whose sides do not fit."""
         if self.values.shape != (len(self.ids), len(self.columns)):
             raise ValueError(
-                f"{self.values.shape} fractions for {len(self.ids)} galaxies ×"
-                f" {len(self.columns)} answers"
+                f"{self.values.shape} fractions for {counted(len(self.ids), 'galaxy')} ×"
+                f" {counted(len(self.columns), 'answer')}"
             )
 
     @staticmethod

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.kinds import QUANTITIES, Kind
+from galaxyvotes.runtime.counted import counted
 
 __all__ = [
     "BOUNDS",
@@ -64,16 +65,13 @@ class Question(Struct, frozen=True, omit_defaults=True):
 
         `place` names it in the ConfigError.
         """
+        answers = counted(len(self.answers), "answer")
         if not self.quantity:
             if len(self.answers) < 2:
-                raise ConfigError(
-                    f"{place} has {len(self.answers)} answer(s); a question needs two or more"
-                )
+                raise ConfigError(f"{place} has {answers}; a question needs two or more")
             return
         if len(self.answers) != 1:
-            raise ConfigError(
-                f"{place} is a quantity and has {len(self.answers)} answers; a quantity has one"
-            )
+            raise ConfigError(f"{place} is a quantity and has {answers}; a quantity has one")
         if self.asked_of is not None or self.answers[0].next is not None:
             raise ConfigError(
                 f"{place} is a quantity: everybody has it, and nothing follows it; leave out"

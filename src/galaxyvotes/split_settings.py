@@ -21,7 +21,7 @@ class SplitSettings:
 
     Galaxies that the network to be fine-tuned was trained on are never drawn for validation or
     testing: that of the run folder `start`, by default the bundled model if the images are packed
-    as it needs them; None for a network with new weights.
+    as it needs them; None for a network with new weights. A run's ONNX file does not name them.
     """
 
     train: float = 0.8

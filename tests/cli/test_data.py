@@ -1,3 +1,5 @@
+import shutil
+
 from galaxyvotes import Store
 from galaxyvotes.tree import DecisionTree
 
@@ -14,10 +16,10 @@ def test_pack_reports_what_became_of_every_image_and_row(run, galaxies_folder, t
     assert status == 0
     assert "10 galaxies of 16 px" in out
     assert "tree kaggle, 37 answers" in out
-    assert "1 images could not be used" in out
-    assert "1 rows of the table have no image" in out
-    assert "1 images are in no row" in out
-    assert f"1 files were passed over: {tmp_path / 's' / 'rejected.csv'}" in out
+    assert "1 image could not be used" in out
+    assert "1 row of the table has no image" in out
+    assert "1 image is in no row of the table and was left out" in out
+    assert f"1 file was passed over: {tmp_path / 's' / 'rejected.csv'}" in out
     assert "images/notes.doc" in (tmp_path / "s/rejected.csv").read_text()
 
 
@@ -45,7 +47,7 @@ def test_values_that_mean_unknown_and_names_of_classes_are_options(run, make_jpe
     names = ("--class-names", "0=no, 1=ring", "--missing", "-1", "--missing", "9")
     status, out, _ = run(*arguments, *names, "--out", tmp_path / "s")
     assert status == 0
-    assert "2 galaxies have no class" in out
+    assert "2 galaxies have no label and were left out" in out
     assert "read as unknown" not in out
     assert Store.open(tmp_path / "s").tree.columns == ("no", "ring")
     status, _, err = run(*arguments, "--class-names", "0,1=ring", "--out", tmp_path / "t")
@@ -97,6 +99,21 @@ def test_a_store_is_packed_for_the_bundled_model_unless_something_else_is_named(
     assert "images: 200 px brought to 48 px\n" in run(*packing, tmp_path / "own", *own)[1]
     status, out, _ = run("predict", tmp_path / "bundled", "--out", tmp_path / "answers.csv")
     assert (status, "20 galaxies" in out) == (0, True)
+
+
+def test_galaxies_of_the_run_of_an_onnx_file_are_found_or_said_to_be_unknown(
+    run, blobs, blob_run, tmp_path
+):
+    run("export", "--run", blob_run.path, "--out", tmp_path / "alone.onnx")
+    copy = tmp_path / blob_run.path.name
+    shutil.copytree(blob_run.path, copy)
+    shutil.copy(tmp_path / "alone.onnx", copy / "beside.onnx")
+    packing = ("pack", blobs, "--splits", "0.2,0.4,0.4", "--out")
+    out = run(*packing, tmp_path / "a", "--for", copy / "beside.onnx")[1]
+    assert f"are in the training set, not drawn for validation or test, because {copy}" in out
+    shutil.rmtree(copy)
+    out = run(*packing, tmp_path / "b", "--for", tmp_path / "alone.onnx")[1]
+    assert "alone.onnx has no table of the galaxies that it was trained on: some may be in" in out
 
 
 def test_a_store_is_for_a_run_or_for_a_recipe(run, blobs, blob_run, tmp_path):

@@ -120,7 +120,7 @@ def test_fewer_galaxies_than_features_and_features_that_are_all_alike_do():
 def test_nothing_is_familiar_after_no_galaxies():
     one = np.ones((1, 3), np.float32)
     with pytest.raises(
-        DataError, match="1 training galaxies and 1 references; expected 2 and 1 or more"
+        DataError, match="1 training galaxy and 1 reference; expected 2 and 1 or more"
     ):
         Familiarity.fit(one, one)
     with pytest.raises(DataError, match="and 0 references"):

@@ -143,7 +143,8 @@ def test_galaxies_that_chose_the_epoch_are_refused(store, tmp_path):
         progress=False,
     )
     with pytest.raises(
-        DataError, match=r"validation galaxies of .* chose the epoch of .*train\.keep=last"
+        DataError,
+        match=r"galaxies of .* are among those that chose the epoch of .*train\.keep=last",
     ):
         calibrate(store, run, overwrite=True, progress=False)
     assert run.calibration() == Calibration()

@@ -1,6 +1,7 @@
 """ONNX files that `export` wrote are checked before they are used."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import xxhash
 from galaxyvotes import CheckpointError, ConfigError, PackSettings, predict
 from galaxyvotes.inference.engine import estimate
 from galaxyvotes.inference.onnx_model import OnnxModule, read_onnx, sealed
+from galaxyvotes.inference.predict import folder_of
 from galaxyvotes.networks.batch import Batch
 
 
@@ -192,6 +194,21 @@ def test_intervals_another_device_and_another_tree_are_errors_with_a_remedy(file
         with pytest.raises(error, match=words):
             predict(blobs, tmp_path / "out.csv", run=file, progress=False, **asked)
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_the_run_of_a_file_is_found_where_it_is_as_it_was_then(file, blob_run, tmp_path):
+    assert read_onnx(file).module.exported_from is None
+    beside, inside = tmp_path / file.name, tmp_path / blob_run.path.name / file.name
+    shutil.copytree(blob_run.path, inside.parent)
+    for place in (beside, inside):
+        shutil.copy(file, place)
+        network = read_onnx(place)
+        assert network.module.exported_from == inside.parent
+        assert folder_of(network, place) == inside.parent
+    weights = inside.parent / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes() + b" ")  # other weights, or damaged ones
+    assert read_onnx(beside).module.exported_from is None
+    assert folder_of(read_onnx(beside), beside) == beside
 
 
 def test_a_network_in_a_file_has_no_weights_of_its_own(file):

@@ -101,7 +101,7 @@ def test_one_bad_image_is_listed_with_its_reason_and_stops_nothing(
 def test_nothing_but_bad_images_is_an_error_and_leaves_no_table(blob_run, tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.jpg").write_bytes(b"no")
-    with pytest.raises(DataError, match=r"not one of 1 images could be used; the first: a: "):
+    with pytest.raises(DataError, match=r"not one of 1 image could be used; the first: a: "):
         predict(tmp_path / "images", tmp_path / "out.csv", run=blob_run, progress=False)
     assert not (tmp_path / "out.csv").exists()
 
@@ -262,7 +262,7 @@ def test_images_that_are_much_larger_than_usual_are_warned_of_with_the_way_out(
     (tmp_path / "large.jpg").write_bytes(make_jpeg(1, 700))
     done = predict(tmp_path, run=blob_run, progress=False)
     assert done.warning is not None
-    assert done.warning.startswith("1 of 1 images are much larger than the 424 px that the crop")
+    assert done.warning.startswith("1 of 1 image is much larger than the 424 px that the crop")
     assert "`fit=True` takes whole images, `scale=1.65` a crop of 53 px" in done.warning
     scaled = predict(tmp_path, run=blob_run, scale=1.65, progress=False)
     assert "much larger" not in (scaled.warning or "")

@@ -69,7 +69,7 @@ def test_an_offset_in_a_zip64_field_is_read(path):
         (zip_of(FILES)[:-1], "cut short"),
         (zip_of(FILES)[5000:], "damaged directory"),
         (zip_of(FILES)[:-22] + b"PK\5\6", "cut short"),
-        (crafted(Entry("1.jpg"), count=2), "lists 1 entries instead of 2"),
+        (crafted(Entry("1.jpg"), count=2), "lists 1 entry instead of 2"),
         (crafted(Entry("1.jpg")).replace(b"PK\1\2", b"PK\1\3"), "lists 0 entries instead of 1"),
         (crafted(Entry("1.jpg"))[:-14] + b"\2\0" + crafted(Entry("1.jpg"))[-12:], "split zip"),
         (crafted(Entry("1.jpg"))[:-10] + b"\xff\xff\xff\x7f" + b"\0" * 6, "damaged directory"),

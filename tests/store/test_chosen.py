@@ -70,7 +70,7 @@ def test_a_list_may_hold_what_nobody_sees(folder):
 
 def test_ids_in_lists_that_are_those_of_no_galaxy_are_counted_and_listed(folder, tmp_path):
     store = packed(folder, tmp_path / "s", lists=lists(folder, "0\n1\ntypo\n", "3\n", "5\n77\n"))
-    assert "2 ids in the lists of sets are those of no galaxy: " in store.summary
+    assert "2 ids in the lists of sets are no galaxy's: " in store.summary
     rejected = (store.path / "rejected.csv").read_text("utf-8")
     assert [name in rejected for name in ('"typo"', '"77"', '"5"')] == [True, True, False]
 

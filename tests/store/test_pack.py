@@ -288,7 +288,7 @@ def test_when_no_image_can_be_used_the_first_reason_is_reported(tmp_path):
     folder.mkdir()
     (folder / "1.jpg").write_bytes(b"")
     message = refusal(folder, tmp_path / "store", unlabelled=True)
-    assert message == "not one of 1 images could be packed; the first: 1.jpg: is empty (0 bytes)"
+    assert message == "not one of 1 image could be packed; the first: 1.jpg: is empty (0 bytes)"
     assert list(tmp_path.iterdir()) == [
         folder
     ]  # nothing that would stand in the way of other options

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from galaxyvotes import PackSettings, SplitSettings, Store, pack
+from galaxyvotes import ConfigError, PackSettings, SplitSettings, Store, pack
 from galaxyvotes.config import LabelSettings
 from galaxyvotes.runs.run import bundled_run
 from galaxyvotes.store.seen_before import galaxies_in
@@ -81,6 +81,20 @@ def test_given_sets_stay_as_they_are_and_what_will_be_refused_is_said(blobs, run
     assert f"trained on {validation} of the validation and {test} of the test galaxies" in (
         store.summary
     )
+
+
+def test_a_file_that_names_no_galaxies_is_said_to_and_a_run_that_is_not_there_is_refused(
+    blobs, tmp_path
+):
+    file = tmp_path / "model.onnx"
+    file.write_bytes(b"")
+    store = packed(blobs, tmp_path / "store", start=file)
+    assert f"{file} has no table of the galaxies that it was trained on: some may be in the" in (
+        store.summary
+    )
+    with pytest.raises(ConfigError, match=r"there is no run .*gone"):
+        packed(blobs, tmp_path / "other", start=tmp_path / "gone")
+    assert not (tmp_path / "other").exists()
 
 
 def test_only_stores_that_fit_the_bundled_model_look_for_its_galaxies(make_jpeg, tmp_path):

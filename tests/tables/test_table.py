@@ -36,9 +36,9 @@ def refusal(table: Table) -> str:
         ("id,a\n", "votes.csv is empty: it has a header but no rows"),
         ("id,a", "votes.csv is empty: it has a header but no rows"),
         ("id,a,b,a\n1,2,3,4\n", "votes.csv: the column 'a' is there 2 times; names must differ"),
-        ("id,a\n1,2\n3\n", "votes.csv line 3 has 1 cells and the header 2"),
+        ("id,a\n1,2\n3\n", "votes.csv line 3 has 1 cell and the header 2"),
         ("id,a\n1,2\n3,4,5\n", "votes.csv line 3 has 3 cells and the header 2"),
-        ('id,a\n1,"x\ny"\n\n3\n', "votes.csv line 5 has 1 cells and the header 2"),
+        ('id,a\n1,"x\ny"\n\n3\n', "votes.csv line 5 has 1 cell and the header 2"),
         (
             "ид,a\n1,2\n".encode("cp1251"),
             "votes.csv: the header is not UTF-8 text (column 1 is b'\\xe8\\xe4'); save the table",
@@ -55,7 +55,7 @@ def test_a_table_that_cannot_be_read_is_refused_with_its_name_and_line(content, 
 
 def test_a_row_broken_far_down_is_found_by_its_line():
     assert refusal(csv("id,a\n" + "1,2\n" * 200_000 + "3\n")).startswith(
-        "votes.csv line 200002 has 1 cells and the header 2: correct it ("
+        "votes.csv line 200002 has 1 cell and the header 2: correct it ("
     )
 
 

@@ -126,7 +126,7 @@ def test_the_nearest_columns_are_named_for_the_error(kaggle):
     others = "; other trees are classes5, decals, decals12, gz2"
     assert (
         closest_layout(kaggle.columns[:-1])
-        == nearest + "1 of 37 are missing, e.g. Class11.6" + others
+        == nearest + "1 of 37 is missing, e.g. Class11.6" + others
     )
     assert closest_layout(kaggle.columns) == nearest + "all are there" + others
     assert closest_layout(kaggle.columns, kaggle) == nearest + "all are there"

@@ -106,9 +106,10 @@ def pack(
         workers: Threads; by default one per core.
         out: The store to make.
     """
-    from galaxyvotes.config import LabelSettings, SplitSettings
+    from galaxyvotes.config import LabelSettings
     from galaxyvotes.store.pack import pack as pack_
 
+    meant, start = _meant_for(for_run, recipe)
     store = pack_(
         named(sources, "pack"),
         out,
@@ -124,12 +125,9 @@ def pack(
             _class_names(class_names),
             largest,
         ),
-        settings=_pack_settings(for_run, recipe, crop, size, scale=scale, fit=fit, stretch=stretch),
+        settings=_pack_settings(meant, crop, size, scale=scale, fit=fit, stretch=stretch),
         layout=fits_layout(hdu, bands),
-        splits=replace(
-            _split_settings(splits, split_key, split_turn, limit),
-            start=None if recipe else for_run or SplitSettings.start,
-        ),
+        splits=replace(_split_settings(splits, split_key, split_turn, limit), start=start),
         scaled=scaled,
         workers=workers,
     )
@@ -165,9 +163,24 @@ def _class_names(text: str | None) -> dict[str, str]:
     return {word.strip(): name.strip() for word, _, name in pairs}
 
 
+def _meant_for(run: Path | None, recipe: str | None) -> "tuple[PackSettings, str | Path | None]":
+    """Crop and size of what the store is for, and the run whose galaxies are found in it."""
+    from galaxyvotes.config import PackSettings, Recipe, SplitSettings
+
+    if run is not None and recipe is not None:
+        raise ConfigError("--for and --recipe both say what the store is for: leave out one")
+    if recipe is not None:
+        return Recipe.load(recipe).pack, None
+    if run is None:
+        return PackSettings(), SplitSettings.start
+    from galaxyvotes.inference.predict import folder_of, open_network
+
+    network, origin = open_network(run)
+    return network.pack, folder_of(network, origin)
+
+
 def _pack_settings(
-    run: Path | None,
-    recipe: str | None,
+    settings: "PackSettings",
     crop: int | None,
     size: int | None,
     *,
@@ -176,15 +189,8 @@ def _pack_settings(
     stretch: str | None,
 ) -> "PackSettings":
     """Crop and size of what the store is for, or those that are named."""
-    from galaxyvotes.config import PackSettings, Recipe
+    from galaxyvotes.config import PackSettings
 
-    if run is not None and recipe is not None:
-        raise ConfigError("--for and --recipe both say what the store is for: leave out one")
-    settings = PackSettings() if recipe is None else Recipe.load(recipe).pack
-    if run is not None:
-        from galaxyvotes.inference.predict import open_network
-
-        settings = open_network(run)[0].pack
     settings = settings.for_images(scale=scale, fit=fit, stretch=stretch)
     if crop is not None and (fit or scale is not None):
         raise ConfigError("--crop says what --scale and --fit would change: leave out one of them")

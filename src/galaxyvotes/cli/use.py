@@ -19,7 +19,7 @@ from galaxyvotes.cli.options import (
     named,
 )
 from galaxyvotes.errors import ConfigError
-from galaxyvotes.runtime.counted import counted
+from galaxyvotes.runtime.counted import agreeing, counted
 
 __all__ = ["demo", "evaluate", "export", "figures", "predict", "submit"]
 
@@ -198,7 +198,7 @@ def export(
     done = export_(out, run=run, check=check, overwrite=overwrite)
     print(
         f"{done.path}: differs from the run by {done.difference:.1g} at most, on {done.random}"
-        f" random and {done.real} real images"
+        f" random and {counted(done.real, 'real image')}"
     )
 
 
@@ -235,8 +235,9 @@ def submit(
     print(out)
     if filled:
         print(
-            f"{len(filled)} answers are not predicted; every galaxy has the mean votes of the"
-            f" training galaxies of {run} for them: {', '.join(filled)}"
+            f"{counted(len(filled), 'answer', 'is')} not predicted; every galaxy has the mean votes"
+            f" of the training galaxies of {run} for {agreeing(len(filled), 'it')}:"
+            f" {', '.join(filled)}"
         )
 
 

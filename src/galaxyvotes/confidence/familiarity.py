@@ -43,6 +43,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from galaxyvotes.errors import DataError
+from galaxyvotes.runtime.counted import counted
 
 __all__ = ["Familiarity", "Scatter", "Shift", "cumulative_counts"]
 
@@ -111,8 +112,9 @@ class Familiarity:
         """
         if len(training) < 2 or not len(references):
             raise DataError(
-                f"{len(training)} training galaxies and {len(references)} references; expected 2"
-                " and 1 or more, to measure familiarity"
+                f"{counted(len(training), 'training galaxy')} and"
+                f" {counted(len(references), 'reference')}; expected 2 and 1 or more, to measure"
+                " familiarity"
             )
         unranked = Familiarity(Scatter.fit(training), np.empty(0))
         statistics = None
@@ -258,14 +260,14 @@ class Shift:
 
     def __str__(self) -> str:
         """The verdict, as a sentence."""
-        counted = (
-            f"{100 * self.share:.1f} % of {self.galaxies:,} galaxies have a familiarity of"
-            f" {self.level:.2g} or less ({100 * self.level:.1f} % expected)"
+        found = (
+            f"{100 * self.share:.1f} % of {counted(self.galaxies, 'galaxy', 'has')} a familiarity"
+            f" of {self.level:.2g} or less ({100 * self.level:.1f} % expected)"
         )
         if not self.detected:
-            return f"{counted}: no sign of another kind of images"
+            return f"{found}: no sign of another kind of images"
         return (
-            f"{counted}: these images differ from those of the calibration, perhaps by survey,"
+            f"{found}: these images differ from those of the calibration, perhaps by survey,"
             " pixel scale, crop or colours, so errors may be larger than the run's report and its"
             " prediction intervals say; see the column familiarity"
         )

@@ -34,6 +34,7 @@ from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.evaluation.features import image_features
 from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES, Kind
 from galaxyvotes.predictions import Predictions
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.threads import in_order
 from galaxyvotes.tree import DecisionTree
 
@@ -280,7 +281,7 @@ def _training(
     ]
     if unknown:
         raise DataError(
-            f"none of the {len(rows)} training galaxies has a known fraction of"
+            f"none of {counted(len(rows), 'training galaxy')} has a known fraction of"
             f" {', '.join(unknown[:5])}: pack more galaxies, or leave these answers out"
         )
     return names, rows, fractions

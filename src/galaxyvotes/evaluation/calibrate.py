@@ -40,6 +40,7 @@ from galaxyvotes.evaluation.seen import (
     head_for,
     labelled_rows,
     labels_of,
+    of_them,
     other_galaxies,
     run_and_start,
     seen_by,
@@ -50,6 +51,7 @@ from galaxyvotes.kinds import QUANTITIES, ValueKind
 from galaxyvotes.runs.calibration import Calibration
 from galaxyvotes.runs.network import Head, Network
 from galaxyvotes.runs.run import Run, open_run
+from galaxyvotes.runtime.counted import agreeing, counted
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.runtime.files import given_path, new_folder
 from galaxyvotes.runtime.locks import locked
@@ -167,8 +169,8 @@ def _refuse_calibrated_run(run: Run, head: Head) -> None:
     if there.joint or there.familiarity or there.temperature:
         raise ConfigError(
             f"{run.title} is calibrated already for the tree {head.tree.name!r}, on"
-            f" {len(there.pixels):,} galaxies: pass `overwrite=True` to replace that, or `out=…`"
-            " for a calibrated copy"
+            f" {counted(len(there.pixels), 'galaxy')}: pass `overwrite=True` to replace that, or"
+            " `out=…` for a calibrated copy"
         )
 
 
@@ -187,7 +189,7 @@ def _refuse_training_galaxies(run: Run, store: Store, rows: Rows, split: str) ->
     if not used.any():
         return
     in_training = seen_by(run, store, "train")[rows].any()
-    how = "are in the training set of" if in_training else "chose the epoch of"
+    how = "in the training set of" if in_training else "among those that chose the epoch of"
     remedy = (
         "" if in_training else " train with `settings=('train.keep=last', 'train.patience=0')`, or"
     )
@@ -198,9 +200,9 @@ def _refuse_training_galaxies(run: Run, store: Store, rows: Rows, split: str) ->
         " with or without its galaxies"
     )
     raise DataError(
-        f"{int(used.sum()):,} of the {len(rows):,} {split} galaxies of {store.path} {how}"
-        f" {run_and_start(run)} ({examples(store, rows[used])} …), so their errors are too small"
-        f" to calibrate with:{remedy} {others}"
+        f"{of_them(used, f'{split} galaxy', store)} {how} {run_and_start(run)}"
+        f" ({examples(store, rows[used])}), so {agreeing(int(used.sum()), 'its')} errors are too"
+        f" small to calibrate with:{remedy} {others}"
     )
 
 

@@ -17,6 +17,7 @@ from galaxyvotes.kinds import FRACTIONS
 from galaxyvotes.reports.comparison import Comparison, ReportSettings
 from galaxyvotes.reports.fractions import summarise
 from galaxyvotes.runs.network import Network
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.store.store import Store
 from galaxyvotes.tree import DecisionTree
 
@@ -56,8 +57,8 @@ def published_protocol(
         "seen": int(seen[drawn].sum()),
         "note": (
             "As in the paper, MSE, RMSE, MAE and the accuracy over all answers are of the"
-            f" {len(training):,} training galaxies; every other measure is of the fifth of all"
-            " galaxies."
+            f" {counted(len(training), 'training galaxy')}; every other measure is of the fifth of"
+            " all galaxies."
         ),
     }
 

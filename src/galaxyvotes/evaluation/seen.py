@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Float32, Int
 from galaxyvotes.errors import CheckpointError, DataError
 from galaxyvotes.runs.network import Head
 from galaxyvotes.runs.run import Run
+from galaxyvotes.runtime.counted import agreeing, counted
 from galaxyvotes.store.seen_before import BUNDLED
 from galaxyvotes.store.store import Store
 
@@ -20,6 +21,7 @@ __all__ = [
     "head_for",
     "labelled_rows",
     "labels_of",
+    "of_them",
     "other_galaxies",
     "refuse_calibrated",
     "refuse_seen",
@@ -28,6 +30,8 @@ __all__ = [
     "volunteers_of",
     "with_labels",
 ]
+
+_EXAMPLES = 3  # ids that an error names
 
 
 # ---- labels
@@ -130,9 +134,9 @@ def refuse_seen(
     """
     if (seen := seen_by(run, store)[rows]).any():
         raise DataError(
-            f"{int(seen.sum()):,} of the {len(rows):,} test galaxies of {store.path} are in the"
-            f" training or validation set of {run_and_start(run)}"
-            f" ({examples(store, rows[seen])} …), so errors on them are too small:"
+            f"{of_them(seen, 'test galaxy', store)} in the training or validation set of"
+            f" {run_and_start(run)} ({examples(store, rows[seen])}), so errors on"
+            f" {agreeing(int(seen.sum()), 'it')} are too small:"
             f" {remedy or other_galaxies(run) + ', or pass `allow_seen=True`'}"
         )
 
@@ -168,13 +172,23 @@ def refuse_calibrated(run: Run, store: Store, rows: Int[np.ndarray, " galaxy"], 
     """
     if (used := calibrated_on(run, store, head)[rows]).any():
         raise DataError(
-            f"{int(used.sum()):,} of the {len(rows):,} test galaxies of {store.path} are in the"
-            f" calibration set of {run.title} ({examples(store, rows[used])} …), so the coverage of"
-            " its prediction intervals on them is too good: calibrate it on validation galaxies, or"
-            " pass `allow_seen=True`"
+            f"{of_them(used, 'test galaxy', store)} in the calibration set of {run.title}"
+            f" ({examples(store, rows[used])}), so the coverage of its prediction intervals on"
+            f" {agreeing(int(used.sum()), 'it')} is too good: calibrate it on validation galaxies,"
+            " or pass `allow_seen=True`"
         )
+
+
+def of_them(some: Bool[np.ndarray, " galaxy"], each: str, store: Store) -> str:
+    """How many some of the galaxies of a store are, and what each is called: "1 of the 27 test
+    galaxies of store is".
+    """
+    number = int(some.sum())
+    every = counted(len(some), each)
+    return f"{number:,} of the {every} of {store.path} {agreeing(number, 'is')}"
 
 
 def examples(store: Store, rows: Int[np.ndarray, " galaxy"]) -> str:
     """The ids of the first few of these galaxies."""
-    return ", ".join(store.ids[int(row)] for row in rows[:3])
+    more = " …" if len(rows) > _EXAMPLES else ""
+    return ", ".join(store.ids[int(row)] for row in rows[:_EXAMPLES]) + more

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from itertools import accumulate
 
 from galaxyvotes.config import PackSettings
+from galaxyvotes.runtime.counted import agreeing, counted
 
 __all__ = ["ImageSizes"]
 
@@ -42,7 +43,7 @@ class ImageSizes:
             return ""
         (most, _), *_ = small.most_common(1)
         scale = max(min(most) * _ROOM // pack.crop_px, 1) / _ROOM
-        some = f"{small.total():,} of {self.counts.total():,} images are smaller"
+        some = f"{self._of_all(small)} smaller"
         return (
             f"{some} than the crop of {side} px ({_listed(small)}): `fit=True` takes whole images,"
             f" `scale={scale:g}` a crop of {round(pack.crop_px * scale)} px"
@@ -59,12 +60,18 @@ class ImageSizes:
             return ""
         scale = round(pack.scale * self.median_px / pack.usual_px, 2)
         return (
-            f"{large.total():,} of {self.counts.total():,} images are much larger than the"
+            f"{self._of_all(large)} much larger than the"
             f" {pack.usual_px} px that the crop is meant for ({_listed(large)}), and the network"
             f" sees only their central {pack.square_px} px: `fit=True` takes whole images,"
             f" `scale={scale:g}` a crop of {round(pack.crop_px * scale)} px, as is right if"
             f" galaxies cover {scale:g} times as many pixels"
         )
+
+    def _of_all(self, some: "Counter[Size]") -> str:
+        """For example "1 of 7 images is"."""
+        number = some.total()
+        images = counted(self.counts.total(), "image")
+        return f"{number:,} of {images} {agreeing(number, 'is')}"
 
     @property
     def median_px(self) -> int:

@@ -22,6 +22,7 @@ and hold loops and operators from elsewhere.
 import itertools
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -36,7 +37,7 @@ from galaxyvotes.config import PackSettings, Recipe
 from galaxyvotes.errors import CheckpointError, GalaxyVotesError, MissingExtraError
 from galaxyvotes.kinds import QUANTITIES, Standard
 from galaxyvotes.runs.network import Head, Network
-from galaxyvotes.runs.run import Run
+from galaxyvotes.runs.run import Run, bundled_run
 from galaxyvotes.runtime.digests import digest_of
 from galaxyvotes.runtime.files import given_path
 from galaxyvotes.tree import DecisionTree
@@ -76,18 +77,28 @@ class OnnxModule(nn.Sequential):
         """That the run has been trained or calibrated since, if it is beside the file, or has the
         file in it; empty if it has not, or is elsewhere.
         """
-        for folder in (self.path.parent / self.run, self.path.resolve().parent):
-            if folder.name != self.run or not (folder / "run.json").is_file():
-                continue
-            try:
-                if Run.open(folder).digest != self.digest:
-                    return (
-                        f"{self.path} was exported before {folder} was calibrated or trained as it"
-                        " is now, and predicts as it did then: export it again"
-                    )
-            except CheckpointError:
-                continue  # whoever predicts with the file does not need the folder
+        for run in self._namesakes():
+            if run.digest != self.digest:
+                return (
+                    f"{self.path} was exported before {run.path} was calibrated or trained as it"
+                    " is now, and predicts as it did then: export it again"
+                )
         return ""
+
+    @property
+    def exported_from(self) -> Path | None:
+        """The folder of the run that was exported, as it was then: beside the file, or with the
+        file in it, or the bundled one; None if it is elsewhere.
+        """
+        runs = (run for runs in (self._namesakes(), (bundled_run(),)) for run in runs)
+        return next((run.path for run in runs if run.digest == self.digest), None)
+
+    def _namesakes(self) -> Iterator[Run]:
+        """Whole runs that are called as the one that was exported."""
+        for folder in (self.path.parent / self.run, self.path.resolve().parent):
+            if folder.name == self.run and (folder / "run.json").is_file():
+                with suppress(CheckpointError):  # who predicts with the file needs no folder
+                    yield Run.open(folder)
 
     def head(
         self, index: int

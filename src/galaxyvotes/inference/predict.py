@@ -31,6 +31,7 @@ from galaxyvotes.networks.batch import Batch
 from galaxyvotes.predictions import Predictions, check_format, open_table
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run, open_run
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.runtime.files import given_source, new_file, write_text
 from galaxyvotes.runtime.locks import locked
@@ -43,7 +44,7 @@ from galaxyvotes.sources.listed_images import open_source
 from galaxyvotes.sources.no_images import refuse_without_images
 from galaxyvotes.store.store import Store
 
-__all__ = ["open_network", "predict", "shift_of"]
+__all__ = ["folder_of", "open_network", "predict", "shift_of"]
 
 
 @enough_memory("lower `workers=…`, each of which holds images, or use `device='cpu'`")
@@ -145,6 +146,14 @@ def open_network(run: Run | str | Path | None, device: str = "cpu") -> tuple[Net
         return read_onnx(run), Path(run)
     run = open_run(run)
     return run.network(choose_device(device)), run.path
+
+
+def folder_of(network: Network, origin: Path) -> Path:
+    """The run folder of an opened network: of an ONNX file the one that it was exported from, or
+    the file itself if that is nowhere near.
+    """
+    module = network.module
+    return (module.exported_from if isinstance(module, OnnxModule) else None) or origin
 
 
 def _check_intervals(network: Network, origin: Path) -> None:
@@ -300,7 +309,7 @@ def _collect(out: Path | None, network: Network, stream: _Stream, pictures: Pict
         too_small = sizes.too_small(network.pack)
         if rejected and not galaxies:
             why = f": {too_small}" if too_small else f"; the first: {': '.join(rejected[0])}"
-            raise DataError(f"not one of {stream.images:,} images could be used{why}")
+            raise DataError(f"not one of {counted(stream.images, 'image')} could be used{why}")
     stale = network.module.stale if isinstance(network.module, OnnxModule) else ""
     return Predicted(
         out,

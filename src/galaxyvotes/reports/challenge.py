@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.predictions import Predictions
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.files import new_file, replacing
 from galaxyvotes.runtime.locks import locked
 from galaxyvotes.sources.archives import Source
@@ -91,7 +92,8 @@ def _header_and_ids(sample: str | Path) -> tuple[list[str], list[str], str]:
     with Source.open(sample) as source:
         if len(source.tables) != 1:
             raise DataError(
-                f"{sample} holds {len(source.tables)} tables; a sample submission is one CSV"
+                f"{sample} holds {counted(len(source.tables), 'table')}; a sample submission is"
+                " one CSV"
             )
         table = Table(source.tables[0].name, source.tables[0].read())
     header = table.header()

@@ -22,6 +22,7 @@ from galaxyvotes.kinds import QUANTITIES, FractionKind
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.reports.html import TEMPLATES, css_variables, jpeg_uri, templates
 from galaxyvotes.reports.in_words import Phrase, phrases
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.files import write_text
 from galaxyvotes.tree import DecisionTree
 
@@ -111,7 +112,7 @@ class ContactSheet:
     def sentence(self) -> str:
         """What the sheet shows, and what its numbers mean."""
         shown, bounded = len(self.predictions), self.predictions.bounds is not None
-        galaxies = f"{self.total:,} {'galaxy' if self.total == 1 else 'galaxies'}"
+        galaxies = counted(self.total, "galaxy")
         if shown != self.total:
             galaxies = f"{shown:,} of {galaxies}" + (f" ({self.chosen})" if self.chosen else "")
         brackets = "; in brackets the prediction interval" if bounded else ""

@@ -21,6 +21,7 @@ from galaxyvotes.reports.document import rows_shown
 from galaxyvotes.reports.headline import HEADLINE
 from galaxyvotes.reports.html import TEMPLATES, css_variables, jpeg_uri, templates
 from galaxyvotes.reports.sections import SECTIONS
+from galaxyvotes.runtime.counted import agreeing, counted
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["render"]
@@ -97,7 +98,9 @@ def _with_images(
 def _environment(decimals: int) -> Environment:
     environment = templates()
     filters: dict[str, Callable[..., Any]] = {
+        "agreeing": agreeing,
         "count": "{:,}".format,
+        "counted": counted,
         "digits": partial(digits_of, decimals=decimals),
         "digits_in_unit": partial(digits_of, decimals=None),
         "fixed": partial(written, decimals=decimals),

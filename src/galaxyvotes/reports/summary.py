@@ -8,7 +8,7 @@ from typing import Any
 from galaxyvotes.metrics.bootstrap import Measure
 from galaxyvotes.reports.comparison import BEFORE_FINE_TUNING
 from galaxyvotes.reports.digits import digits_of
-from galaxyvotes.runtime.counted import counted
+from galaxyvotes.runtime.counted import agreeing, counted, sentence
 
 __all__ = ["summary_of_classes", "summary_of_fractions", "summary_of_quantities"]
 
@@ -93,8 +93,7 @@ def summary_of_quantities(document: Mapping[str, Any]) -> str:
 def _galaxies(document: Mapping[str, Any], number: int | None = None) -> str:
     count = document["galaxies"] if number is None else number
     used = any(document["seen"][name] for name in ("training", "validation", "calibration"))
-    were = "was" if count == 1 else "were"
-    unseen = "" if used else f" that {were} not used in training"
+    unseen = "" if used else f" that {agreeing(count, 'was')} not used in training"
     return f"{counted(count, 'galaxy')}{unseen}"
 
 
@@ -177,7 +176,7 @@ def _chance(document: Mapping[str, Any]) -> list[str]:
     pairs = [" and ".join(each) for each in answers]
     if not pairs:
         return []
-    more = f" (and {len(pairs) - 2} more pairs)" if len(pairs) > 2 else ""
+    more = f" (and {counted(len(pairs) - 2, 'more pair')})" if len(pairs) > 2 else ""
     return [f"{'; '.join(pairs[:2])}{more} are not told apart better than by chance."]
 
 
@@ -187,21 +186,23 @@ def _warning(document: Mapping[str, Any]) -> list[str]:
     sentences: list[str] = []
     if seen["training"]:
         sentences.append(
-            f"Of these galaxies, {seen['training']:,} are in the training set of the network, so"
-            " these numbers do not estimate errors on new galaxies."
+            f"Of these galaxies, {counted(seen['training'], 'is')} in the training set of the"
+            " network, so these numbers do not estimate errors on new galaxies."
         )
     if seen["validation"]:
         chose = (
-            "have chosen the epoch that was kept, so errors on them are somewhat too small"
+            "{has} chosen the epoch that was kept, so errors on {it} are somewhat too small"
             if seen["chose_epoch"]
-            else "have chosen nothing, because the last epoch was kept: they are as good as test"
-            " galaxies"
+            else "{has} chosen nothing, because the last epoch was kept: {it is} as good as"
+            " test galaxies"
         )
-        sentences.append(f"{seen['validation']:,} are in its validation set and {chose}.")
+        known = f"{{is}} in its validation set and {chose}."
+        sentences.append(sentence(seen["validation"], known))
     if seen["calibration"]:
         sentences.append(
-            f"{seen['calibration']:,} are in its calibration set, so prediction intervals and"
-            " probabilities fit them better than new galaxies."
+            sentence(seen["calibration"], "{is} in its calibration set, so prediction intervals")
+            + f" and probabilities fit {agreeing(seen['calibration'], 'it')} better than new"
+            " galaxies."
         )
     return sentences
 

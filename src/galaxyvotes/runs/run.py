@@ -43,6 +43,7 @@ from galaxyvotes.runs.calibration import (
 from galaxyvotes.runs.network import Head, Network
 from galaxyvotes.runs.skill import advice_after, warning_after_training
 from galaxyvotes.runs.tensors import FORMAT, load_state, read_tensors, write_tensors
+from galaxyvotes.runtime.counted import agreeing, counted
 from galaxyvotes.runtime.digests import contents_digest, digest_of, file_digest
 from galaxyvotes.runtime.files import given_path, new_folder, replacing, write_text
 from galaxyvotes.store.seen_before import BUNDLED, bundled_folder
@@ -219,9 +220,9 @@ class Run:
         if not known:
             return None
         return (
-            f"{known:,} of its {galaxies:,} validation galaxies were training galaxies of"
-            f" {self.facts['start']}, from which it started: its validation figures are too good,"
-            " and neither calibrate nor evaluate takes such galaxies"
+            f"{known:,} of its {counted(galaxies, 'validation galaxy')} {agreeing(known, 'was')} in"
+            f" the training set of {self.facts['start']}, from which it started: its validation"
+            " figures are too good, and neither calibrate nor evaluate takes such galaxies"
         )
 
     @property

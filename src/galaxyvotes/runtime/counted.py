@@ -1,8 +1,24 @@
 """A number of things in words: 1 answer, 37 answers, 12,000 galaxies."""
 
-__all__ = ["counted"]
+import re
 
-_PLURALS = {"galaxy": "galaxies", "class": "classes", "was": "were", "process": "processes"}
+__all__ = ["agreeing", "counted", "sentence"]
+
+_PLURALS = {
+    "class": "classes",
+    "entry": "entries",
+    "galaxy": "galaxies",
+    "has": "have",
+    "is": "are",
+    "it": "them",
+    "it is": "they are",
+    "its": "their",
+    "lies": "lie",
+    "passes": "pass",
+    "process": "processes",
+    "shares": "share",
+    "was": "were",
+}
 
 
 def counted(number: int, *words: str) -> str:
@@ -11,9 +27,25 @@ def counted(number: int, *words: str) -> str:
     >>> counted(1, "image", "was"), counted(1200, "validation galaxy")
     ('1 image was', '1,200 validation galaxies')
     """
-    return " ".join([f"{number:,}", *(word if number == 1 else _plural(word) for word in words)])
+    return " ".join([f"{number:,}", *(agreeing(number, word) for word in words)])
 
 
-def _plural(words: str) -> str:
+def agreeing(number: int, words: str) -> str:
+    """Words as they are for 1, otherwise in the plural.
+
+    >>> f"1 of 2 images {agreeing(1, 'is')} small"
+    '1 of 2 images is small'
+    """
+    if number == 1 or words in _PLURALS:
+        return words if number == 1 else _PLURALS[words]
     *before, last = words.split(" ")
     return " ".join([*before, _PLURALS.get(last, f"{last}s")])
+
+
+def sentence(number: int, text: str) -> str:
+    """The number, and a sentence on so many things, in which the words in braces agree with it.
+
+    >>> sentence(2, "{image} {was} left out")
+    '2 images were left out'
+    """
+    return f"{number:,} " + re.sub(r"\{(.+?)\}", lambda word: agreeing(number, word[1]), text)

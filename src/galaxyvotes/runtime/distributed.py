@@ -27,6 +27,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.runtime.counted import counted
 
 __all__ = [
     "all_processes",
@@ -92,9 +93,9 @@ def _own_gpu(device: torch.device) -> torch.device:
     local = _from_environment("LOCAL_RANK", rank())
     if str(device) != "cuda" or local >= torch.cuda.device_count():
         raise ConfigError(
-            f"{count()} processes on `device={str(device)!r}`: each takes a GPU of its own, and"
-            f" this one would take number {local} of {torch.cuda.device_count()}: start fewer, or"
-            " name cuda without a number, or cpu"
+            f"{counted(count(), 'process')} on `device={str(device)!r}`: each takes a GPU of its"
+            f" own, and this one would take number {local} of {torch.cuda.device_count()}: start"
+            " fewer, or name cuda without a number, or cpu"
         )
     torch.cuda.set_device(local)
     return torch.device("cuda", local)

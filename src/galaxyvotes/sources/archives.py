@@ -28,6 +28,7 @@ import pyarrow.compute as pc
 from jaxtyping import Int, UInt32
 
 from galaxyvotes.errors import DataError
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.files import given_source
 from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
 from galaxyvotes.sources.folders import Folder
@@ -193,8 +194,7 @@ class PassedOver:
         tables = (row for row, why in enumerate(self.reasons) if "table" in why or "CSV" in why)
         row = next(tables, 0)
         which = f"{self.files[row].name}: {self.reasons[row]}"
-        count = "1 file was" if len(self) == 1 else f"{len(self):,} files were"
-        return f" ({count} passed over: {which})"
+        return f" ({counted(len(self), 'file', 'was')} passed over: {which})"
 
 
 @dataclass(frozen=True, eq=False)

@@ -282,7 +282,8 @@ def _assemble(
         if not keep.any():
             what = (named.tree.kind if named.tree else FRACTIONS).label
             raise DataError(
-                f"{named.votes_from}: not one of {len(rows):,} galaxies with an image has {what}"
+                f"{named.votes_from}: not one of {counted(len(rows), 'galaxy')} with an image has"
+                f" {what}"
             )
         keep[:] |= keep_all
     left_out = sorted(ids.filter(pa.array(~keep)).to_pylist())

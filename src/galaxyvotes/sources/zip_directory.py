@@ -19,6 +19,7 @@ import pyarrow as pa
 from jaxtyping import UInt64
 
 from galaxyvotes.errors import DataError
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.sources.windows import Inflated, Window
 from galaxyvotes.tables.names import codes_of, first_repeated, iterate, name_column, row_column
 
@@ -141,8 +142,8 @@ def _read_directory(archive: Window | Inflated) -> Directory:
     names, lines = _read_entries(archive, starts_at, starts_at + size, shift)
     if len(lines) % 65_536 != count % 65_536:  # old programs count modulo 65,536
         raise DataError(
-            f"is a damaged zip: it lists {len(lines):,} entries instead of {count:,}; fetch it"
-            " again"
+            f"is a damaged zip: it lists {counted(len(lines), 'entry')} instead of {count:,};"
+            " fetch it again"
         )
     order = np.argsort(lines["offset"], kind="stable")
     if (order[1:] < order[:-1]).any():

@@ -16,6 +16,7 @@ from jaxtyping import Int, Shaped
 from galaxyvotes.config import SplitSettings
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.kinds import CLASSES
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.sources.catalog import Catalog
 from galaxyvotes.sources.suffixes import IMAGE_SUFFIXES, split_suffix
 from galaxyvotes.store.splits import SPLITS, hash_number
@@ -48,7 +49,9 @@ def choose_galaxies(catalog: Catalog, settings: SplitSettings) -> Catalog:
         without = catalog.ids.filter(pa.array(given == "")).to_pylist()
         rows = np.flatnonzero(given != "")
         if not len(rows):
-            raise DataError(f"not one of {len(catalog):,} galaxies has a set: see `splits=…`")
+            raise DataError(
+                f"not one of {counted(len(catalog), 'galaxy')} has a set: see `splits=…`"
+            )
         catalog = replace(
             catalog.take(rows),
             splits=given[rows],

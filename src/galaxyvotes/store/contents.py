@@ -21,7 +21,7 @@ from galaxyvotes.runtime.files import write_text
 from galaxyvotes.sources.catalog import Catalog
 from galaxyvotes.store.format import FORMAT, LARGEST, OWN_COLUMNS, value_column, votes_column
 from galaxyvotes.store.journal import Journal
-from galaxyvotes.store.seen_before import BUNDLED, bundled_folder, seen_with_duplicates
+from galaxyvotes.store.seen_before import BUNDLED, bundled_folder, names_seen, seen_with_duplicates
 from galaxyvotes.store.splits import SPLITS, assign_splits, share_given_splits
 from galaxyvotes.tables.names import iterate
 
@@ -81,6 +81,7 @@ def write_contents(
         **({"rows_without_split": len(without)} if (without := catalog.rows_without_split) else {}),
         **({"listed_without_galaxy": len(no)} if (no := catalog.listed_without_galaxy) else {}),
         **({"seen_before": _seen_before(start, split_names[seen])} if seen.any() else {}),
+        **({"seen_unknown": str(start)} if start is not None and not names_seen(start) else {}),
         **({"unknown_words": dict(catalog.unknown_words)} if catalog.unknown_words else {}),
         "digests": {name: file_digest(folder / name) for name in small},
     }

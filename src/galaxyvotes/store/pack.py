@@ -21,6 +21,7 @@ import numpy as np
 from galaxyvotes.config import LabelSettings, PackSettings, SplitSettings
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.images.read import read_square, with_stretch
+from galaxyvotes.runtime.counted import agreeing, counted
 from galaxyvotes.runtime.digests import image_digest
 from galaxyvotes.runtime.files import given_path
 from galaxyvotes.runtime.locks import LOCK, locked_folder
@@ -63,8 +64,8 @@ def pack(
     `scaled` has JPEGs that are made much smaller decoded at a smaller scale (see
     `images.read.to_square`), which the store's manifest then says.
 
-    ConfigError if `out` exists, if the settings contradict each other, or if FITS images of several
-    bands have no `settings.stretch`. DataError if a table or an
+    ConfigError if `out` exists, if the settings contradict each other or name a run that is not
+    there, or if FITS images of several bands have no `settings.stretch`. DataError if a table or an
     archive is not what it should be, if there is no space or memory left (what is packed stays, and
     the same call goes on), or if not one image could be used.
     """
@@ -73,6 +74,7 @@ def pack(
     if out.exists():
         raise ConfigError(f"{out} exists already: name another folder, or remove it first")
     sources = [source] if isinstance(source, str | Path) else source
+    start = _start(splits, settings)
     with open_catalog(sources, labels, layout) as everything:
         catalog = choose_galaxies(everything, splits)
         settings = with_stretch(settings, catalog.images)
@@ -86,7 +88,7 @@ def pack(
             _refuse_empty(catalog, journal, settings)
             journal.write_header()
             how |= _sizes(journal, settings)
-            write_contents(catalog, journal, splits, how, _start(splits, settings))
+            write_contents(catalog, journal, splits, how, start)
             journal.folder.rename(out)
             for name in ("plan.json", "journal.jsonl", LOCK):
                 (out / name).unlink()
@@ -109,20 +111,25 @@ def _explain_failure(out: Path, catalog: Catalog, journal: Journal) -> Generator
     """Say, where an OSError or Ctrl-C ends it, what is packed already and how to go on; the OSError
     becomes a DataError.
     """
-    packed = f"of {len(catalog):,} images are packed in {journal.folder}"
     try:
         yield
     except KeyboardInterrupt as stop:
-        stop.args = (f"stopped: {journal.done:,} {packed}; run the same command again to go on",)
+        packed = _packed(journal.done, catalog, journal)
+        stop.args = (f"stopped: {packed}; run the same command again to go on",)
         raise
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         unwritable = f"{journal.folder} cannot be written ({error.strerror or error})"
         raise DataError(
             f"{'no space left' if full else unwritable} while packing {out}:"
-            f" {len(journal.kept):,} {packed};"
+            f" {_packed(len(journal.kept), catalog, journal)};"
             f" {'free some space' if full else 'mend that'} and run the same command again"
         ) from error
+
+
+def _packed(number: int, catalog: Catalog, journal: Journal) -> str:
+    images = counted(len(catalog), "image")
+    return f"{number:,} of {images} {agreeing(number, 'is')} packed in {journal.folder}"
 
 
 def _begin(catalog: Catalog, journal: Journal, how: dict[str, Any]) -> None:
@@ -134,7 +141,7 @@ def _begin(catalog: Catalog, journal: Journal, how: dict[str, Any]) -> None:
         if not journal.done:
             shutil.rmtree(journal.folder)  # so that another size can be tried
         raise DataError(
-            f"packing {len(catalog):,} images needs {needed / 1e6:,.1f} MB more and"
+            f"packing {counted(len(catalog), 'image')} needs {needed / 1e6:,.1f} MB more and"
             f" {journal.folder.parent} has {free / 1e6:,.1f} MB free: free some space, or pack a"
             " smaller size, `settings=PackSettings(size_px=…)`"
         )
@@ -192,10 +199,15 @@ def _sizes(journal: Journal, settings: PackSettings) -> dict[str, Any]:
 
 
 def _start(splits: SplitSettings, settings: PackSettings) -> Path | None:
-    """The run that will be fine-tuned on the store, as far as one knows."""
+    """The run that will be fine-tuned on the store, as far as one knows; ConfigError if it is not
+    there.
+    """
     if splits.start == SplitSettings.start:
         return bundled_folder() if PackSettings().takes(settings) else None
-    return None if splits.start is None else given_path(splits.start)
+    start = None if splits.start is None else given_path(splits.start)
+    if start is not None and not start.exists():
+        raise ConfigError(f"there is no run {start}, for which the galaxies are to be divided")
+    return start
 
 
 def _refuse_empty(catalog: Catalog, journal: Journal, settings: PackSettings) -> None:
@@ -203,8 +215,8 @@ def _refuse_empty(catalog: Catalog, journal: Journal, settings: PackSettings) ->
         return
     shutil.rmtree(journal.folder)  # so that other options can be tried
     if too_small := journal.sizes.too_small(settings):
-        raise DataError(f"not one of {len(catalog):,} images could be packed: {too_small}")
+        raise DataError(f"not one of {counted(len(catalog), 'image')} could be packed: {too_small}")
     first = "".join(
         f"; the first: {catalog.images[row].name}: {reason}" for row, reason in journal.rejected[:1]
     )
-    raise DataError(f"not one of {len(catalog):,} images could be packed{first}")
+    raise DataError(f"not one of {counted(len(catalog), 'image')} could be packed{first}")

@@ -1,8 +1,8 @@
 """Which galaxies a run has used in training, found in any store by their pixels or their ids.
 
-Every run keeps them in its table `seen.parquet`. A store is packed for a network that training
-starts from, by default the bundled model: of the galaxies that this network has seen, none is drawn
-into the validation or test set, because errors on it would be too small.
+Every run keeps them in its table `seen.parquet`; its ONNX file does not. A store is packed for a
+network that training starts from, by default the bundled model: of the galaxies that this network
+has seen, none is drawn into the validation or test set, because errors on it would be too small.
 """
 
 from importlib import resources
@@ -16,9 +16,10 @@ from jaxtyping import Bool
 
 from galaxyvotes.tables.names import codes_of
 
-__all__ = ["BUNDLED", "bundled_folder", "galaxies_in", "seen_with_duplicates"]
+__all__ = ["BUNDLED", "bundled_folder", "galaxies_in", "names_seen", "seen_with_duplicates"]
 
 BUNDLED = "the bundled model"
+_TABLE = "seen.parquet"
 
 
 def bundled_folder() -> Path:
@@ -41,16 +42,20 @@ def galaxies_in(
     return by_id | _is_in(pixels.cast(pa.binary()), seen["pixels"])
 
 
+def names_seen(run: Path) -> bool:
+    """Whether a run folder has a table of seen galaxies; an ONNX file has none."""
+    return (run / _TABLE).is_file()
+
+
 def seen_with_duplicates(
     run: Path, id_name: str, ids: pa.Array, pixels: pa.Array
 ) -> Bool[np.ndarray, " galaxy"]:
     """Which of these galaxies a run folder has seen, and all that have the same pixels as one of
-    them; none if the folder has no table of seen galaxies.
+    them; none if the folder has no table of seen galaxies (see `names_seen`).
     """
-    table = run / "seen.parquet"
-    if not table.is_file():
+    if not names_seen(run):
         return np.zeros(len(ids), bool)
-    known = galaxies_in(pq.read_table(table), id_name, ids, pixels)
+    known = galaxies_in(pq.read_table(run / _TABLE), id_name, ids, pixels)
     images = codes_of(pixels)
     return np.isin(images, images[known])
 

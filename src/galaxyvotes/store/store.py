@@ -26,7 +26,7 @@ from jaxtyping import Bool, Float32, Int, Int32, Shaped, UInt8
 from galaxyvotes.config import PackSettings
 from galaxyvotes.errors import CheckpointError, DataError
 from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES
-from galaxyvotes.runtime.counted import counted
+from galaxyvotes.runtime.counted import agreeing, counted, sentence
 from galaxyvotes.runtime.digests import contents_digest, file_digest, image_digest
 from galaxyvotes.runtime.files import given_path
 from galaxyvotes.store.format import FORMAT, LARGEST, value_column, votes_column
@@ -37,6 +37,20 @@ from galaxyvotes.tree import DecisionTree
 __all__ = ["Store"]
 
 _FEW = 10  # galaxies of a class
+
+_LEFT_OUT = "{was} left out (`labels=LabelSettings(unlabelled=True)` keeps {it})"
+# What a summary says of counts in the manifest (see `sentence`); a colon stands before the table of
+# what was left out.
+_COUNTS = {
+    "duplicates": "{galaxy} {has} the same pixels as another and {shares} its split",
+    "rejected_images": "{image} could not be used:",
+    "rows_without_image": "{row} of the table {has} no image:",
+    "rows_without_votes": f"{{galaxy}} {{has}} no label and {_LEFT_OUT}",
+    "images_without_row": f"{{image}} {{is}} in no row of the table and {_LEFT_OUT}",
+    "files_passed_over": "{file} {was} passed over:",
+    "rows_without_split": "{galaxy} {is} in no set and {was} left out:",
+    "listed_without_galaxy": "{id} in the lists of sets {is} no galaxy's:",
+}
 
 
 @dataclass(frozen=True)
@@ -216,21 +230,10 @@ class Store:
             lines += self._known_in_part()
         if kind is CLASSES:
             lines += self._count_classes()
-        without = kind.label.removeprefix("a ")
-        left_out = "were left out (`labels=LabelSettings(unlabelled=True)` keeps them)"
-        for count, what in (
-            (facts["duplicates"], "have the same pixels as another galaxy and share its split"),
-            (facts["rejected_images"], f"images could not be used: {rejected}"),
-            (facts["rows_without_image"], f"rows of the table have no image: {rejected}"),
-            (facts["rows_without_votes"], f"galaxies have no {without} and {left_out}"),
-            (facts["images_without_row"], f"images are in no row of the table and {left_out}"),
-            (facts.get("files_passed_over", 0), f"files were passed over: {rejected}"),
-        ):
-            lines += [f"{count:,} {what}"] if count else []
-        if count := facts.get("rows_without_split"):
-            lines.append(f"{count:,} galaxies are in no set and were left out: {rejected}")
-        if count := facts.get("listed_without_galaxy"):
-            lines.append(f"{count:,} ids in the lists of sets are those of no galaxy: {rejected}")
+        for fact, text in _COUNTS.items():
+            if number := facts.get(fact):
+                where = f" {rejected}" if text.endswith(":") else ""
+                lines.append(sentence(number, text) + where)
         lines += self._seen_before()
         if words := facts.get("unknown_words"):
             listed = ", ".join(f"{word!r} ({count:,})" for word, count in words.items())
@@ -249,30 +252,39 @@ class Store:
                 for reason in dict.fromkeys(unknown.values())
             ]
             lines.append(
-                f"unknown in this table: {len(unknown)} of {len(self.tree.questions)} questions:"
-                f" {', '.join(reasons)}"
+                f"unknown in this table: {len(unknown)} of"
+                f" {counted(len(self.tree.questions), 'question')}: {', '.join(reasons)}"
             )
         if (count := self.manifest.get(LARGEST)) is not None:
             lines.append(
-                f"known of {count:,} galaxies: which fraction is the largest; the fractions are not"
+                f"known of {counted(count, 'galaxy')}: which fraction is the largest; the fractions"
+                " are not"
             )
         return lines
 
     def _seen_before(self) -> list[str]:
         """Which galaxies the network to be fine-tuned was trained on, in a line."""
         facts = self.manifest
+        if run := facts.get("seen_unknown"):
+            line = (
+                f"{run} has no table of the galaxies that it was trained on: some may be in the"
+                " validation and test sets, where errors on them are too small; pack for the"
+                " folder of its run to have them found"
+            )
+            return [line]
         if not (seen := facts.get("seen_before")):
             return []
         if held_out := seen["validation"] + seen["test"]:
+            these = "it" if held_out == 1 else f"these {held_out:,}"
             line = (
                 f"{seen['run']} was trained on {seen['validation']:,} of the validation and"
                 f" {seen['test']:,} of the test galaxies: once it is fine-tuned, calibrate and"
-                f" evaluate refuse these {held_out:,}; give other galaxies to these sets"
+                f" evaluate refuse {these}; give other galaxies to these sets"
             )
             return [line]
         line = (
-            f"{seen['train']:,} galaxies are in the training set, not drawn for validation or"
-            f" test, because {seen['run']} was trained on them"
+            sentence(seen["train"], "{galaxy} {is} in the training set, not drawn for validation")
+            + f" or test, because {seen['run']} was trained on {agreeing(seen['train'], 'it')}"
         )
         few = [name for name in ("validation", "test") if not facts["splits"][name]]
         if few and len(self) > seen["train"]:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from galaxyvotes.errors import DataError
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.tables.lines import split_lines
 from galaxyvotes.tables.names import column_of
 
@@ -96,7 +97,9 @@ def _read_votable(name: str, data: bytes) -> Any:
 
 def _check_single(name: str, tables: int) -> None:
     if tables != 1:
-        raise DataError(f"{name} holds {tables} tables; expected one: save it as a file of its own")
+        raise DataError(
+            f"{name} holds {counted(tables, 'table')}; expected one: save it as a file of its own"
+        )
 
 
 def _columns(table: Any) -> Iterator[tuple[str, pa.Array]]:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from galaxyvotes.errors import DataError
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.tables.encodings import to_utf8
 from galaxyvotes.tables.lines import split_lines, without_comments
 from galaxyvotes.tables.quotes import check_quotes, may_span_lines
@@ -106,9 +107,9 @@ class TextTable:
             for line, count in cells[1:]:
                 if count != cells[0][1]:
                     return (
-                        f"{self._name} line {line} has {count} cells and the header {cells[0][1]}:"
-                        " correct it (a text that holds what divides the cells stands in quotes,"
-                        " a comment begins with # and a space)"
+                        f"{self._name} line {line} has {counted(count, 'cell')} and the header"
+                        f" {cells[0][1]}: correct it (a text that holds what divides the cells"
+                        " stands in quotes, a comment begins with # and a space)"
                     )
         return ""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.kinds import FRACTIONS
+from galaxyvotes.runtime.counted import agreeing
 from galaxyvotes.tables.headers import Header
 from galaxyvotes.tree import DecisionTree, VoteColumns, bundled_trees
 
@@ -189,7 +190,8 @@ def closest_layout(columns: Sequence[str], tree: DecisionTree | None = None) -> 
             share = 1 - len(missing) / len(names)
             if share > best[0]:
                 what = (
-                    f"{len(missing)} of {len(names)} are missing, e.g. {missing[0]}"
+                    f"{len(missing)} of {len(names)} {agreeing(len(missing), 'is')} missing, e.g."
+                    f" {missing[0]}"
                     if missing
                     else "all are there"
                 ) + (_remedy(header, candidate) if tree is None else "")

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from galaxyvotes.config import Recipe
+from galaxyvotes.runtime.counted import agreeing, counted
 from galaxyvotes.store.store import Store
 
 __all__ = ["Choice", "choose_recipe", "labelled_galaxies", "note_of_handed", "suited"]
@@ -38,20 +39,17 @@ class Choice(NamedTuple):
 
 def choose_recipe(galaxies: int, device: torch.device) -> Choice:
     """The recipe for so many labelled training galaxies on a device."""
+    there, number = f"there {agreeing(galaxies, 'is')}", counted(galaxies, "training galaxy")
     if galaxies < FEW:
         return Choice(
             "small",
-            f"recipe small, because there are only {galaxies:,} training galaxies."
+            f"recipe small, because {there} only {number}."
             " Fine-tuning begins with a trained network and needs far fewer: try that first",
         )
     if galaxies < MANY or device.type == "cpu":
         without = "" if galaxies < MANY else " and no GPU (on one it would be strong)"
-        return Choice(
-            "compact", f"recipe compact, because there are {galaxies:,} training galaxies{without}"
-        )
-    return Choice(
-        "strong", f"recipe strong, because there are {galaxies:,} training galaxies and a GPU"
-    )
+        return Choice("compact", f"recipe compact, because {there} {number}{without}")
+    return Choice("strong", f"recipe strong, because {there} {number} and a GPU")
 
 
 def labelled_galaxies(stores: Sequence[Store]) -> int:

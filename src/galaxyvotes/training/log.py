@@ -15,6 +15,7 @@ from typing import Any
 
 from rich.progress import Progress, TaskID
 
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.progress import bar
 
 __all__ = ["TrainingLog", "duration", "note"]
@@ -49,7 +50,7 @@ class TrainingLog:
         )
         since = time.monotonic() - max(self.printed, self.began)
         if since > _MOST and not self.progress.console.is_terminal:
-            of = f"{galaxies:,} of {self.galaxies:,} galaxies"
+            of = f"{galaxies:,} of {counted(self.galaxies, 'galaxy')}"
             self._print(f"epoch {epoch + 1} of {self.epochs}, {of}, {self._left(self.epochs)}")
 
     def epoch(self, row: dict[str, Any], end: int) -> None:

@@ -13,6 +13,7 @@ from galaxyvotes.config import TrainSettings
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runtime import distributed
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.devices import low_precision
 from galaxyvotes.runtime.memory_limits import available_memory
 
@@ -36,7 +37,7 @@ def memory_warning(network: Network, device: torch.device) -> str | None:
     least = galaxies * each
     if _AT_MOST * least <= left.bytes:
         return None
-    what = f"a step of {galaxies} galaxies takes at least {_size(least)} of memory"
+    what = f"a step of {counted(galaxies, 'galaxy')} takes at least {_size(least)} of memory"
     has = f"{left.of} has {_size(left.bytes)} left"
     lower = _lower(int(left.bytes / each / _AT_MOST))
     if least > left.bytes:
@@ -51,8 +52,9 @@ def remedy(settings: TrainSettings) -> str:
     """What to do if the memory for a step was short."""
     galaxies = settings.micro_batch or settings.batch_size
     return (
-        f"{galaxies} galaxies pass through the network together; if another program took the"
-        f" memory, go on with `resume=True`, else begin a new run and {_lower(galaxies // 2)}"
+        f"{counted(galaxies, 'galaxy', 'passes')} through the network together; if another program"
+        " took the memory, go on with `resume=True`, else begin a new run and"
+        f" {_lower(galaxies // 2)}"
     )
 
 
