@@ -45,7 +45,8 @@ def test_every_command_is_a_function_of_the_same_name():
 
 def test_the_readme_shows_every_room():
     readme = (ROOT / "README.md").read_text("utf-8")
-    shown = set(re.findall(r"^  ([a-z_]+)/ ", readme, flags=re.MULTILINE))
+    lines = re.findall(r"^  ([a-z_]+/(?:, [a-z_]+/)*) ", readme, flags=re.MULTILINE)
+    shown = {room.removesuffix("/") for line in lines for room in line.split(", ")}
     rooms = {
         path.name
         for path in (ROOT / "src" / "galaxyvotes").iterdir()
