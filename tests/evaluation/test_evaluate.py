@@ -12,6 +12,7 @@ from galaxyvotes import (
     evaluate,
     pack,
     predict_store,
+    simulate,
     train,
 )
 from galaxyvotes.evaluation.baselines import BASELINES
@@ -156,6 +157,24 @@ def test_without_training_galaxies_there_are_no_baselines_and_the_report_says_so
     seen = result.document["seen"]
     assert seen["training"] == len(blob_run.seen) - seen["validation"] > 0
     assert f"Of these galaxies, {seen['training']} are in the training set" in result.table()
+
+
+def test_baselines_are_of_the_answers_that_are_known(tmp_path):
+    zoo = simulate(tmp_path / "zoo", galaxies=40, size_px=64, processes=1)
+    with (zoo / "votes.csv").open(encoding="utf-8") as votes:
+        rows = list(csv.DictReader(votes))
+    kept = [name for name in rows[0] if name.startswith(("SimulationID", "Class1.", "Class6."))]
+    with (zoo / "votes.csv").open("w", encoding="utf-8", newline="") as out:
+        table = csv.DictWriter(out, kept, extrasaction="ignore")
+        table.writeheader()
+        table.writerows(rows)
+    how = {"settings": PackSettings(64, 32), "splits": SplitSettings(0.5, 0.1, 0.4)}
+    store = pack(zoo, tmp_path / "store", **how, progress=False)
+    settings = ("train.epochs=1", "train.objective=cross_entropy", "train.keep=last")
+    run = train(store, tmp_path / "run", recipe="small", settings=settings, progress=False)
+    result = evaluate(store, run, resamples=5, progress=False)
+    assert {"mean vote", "boosted trees"} <= result.document["baselines"].keys()
+    assert "5 predicted vote fractions (the labels of 32 others are not known)" in result.table()
 
 
 def test_a_comparison_holds_labels_predictions_and_images_of_the_same_rows(blob_run, blob_store):

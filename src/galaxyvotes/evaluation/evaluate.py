@@ -251,18 +251,29 @@ def _seen(run: Run, store: Store, rows: Rows, head: Head) -> Seen:
 def _baselines(
     network: Network, store: Store, rows: Rows, seed: int
 ) -> tuple[dict[str, Predictions], str]:
-    """The baselines, fitted to the training galaxies; without any of these, none, and why."""
-    labels = labels_of(store, store.rows("train"), network.head)
-    if np.isnan(labels).all(axis=0).any():
+    """The baselines, fitted to the training galaxies; without any of these, none, and why.
+
+    They predict the answers that are known of training galaxies, and 0 for others, which are not
+    known of evaluated galaxies either, so that nothing is measured of them.
+    """
+    trained, evaluated = (
+        np.array([not np.isnan(labels).all() for labels in labels_of(store, part, network.head).T])
+        for part in (store.rows("train"), rows)
+    )
+    if (evaluated & ~trained).any():
         return {}, (
             f"No baselines: {store.path.name} has no training galaxies with"
             f" {network.tree.kind.label} of every answer to fit them to."
         )
-    # To pyright a cached_property is no property, and so a Store no Galaxies.
-    return {
-        name: fit(store, rows, columns=network.columns, seed=seed)  # pyright: ignore[reportArgumentType]
-        for name, fit in BASELINES[network.head.kind].items()
-    }, ""
+    known = tuple(name for name, is_known in zip(network.columns, trained, strict=True) if is_known)
+    fitted: dict[str, Predictions] = {}
+    for name, fit in BASELINES[network.head.kind].items():
+        # To pyright a cached_property is no property, and so a Store no Galaxies.
+        part = fit(store, rows, columns=known, seed=seed)  # pyright: ignore[reportArgumentType]
+        values = np.zeros((len(rows), len(network.columns)), np.float32)
+        values[:, trained] = part.values
+        fitted[name] = replace(part, columns=network.columns, values=values)
+    return fitted, ""
 
 
 def _before_fine_tuning(
