@@ -22,7 +22,9 @@ class PackSettings:
     in those, the square is as many times as wide. `image_px` is the side of those images, 424 as
     Galaxy Zoo shows them or more if a store was packed from larger ones; it changes no pixel.
     `stretch` names how the bands of FITS images become pictures (see `sky.stretch`), or a TOML
-    file; empty, it is `single` for images of one band.
+    file; empty, it is `single` for images of one band. `arcsec_px` is the side on the sky of a
+    pixel of the images that a network is for, 0 where it is not known, as of Galaxy Zoo's, which
+    were cut in proportion to the galaxy; it changes no pixel.
     """
 
     crop_px: int = 208
@@ -30,6 +32,7 @@ class PackSettings:
     scale: float = 1.0
     image_px: int = field(default=GALAXY_ZOO_PX, compare=False)
     stretch: str = field(default="", compare=False)
+    arcsec_px: float = field(default=0.0, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse sizes that no image can have."""
@@ -42,6 +45,8 @@ class PackSettings:
             raise ConfigError(f"scale is {self.scale}; it lies from 0.01 to 100")
         if self.image_px < 1:
             raise ConfigError(f"image_px is {self.image_px}; the side of an image is 1 or more")
+        if not 0 <= self.arcsec_px < 1e6:
+            raise ConfigError(f"arcsec_px is {self.arcsec_px}; it is 0 (not known) or more")
         if self.crop_px == 0 and self.scale != 1:
             raise ConfigError("a whole image has no scale: leave out one of the two")
 
@@ -81,10 +86,10 @@ class PackSettings:
         return self.size_px == other.size_px and other.crop_px in (self.crop_px, 0)
 
     def to_table(self) -> dict[str, Any]:
-        """The settings by name; a scale of 1, the usual side of images and no stretch are left
-        out.
+        """The settings by name; a scale of 1, the usual side of images and what is not known
+        are left out.
         """
-        usual = {"scale": 1.0, "image_px": GALAXY_ZOO_PX, "stretch": ""}
+        usual = {"scale": 1.0, "image_px": GALAXY_ZOO_PX, "stretch": "", "arcsec_px": 0.0}
         return {name: value for name, value in asdict(self).items() if value != usual.get(name)}
 
     def __str__(self) -> str:

@@ -7,8 +7,9 @@ NETWORK = PackSettings(208, 96)
 
 
 def test_sizes_that_differ_are_counted_the_most_common_first():
-    sizes = ImageSizes()
-    sizes.add([(120, 120)] * 204 + [(88, 88)] * 4300)
+    sizes = ImageSizes({(120, 120): 204, (88, 88): 4299})
+    sizes.count((88, 88), None)
+    sizes.count(None, None)
     assert sizes.sentence() == "image sizes: 4,300 of 88 × 88 px, 204 of 120 × 120 px"
 
 
@@ -71,3 +72,39 @@ def test_the_scale_that_is_named_has_a_crop_that_fits():
         words = ImageSizes({(side, side): 1}).too_small(NETWORK)
         scale = float(words.partition("`scale=")[2].partition("`")[0])
         assert NETWORK.for_images(scale=scale).square_px <= side
+
+
+def test_pixels_on_the_sky_are_said_to_three_digits():
+    sizes = ImageSizes()
+    sizes.count((50, 50), 0.26200001)
+    sizes.count((50, 50), 0.26199999)
+    assert sizes.pixel_scales() == "0.262 arcsec a pixel"
+    sizes.add(ImageSizes({(60, 60): 3}, {0.396: 1}))
+    assert sizes.pixel_scales() == (
+        "arcsec a pixel: 0.262 in 2 images, 0.396 in 1 image, another or not known in 2"
+    )
+    assert sizes.median_arcsec == 0.262
+    assert ImageSizes({(60, 60): 3}).pixel_scales() == ""
+
+
+@pytest.mark.parametrize(
+    ("pack", "scale", "right"),
+    [
+        (PackSettings(208, 96, arcsec_px=0.262), None, 0.66),
+        (PackSettings(208, 96, scale=0.5, arcsec_px=0.262), 0.5, 0.66),
+        (PackSettings(208, 96, scale=0.5, arcsec_px=0.131), None, 0.66),
+        (PackSettings(208, 96, scale=0.66, arcsec_px=0.262), 0.66, None),
+        (PackSettings(208, 96, arcsec_px=0.39), None, None),
+        (PackSettings(0, 96, arcsec_px=0.262), None, None),
+        (PackSettings(208, 96), None, None),
+    ],
+)
+def test_another_scale_on_the_sky_has_a_way_out(pack, scale, right):
+    said = ImageSizes({(400, 400): 2}, {0.396: 2}).other_scale(pack, scale)
+    if right is None:
+        assert said == ""
+    else:
+        assert said == (
+            "these images have 0.396 arcsec a pixel, those of the network 0.262: a galaxy covers"
+            " 0.662 times as many pixels, so use `scale=0.662`"
+        )

@@ -2,13 +2,24 @@
 
 import csv
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from fits_bytes import LEGACY, bands_of, fits_of
-from galaxyvotes import ConfigError, DataError, FitsLayout, pack, predict
+from galaxyvotes import (
+    ConfigError,
+    DataError,
+    FitsLayout,
+    LabelSettings,
+    PackSettings,
+    pack,
+    predict,
+)
+from galaxyvotes.images import read as read_module
+from galaxyvotes.inference import predict as predict_module
 from galaxyvotes.sky.stretch import Stretch
 
 
@@ -82,22 +93,16 @@ def test_one_band_needs_no_stretch_in_a_zip_and_as_a_file(blob_run, tmp_path):
 
 
 def test_a_run_predicts_fits_images_in_the_stretch_of_its_own(blob_run, folder, tmp_path):
-    from dataclasses import replace
-
-    from galaxyvotes.inference import predict as module
-
     network = blob_run.network()
     taught = replace(network, pack=replace(network.pack, stretch="legacy"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "open_network", lambda *_: (taught, blob_run.path))
+        patch.setattr(predict_module, "open_network", lambda *_: (taught, blob_run.path))
         own = predict(folder, run=blob_run, progress=False)
     named = predict(folder, run=blob_run, stretch="legacy", progress=False)
     assert np.array_equal(own.values, named.values)
 
 
 def test_a_store_of_fits_images_says_how_they_were_stretched(folder, tmp_path):
-    from galaxyvotes import LabelSettings, PackSettings
-
     labels = LabelSettings(unlabelled=True)
     for settings in (PackSettings(32, 16, stretch="legacy"), PackSettings(0, 16, stretch="legacy")):
         store = pack(
@@ -132,8 +137,50 @@ def test_pictures_of_a_contact_sheet_are_stretched_as_the_predictions_are(blob_r
 def test_a_fits_image_with_too_many_bytes_is_refused_before_it_is_read(
     blob_run, folder, monkeypatch
 ):
-    from galaxyvotes.images import read as module
-
-    monkeypatch.setattr(module, "MAX_FITS_BYTES", 10_000)
+    monkeypatch.setattr(read_module, "MAX_FITS_BYTES", 10_000)
     with pytest.raises(DataError, match="has 23,040 bytes; at most 10,000 are read of a FITS"):
         predict(folder, run=blob_run, stretch="legacy", progress=False)
+
+
+def test_the_stretch_and_the_scale_of_the_pixels_are_said_and_compared(
+    blob_run, folder, tmp_path, monkeypatch
+):
+    done = predict(folder, run=blob_run, stretch="legacy", progress=False)
+    assert done.stretch == "legacy"
+    assert done.notes == ("FITS images: stretch legacy", "0.262 arcsec a pixel")
+    assert done.other_scale == ""
+
+    network = blob_run.network()
+    taught = replace(network, pack=replace(network.pack, arcsec_px=0.3275))
+    monkeypatch.setattr(predict_module, "open_network", lambda *_: (taught, blob_run.path))
+    done = predict(folder, run=blob_run, stretch="legacy", progress=False)
+    assert "a galaxy covers 1.25 times as many pixels, so use `scale=1.25`" in (done.warning or "")
+    assert (
+        predict(
+            folder,
+            run=blob_run,
+            stretch="sdss",
+            scale=1.25,
+            progress=False,
+            layout=FitsLayout(bands=("g", "r", "i")),
+        ).other_scale
+        == ""
+    )
+
+
+def test_a_store_and_its_run_know_the_scale_and_the_stretch(blob_run, folder, tmp_path):
+    store = pack(
+        folder,
+        tmp_path / "store",
+        labels=LabelSettings(unlabelled=True),
+        settings=PackSettings(20, 16, scale=2.0, stretch="legacy"),
+        progress=False,
+    )
+    assert store.pack.arcsec_px == pytest.approx(0.524)
+    assert "FITS images: stretch legacy\n0.262 arcsec a pixel" in store.summary
+    assert PackSettings(**store.pack.to_table()) == store.pack
+
+
+def test_images_that_are_not_fits_have_no_stretch(blob_run, blobs):
+    done = predict(blobs, run=blob_run, stretch="legacy", progress=False)
+    assert (done.stretch, done.notes) == ("", ())

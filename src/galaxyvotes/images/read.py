@@ -117,7 +117,8 @@ def read_square(image: Member, settings: PackSettings, *, scaled: bool = False) 
 
 
 def with_stretch(settings: PackSettings, images: Members) -> PackSettings:
-    """The settings with the stretch of the first FITS image among some, if they name none.
+    """The settings with the stretch of the FITS images among some: the one that they name, or that
+    of the first such image; none if there is no such image.
 
     ConfigError if they name one that there is not, or if they name none and that image has several
     bands: it can be told from the first of a million. DataError if the file that they name is no
@@ -125,9 +126,11 @@ def with_stretch(settings: PackSettings, images: Members) -> PackSettings:
     """
     if settings.stretch:
         Stretch.load(settings.stretch)
+    fits = (image for image in images if image.suffix in FITS_SUFFIXES or not image.suffix)
+    first = [*islice(fits, _TRIED)]
+    if settings.stretch and first:
         return settings
-    fits = (image for image in images if image.suffix in FITS_SUFFIXES)
-    for image in islice(fits, _TRIED):
+    for image in first:
         with suppress(DataError):
             sky = read_fits(_read(image), image.layout)
             try:
@@ -135,7 +138,7 @@ def with_stretch(settings: PackSettings, images: Members) -> PackSettings:
             except DataError as error:
                 raise ConfigError(f"{image.name} {error}") from None
             return replace(settings, stretch=SINGLE)
-    return settings
+    return replace(settings, stretch="")
 
 
 def _read(image: Member) -> bytes:

@@ -1,5 +1,5 @@
 """How large the images of a source are, and what helps where they are smaller than the crop, or so
-large that the crop shows little of them.
+large that the crop shows little of them, or show the sky at another scale.
 """
 
 from collections import Counter
@@ -16,18 +16,32 @@ Size = tuple[int, int]  # width and height, in pixels
 _NAMED = 3  # sizes
 _LARGE = 1.5  # times the usual side
 _ROOM = 100  # of a scale: hundredths, rounded down so that the crop fits
+_ALIKE = 0.05  # of a pixel's side: those of one camera differ by less
 
 
 class ImageSizes:
-    """The sizes of images that were read, counted; some may be smaller than the crop."""
+    """The sizes of images that were read, counted, some of which may be smaller than the crop; and
+    the sides of their pixels on the sky, in arcsec, of those that say it.
+    """
 
-    def __init__(self, counts: Mapping[Size, int] | None = None) -> None:
-        """Sizes that were counted before."""
+    def __init__(
+        self, counts: Mapping[Size, int] | None = None, arcsec: Mapping[float, int] | None = None
+    ) -> None:
+        """Sizes, and sides of pixels, that were counted before."""
         self.counts = Counter(counts or {})
+        self.arcsec = Counter(arcsec or {})
 
-    def add(self, sizes: Iterable[Size]) -> None:
-        """Count more images."""
-        self.counts.update(sizes)
+    def count(self, size: Size | None, arcsec_px: float | None) -> None:
+        """Count one more image, of which either may not be known; pixels to three digits."""
+        if size is not None:
+            self.counts[size] += 1
+        if arcsec_px is not None:
+            self.arcsec[float(f"{arcsec_px:.3g}")] += 1
+
+    def add(self, others: "ImageSizes") -> None:
+        """Count images that were counted before, too."""
+        self.counts.update(others.counts)
+        self.arcsec.update(others.arcsec)
 
     def sentence(self) -> str:
         """The most common sizes if there are several: "4,300 images of 88 × 88 px, 204 of 120 × 120
@@ -76,12 +90,51 @@ class ImageSizes:
     @property
     def median_px(self) -> int:
         """The shorter side of the median image; 0 without images."""
-        sides = sorted((min(size), count) for size, count in self.counts.items())
-        totals = accumulate(count for _, count in sides)
-        middle = (
-            side for (side, _), n in zip(sides, totals, strict=True) if 2 * n >= self.counts.total()
+        return int(_median((min(size), count) for size, count in self.counts.items()))
+
+    @property
+    def median_arcsec(self) -> float:
+        """The side of a pixel in the median image that says it, in arcsec; 0 if none does."""
+        return float(_median(self.arcsec.items()))
+
+    def pixel_scales(self) -> str:
+        """The sides of pixels, the most common first: "0.262 arcsec a pixel", or "arcsec a pixel:
+        0.262 in 4,300 images, 0.396 in 204 images"; nothing if no image says it.
+        """
+        if not self.arcsec:
+            return ""
+        most, every = self.arcsec.most_common(_NAMED), self.counts.total()
+        if most[0][1] == every:
+            return f"{most[0][0]:g} arcsec a pixel"
+        rest = every - sum(count for _, count in most)
+        named = [f"{side:g} in {counted(count, 'image')}" for side, count in most]
+        others = [f"another or not known in {rest:,}"] if rest > 0 else []
+        return f"arcsec a pixel: {', '.join([*named, *others])}"
+
+    def other_scale(self, pack: PackSettings, scale: float | None = None) -> str:
+        """What helps if a galaxy covers more or fewer pixels than in the network's images, by the
+        sides of the pixels of both; nothing if either is not known. `scale` was given, if any was.
+        """
+        factor, given = self.median_arcsec * pack.scale, scale or 1.0
+        if not (factor and pack.arcsec_px and pack.crop_px):
+            return ""
+        right = given * pack.arcsec_px / factor
+        if abs(right / given - 1) <= _ALIKE:
+            return ""
+        theirs = pack.arcsec_px * given / pack.scale
+        return (
+            f"these images have {self.median_arcsec:.3g} arcsec a pixel, those of the network"
+            f" {theirs:.3g}: a galaxy covers {right:.3g} times as many pixels, so use"
+            f" `scale={right:.3g}`"
         )
-        return next(middle, 0)
+
+
+def _median(counts: Iterable[tuple[float | int, int]]) -> float | int:
+    """The value of the middle one of so many of each; 0 of none."""
+    values = sorted(counts)
+    totals = [*accumulate(count for _, count in values)]
+    middle = (value for (value, _), n in zip(values, totals, strict=True) if 2 * n >= totals[-1])
+    return next(middle, 0)
 
 
 def _listed(counts: "Counter[Size]") -> str:

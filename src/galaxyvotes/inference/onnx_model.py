@@ -23,6 +23,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -311,8 +312,8 @@ def _parsed_metadata(
     try:
         scale = float(metadata.get("scale", "1"))
         recipe = Recipe.from_toml(metadata["recipe"])
-        image_px = recipe.pack.image_px
-        pack = PackSettings(int(metadata["crop_px"]), int(metadata["size_px"]), scale, image_px)
+        sides = {name: int(metadata[name]) for name in ("crop_px", "size_px")}
+        pack = replace(recipe.pack, scale=scale, **sides)
         count = next(n for n in itertools.count(1) if name_of_head("tree", n + 1) not in metadata)
         heads = tuple(_parsed_head(metadata, number) for number in range(1, count + 1))
     except (KeyError, ValueError, TypeError, GalaxyVotesError) as error:

@@ -115,7 +115,7 @@ def predict(
         _stream(network, paths, layout, workers, progress=progress) as stream,
     ):
         pictures = partial(pictures_of, paths, stream.pack, layout)
-        predicted = _collect(out, network, stream, pictures)
+        predicted = _collect(out, network, stream, pictures, scale)
         if out is not None:
             _write_left_out(out, [*predicted.rejected, *predicted.passed_over])
     return predicted
@@ -207,7 +207,7 @@ class _Part(NamedTuple):
 
     predictions: Predictions | None
     rejected: list[Rejected]
-    sizes: list[tuple[int, int]]
+    sizes: ImageSizes
 
 
 class _Stream(NamedTuple):
@@ -241,7 +241,7 @@ def _stream(
         store = Store.open(stores[0])
         store.must_fit(network.pack, "the network")
         rows = predict_rows(network, store, np.arange(len(store)), workers, progress=progress)
-        parts = (_Part(replace(part, id_name="id"), [], []) for part in rows)
+        parts = (_Part(replace(part, id_name="id"), [], ImageSizes()) for part in rows)
         yield _Stream(parts, "id", len(store), store.pack)
         return
     with open_source(paths, layout) as source, bar(show=progress) as shown:
@@ -265,7 +265,9 @@ def _predict_images(
         ]
         usable = {name: square.pixels for name, square in squares if square.pixels is not None}
         rejected = [(name, square.reason) for name, square in squares if square.pixels is None]
-        sizes = [square.size for _, square in squares if square.size is not None]
+        sizes = ImageSizes()
+        for _, square in squares:
+            sizes.count(square.size, square.arcsec_px)
         if not usable:
             return _Part(None, rejected, sizes)
         batch = Batch(torch.from_numpy(np.stack(list(usable.values()))))
@@ -288,9 +290,15 @@ def shift_of(network: Network, predictions: Predictions) -> Shift | None:
 # ---- the table
 
 
-def _collect(out: Path | None, network: Network, stream: _Stream, pictures: Pictures) -> Predicted:
+def _collect(
+    out: Path | None,
+    network: Network,
+    stream: _Stream,
+    pictures: Pictures,
+    scale: float | None,
+) -> Predicted:
     """Write predictions as they come, or keep them; DataError, and no table, if no image can be
-    used.
+    used. `scale` is the one that was given, if any was.
     """
     rejected: list[Rejected] = []
     kept: list[Predictions] = []
@@ -310,7 +318,10 @@ def _collect(out: Path | None, network: Network, stream: _Stream, pictures: Pict
         if rejected and not galaxies:
             why = f": {too_small}" if too_small else f"; the first: {': '.join(rejected[0])}"
             raise DataError(f"not one of {counted(stream.images, 'image')} could be used{why}")
+    stretch = stream.pack.stretch
     stale = network.module.stale if isinstance(network.module, OnnxModule) else ""
+    stretched = f"FITS images: stretch {stretch}" if stretch else ""
+    notes = (stale, stretched, sizes.sentence(), sizes.pixel_scales(), too_small)
     return Predicted(
         out,
         galaxies,
@@ -323,8 +334,10 @@ def _collect(out: Path | None, network: Network, stream: _Stream, pictures: Pict
         chosen=sample.chosen,
         pictures=pictures,
         in_memory=Predictions.concatenate(kept) if out is None else None,
-        notes=tuple(note for note in (stale, sizes.sentence(), too_small) if note),
+        notes=tuple(filter(None, notes)),
         too_large=sizes.too_large(network.pack),
+        other_scale=sizes.other_scale(network.pack, scale),
+        stretch=stretch,
     )
 
 

@@ -41,10 +41,12 @@ class Predicted:
     Predictions stand in the table at `path`, from which they are read when they are asked for, or
     in memory if that is None. `passed_over` has the files that are no images, each with its reason.
     `shift` compares the galaxies with the calibration galaxies; None if the run is not calibrated.
-    `sample` are some 200 galaxies, and `chosen` says which. `notes` say which sizes the images
-    have, if they differ, and what helps if some are smaller than the crop, or that an ONNX file is
-    older than its run; `too_large` what helps if most are much larger than those that the crop is
-    meant for. A notebook shows twelve galaxies with their answers.
+    `sample` are some 200 galaxies, and `chosen` says which. `notes` say how FITS images were
+    stretched and their scale, which sizes the images have, if they differ, and what helps if some
+    are smaller than the crop, or that an ONNX file is older than its run; `too_large` what helps if
+    most are much larger than those that the crop is meant for; `other_scale` if their pixels are
+    larger or smaller on the sky than those of the run's images. `stretch` is that of FITS images,
+    empty without. A notebook shows twelve galaxies with their answers.
     """
 
     path: Path | None
@@ -60,6 +62,8 @@ class Predicted:
     in_memory: Predictions | None = None
     notes: tuple[str, ...] = ()
     too_large: str = ""
+    other_scale: str = ""
+    stretch: str = ""
 
     @cached_property
     def predictions(self) -> Predictions:
@@ -99,10 +103,11 @@ class Predicted:
 
     @property
     def warning(self) -> str | None:
-        """A warning if the images are much larger than those that the crop is meant for, or if the
-        galaxies are unlike the calibration galaxies; a line each.
+        """A warning if the images are much larger than those that the crop is meant for, or have
+        pixels of another size on the sky, or if the galaxies are unlike the calibration galaxies; a
+        line each.
         """
-        return "\n".join(filter(None, (self.too_large, self._unlike))) or None
+        return "\n".join(filter(None, (self.too_large, self.other_scale, self._unlike))) or None
 
     @property
     def _unlike(self) -> str:

@@ -11,7 +11,6 @@ there. The first line that does not fit, and all behind it, is packed again.
 import json
 import os
 from array import array
-from collections import Counter
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -43,7 +42,7 @@ class Chunk:
     kept: list[int]
     digests: list[bytes]
     rejected: list[tuple[int, str]]
-    sizes: "Counter[tuple[int, int]]" = field(default_factory=Counter[tuple[int, int]])
+    sizes: ImageSizes = field(default_factory=ImageSizes)
 
 
 class Journal:
@@ -110,7 +109,8 @@ class Journal:
             entry = json.loads(line)
             kept, digests = entry["kept"], [bytes.fromhex(digest) for digest in entry["digests"]]
             rejected = [(row, reason) for row, reason in entry["rejected"]]
-            sizes = Counter({(width, height): n for width, height, n in entry.get("sizes", [])})
+            counts = {(width, height): n for width, height, n in entry.get("sizes", [])}
+            sizes = ImageSizes(counts, dict(entry.get("arcsec", [])))
             rows = sorted([*kept, *(row for row, _ in rejected)])
         except (ValueError, KeyError, TypeError):
             return None
@@ -128,7 +128,7 @@ class Journal:
         self.kept.extend(chunk.kept)
         self._digests += b"".join(chunk.digests)
         self.rejected += chunk.rejected
-        self.sizes.counts.update(chunk.sizes)
+        self.sizes.add(chunk.sizes)
 
     @contextmanager
     def writing(self) -> Generator[Callable[[Chunk], None]]:
@@ -155,7 +155,9 @@ class Journal:
                     "digests": digests,
                     "rejected": chunk.rejected,
                 }
-                entry["sizes"] = [(*size, count) for size, count in chunk.sizes.items()]
+                entry["sizes"] = [(*size, count) for size, count in chunk.sizes.counts.items()]
+                if chunk.sizes.arcsec:
+                    entry["arcsec"] = list(chunk.sizes.arcsec.items())
                 lines.write(json.dumps(entry) + "\n")
                 lines.flush()
                 self._add(chunk)

@@ -173,8 +173,7 @@ def _read_chunk(catalog: Catalog, settings: PackSettings, scaled: bool, rows: ra
     chunk = Chunk(np.empty((len(rows), side, side, 3), np.uint8), [], [], [])
     for row in rows:
         square = read_square(catalog.images[row], settings, scaled=scaled)
-        if square.size is not None:
-            chunk.sizes[square.size] += 1
+        chunk.sizes.count(square.size, square.arcsec_px)
         if square.pixels is None:
             chunk.rejected.append((row, square.reason))
             continue
@@ -191,9 +190,12 @@ def _sizes(journal: Journal, settings: PackSettings) -> dict[str, Any]:
     sizes, side = journal.sizes, round(journal.sizes.median_px / settings.scale)
     facts = {
         "image_px": side if side > settings.image_px else 0,
+        "arcsec_px": settings.arcsec_px or sizes.median_arcsec * settings.scale,
         "image_sizes": sizes.sentence(),
+        "pixel_scales": sizes.pixel_scales(),
         "too_small": sizes.too_small(settings),
         "too_large": sizes.too_large(settings),
+        "other_scale": sizes.other_scale(settings),
     }
     return {key: fact for key, fact in facts.items() if fact}
 

@@ -121,7 +121,7 @@ class Store:
     def pack(self) -> PackSettings:
         """Which square of each image was kept, and its side."""
         facts = self.manifest
-        names = ("crop_px", "size_px", "scale", "image_px", "stretch")
+        names = ("crop_px", "size_px", "scale", "image_px", "stretch", "arcsec_px")
         return PackSettings(**{name: facts[name] for name in names if name in facts})
 
     def must_fit(self, pack: PackSettings, whose: str, *, otherwise: str = "") -> None:
@@ -215,7 +215,10 @@ class Store:
         lines = [f"{self.path}: {galaxies} of {self.size_px} px ({divided})"]
         whose = ", as the bundled model needs" if self.pack == PackSettings() else ""
         lines.append(f"images: {self.pack}{whose}")
-        lines += [facts[key] for key in ("image_sizes", "too_small", "too_large") if key in facts]
+        if self.pack.stretch:
+            lines.append(f"FITS images: stretch {self.pack.stretch}")
+        notes = ("image_sizes", "pixel_scales", "too_small", "too_large", "other_scale")
+        lines += [facts[key] for key in notes if key in facts]
         kind = self.tree.kind if facts["votes"] else FRACTIONS
         if kind is QUANTITIES:
             for name, values in zip(self.tree.columns, self.values.T, strict=True):
