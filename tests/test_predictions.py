@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from galaxyvotes.errors import ConfigError, DataError, GalaxyVotesError
-from galaxyvotes.predictions import Bounds, Predictions, open_table
+from galaxyvotes.predictions import Bounds, Predictions
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), min_size=1, max_size=8)
 
@@ -41,18 +41,6 @@ def test_what_is_written_is_read_back_bit_for_bit(tmp_path, suffix, table):
     back = Predictions.read(path)
     assert (back.ids, back.columns, back.id_name) == (table.ids, table.columns, table.id_name)
     np.testing.assert_array_equal(back.values, table.values)
-
-
-def test_small_parts_share_a_group_of_rows(tmp_path):
-    columns, values = ("a", "b"), np.random.default_rng(0).random((20_000, 2), np.float32)
-    with open_table(path := tmp_path / "p.parquet", columns) as append:
-        for start in range(0, 20_000, 128):
-            part = values[start : start + 128]
-            append(Predictions(tuple(str(start + n) for n in range(len(part))), columns, part))
-    assert pq.ParquetFile(path).num_row_groups == 3
-    back = Predictions.read(path)
-    assert back.ids == tuple(str(n) for n in range(20_000))
-    np.testing.assert_array_equal(back.values, values)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
@@ -106,49 +94,18 @@ def test_double_precision_is_written_as_single(tmp_path):
     assert Predictions.read(tmp_path / "p.parquet").values == np.float32(0.1)
 
 
-@pytest.mark.parametrize("name", ["p.fits", "p.json", "p", "p.csv.gz"])
+@pytest.mark.parametrize("name", ["p.dat", "p.json", "p", "p.csv.gz"])
 def test_an_unknown_format_is_refused_and_never_becomes_csv(tmp_path, name):
     table = Predictions(("1",), ("a",), np.zeros((1, 1), np.float32))
     path = tmp_path / name
     expected = (
-        f"{path}: unknown table format {path.suffix!r}; name a file that ends in .csv or .parquet"
+        f"{path}: unknown table format {path.suffix!r}; name a file that ends in .csv, .ecsv,"
+        " .fits, .parquet, .vot or .xml"
     )
     with pytest.raises(ConfigError, match=re.escape(expected)):
         table.write(path)
     assert list(tmp_path.iterdir()) == []
     assert refusal(path, ConfigError) == expected
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_a_table_written_in_parts_is_the_table_written_at_once(
-    tmp_path, suffix, kaggle, make_fractions
-):
-    values = make_fractions(kaggle, 7)
-    whole = Predictions(tuple("abcdefg"), kaggle.columns, values)
-    whole.write(tmp_path / f"whole{suffix}")
-    with open_table(tmp_path / f"parts{suffix}", kaggle.columns) as append:
-        for part in (slice(0, 3), slice(3, 7)):
-            append(Predictions(whole.ids[part], kaggle.columns, values[part]))
-    parts = Predictions.read(tmp_path / f"parts{suffix}")
-    assert parts.ids == whole.ids
-    np.testing.assert_array_equal(parts.values, values)
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_when_writing_is_interrupted_the_old_table_stays(tmp_path, suffix):
-    path = tmp_path / f"p{suffix}"
-    old = Predictions(("1",), ("a",), np.zeros((1, 1), np.float32))
-    old.write(path)
-
-    def fail() -> None:
-        with open_table(path, ("a",)) as append:
-            append(Predictions(("2",), ("a",), np.ones((1, 1), np.float32)))
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fail()
-    assert Predictions.read(path).ids == ("1",)
-    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(
@@ -174,6 +131,23 @@ def test_a_missing_or_damaged_file_is_refused_by_name(tmp_path):
     )
     (tmp_path / "p.parquet").write_bytes(b"PAR1 and nothing more")
     assert refusal(tmp_path / "p.parquet").startswith(f"{tmp_path / 'p.parquet'}: not a table: ")
+
+
+@pytest.mark.parametrize("suffix", [".ecsv", ".fits", ".vot", ".xml", ".parquet"])
+def test_every_format_says_what_the_columns_mean(tmp_path, suffix, kaggle, make_fractions):
+    values = make_fractions(kaggle, 3)
+    ends = Bounds(values / 2, values / 2 + 0.5)
+    table = Predictions(("1", "b", "long name"), kaggle.columns, values, bounds=ends)
+    table.write(tmp_path / f"p{suffix}", kaggle)
+    back = Predictions.read(tmp_path / f"p{suffix}")
+    assert back.ids == table.ids
+    np.testing.assert_array_equal(back.values, values)
+    np.testing.assert_array_equal(back.bounds, ends)
+    plain = suffix in (".fits", ".vot", ".xml")
+    assert back.columns[0] == ("Class1_1" if plain else "Class1.1")
+    text = (tmp_path / f"p{suffix}").read_bytes().replace(b"CONTINUE  '", b"")
+    assert b"Is there anything odd? nothing odd" in text
+    assert b"stat.probability;src.morph;stat.max" in text
 
 
 def test_sides_that_do_not_fit_are_a_mistake_of_the_caller():

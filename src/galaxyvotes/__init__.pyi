@@ -29,6 +29,7 @@ from .sources.catalog import Catalog as Catalog
 from .sources.catalog import open_catalog as open_catalog
 from .store.pack import pack as pack
 from .store.store import Store as Store
+from .table_settings import TableSettings as TableSettings
 from .training.finetune import finetune as finetune
 from .training.loop import train as train
 from .tree import DecisionTree as DecisionTree

@@ -6,8 +6,7 @@ table, `<answer>_low` and `<answer>_high` stand behind the answers, and `familia
 column.
 """
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -15,14 +14,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 from jaxtyping import Float, Int
 
-from galaxyvotes.errors import ConfigError, DataError, MissingExtraError
+from galaxyvotes.answer_columns import answer_names, table_schema
+from galaxyvotes.errors import DataError, MissingExtraError
 from galaxyvotes.questions import BOUNDS, FAMILIARITY
 from galaxyvotes.runtime.counted import counted
-from galaxyvotes.runtime.files import given_path, new_file, replacing
+from galaxyvotes.runtime.files import given_path, new_file
+from galaxyvotes.table_formats.columns import fact
+from galaxyvotes.table_formats.write import check_format, write_table
+from galaxyvotes.table_settings import TableSettings
 from galaxyvotes.tables.names import name_column
 from galaxyvotes.tables.table import Table as SourceTable
 from galaxyvotes.tree import DecisionTree
@@ -31,12 +32,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from astropy.table import Table
 
-__all__ = ["Bounds", "Predictions", "Values", "check_format", "open_table"]
+__all__ = ["Bounds", "Predictions", "Values"]
 
 Values = Float[np.ndarray, "galaxy answer"]
-
-_FORMATS = (".csv", ".parquet")
-_ROW_GROUP = 8192  # rows of Parquet, at least: each group's description stays in memory
 
 
 class Bounds(NamedTuple):
@@ -114,16 +112,31 @@ class Predictions:
             None if self.familiarity is None else self.familiarity[rows],
         )
 
-    def to_table(self) -> pa.Table:
+    def to_table(self, schema: pa.Schema | None = None) -> pa.Table:
         """An Arrow table: the id, a column an answer; if there, two an answer for bounds, and one
-        for familiarity.
+        for familiarity. `schema` gives the same columns other names.
         """
         columns = self._numbers()
         arrays = [
             name_column(self.ids).cast(pa.string()),
             *(_numbers(column) for column in columns.values()),
         ]
-        return pa.table(arrays, names=[self.id_name, *columns])
+        return pa.table(arrays, schema=self.schema() if schema is None else schema)
+
+    def schema(
+        self, tree: DecisionTree | None = None, names: Sequence[str] | None = None
+    ) -> pa.Schema:
+        """The columns of the table, with what they mean in the tree; `names` are what it calls the
+        answers.
+        """
+        return table_schema(
+            self.columns,
+            names=names,
+            id_name=self.id_name,
+            tree=tree,
+            bounds=self.bounds is not None,
+            familiarity=self.familiarity is not None,
+        )
 
     def to_pandas(self) -> "pd.DataFrame":
         """The table as a pandas data frame, its columns those of a written table.
@@ -145,9 +158,9 @@ class Predictions:
         from astropy.units import dimensionless_unscaled
 
         unit = dimensionless_unscaled if tree is not None and tree.kind.bounded else None
-        descriptions = {} if tree is None else _descriptions(tree)
+        fields = self.schema(tree)
         columns: list[Any] = [
-            Column(values, name, unit=unit, description=descriptions.get(name, ""))
+            Column(values, name, unit=unit, description=fact(fields.field(name), "description"))
             for name, values in self._numbers().items()
         ]
         meta = {} if tree is None else {"tree": tree.title}
@@ -161,18 +174,20 @@ class Predictions:
             columns |= dict(zip(names, values.T, strict=True))
         return columns if self.familiarity is None else {**columns, FAMILIARITY: self.familiarity}
 
-    def write(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write CSV or Parquet, as the extension says.
+    def write(
+        self, path: str | Path, tree: DecisionTree | None = None, *, overwrite: bool = False
+    ) -> None:
+        """Write the table as the extension says: .csv, .ecsv, .fits, .parquet, .vot or .xml. All
+        but CSV say what the columns mean in the tree. In FITS and VOTable the names of answers have
+        letters, digits and underlines only.
 
         Raises ConfigError for another extension, and for a file that is there unless `overwrite`;
         DataError if the file cannot be written.
         """
         path = new_file(path, overwrite=overwrite)
-        bounds, familiarity = self.bounds is not None, self.familiarity is not None
-        with open_table(
-            path, self.columns, id_name=self.id_name, bounds=bounds, familiarity=familiarity
-        ) as append:
-            append(self)
+        names = answer_names(self.columns, TableSettings().naming(path), tree)
+        schema = self.schema(tree, names)
+        write_table(path, schema, [self.to_table(schema)])
 
     @staticmethod
     def read(path: str | Path) -> "Predictions":
@@ -206,68 +221,6 @@ class Predictions:
             bounds=None if ends is None else Bounds(*(values[:, end] for end in ends)),
             familiarity=familiarity,
         )
-
-
-@contextmanager
-def open_table(
-    path: str | Path,
-    columns: tuple[str, ...],
-    *,
-    id_name: str = "id",
-    bounds: bool = False,
-    familiarity: bool = False,
-) -> Generator[Callable[[Predictions], None]]:
-    """A function that appends predictions to a new table, CSV or Parquet as the extension says.
-
-    The file appears whole when the context ends well, and not at all otherwise; what was there
-    before stays until then.
-
-    Raises ConfigError for another extension, DataError if the file cannot be written.
-    """
-    path = given_path(path)
-    check_format(path)
-    names = [*columns, *(column + end for end in BOUNDS if bounds for column in columns)]
-    names += [FAMILIARITY] * familiarity
-    schema = pa.schema([(id_name, pa.string()), *((name, pa.float32()) for name in names)])
-    kind = pacsv.CSVWriter if path.suffix.lower() == ".csv" else pq.ParquetWriter
-    waiting: list[pa.Table] = []
-    with replacing(path) as partial, kind(partial, schema) as writer:
-
-        def flush() -> None:
-            if waiting:
-                writer.write_table(pa.concat_tables(waiting))
-                waiting.clear()
-
-        def append(part: Predictions) -> None:
-            waiting.append(part.to_table().cast(schema))
-            if sum(len(table) for table in waiting) >= _ROW_GROUP:
-                flush()
-
-        yield append
-        flush()
-
-
-def check_format(path: Path) -> None:
-    """Refuse a table file that ends neither in `.csv` nor in `.parquet`: a ConfigError."""
-    suffix = path.suffix.lower()
-    if suffix not in _FORMATS:
-        raise ConfigError(
-            f"{path}: unknown table format {suffix!r}; name a file that ends in .csv or .parquet"
-        )
-
-
-def _descriptions(tree: DecisionTree) -> dict[str, str]:
-    """What stands in each column of a table of predictions, by its name."""
-    descriptions = {FAMILIARITY: "fraction of the calibration galaxies that are less typical"}
-    for question in tree.questions:
-        for answer in question.answers:
-            meaning = answer.text if question.quantity else f"{question.text} {answer.text}"
-            descriptions[answer.column] = meaning
-            for end, side in zip(BOUNDS, ("lower", "upper"), strict=True):
-                descriptions[answer.column + end] = (
-                    f"{side} end of the prediction interval: {meaning}"
-                )
-    return descriptions
 
 
 def _read_numbers(table: SourceTable, columns: Sequence[str]) -> Float[np.ndarray, "galaxy column"]:

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from astropy.io import fits
 
 from galaxyvotes import (
     CheckpointError,
@@ -13,12 +14,13 @@ from galaxyvotes import (
     DataError,
     PackSettings,
     Predictions,
+    TableSettings,
     pack,
     predict,
     predict_store,
-    predictions,
 )
 from galaxyvotes.inference import predict as module
+from galaxyvotes.table_formats import parquet_writer, write
 
 
 def test_files_and_a_store_have_the_same_predictions(blob_run, blob_store, blobs, tmp_path):
@@ -33,7 +35,8 @@ def test_files_and_a_store_have_the_same_predictions(blob_run, blob_store, blobs
 def test_predictions_for_a_store_are_written_as_they_come(
     blob_run, blob_store, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(predictions, "_ROW_GROUP", 16)
+    monkeypatch.setattr(parquet_writer, "_ROW_GROUP", 16)
+    monkeypatch.setattr(write, "_TOGETHER", 16)
     whole = predict_store(blob_run.network(), blob_store)
     done = predict(blob_store.path, tmp_path / "out.parquet", run=blob_run, progress=False)
     assert pq.ParquetFile(done.path).num_row_groups > 1
@@ -271,3 +274,46 @@ def test_images_that_are_much_larger_than_usual_are_warned_of_with_the_way_out(
 def test_a_store_is_cropped_already(blob_run, blob_store):
     with pytest.raises(ConfigError, match="a store holds images that are cropped already"):
         predict(blob_store.path, run=blob_run, fit=True, progress=False)
+
+
+# ---- formats and names
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".ecsv", ".fits", ".parquet", ".vot", ".xml"])
+def test_every_format_holds_the_predictions_and_what_made_them(blob_run, blobs, tmp_path, suffix):
+    expected = predict(blobs, run=blob_run, progress=False)
+    done = predict(blobs, tmp_path / f"t{suffix}", run=blob_run, progress=False)
+    assert (done.ids, done.columns) == (expected.ids, expected.columns)
+    assert np.array_equal(done.values, expected.values)
+    assert done.predictions.columns == done.columns
+    if suffix != ".csv":
+        assert blob_run.digest.encode() in done.path.read_bytes()
+
+
+def test_names_are_those_that_were_asked_for(blob_run, blobs, tmp_path):
+    names = {}
+    for naming in ("tree", "identifier", "galaxyzoo"):
+        done = predict(
+            blobs,
+            tmp_path / f"{naming}.csv",
+            run=blob_run,
+            table=TableSettings(naming),
+            progress=False,
+        )
+        names[naming] = done.path.read_text().partition("\n")[0].replace('"', "")
+        assert done.predictions.columns == ("long", "round")
+    assert names == {
+        "tree": "id,long,round",
+        "identifier": "id,long,round",
+        "galaxyzoo": "id,class_long_fraction,class_round_fraction",
+    }
+    assert done.fractions == "conditional"
+
+
+def test_what_made_a_table_says_so_in_its_header(blob_run, blobs, tmp_path):
+    done = predict(blobs, tmp_path / "t.fits", run=blob_run, progress=False)
+    header = fits.getheader(done.path, 1)
+    assert header["CREATOR"].startswith("galaxyvotes ")
+    assert (header["TREE"], header["MODEL"]) == ("class", blob_run.name)
+    assert (header["WEIGHTS"], header["HOLDS"]) == (blob_run.digest, "joint fractions")
+    assert header["RECIPE"] == "small (vgg6, 32 px)"

@@ -20,6 +20,7 @@ from galaxyvotes.cli.options import (
 )
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.runtime.counted import agreeing, counted
+from galaxyvotes.table_settings import Naming, TableSettings
 
 __all__ = ["demo", "evaluate", "export", "figures", "predict", "submit"]
 
@@ -28,7 +29,7 @@ def predict(
     *images: Path,
     run: Path | None = None,
     tree: str | None = None,
-    fractions: Literal["joint", "conditional"] = "joint",
+    fractions: Literal["joint", "conditional"] | None = None,
     intervals: bool | None = None,
     device: Device = "auto",
     workers: int | None = None,
@@ -37,11 +38,12 @@ def predict(
     stretch: Stretch = None,
     hdu: Hdu = None,
     bands: Bands = None,
+    names: Naming | None = None,
     sheet: Path | None = None,
     out: Path | None = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Predict the vote fractions of galaxy images: a CSV or Parquet table, one row per image.
+    """Predict the vote fractions of galaxy images: a table, one row per image.
 
     With a calibrated run, as the bundled model is, each answer has the bounds of its
     prediction interval, and each image a familiarity score. A contact sheet shows
@@ -54,16 +56,20 @@ def predict(
         run: A run folder, or an ONNX file that export wrote; by default the bundled model.
         tree: The tree to predict, if the run has several; by default its first. The bundled model
             has kaggle, classes5 and gz2.
-        fractions: Fractions of all volunteers (joint) or of those who were asked (conditional).
+        fractions: Fractions of all volunteers (joint, the default) or of those who were asked
+            (conditional).
         intervals: Also write the bounds of each answer, <answer>_low and <answer>_high; by default
             if the run is calibrated.
         workers: Threads, each with images of its own; by default one per core.
         scale: How many times as many pixels a galaxy covers as in the images that the network was
             trained on, e.g. 0.42 for cut-outs of 88 px; the crop is as many times as wide.
         fit: Take whole images, whatever their size.
+        names: What the table calls the answers: as the tree does (tree), with letters, digits and
+            underlines only (identifier, the default of FITS and VOTable), or as Galaxy Zoo's
+            catalogues call conditional fractions (galaxyzoo).
         sheet: The contact sheet to write: a page (.html), or a figure of 24 galaxies (.png, .svg or
             .pdf).
-        out: The table to write: .csv or .parquet.
+        out: The table to write: .csv, .ecsv, .fits, .parquet, .vot or .xml (VOTable).
     """
     from galaxyvotes.inference.predict import predict as predict_
 
@@ -91,6 +97,7 @@ def predict(
         fit=fit,
         stretch=stretch,
         layout=fits_layout(hdu, bands),
+        table=TableSettings(names),
         overwrite=overwrite,
     )
     if sheet is not None:

@@ -6,17 +6,19 @@ decode beside them.
 """
 
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import torch
 from rich.progress import Progress
 
+from galaxyvotes.answer_columns import answer_names, table_schema
 from galaxyvotes.confidence.familiarity import Shift
 from galaxyvotes.config import PackSettings
 from galaxyvotes.errors import CheckpointError, ConfigError, DataError
@@ -26,9 +28,10 @@ from galaxyvotes.inference.engine import chunks_of, predict_batch, predict_rows
 from galaxyvotes.inference.onnx_model import OnnxModule, is_onnx, read_onnx
 from galaxyvotes.inference.pictures import pictures_of
 from galaxyvotes.inference.predicted import Pictures, Predicted, Rejected, Sample
+from galaxyvotes.inference.provenance import provenance_of
 from galaxyvotes.kinds import FractionKind
 from galaxyvotes.networks.batch import Batch
-from galaxyvotes.predictions import Predictions, check_format, open_table
+from galaxyvotes.predictions import Predictions
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.counted import counted
@@ -43,6 +46,8 @@ from galaxyvotes.sources.archives import Members
 from galaxyvotes.sources.listed_images import open_source
 from galaxyvotes.sources.no_images import refuse_without_images
 from galaxyvotes.store.store import Store
+from galaxyvotes.table_formats.write import check_format, open_table
+from galaxyvotes.table_settings import TableSettings
 
 __all__ = ["folder_of", "open_network", "predict", "shift_of"]
 
@@ -54,7 +59,7 @@ def predict(
     *,
     run: Run | str | Path | None = None,
     tree: str | None = None,
-    fractions: FractionKind = "joint",
+    fractions: FractionKind | None = None,
     intervals: bool | None = None,
     device: str = "auto",
     workers: int | None = None,
@@ -62,15 +67,17 @@ def predict(
     fit: bool = False,
     stretch: str | None = None,
     layout: FitsLayout = ANYWHERE,
+    table: TableSettings | None = None,
     overwrite: bool = False,
     progress: bool = True,
 ) -> Predicted:
     """The predictions of a run for images in folders or archives, or for a store, in memory or, if
-    `out` names one, in a table: one row a galaxy, CSV or Parquet as its extension says.
+    `out` names one, in a table: one row a galaxy, in the format that its extension says (.csv,
+    .ecsv, .fits, .parquet, .vot or .xml).
 
     Without a run, the bundled one predicts; an ONNX file that `export` wrote predicts as its run
     would, on the CPU, without intervals and familiarity. `tree` names the tree to predict, if the
-    run has several. `fractions` are of everybody ("joint") or of those who were asked
+    run has several. `fractions` are of everybody ("joint", the default) or of those who were asked
     ("conditional": NaN where nobody would be, without bounds where fewer than a quarter would be).
     `intervals` adds the bounds of the prediction interval of each answer, or leaves them out; by
     default they are there if the run is calibrated for such fractions. Classes have none: their
@@ -79,7 +86,8 @@ def predict(
     The first column is `id` (the file's stem, or the id in the store), whatever tables of labels
     call it; then one column an answer, then the bounds; of a calibrated run the last is the
     familiarity of the galaxy, and the result has a `warning` if the galaxies are unlike the
-    calibration galaxies.
+    calibration galaxies. `table` says what the answers are called. All formats but CSV have
+    descriptions of the columns, and what predicted them.
 
     Images are cropped as the run's own were. Where a galaxy covers `scale` times as many pixels as
     in those, the crop is as many times as wide; `fit` takes whole images instead, whatever their
@@ -99,6 +107,8 @@ def predict(
     written, or if memory is short.
     """
     out = None if out is None else _new_table(out, overwrite=overwrite)
+    table = table or TableSettings()
+    fractions = table.kind(fractions)
     check_workers(workers)
     paths = [*map(given_source, [images] if isinstance(images, str | Path) else images)]
     network, origin = open_network(run, device)
@@ -114,8 +124,12 @@ def predict(
         nullcontext() if out is None else locked(out),
         _stream(network, paths, layout, workers, progress=progress) as stream,
     ):
+        network = replace(network, pack=stream.pack)
+        names = answer_names(network.columns, table.naming(out), network.tree)
+        schema = None if out is None else _schema(network, names, provenance_of(network, origin))
         pictures = partial(pictures_of, paths, stream.pack, layout)
-        predicted = _collect(out, network, stream, pictures, scale)
+        predicted = _collect(out, schema, network, stream, pictures, scale)
+        predicted = replace(predicted, names=names)
         if out is not None:
             _write_left_out(out, [*predicted.rejected, *predicted.passed_over])
     return predicted
@@ -211,12 +225,11 @@ class _Part(NamedTuple):
 
 
 class _Stream(NamedTuple):
-    """The parts of a job as they are predicted, the name of their ids, the number of images, and
-    how these become pixels.
+    """The parts of a job as they are predicted, the number of images, and how these become
+    pixels.
     """
 
     parts: Iterator[_Part]
-    id_name: str
     images: int
     pack: PackSettings
     passed_over: tuple[Rejected, ...] = ()
@@ -242,14 +255,14 @@ def _stream(
         store.must_fit(network.pack, "the network")
         rows = predict_rows(network, store, np.arange(len(store)), workers, progress=progress)
         parts = (_Part(replace(part, id_name="id"), [], ImageSizes()) for part in rows)
-        yield _Stream(parts, "id", len(store), store.pack)
+        yield _Stream(parts, len(store), store.pack)
         return
     with open_source(paths, layout) as source, bar(show=progress) as shown:
         refuse_without_images(source, paths)
         network = replace(network, pack=with_stretch(network.pack, source.images))
         parts = _predict_images(network, source.images, workers or os.cpu_count() or 1, shown)
         passed_over = tuple(source.passed_over)
-        yield _Stream(parts, "id", len(source.images), network.pack, passed_over)
+        yield _Stream(parts, len(source.images), network.pack, passed_over)
 
 
 def _predict_images(
@@ -290,8 +303,21 @@ def shift_of(network: Network, predictions: Predictions) -> Shift | None:
 # ---- the table
 
 
+def _schema(network: Network, names: Sequence[str], meta: Mapping[str, str]) -> pa.Schema:
+    """The columns of a table of a network's predictions."""
+    return table_schema(
+        network.columns,
+        names=names,
+        tree=network.tree,
+        bounds=network.intervals is not None,
+        familiarity=network.familiarity is not None,
+        meta=meta,
+    )
+
+
 def _collect(
     out: Path | None,
+    schema: pa.Schema | None,
     network: Network,
     stream: _Stream,
     pictures: Pictures,
@@ -304,7 +330,7 @@ def _collect(
     kept: list[Predictions] = []
     sample, galaxies, sizes = Sample(stream.images), 0, ImageSizes()
     shifts: Shift | None = None
-    with _table(out, network, stream.id_name, kept) as write:
+    with _table(out, schema, kept) as write:
         for predictions, unusable, part_sizes in stream.parts:
             rejected += unusable
             sizes.add(part_sizes)
@@ -341,16 +367,18 @@ def _collect(
     )
 
 
+@contextmanager
 def _table(
-    out: Path | None, network: Network, id_name: str, kept: list[Predictions]
-) -> AbstractContextManager[Callable[[Predictions], None]]:
+    out: Path | None, schema: pa.Schema | None, kept: list[Predictions]
+) -> Generator[Callable[[Predictions], None]]:
     """A function that appends predictions to the new table, or to those that are kept if there is
     none.
     """
-    if out is None:
-        return nullcontext(kept.append)
-    bounds, familiarity = network.intervals is not None, network.familiarity is not None
-    return open_table(out, network.columns, id_name=id_name, bounds=bounds, familiarity=familiarity)
+    if out is None or schema is None:
+        yield kept.append
+        return
+    with open_table(out, schema) as append:
+        yield lambda predictions: append(predictions.to_table(schema))
 
 
 def _write_left_out(out: Path, left_out: Sequence[Rejected]) -> None:

@@ -3,7 +3,7 @@ galaxies with their answers.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,7 +46,8 @@ class Predicted:
     are smaller than the crop, or that an ONNX file is older than its run; `too_large` what helps if
     most are much larger than those that the crop is meant for; `other_scale` if their pixels are
     larger or smaller on the sky than those of the run's images. `stretch` is that of FITS images,
-    empty without. A notebook shows twelve galaxies with their answers.
+    empty without. `names` are what the table at `path` calls the answers. A notebook shows twelve
+    galaxies with their answers.
     """
 
     path: Path | None
@@ -64,6 +65,7 @@ class Predicted:
     too_large: str = ""
     other_scale: str = ""
     stretch: str = ""
+    names: tuple[str, ...] = ()
 
     @cached_property
     def predictions(self) -> Predictions:
@@ -74,7 +76,9 @@ class Predicted:
         if self.in_memory is not None:
             return self.in_memory
         assert self.path is not None
-        return Predictions.read(self.path)
+        read = Predictions.read(self.path)
+        answers = dict(zip(self.names, self.columns, strict=False))
+        return replace(read, columns=tuple(answers.get(name, name) for name in read.columns))
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""Tables of galaxies read in slices and written part by part, with what their columns mean."""
