@@ -72,7 +72,7 @@ def calibrated(run: gv.Run, stores: list[gv.Store]) -> None:
     """Calibrate every head, and measure what is familiar in the catalogue with most galaxies."""
     largest = max(stores, key=len)
     for store in stores:
-        gv.calibrate(store, run, familiar=largest, seed=0)
+        gv.calibrate(store, run, familiar=largest, seed=0, overwrite=True)
 
 
 def trained(stores: list[gv.Store], out: Path, seed: int, start: gv.Run | None = None) -> gv.Run:
