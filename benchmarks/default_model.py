@@ -90,7 +90,8 @@ def judged(run: gv.Run, store: gv.Store, out: Path) -> dict:
     document = gv.evaluate(store, run, out=out, baselines=False, seed=0).document
     numbers = {
         name: document["network"][name]
-        for name in ("rmse", "argmax_accuracy", "mean_auc_of_frequent")
+        for name in ("rmse", "argmax_accuracy", "mean_auc_of_frequent", "accuracy", "cross_entropy")
+        if name in document["network"]
     }
     rows = store.rows("test")
     predicted = gv.predict_store(run.network(tree=store.tree.name), store, rows)
@@ -110,7 +111,7 @@ def judged(run: gv.Run, store: gv.Store, out: Path) -> dict:
         numbers["coverage"] = float(np.nanmean(covered))
         numbers["coverage_lowest"] = float(np.nanmin(covered))
         numbers["width"] = float(mean_width(labels, *predicted.bounds))
-    if asked := document["conditional_intervals"]:
+    if asked := document.get("conditional_intervals"):
         held = [
             each["coverage"]["value"]
             for each in asked["answers"]
@@ -126,11 +127,11 @@ def judged(run: gv.Run, store: gv.Store, out: Path) -> dict:
             run.network(tree=store.tree.name, as_trained=True), store, rows
         )
         for name, answers in (("", predicted), ("_as_trained", as_trained)):
-            numbers[f"cross_entropy{name}"] = float(
+            numbers[f"mean_cross_entropy{name}"] = float(
                 -np.log(answers.values[labels == 1].clip(1e-9)).mean()
             )
             of_class = answers.values.argmax(axis=1) == labels.argmax(axis=1)
-            numbers[f"accuracy{name}"] = float(of_class.mean())
+            numbers[f"share_right{name}"] = float(of_class.mean())
             numbers[f"cigars{name}"] = float(
                 of_class[labels[:, store.tree.columns.index(CIGAR)] == 1].mean()
             )
