@@ -87,7 +87,8 @@ def trained(stores: list[gv.Store], out: Path, seed: int, start: gv.Run | None =
 
 def judged(run: gv.Run, store: gv.Store, out: Path) -> dict:
     """The report's numbers of the test galaxies, and how often the intervals held."""
-    document = gv.evaluate(store, run, out=out, baselines=False, seed=0).document
+    how = {"overwrite": True, "baselines": False, "seed": 0}
+    document = gv.evaluate(store, run, out=out, **how).document
     numbers = {
         name: document["network"][name]
         for name in ("rmse", "argmax_accuracy", "mean_auc_of_frequent", "accuracy", "cross_entropy")
