@@ -184,3 +184,45 @@ def test_a_store_and_its_run_know_the_scale_and_the_stretch(blob_run, folder, tm
 def test_images_that_are_not_fits_have_no_stretch(blob_run, blobs):
     done = predict(blobs, run=blob_run, stretch="legacy", progress=False)
     assert (done.stretch, done.notes) == ("", ())
+
+
+def test_a_file_for_each_band_is_the_same_as_a_cube(blob_run, folder, tmp_path):
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    for number in range(4):
+        for name, band in zip("grz", bands_of(3, 40, number), strict=True):
+            (parts / f"{number}-{name}.fits").write_bytes(fits_of(None, band, **LEGACY))
+    (parts / "5-g.fits").write_bytes(fits_of(bands_of(1)[0]))
+    (parts / "3-z.fits").write_bytes(b"SIMPLE  =")
+    layout = FitsLayout(bands=("g", "r", "z"))
+    done = predict(parts, run=blob_run, stretch="legacy", layout=layout, progress=False)
+    cubes = predict(folder, run=blob_run, stretch="legacy", progress=False)
+    assert done.ids == ("0", "1", "2")
+    assert np.array_equal(done.values, cubes.values[:3])
+    assert done.passed_over == (("5-g.fits", "lacks the files of the bands r, z"),)
+    assert [name for name, _ in done.rejected] == ["3"]
+    assert "(band z) is cut short" in done.rejected[0][1]
+    assert set(done.pictures(done.ids)) == {"0", "1", "2"}
+    with pytest.raises(ConfigError, match=r"0-g\.fits has 3 bands"):
+        predict(parts, run=blob_run, layout=layout, progress=False)
+
+
+def test_a_table_names_galaxies_with_a_file_for_each_band_by_their_id(folder, tmp_path):
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    lines = ["id,Class1.1,Class1.2,Class1.3"]
+    for number in range(4):
+        lines.append(f"{number},0.5,0.25,0.25")
+        for name, band in zip("grz", bands_of(3, 40, number), strict=True):
+            (parts / f"{number}_{name}.fits.gz").write_bytes(fits_of(band))
+    (tmp_path / "votes.csv").write_text("\n".join(lines) + "\n")
+    store = pack(
+        [parts, tmp_path / "votes.csv"],
+        tmp_path / "store",
+        labels=LabelSettings(tree="kaggle"),
+        settings=PackSettings(0, 16, stretch="legacy"),
+        layout=FitsLayout(bands=("g", "r", "z")),
+        progress=False,
+    )
+    assert store.ids == ("0", "1", "2", "3")
+    assert store.manifest["bands"] == ["g", "r", "z"]

@@ -10,7 +10,7 @@ from astropy.io import fits
 from fits_bytes import LEGACY, bands_of, fits_of, header_of
 from galaxyvotes import ConfigError, DataError, FitsLayout
 from galaxyvotes.sky import fits as module
-from galaxyvotes.sky.fits import read_fits
+from galaxyvotes.sky.fits import read_bands, read_fits
 
 BANDS = bands_of()
 UPSIDE_DOWN = BANDS[:, ::-1]  # as pictures have it: the uppermost row first
@@ -251,3 +251,31 @@ def test_remarks_of_astropy_are_kept_from_the_user():
         warnings.simplefilter("always")
         read_fits(file.getvalue())
     assert shown == []
+
+
+def test_bands_in_several_files_are_one_image():
+    files = [fits_of(band, **LEGACY) for band in BANDS]
+    layout = FitsLayout(bands=("g", "r", "z"))
+    image = read_bands(files, layout)
+    assert (image.bands == UPSIDE_DOWN).all()
+    assert (image.names, image.arcsec_px) == (("g", "r", "z"), pytest.approx(0.262))
+    assert (read_bands([fits_of(BANDS)]).bands == UPSIDE_DOWN).all()
+
+
+@pytest.mark.parametrize(
+    ("last", "reason"),
+    [
+        (fits_of(BANDS[0])[:-4000], r"\(band z\) is cut short"),
+        (fits_of(BANDS[0, :20]), "do not fit each other: g 40 × 40 × 1, r 40 × 40 × 1, z 40 × 20"),
+        (fits_of(BANDS[0], **{**LEGACY, "CD1_1": 1.0}), "fit each other: g 0.262, r 0.262, z 30.7"),
+    ],
+)
+def test_bands_that_do_not_fit_each_other_are_no_image(last, reason):
+    files = [fits_of(band, **LEGACY) for band in BANDS[:2]]
+    with pytest.raises(DataError, match=reason):
+        read_bands([*files, last], FitsLayout(bands=("g", "r", "z")))
+
+
+def test_cubes_are_no_files_of_single_bands():
+    with pytest.raises(DataError, match="in the file of one band; expected one plane"):
+        read_bands([WHOLE, WHOLE], FitsLayout(bands=("g", "r")))

@@ -110,7 +110,8 @@ def test_bands_are_taken_by_their_names_where_these_are_known():
     assert (choose_stretch("euclid", vis)[1] == BANDS[[2, 0]]).all()
     with pytest.raises(DataError, match=r"has the bands Z, g, r; the stretch sdss is for g, r, i"):
         choose_stretch("sdss", image)
-    assert (choose_stretch("legacy", FitsImage(BANDS))[1] == BANDS).all()
+    for others in ((), ("HSC-G", "HSC-R", "HSC-I")):
+        assert (choose_stretch("legacy", FitsImage(BANDS, others))[1] == BANDS).all()
 
 
 def test_one_band_needs_no_name_and_several_ask_for_one():

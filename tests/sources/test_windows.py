@@ -7,7 +7,8 @@ import pytest
 from zip_bytes import zip_of
 
 from galaxyvotes.sources import windows
-from galaxyvotes.sources.archives import Member, Source
+from galaxyvotes.sources.archives import Source
+from galaxyvotes.sources.members import Member
 
 
 @pytest.fixture(scope="module")

@@ -41,9 +41,9 @@ from galaxyvotes.images.pillow import open_image, read_orientation, refuse_sever
 from galaxyvotes.images.png import check_png, is_png, widen_transparent_grey
 from galaxyvotes.images.tiff import check_tiff, is_tiff, is_white_zero
 from galaxyvotes.sky.fits import MAX_BYTES as MAX_FITS_BYTES
-from galaxyvotes.sky.fits import FitsImage, is_fits, read_fits
+from galaxyvotes.sky.fits import FitsImage, is_fits, read_bands
 from galaxyvotes.sky.stretch import SINGLE, Stretch, choose_stretch
-from galaxyvotes.sources.archives import Member, Members
+from galaxyvotes.sources.members import Member, Members
 from galaxyvotes.sources.suffixes import FITS_SUFFIXES
 
 __all__ = [
@@ -102,7 +102,7 @@ def read_square(image: Member, settings: PackSettings, *, scaled: bool = False) 
     try:
         data = _read(image)
         if image.suffix in FITS_SUFFIXES or is_fits(data):
-            return _fits_square(read_fits(data, image.layout), settings)
+            return _fits_square(_read_sky(image, data), settings)
         pixels, size = _square(
             data,
             crop_px=settings.square_px or None,
@@ -132,7 +132,7 @@ def with_stretch(settings: PackSettings, images: Members) -> PackSettings:
         return settings
     for image in first:
         with suppress(DataError):
-            sky = read_fits(_read(image), image.layout)
+            sky = _read_sky(image, _read(image))
             try:
                 choose_stretch("", sky)
             except DataError as error:
@@ -149,6 +149,11 @@ def _read(image: Member) -> bytes:
             " out the galaxies first"
         )
     return image.read()
+
+
+def _read_sky(image: Member, first: bytes) -> FitsImage:
+    """A FITS image, whose first file has these bytes."""
+    return read_bands([first, *map(_read, image.bands[1:])], image.layout)
 
 
 def _fits_square(sky: FitsImage, settings: PackSettings) -> Square:

@@ -42,8 +42,8 @@ from galaxyvotes.runtime.memory_limits import enough_memory
 from galaxyvotes.runtime.progress import bar
 from galaxyvotes.runtime.threads import check_workers, on_a_core_each
 from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
-from galaxyvotes.sources.archives import Members
 from galaxyvotes.sources.listed_images import open_source
+from galaxyvotes.sources.members import Members
 from galaxyvotes.sources.no_images import refuse_without_images
 from galaxyvotes.store.store import Store
 from galaxyvotes.table_formats.write import check_format, open_table

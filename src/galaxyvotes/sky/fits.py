@@ -12,7 +12,7 @@ import math
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ from jaxtyping import Float32
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.runtime.quiet import quiet
 
-__all__ = ["ANYWHERE", "MAX_BYTES", "FitsImage", "FitsLayout", "is_fits", "read_fits"]
+__all__ = ["ANYWHERE", "MAX_BYTES", "FitsImage", "FitsLayout", "is_fits", "read_bands"]
 
 MAX_BYTES = 256 * 2**20  # of a file, unpacked
 MAX_PIXELS = 64_000_000  # of all bands together
@@ -126,6 +126,32 @@ def read_fits(data: bytes, layout: FitsLayout = ANYWHERE) -> FitsImage:
     return FitsImage(np.stack(planes)[:, ::-1], names, arcsec_px)
 
 
+def read_bands(files: Sequence[bytes], layout: FitsLayout = ANYWHERE) -> FitsImage:
+    """The image in one FITS file, or in a file for each band, in the order of `layout.bands`.
+
+    DataError as of `read_fits`, which names the band, and if the bands differ in size or in the
+    scale of their pixels, or are several in one file.
+    """
+    if len(files) == 1:
+        return read_fits(files[0], layout)
+    images: list[FitsImage] = []
+    for band, data in zip(layout.bands, files, strict=True):
+        try:
+            images.append(read_fits(data, replace(layout, bands=())))
+        except DataError as error:
+            raise DataError(f"(band {band}) {error}") from None
+    sizes = [" × ".join(map(str, image.bands.shape[::-1])) for image in images]
+    scales = [f"{image.arcsec_px:.3g}" if image.arcsec_px else "" for image in images]
+    for what, values in (("pixels", sizes), ("arcsec a pixel", scales)):
+        if len(set(values)) > 1:
+            said = ", ".join(f"{band} {v}" for band, v in zip(layout.bands, values, strict=True))
+            raise DataError(f"has bands that do not fit each other: {said} {what}")
+    if len(images[0].bands) > 1:
+        raise DataError(f"has {sizes[0]} pixels in the file of one band; expected one plane")
+    bands = np.concatenate([image.bands for image in images])
+    return FitsImage(bands, layout.bands, images[0].arcsec_px)
+
+
 def _unpacked(data: bytes) -> bytes:
     """The file without the gzip or bzip2 around it; DataError if that is damaged or too large."""
     if not data.startswith((_GZIP, _BZIP2)):
@@ -157,33 +183,21 @@ def _unpacked(data: bytes) -> bytes:
 
 
 class _Unit(NamedTuple):
-    """An HDU: its number, its header, and where it and its pixels begin and end."""
+    """An HDU: its number, its header, where it and its pixels begin and end, and the sides of its
+    image, without those of one pixel; none if it is no image.
+    """
 
     number: int
     header: Any
     start: int
     pixels_at: int
-    stop: int
+    end: int
+    shape: tuple[int, ...]
 
     @property
     def is_packed(self) -> bool:
         """Whether it is an image in tiles, which are the rows of a table."""
         return self.header.get("ZIMAGE") is True
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The sides of its image, without those of one pixel; empty if it is none."""
-        kind = self.header.get("XTENSION", "IMAGE").strip()
-        if not self.is_packed and kind not in ("IMAGE", "IUEIMAGE"):
-            return ()
-        z = "Z" * self.is_packed
-        count = int(self.header.get(f"{z}NAXIS", 0))
-        if not 0 <= count <= 999:
-            raise DataError(f"HDU {self.number} claims {count} axes; FITS has 999 at most")
-        sides = [int(self.header[f"{z}NAXIS{axis}"]) for axis in range(count, 0, -1)]
-        if self.header.get("GROUPS") is True or 0 in sides:
-            return ()
-        return tuple(side for side in sides if side != 1)
 
     @property
     def name(self) -> str:
@@ -222,12 +236,27 @@ def _units(data: bytes) -> Iterator[_Unit]:
         size = int(header.data_size)
         if size < 0:
             raise DataError(f"is a damaged FITS file (HDU {number} has {size} bytes)")
-        stop = pixels_at + _whole_blocks(size)
-        yield _Unit(number, header, start, pixels_at, stop)
+        yield _Unit(number, header, start, pixels_at, pixels_at + size, _sides(header))
         if pixels_at + size > len(data):
             return
-        start = stop
+        start = pixels_at + _whole_blocks(size)
     raise DataError(f"has more than {_MAX_HDUS} HDUs, which only serves to waste time")
+
+
+def _sides(header: Any) -> tuple[int, ...]:
+    """The sides of an HDU's image without those of one pixel, the first axis last; empty if it is
+    no image.
+    """
+    packed = "Z" if header.get("ZIMAGE") is True else ""
+    if not packed and header.get("XTENSION", "IMAGE").strip() not in ("IMAGE", "IUEIMAGE"):
+        return ()
+    count = int(header.get(f"{packed}NAXIS", 0))
+    if not 0 <= count <= 999:
+        raise DataError(f"is a damaged FITS file (it claims {count} axes)")
+    sides = [int(header[f"{packed}NAXIS{axis}"]) for axis in range(count, 0, -1)]
+    if header.get("GROUPS") is True or 0 in sides:
+        return ()
+    return tuple(side for side in sides if side != 1)
 
 
 def _whole_blocks(count: int) -> int:
@@ -289,11 +318,10 @@ def _opened(unit: _Unit, data: bytes) -> tuple[_Unit, Any]:
     many.
     """
     fits = import_module("astropy.io.fits")
-    if unit.pixels_at + int(unit.header.data_size) > len(data):
-        missing = unit.pixels_at + int(unit.header.data_size) - len(data)
+    if unit.end > len(data):
         raise DataError(
-            f"is cut short: the last {missing:,} bytes of HDU {unit.number} are missing; fetch it"
-            " again"
+            f"is cut short: the last {unit.end - len(data):,} bytes of HDU {unit.number} are"
+            " missing; fetch it again"
         )
     if math.prod(unit.shape) > MAX_PIXELS:
         sides = " × ".join(map(str, reversed(unit.shape)))
@@ -301,7 +329,7 @@ def _opened(unit: _Unit, data: bytes) -> tuple[_Unit, Any]:
             f"is {sides} pixels in HDU {unit.number}; at most {MAX_PIXELS:,} are read: cut out the"
             " galaxies first"
         )
-    part = data[unit.start : unit.stop]
+    part = data[unit.start : _whole_blocks(unit.end)]
     if unit.is_packed:
         _check_tiles(unit)
         return unit, fits.CompImageHDU(bintable=fits.BinTableHDU.fromstring(part))
@@ -340,16 +368,13 @@ def _planes(unit: _Unit, hdu: Any) -> Iterator[Float32[np.ndarray, "height width
 
 def _pixel_scale(header: Any) -> float | None:
     """The side of a pixel in arcsec, the mean of both; None if the header does not say it."""
-    cards = tuple(
-        (card.keyword, card.value)
-        for card in header.cards
-        if card.keyword.startswith(_SCALE_CARDS) and isinstance(card.value, str | int | float)
-    )
+    names = [name for name in header if name.startswith(_SCALE_CARDS)]
+    cards = tuple((name, header[name]) for name in names)
     return _scale_of(cards) if cards else None
 
 
 @lru_cache(maxsize=64)  # a survey's cut-outs share it, and a WCS takes as long as the pixels
-def _scale_of(cards: tuple[tuple[str, str | int | float], ...]) -> float | None:
+def _scale_of(cards: tuple[tuple[str, Any], ...]) -> float | None:
     fits, wcs = import_module("astropy.io.fits"), import_module("astropy.wcs")
     utils = import_module("astropy.wcs.utils")
     try:

@@ -106,13 +106,14 @@ class Stretch:
         return range(self.fewest or len(self.bands), len(self.bands) + 1)
 
     def order(self, image: FitsImage, called: str) -> Bands:
-        """The bands of an image that this stretch, `called` so, takes, in its order.
+        """The bands of an image that this stretch, `called` so, takes, in its order: by their names
+        if it knows any of them, else as they stand.
 
         DataError if the image has others, or another number of them.
         """
         names = [name.lower() for name in image.names]
         wanted = [name.lower() for name in self.bands]
-        if names and len(wanted) > 1:
+        if set(names) & set(wanted):
             for few in reversed(self.counts):
                 if set(wanted[:few]) <= set(names):
                     return image.bands[[names.index(name) for name in wanted[:few]]]

@@ -26,10 +26,11 @@ from galaxyvotes.kinds import FRACTIONS
 from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.digests import blake2b_digest
 from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
-from galaxyvotes.sources.archives import Members, Source
+from galaxyvotes.sources.archives import Source
 from galaxyvotes.sources.class_folders import class_folders
 from galaxyvotes.sources.listed_images import open_source
 from galaxyvotes.sources.matching import Images, match_images
+from galaxyvotes.sources.members import Members
 from galaxyvotes.sources.no_images import refuse_without_images
 from galaxyvotes.tables.cells import is_unknown
 from galaxyvotes.tables.class_words import ClassWords

@@ -14,7 +14,7 @@ from typing import cast
 import pyarrow as pa
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.sources.archives import Members
+from galaxyvotes.sources.members import Members
 from galaxyvotes.tables.names import name_column
 
 __all__ = ["class_folders"]

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from jaxtyping import Int
 
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.sources.archives import Member, Members
+from galaxyvotes.sources.members import Member, Members
 from galaxyvotes.sources.suffixes import IMAGE_SUFFIXES, split_suffix
 from galaxyvotes.tables.headers import Header
 from galaxyvotes.tables.names import as_shown, iterate, name_column
