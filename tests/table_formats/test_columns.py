@@ -65,7 +65,7 @@ def test_types_that_formats_lack_become_those_that_they_have():
     [
         pa.struct([("x", pa.int8())]),
         pa.list_(pa.string()),
-        pa.list_(pa.string(), 2),
+        pa.list_(pa.struct([("x", pa.int8())]), 2),
         pa.map_(pa.string(), pa.int8()),
     ],
 )

@@ -20,11 +20,13 @@ from galaxyvotes.errors import DataError
 from galaxyvotes.tables.names import row_column
 
 __all__ = [
+    "COLUMNS",
     "KEYS",
     "META",
     "column",
     "elements",
     "fact",
+    "facts_of",
     "meta_of",
     "plain",
     "plain_schema",
@@ -35,6 +37,7 @@ __all__ = [
 
 KEYS = ("description", "unit", "ucd", "utype", "shape", "display", "null", "width", "complex")
 META = b"galaxyvotes.meta"
+COLUMNS = b"galaxyvotes.columns"
 
 _INTEGERS = {pa.int8(), pa.int16(), pa.int32(), pa.int64()}
 _UNSIGNED = {pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()}
@@ -53,6 +56,11 @@ def fact(field: pa.Field, key: str) -> str:
     """What is known of a column under one of `KEYS`; empty if nothing is."""
     metadata = cast("dict[bytes, bytes]", field.metadata or {})
     return metadata.get(key.encode(), b"").decode()
+
+
+def facts_of(field: pa.Field) -> dict[str, str]:
+    """All that is known of a column."""
+    return {key: value for key in KEYS if (value := fact(field, key))}
 
 
 def with_meta(schema: pa.Schema, meta: Mapping[str, Any]) -> pa.Schema:
@@ -140,9 +148,7 @@ def _plain_type(dtype: pa.DataType, column: str, name: str) -> pa.DataType:
     if texts or types.is_temporal(dtype) or types.is_null(dtype):
         return pa.large_string()
     if types.is_fixed_size_list(dtype):
-        inner = _plain_type(dtype.value_type, column, name)
-        if inner in _NUMBERS or pa.types.is_fixed_size_list(inner):
-            return pa.list_(inner, dtype.list_size)
+        return pa.list_(_plain_type(dtype.value_type, column, name), dtype.list_size)
     if types.is_list(dtype) or types.is_large_list(dtype):
         inner = _plain_type(dtype.value_type, column, name)
         if inner in _NUMBERS:

@@ -126,7 +126,8 @@ class _Column:
         if not (self.is_integer and self.unknown):
             return
         ends = np.iinfo(self.element.to_pandas_dtype())
-        own = fact(self.field, "null")
+        # astropy cannot read a table in which that of unsigned numbers is negative as it is stored.
+        own = "" if self.element in _ZEROS else fact(self.field, "null")
         least, most = int(ends.min), int(ends.max)
         if own and least <= int(own) <= most:
             self.null = int(own)

@@ -1,6 +1,7 @@
 """A table as a Parquet file, written part by part, with what its columns mean in three places.
 
-Arrow's own fields have it for this package and for pyarrow, `table_meta_yaml` for astropy's
+Arrow's own fields have it for pyarrow (which forgets that of fields of arrays, so `COLUMNS` has
+it, too), `table_meta_yaml` for astropy's
 `Table.read`, and a VOTable header without data for TOPCAT and all who follow the VOParquet
 convention (Taylor et al. 2025, IVOA Note "Parquet in the VO" 1.0, section 2).
 """
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.table_formats.columns import meta_of, plain_schema
+from galaxyvotes.table_formats.columns import COLUMNS, facts_of, meta_of, plain_schema
 from galaxyvotes.table_formats.text_writers import astropy_columns
 from galaxyvotes.table_formats.votable_writer import votable_header
 
@@ -58,6 +59,8 @@ def _with_descriptions(schema: pa.Schema, name: str, longest: dict[str, int]) ->
     """The schema with astropy's and VOParquet's descriptions of it, if all columns have types that
     these know.
     """
+    facts = {field.name: facts_of(field) for field in schema if facts_of(field)}
+    schema = schema.with_metadata({**(schema.metadata or {}), COLUMNS: json.dumps(facts)})
     try:
         known = plain_schema(schema, name)
     except DataError:

@@ -41,6 +41,7 @@ _TYPES = {
     pa.large_string(): "unicodeChar",
     pa.large_binary(): "unicodeChar",
 }
+_WIDTH = 64  # letters of a text in an array, if nothing says how long they may be
 _NO_XML = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x{fffe}\x{ffff}]"  # letters that no XML may have
 _START = """<?xml version="1.0" encoding="UTF-8"?>
 <VOTABLE version="1.4" xmlns="http://www.ivoa.net/xml/VOTable/v1.3">
@@ -86,6 +87,8 @@ def _field(field: pa.Field) -> Iterator[str]:
         dtype, axes = f"{dtype}Complex", axes[1:]
     if is_list or (dtype == "unicodeChar" and not axes):
         axes = ["*"]
+    elif dtype == "unicodeChar":  # texts of one width, one behind the other
+        axes = [fact(field, "width") or str(_WIDTH), *axes]
     attributes = _attributes(
         name=field.name,
         datatype=dtype,
@@ -116,7 +119,10 @@ def _rows(table: pa.Table, name: str) -> Iterator[bytes]:
     """The rows as lines of XML, all of them together."""
     if not len(table):
         return
-    cells = [_cells(single(values), name) for values in table.itercolumns()]
+    cells = [
+        _cells(single(values), field, name)
+        for values, field in zip(table.itercolumns(), table.schema, strict=True)
+    ]
     marked = [pc.fill_null(_join("<TD>", texts, "</TD>"), "<TD/>") for texts in cells]
     yield "".join(_join("<TR>", *marked, "</TR>\n").to_pylist()).encode()
 
@@ -129,7 +135,7 @@ def _join(*texts: "pa.Array | str") -> pa.Array:
     return pc.binary_join_element_wise(*parts, pa.scalar("", pa.large_string()))
 
 
-def _cells(values: pa.Array, name: str) -> pa.Array:
+def _cells(values: pa.Array, field: pa.Field, name: str) -> pa.Array:
     """The text of each cell; null where it is unknown."""
     if pa.types.is_large_list(values.type):
         texts, lengths = values.flatten(), pc.fill_null(pc.list_value_length(values), 0)
@@ -139,10 +145,27 @@ def _cells(values: pa.Array, name: str) -> pa.Array:
         ends = np.arange(1, len(values) + 1) * (len(texts) // max(len(values), 1))
     else:
         return _texts(values, name)
-    known = pc.fill_null(_texts(texts, name), "NaN" if pa.types.is_floating(texts.type) else "?")
+    if texts.type == pa.large_string():
+        known, between = _of_one_width(texts, field, name), ""
+    else:
+        unknown, between = "NaN" if pa.types.is_floating(texts.type) else "?", " "
+        known = pc.fill_null(_texts(texts, name), unknown)
     offsets = pa.array(np.concatenate([[0], ends]), pa.int32())
-    joined = pc.binary_join(pa.ListArray.from_arrays(offsets, known.cast(pa.string())), " ")
+    joined = pc.binary_join(pa.ListArray.from_arrays(offsets, known.cast(pa.string())), between)
     return pc.if_else(values.is_null(), None, joined.cast(pa.large_string()))
+
+
+def _of_one_width(texts: pa.Array, field: pa.Field, name: str) -> pa.Array:
+    """Texts filled up with spaces to the width of their column; DataError for a longer one."""
+    width = int(fact(field, "width") or _WIDTH)
+    longest = pc.max(pc.utf8_length(texts)).as_py() or 0
+    if longest > width:
+        raise DataError(
+            f"{name}: column {field.name!r} has arrays of texts of {longest} letters; VOTable has"
+            f" one width, here {width}: write .parquet, or leave the column out"
+        )
+    filled = pc.utf8_rpad(pc.fill_null(texts, ""), width, " ")
+    return _texts(filled, name)
 
 
 def _texts(values: pa.Array, name: str) -> pa.Array:

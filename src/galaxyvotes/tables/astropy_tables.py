@@ -6,10 +6,9 @@ a row are left out: no label and no id is an array. astropy is imported when suc
 
 import io
 import re
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -17,10 +16,13 @@ import pyarrow.compute as pc
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.runtime.counted import counted
+from galaxyvotes.runtime.quiet import quiet
 from galaxyvotes.tables.lines import split_lines
 from galaxyvotes.tables.names import column_of
 
-__all__ = ["read_columns", "table_format"]
+__all__ = ["check_single", "read_astropy", "read_columns", "table_format"]
+
+Result = TypeVar("Result")
 
 
 def table_format(data: bytes) -> str | None:
@@ -48,12 +50,16 @@ def _is_ipac(data: bytes) -> bool:
 
 
 def read_columns(name: str, data: bytes, kind: str) -> pa.Table:
-    """The columns of the one table in these bytes.
+    """The columns of the one table in these bytes; DataError as `read_astropy`."""
+    return read_astropy(name, data, kind, lambda table: pa.table(dict(_columns(table))))
+
+
+def read_astropy(name: str, data: bytes, kind: str, take: Callable[[Any], Result]) -> Result:
+    """What `take` makes of the one table in these bytes, which it is given as astropy's.
 
     DataError if they are damaged, or hold no table, or several.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # on units and metadata that are not standard
+    with quiet():  # about units and metadata that are not standard
         try:
             if kind == "fits":
                 table = _read_fits(name, data)
@@ -62,7 +68,7 @@ def read_columns(name: str, data: bytes, kind: str) -> pa.Table:
             else:
                 tables = import_module("astropy.table")
                 table = tables.Table.read(split_lines(data.decode()), format=kind)
-            return pa.table(dict(_columns(table)))
+            return take(table)
         except DataError:
             raise
         except Exception as error:  # astropy's parsers raise nearly anything on hostile bytes
@@ -76,26 +82,46 @@ def _read_fits(name: str, data: bytes) -> Any:
     with fits.open(io.BytesIO(data), memmap=False, logical_as_bytes=True) as units:
         kinds = (fits.BinTableHDU, fits.TableHDU)
         tables = [number for number, unit in enumerate(units) if isinstance(unit, kinds)]
-        _check_single(name, len(tables))
+        check_single(name, len(tables))
         astropy: Any = import_module("astropy.table")
-        table = astropy.Table.read(units, hdu=tables[0], format="fits")
+        unsigned = _take_nulls_of_unsigned(units[tables[0]].header)
+        table = astropy.Table.read(units, hdu=tables[0], format="fits", mask_invalid=False)
         for column in units[tables[0]].columns:
-            if column.format in ("L", "1L") and table[column.name].dtype.kind == "S":
+            if re.fullmatch(r"\d*L", str(column.format)) and table[column.name].dtype.kind == "S":
                 written = np.ma.getdata(table[column.name])
                 table[column.name] = astropy.MaskedColumn(
                     written == b"T", mask=(written != b"T") & (written != b"F")
                 )
+            elif column.name in unsigned:
+                values = np.ma.getdata(table[column.name])
+                table[column.name] = astropy.MaskedColumn(
+                    values, mask=values == unsigned[column.name]
+                )
         return table
+
+
+def _take_nulls_of_unsigned(header: Any) -> dict[str, int]:
+    """The value of unknown numbers of each column that TZERO is added to, which astropy forgets to
+    add; the header has none then.
+    """
+    nulls: dict[str, int] = {}
+    for number in range(1, int(header["TFIELDS"]) + 1):
+        null, zero = header.get(f"TNULL{number}"), header.get(f"TZERO{number}")
+        if null is not None and zero and header.get(f"TSCAL{number}", 1) == 1:
+            nulls[str(header.get(f"TTYPE{number}")).strip()] = int(null) + int(zero)
+            del header[f"TNULL{number}"]
+    return nulls
 
 
 def _read_votable(name: str, data: bytes) -> Any:
     votable: Any = import_module("astropy.io.votable")
     tables = list(votable.parse(io.BytesIO(data), verify="ignore").iter_tables())
-    _check_single(name, len(tables))
+    check_single(name, len(tables))
     return tables[0].to_table(use_names_over_ids=True)
 
 
-def _check_single(name: str, tables: int) -> None:
+def check_single(name: str, tables: int) -> None:
+    """Raise a DataError unless a file holds one table."""
     if tables != 1:
         raise DataError(
             f"{name} holds {counted(tables, 'table')}; expected one: save it as a file of its own"

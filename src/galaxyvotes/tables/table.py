@@ -23,7 +23,7 @@ from galaxyvotes.tables.astropy_tables import read_columns, table_format
 from galaxyvotes.tables.cells import LARGEST_WHOLE, rewrite, unfit_as_ids, without_point
 from galaxyvotes.tables.text_tables import TextTable
 
-__all__ = ["Table", "Words"]
+__all__ = ["Table", "Words", "unpacked"]
 
 _TOGETHER = 32  # columns read as text at a time: surveys have hundreds, and text takes memory
 _MAX_BYTES = 2**32  # of a table that gzip has packed
@@ -111,7 +111,7 @@ class Table:
     @cached_property
     def _content(self) -> TextTable | pa.Table | bytes:
         """The table, or its bytes if it is Parquet, whose columns are read when they are needed."""
-        data = _unpacked(self.name, self.data)
+        data = unpacked(self.name, self.data)
         if data.startswith(b"PAR1"):
             return data
         if (kind := table_format(data)) is not None:
@@ -209,8 +209,10 @@ class Table:
         return table
 
 
-def _unpacked(name: str, data: bytes) -> bytes:
-    """The bytes that gzip has packed, or the bytes as they are."""
+def unpacked(name: str, data: bytes) -> bytes:
+    """The bytes that gzip has packed, or the bytes as they are; DataError if they are damaged, or
+    too many.
+    """
     if not data.startswith(b"\x1f\x8b"):
         return data
     parts, left = list[bytes](), min(_MAX_BYTES, max(_MIB, _MAX_RATIO * len(data)))
