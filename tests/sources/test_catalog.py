@@ -240,6 +240,68 @@ def test_an_id_that_stands_twice_in_the_table_is_refused_with_both_lines(make_fo
     )
 
 
+def test_further_ids_that_stand_twice_are_counted(make_folder):
+    rows = "".join(f"{n},spiral\n" for n in (101, 102, 103, 9) * 3)
+    message = refusal(make_folder({**IMAGES, "t.csv": f"id,class\n{rows}"}))
+    assert message.endswith("leave one of them out (7 more rows like it)")
+
+
+@pytest.mark.parametrize("word", ['"=""0101"""', "'0101", "'0101'", "https://a.b/0101.jpg?s=2#x"])
+def test_ids_that_spreadsheets_hold_as_texts_and_addresses_name_images(make_folder, word):
+    folder = make_folder({"0101.jpg": 1, "0102.jpg": 2, "t.csv": f"id,class\n{word},spiral\n"})
+    assert catalog_of(folder).ids.to_pylist() == ["0101"]
+
+
+@pytest.mark.parametrize("others", ["", "1103,spiral\n"])
+@pytest.mark.parametrize("how", [{}, {"id_column": "id"}])
+def test_ids_that_have_lost_the_zeros_before_them_are_refused(make_folder, others, how):
+    images = {"0101.jpg": 1, "0102.jpg": 2, "1103.jpg": 3}
+    table = f"id,class\n{others}101,spiral\n102.0,edge-on\n7,spiral\n"
+    message = refusal(make_folder({**images, "t.csv": table}), **how)
+    line = 3 if others else 2
+    assert message.startswith(
+        f"t.csv line {line}: id is 101, and the image is called 0101: 2 ids of t.csv have lost the"
+        " zeros before them. Write the column as text"
+    )
+
+
+def test_an_id_with_fewer_zeros_is_another_galaxys_if_an_image_is_called_so(make_folder):
+    images = {"0101.jpg": 1, "101.jpg": 2, "000.jpg": 3}
+    catalog = catalog_of(make_folder({**images, "t.csv": "id,class\n101,spiral\n,spiral\n"}))
+    assert catalog.ids.to_pylist() == ["101"]
+
+
+def test_columns_of_several_values_a_row_are_left_out_unless_they_are_asked_for(make_folder):
+    folder = make_folder(IMAGES)
+    columns = {"id": [101, 102, 103], "class": ["spiral", "edge-on", "spiral"]}
+    flux = pa.array([[1.0, 2.0]] * 3, pa.list_(pa.float64(), 2))
+    pq.write_table(pa.table(columns | {"flux": flux, "n": [1, 2, 3]}), folder / "t.parquet")
+    catalog = catalog_of(folder)
+    assert (catalog.arrays, catalog.columns.column_names) == (("flux",), ["n"])
+    holds = "t.parquet: the column 'flux' holds 2 values a row: save the one that is meant"
+    assert holds in refusal(folder, classes="flux")
+    assert holds in refusal(folder, id_column="flux")
+    assert "t.parquet row 1: flux is '2 values'; expected one number a row: save the one" in (
+        refusal(folder, quantity=("flux",))
+    )
+
+
+def test_a_number_that_may_be_thousands_is_refused_where_others_have_decimal_commas(make_folder):
+    text = "id;z;n\n101;0,51;1.234\n102;0,52;12.345\n103;;\n"
+    folder = make_folder({**IMAGES, "t.csv": text})
+    assert refusal(folder, quantity=("n",)) == (
+        "t.csv line 2: n is '1.234', where other columns have decimal commas: this may be one"
+        " number or thousands; write all columns alike"
+    )
+    catalog = catalog_of(folder, quantity=("z",))
+    assert catalog.values is not None
+    assert catalog.values[:, 0].tolist() == pytest.approx([0.51, 0.52])
+    for plain in (text.replace(",", "."), text.replace("12.345", "0.345")):
+        catalog = catalog_of(make_folder({"t.csv": plain}), quantity=("n",))
+        assert catalog.values is not None
+        assert catalog.values[0, 0] == pytest.approx(1.234)
+
+
 def test_rows_whose_id_is_a_word_for_nothing_are_nobodys(make_folder):
     table = "id,class\nNaN,spiral\n101,spiral\nNaN,edge-on\nNULL,spiral\nNULL,spiral\n"
     catalog = catalog_of(make_folder({**IMAGES, "t.csv": table}))
@@ -487,7 +549,7 @@ def test_a_column_of_numbers_is_not_taken_for_classes(make_folder):
 
 def test_a_column_of_classes_that_is_not_there_is_refused_with_those_that_are(make_folder):
     message = refusal(make_folder({**IMAGES, "t.csv": "id,kind\n101,a\n"}), classes="kinds")
-    assert message == "no table has the column 'kinds': t.csv has id, kind …"
+    assert message == "no table has the column 'kinds': t.csv has id, kind"
 
 
 def test_folders_named_for_answers_are_classes(make_folder):

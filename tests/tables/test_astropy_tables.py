@@ -44,7 +44,9 @@ def written(kind: str, table: AstropyTable = TABLE) -> bytes:
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gz"])
 def test_tables_of_astronomy_are_read_with_masked_cells_unknown(kind, pack):
     table = Table(f"t{FORMATS[kind]}", pack(written(kind)))
-    assert table.header() == ["objid", "name", "type", "ttype", "n"]  # flux holds two values a row
+    assert table.header() == ["objid", "name", "type", "ttype", "n", "flux"]
+    with pytest.raises(DataError, match="the column 'flux' holds 2 values a row: save the one"):
+        table.texts("flux")
     assert table.texts("objid") == [str(ID), str(ID + 1), str(ID + 2)]
     assert table.texts("name")[:2] == ["NGC 1", "b"]
     assert table.texts("type") == ["Sb", "", "E"]
@@ -119,11 +121,29 @@ def test_a_column_of_arrays_of_one_value_is_a_column_of_values(kind):
     table.write(data, format=kind)
     written = data.getvalue()
     read = Table("t", written if isinstance(written, bytes) else written.encode())
-    assert read.header() == ["id", "deep"]
-    assert [read.texts(name) for name in read.header()] == [["101", "102"], ["1.5", "2.5"]]
+    assert read.header() == ["id", "deep", "flux"]
+    assert [read.texts(name) for name in ("id", "deep")] == [["101", "102"], ["1.5", "2.5"]]
+    assert str(read.read().schema.field("flux").type) == "fixed_size_list<item: null>[3]"
 
 
 def test_texts_in_arrays_of_one_are_read_from_fits():
     data = io.BytesIO()
     AstropyTable({"type": np.array([["Sb"], ["E"]])}).write(data, format="fits")
     assert Table("t", data.getvalue()).texts("type") == ["Sb", "E"]
+
+
+@pytest.mark.parametrize("kind", ["fits", "votable"])
+def test_a_column_of_as_many_values_as_each_row_likes_is_none_of_texts(kind):
+    values = np.empty(2, object)
+    values[:] = [np.array([1.0, 2.0]), np.array([3.0])]
+    if kind == "fits":
+        columns = fits.Column("id", "K", array=[1, 2]), fits.Column("flux", "PD()", array=values)
+        data = bytes(fits_table(*columns))
+    else:
+        file = io.BytesIO()
+        AstropyTable({"id": [1, 2], "flux": values}).write(file, format="votable")
+        data = file.getvalue()
+    table = Table("t", data)
+    assert table.texts("id") == ["1", "2"]
+    with pytest.raises(DataError, match="the column 'flux' holds several values a row"):
+        table.text("flux")

@@ -66,9 +66,26 @@ def test_texts_are_read_as_numbers_and_words_for_nothing_as_nan():
     np.testing.assert_array_equal(numbers, [0.5, 1000, 1500, np.nan, np.nan, np.nan, -0.25, 1])
 
 
-@pytest.mark.parametrize("word", ["1_000", "0x10", "½", "1.2.3", "many", "1 2", "12,345,678", "٣"])
+@pytest.mark.parametrize("word", ["0x10", "½", "1.2.3", "many", "1 2", "٣", "1_0", "１２", "<5"])
 def test_what_python_or_people_might_read_as_a_number_is_refused_with_its_row(word):
     assert numbers_of(texts("1", word)) == NotANumber(1, word, "expected a number")
+
+
+@pytest.mark.parametrize(
+    "word", ["1_000", "12,345,678", "1,234.5", "1.234,5", "1 234", "1'234", "-1\u202f234"]
+)
+def test_signs_between_thousands_are_refused_by_row(word):
+    expected = "expected a number without signs between thousands"
+    assert numbers_of(texts("1", word)) == NotANumber(1, word, expected)
+
+
+def test_a_printers_minus_sign_is_a_minus_and_a_per_cent_sign_is_refused():
+    numbers = numbers_of(texts("\N{MINUS SIGN}1.5", "\N{MINUS SIGN}", "2e\N{MINUS SIGN}3"))
+    assert isinstance(numbers, np.ndarray)
+    assert numbers[[0, 2]].tolist() == [-1.5, 0.002]
+    refused = numbers_of(texts("15.9%"))
+    assert isinstance(refused, NotANumber)
+    assert refused.expected == "expected a number without %: a fraction lies in 0–1"
 
 
 def test_decimal_commas_are_read_where_they_can_be_nothing_else():

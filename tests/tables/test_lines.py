@@ -22,5 +22,10 @@ def test_what_only_looks_like_a_comment_stays():
     assert without_comments(rows) == (rows, 0)
 
 
+@pytest.mark.parametrize("line", ["sep=,\n", "SEP=;\r\n", '"sep=\t"\n'])
+def test_the_line_that_names_the_sign_to_excel_is_no_header(line):
+    assert without_comments(line.encode() + b"id,n\n1,2\n") == (b"id,n\n1,2\n", 1)
+
+
 def test_comments_and_blank_lines_before_the_header_are_counted():
     assert without_comments(b"# a\n# b\n\n \r\nid,n\n1,2\n") == (b"id,n\n1,2\n", 4)

@@ -127,8 +127,11 @@ def test_ids_that_pandas_made_into_floats_are_whole_numbers_again():
 
 
 @pytest.mark.parametrize("values", [[[1], [2]], [{"a": 1}, {"a": 2}]])
-def test_a_column_that_is_no_text_gives_no_ids(values):
-    assert parquet(id=values).texts("id") == ["", ""]
+def test_a_column_of_several_values_a_row_is_none_of_texts(values):
+    with pytest.raises(DataError, match="parquet: the column 'id' holds several values a row: sav"):
+        parquet(id=values).texts("id")
+    (words,) = parquet(id=values).text_columns(["id"])
+    assert (words.texts.to_pylist(), "several values a row" in words.unfit) == (["", ""], True)
 
 
 @given(

@@ -125,3 +125,35 @@ def test_byte_order_marks_are_no_part_of_a_name_however_many_there_are():
 def test_a_header_without_rows_is_refused_as_empty(text):
     with pytest.raises(DataError, match=r"^t\.csv is empty: it has a header but no rows"):
         Table("t.csv", text.encode()).texts("n")
+
+
+def test_dos_may_end_a_text_with_ctrl_z():
+    assert rows("id,x\r\n1,2\r\n\x1a") == (["id", "x"], [("1", "2")])
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("id,type\n1,S\0b\n", "line 2 holds a zero byte, which no text does"),
+        ("id,x\n" + "1,2\n" * 99 + "\0" * 500, "line 101 holds a zero byte"),
+        ("\0" * 5000, "line 1 holds a zero byte"),
+        ("Table 1, of many\nid;x;y\n1;2;3\n", "line 1 has 1 cell and the lines below 3: begin"),
+        ("Table 1\nid,x\n1,2\n3,4\n", "line 1 has 1 cell and the lines below 2: begin the table"),
+        ("# a\nid,x\n1,2\nid,x\n3,4\n", "line 4 is the header once more: leave out that line"),
+        ("id\tx\r\n1\t2\r\nid\tx", "line 3 is the header once more"),
+        ("x" * 200_000 + ",y\n1,2\n", "the name of a column has more than 131,072 letters"),
+        ("," * 100_001 + "\n", "has 100,002 columns, and at most 100,000 are read"),
+    ],
+)
+def test_a_text_that_is_not_the_table_it_was_is_refused_by_line(text, problem):
+    with pytest.raises(DataError, match=f"^t.txt:? {problem}"):
+        rows(text)
+
+
+def test_a_row_may_be_longer_than_what_is_parsed_at_a_time():
+    long = "x" * 3_000_000
+    assert rows(f"id,note\n1,a\n2,{long}\n3,b\n")[1][1] == ("2", long)
+
+
+def test_a_column_of_one_value_may_have_it_like_its_name():
+    assert rows("id\n1\nid\n")[1] == [("1",), ("id",)]

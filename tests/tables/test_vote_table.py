@@ -96,3 +96,11 @@ def test_without_any_table_the_error_says_what_to_add():
     assert "add one (CSV or other text, Parquet, FITS, VOTable)" in explain_no_votes(
         [], LabelSettings(), None
     )
+
+
+@pytest.mark.parametrize("labels", [LabelSettings(), LabelSettings(classes="class")])
+def test_a_table_without_a_header_is_said_to_lack_one(labels):
+    table = Table("t.csv", b"101,0.5,1e-3,spiral\n102,0.25,2e-3,edge-on\n")
+    message = explain_no_votes([table], labels, None)
+    assert "Its first line holds numbers: begin the table with the names of its columns" in message
+    assert "Its first line" not in explain_no_votes([OTHERS], labels, None)

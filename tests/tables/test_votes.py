@@ -298,6 +298,7 @@ def test_counts_passed_as_fractions_are_refused_with_the_way_out_which_then_work
     counts[:, [0, 1]], counts[:, 14] = [[30, 10], [7, 33]], 40
     message = refusal(counts, kaggle)
     assert message.startswith("votes.csv line 2: Class1.1 is 30; fractions lie in 0–1.")
+    assert "If they are percentages, divide them by 100." in message
     assert "If these are whole counts, pass `labels=LabelSettings(votes='counts')`." in message
     assert message.endswith("(5 more like it)")
     votes = read(table_of(list(kaggle.columns), counts), kaggle, "counts")
@@ -359,13 +360,13 @@ def test_a_word_where_a_number_should_be_is_refused_by_place(kaggle, fractions, 
         ),
         (
             pa.array([[1.0], [2.0], [], []]),
-            "votes.csv line 2: Class1.1 is '[1.0]'; expected a number",
+            "votes.csv line 2: Class1.1 is 'several values'; expected one number a row",
         ),
     ],
 )
 def test_a_column_of_dates_truths_or_lists_is_refused_by_place(kaggle, fractions, column, message):
     table = table_of(list(kaggle.columns), fractions)
-    assert refusal(table.set_column(0, "Class1.1", column), kaggle) == message
+    assert refusal(table.set_column(0, "Class1.1", column), kaggle).startswith(message)
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,7 @@ class Catalog:
     images: Members
     sources: tuple[str, ...]
     columns: pa.Table
+    arrays: tuple[str, ...] = ()  # columns that are left out, with several values a row
     id_name: str = "id"
     tree: DecisionTree | None = None
     values: Float32[np.ndarray, "galaxy answer"] | None = None
@@ -165,6 +166,7 @@ class _Rows:
     rows: Int[np.ndarray, " galaxy"]
     ids: pa.LargeStringArray
     columns: pa.Table
+    arrays: tuple[str, ...] = ()
     id_name: str = "id"
     tree: DecisionTree | None = None
     votes: Votes | None = None
@@ -201,7 +203,9 @@ def _from_table(
         unknown_words = words.unknown(written)
         data = data.set_column(data.column_names.index(name), name, words.read(written))
     of_votes = layout.column_names
-    columns = [name for name in table.header() if name not in of_votes]
+    arrays = [field.name for field in data.schema if pa.types.is_nested(field.type)]
+    wanted = {*table.header()} - of_votes - ({*arrays} - {labels.id_column})
+    columns = [name for name in table.header() if name in wanted]
     others = [other for other in tables if other.name != table.name]
     id_name, keys = match_images(
         table, images, columns=columns, others=others, id_column=labels.id_column
@@ -211,12 +215,13 @@ def _from_table(
     votes = read_votes(data, layout, at=table.at, missing=labels.missing_words)
     rows = np.flatnonzero(places >= 0)
     stems = images.ids.take(pa.array(places[rows]))
-    own = [name for name in data.column_names if name not in of_votes and name != id_name]
+    own = [name for name in columns if name != id_name]
     return _Rows(
         images=places[rows],
         rows=rows,
         ids=keys.take(pa.array(rows)) if first_repeated(codes_of(stems)) else stems,
         columns=data.select(own),
+        arrays=tuple(arrays),
         id_name=id_name.strip(),
         tree=layout.tree,
         votes=votes,
@@ -238,9 +243,11 @@ def _refuse_repeated_rows(
     codes = np.where(places < 0, places.max() + 1 + codes_of(keys), places)[rows]
     if repeated := first_repeated(codes):
         earlier, row = rows[list(repeated)].tolist()
+        others = len(codes) - len(np.unique(codes)) - 1
+        more = f" ({counted(others, 'more row')} like it)" if others else ""
         raise DataError(
             f"{table.at(row)}: {id_name} {keys[row].as_py()} stands already in {table.at(earlier)};"
-            " leave one of them out"
+            f" leave one of them out{more}"
         )
 
 
@@ -308,6 +315,7 @@ def _assemble(
         images=images[places[order]],
         sources=sources,
         columns=named.columns.take(pa.array(rows, mask=rows < 0)),
+        arrays=named.arrays,
         id_name=named.id_name,
         tree=named.tree,
         values=fractions,

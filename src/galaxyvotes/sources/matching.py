@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from jaxtyping import Int
 
 from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.runtime.counted import agreeing, counted
 from galaxyvotes.sources.members import Member, Members
 from galaxyvotes.sources.suffixes import IMAGE_SUFFIXES, split_suffix
 from galaxyvotes.tables.headers import Header
@@ -23,6 +24,9 @@ from galaxyvotes.tables.table import Table
 __all__ = ["Images", "match_images"]
 
 _POINT = r"^([+-]?\d+)\.0+$"
+_QUERY = r"^(https?://[^?#]*)[?#].*$"
+# How spreadsheets keep the zeros before an id, and other people the digits behind.
+_AS_TEXT = r"""^(?:="([^"]*)"|'([^']*)'?)$"""
 _SUFFIX = rf"(?i)\.(?:{'|'.join(suffix[1:] for suffix in sorted(IMAGE_SUFFIXES))})$"
 
 
@@ -49,7 +53,8 @@ class Images:
 
     def keys(self, words: pa.Array) -> pa.Array:
         """A table's words for images, as the images are called here: the path of one, or the word
-        without folders and suffix, and without the point of a whole number written as a float.
+        without folders and suffix, without the point of a whole number written as a float, and
+        without the signs that make a number a text in a spreadsheet (="007", '007).
 
         A word that is none of these, nor has an image's name so, is taken as it shows (`as_shown`).
         """
@@ -60,6 +65,8 @@ class Images:
     def _keys(self, words: pa.Array) -> pa.Array:
         paths = pc.replace_substring(pc.utf8_trim_whitespace(words), "\\", "/")
         paths = pc.replace_substring_regex(paths, r"^\./", "")
+        paths = self._unless_named(paths, pc.replace_substring_regex(paths, _AS_TEXT, r"\1\2"))
+        paths = self._unless_named(paths, pc.replace_substring_regex(paths, _QUERY, r"\1"))
         stems = pc.replace_substring_regex(paths, r"(?s)^.*/", "")
         stems = pc.replace_substring_regex(stems, _SUFFIX, "")  # ids may hold dots
         keys = self._unless_named(paths, stems)
@@ -75,6 +82,14 @@ class Images:
     def find(self, keys: pa.Array) -> Int[np.ndarray, " key"]:
         """The number of the name that each key is, -1 if no image is called so."""
         return pc.fill_null(pc.index_in(keys, value_set=self._names), -1).to_numpy()
+
+    def with_zeros(self, keys: pa.Array) -> pa.Array:
+        """For each key that no image is called the one that differs from it by zeros before it
+        only; null if there is none.
+        """
+        padded = self.ids.filter(pc.match_substring_regex(self.ids, r"^0+[1-9][0-9]*$"))
+        place = pc.index_in(self.blank(keys), value_set=pc.utf8_ltrim(padded, "0"))
+        return padded.take(place)
 
     def blank(self, keys: pa.Array) -> pa.Array:
         """The keys, "" for those that an image is called."""
@@ -206,8 +221,11 @@ def match_images(
             f" {', '.join(columns[:12])}"
         )
     best = max(namings, key=lambda naming: naming.hits, default=None)
+    for naming in namings if best is None or not best.hits else []:
+        _refuse_lost_zeros(table, naming.column, naming.rows, images)
     if best is None or not best.hits:
         raise DataError(_no_image_named(table, namings or own, images))
+    _refuse_lost_zeros(table, best.column, best.rows, images)
     for rival in [naming for naming in namings if naming is not best and id_column is None]:
         near = rival.could_be_ids and 2 * rival.hits >= best.hits
         if near and not images.agree(rival.rows, best.rows):
@@ -223,6 +241,21 @@ def _any_suffices(own: Sequence[_Naming], images: Images) -> bool:
         naming.could_be_ids and 2 * naming.hits >= min(len(images.members), len(naming.index))
         for naming in own
     )
+
+
+def _refuse_lost_zeros(table: Table, column: str, keys: pa.Array, images: Images) -> None:
+    """Raise a DataError for ids that are those of images but for the zeros before them, which
+    programs take away that read ids as numbers.
+    """
+    lost = images.with_zeros(keys)
+    if number := len(lost) - lost.null_count:
+        row = pc.index(pc.is_valid(lost), True).as_py()
+        raise DataError(
+            f"{table.at(row)}: {column} is {keys[row].as_py()}, and the image is called"
+            f" {lost[row].as_py()}: {counted(number, 'id')} of {table.name}"
+            f" {agreeing(number, 'has')} lost the zeros before {agreeing(number, 'it')}. Write the"
+            " column as text with all digits, or read it as text in the program that wrote it"
+        )
 
 
 def _no_image_named(table: Table, own: Sequence[_Naming], images: Images) -> str:

@@ -83,6 +83,7 @@ def write_contents(
         **({"seen_before": _seen_before(start, split_names[seen])} if seen.any() else {}),
         **({"seen_unknown": str(start)} if start is not None and not names_seen(start) else {}),
         **({"unknown_words": dict(catalog.unknown_words)} if catalog.unknown_words else {}),
+        **({"columns_of_arrays": list(catalog.arrays)} if catalog.arrays else {}),
         "digests": {name: file_digest(folder / name) for name in small},
     }
     manifest["digest"] = contents_digest(manifest, tomlkit.dumps)

@@ -238,6 +238,11 @@ class Store:
                 where = f" {rejected}" if text.endswith(":") else ""
                 lines.append(sentence(number, text) + where)
         lines += self._seen_before()
+        if arrays := facts.get("columns_of_arrays"):
+            several = sentence(
+                len(arrays), "{column} {has} several values a row and {was} left out"
+            )
+            lines.append(f"{several}: {', '.join(arrays)}")
         if words := facts.get("unknown_words"):
             listed = ", ".join(f"{word!r} ({count:,})" for word, count in words.items())
             lines.append(

@@ -1,10 +1,12 @@
 """Tables in the formats of astronomy, through astropy: FITS, VOTable and ECSV.
 
-What is masked is null in the columns that come out. Columns that hold more than one value
-a row are left out: no label and no id is an array. astropy is imported when such a table is met.
+What is masked is null in the columns that come out. Columns that hold more than one value a row
+come without these values: no label and no id is an array. astropy is imported when such a table is
+met.
 """
 
 import io
+import math
 import re
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -133,9 +135,13 @@ def _columns(table: Any) -> Iterator[tuple[str, pa.Array]]:
         values = np.ma.asarray(getattr(column, "value", column))
         if values.ndim > 1 and values.size == len(values):  # one value a row, in an array of one
             values = values.reshape(-1)
+        name, data = str(column.info.name), np.ma.getdata(values)
         if values.ndim != 1:
-            continue
-        yield str(column.info.name), _array(np.ma.getdata(values), np.ma.getmaskarray(values))
+            yield name, pa.nulls(len(values), pa.list_(pa.null(), math.prod(values.shape[1:])))
+        elif data.dtype.kind == "O" and any(np.ndim(value) for value in data):
+            yield name, pa.nulls(len(values), pa.list_(pa.null()))  # of as many as each row likes
+        else:
+            yield name, _array(data, np.ma.getmaskarray(values))
 
 
 def _array(values: np.ndarray, mask: np.ndarray) -> pa.Array:

@@ -19,15 +19,18 @@ from galaxyvotes.tables.names import iterate
 __all__ = [
     "LARGEST_WHOLE",
     "NotANumber",
+    "all_thousands",
+    "is_decimal_comma",
     "is_unknown",
     "numbers_of",
     "rewrite",
     "unfit_as_ids",
+    "values_a_row",
     "without_point",
 ]
 
 # Words for "nothing is known", in lower case, as pandas, R, databases, Excel and people write them.
-_WORDS = """nan -nan +nan 1.#qnan 1.#ind -1.#ind null nil none nat na n/a n.a. <na> - -- --- – — ?
+_WORDS = """nan -nan +nan 1.#qnan 1.#ind -1.#ind null nil none nat na n/a n.a. <na> - -- --- − – — ?
 . ... … #n/a #null! #div/0! #value! #ref! #name? #num!"""
 _UNKNOWN = frozenset(["", *_WORDS.split()])
 # Whole numbers below this, and not all above, are whole numbers of a float, too.
@@ -38,6 +41,9 @@ _WHOLE = re.compile(r"([+-]?\d+)\.0+", re.A)
 _LARGE_FLOAT = r"^\s*[+-]?(\d+\.?\d*[eE]\+?\d+|\d{16,}\.\d*)\s*$"
 _LARGE_WITH_POINT = r"^\s*[+-]?(\d{16,}\.\d*|\d+\.\d+[eE]\+?\d+)\s*$"
 _DECIMAL_COMMA = re.compile(r"([+-]?)(\d*),(\d+)([eEdD][+-]?\d+)?", re.A)
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:[ ,.'’_\u00a0\u202f]\d{3})+(?:[.,]\d+)?", re.A)
+_POINTS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+", re.A)
+_MINUS = "\N{MINUS SIGN}"  # as printed tables have it
 
 
 def is_unknown(word: str, missing: Sequence[str] = ()) -> bool:
@@ -84,9 +90,12 @@ def numbers_of(
 ) -> Float[np.ndarray, " row"] | NotANumber:
     """A column as numbers, NaN where nothing is known; the first cell that is no number, if any.
 
-    Texts are read, too: with spaces around, with Fortran's exponent (1.5D+03), with a decimal comma
-    where no cell of the column could have it between thousands only.
+    Texts are read, too: with spaces around, with Fortran's exponent (1.5D+03) or a printer's minus
+    sign, with a decimal comma where no cell of the column could have it between thousands only.
     """
+    if pa.types.is_nested(column.type):
+        one = "expected one number a row: save the one that is meant as a column of its own"
+        return NotANumber(0, values_a_row(column.type), one)
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         values = column.cast(pa.float64(), safe=False).to_numpy()
         for value in (float(word) for word in missing if _NUMBER.fullmatch(word)):
@@ -95,7 +104,7 @@ def numbers_of(
         return values
     try:
         texts = column.cast(pa.large_string())
-    except pa.ArrowException:  # lists and the like, or bytes that are no text
+    except pa.ArrowException:  # bytes that are no text
         return NotANumber(0, str(column[0].as_py()), "expected a number")
     encoded = texts.fill_null("").combine_chunks().dictionary_encode()
     words = [word.strip() for word in cast("list[str]", encoded.dictionary.to_pylist())]
@@ -106,17 +115,41 @@ def numbers_of(
         number = np.nan if is_unknown(word, missing) else _number(word, certain)
         if number is None:
             row = int((encoded.indices.to_numpy() == index).argmax())
-            ambiguous = _DECIMAL_COMMA.fullmatch(word) is not None
-            remedy = " with a decimal point: this may be one number or thousands"
-            return NotANumber(row, word, "expected a number" + remedy * ambiguous)
+            return NotANumber(row, word, f"expected a number{_remedy(word)}")
         numbers.append(number)
     return np.array(numbers, np.float64)[encoded.indices.to_numpy()]
+
+
+def is_decimal_comma(word: str) -> bool:
+    """Whether a word is a number with a decimal comma, and no whole number of thousands."""
+    comma = _DECIMAL_COMMA.fullmatch(word.strip())
+    return comma is not None and not _could_be_thousands(comma)
+
+
+def all_thousands(words: pa.ChunkedArray) -> str:
+    """The first of these words if all that are known may be thousands with a point between, as
+    1.234 is where others write 0,5; else empty.
+    """
+    known = [word.strip() for word in iterate(pc.unique(words)) if not is_unknown(word)]
+    if not known or not all(_POINTS.fullmatch(word) for word in known):
+        return ""
+    return known[0]
 
 
 def _number(word: str, decimal_commas: bool) -> float | None:
     if decimal_commas and _DECIMAL_COMMA.fullmatch(word):
         word = word.replace(",", ".")
+    word = word.replace(_MINUS, "-")
     return float(re.sub("[dD]", "e", word)) if _NUMBER.fullmatch(word) else None
+
+
+def _remedy(word: str) -> str:
+    """How to write what looks like a number and is none, for an error."""
+    if _DECIMAL_COMMA.fullmatch(word):
+        return " with a decimal point: this may be one number or thousands"
+    if _THOUSANDS.fullmatch(word):
+        return " without signs between thousands"
+    return " without %: a fraction lies in 0–1" if word.endswith("%") else ""
 
 
 def _could_be_thousands(comma: re.Match[str]) -> bool:
@@ -124,6 +157,14 @@ def _could_be_thousands(comma: re.Match[str]) -> bool:
     _, before, after, exponent = comma.groups()
     leads = 1 <= len(before) <= 3 and not before.startswith("0")
     return leads and len(after) == 3 and exponent is None
+
+
+# ---- several values
+
+
+def values_a_row(kind: pa.DataType) -> str:
+    """How many values a cell of a column of arrays holds."""
+    return f"{kind.list_size} values" if pa.types.is_fixed_size_list(kind) else "several values"
 
 
 # ---- ids

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 __all__ = ["split_lines", "without_comments"]
 
+_SEPARATOR_LINE = re.compile(rb'"?sep=[^"\r\n]"?[ \t]*(?:\r\n|\r|\n)', re.IGNORECASE)  # Excel's
 _END = re.compile(r"\r\n|\r|\n")
 _BLANK_LINES = re.compile(rb"(?:[ \t]*(?:\r\n|\r|\n))+")
 _COMMENT = re.compile(rb" *#(?:[\s#=*!]|--|$)")  # an id may begin with #, too
@@ -29,6 +30,8 @@ def without_comments(data: bytes) -> tuple[bytes, int]:
     sign follows. The last comment before is the header if a row with a number follows, or nothing.
     """
     start, count, last = 0, 0, b""
+    if first := _SEPARATOR_LINE.match(data):  # which sign it is shows in the rows
+        start, count = first.end(), 1
     while data.startswith(b"#", start):
         end = data.find(b"\n", start) + 1 or len(data)
         last, start, count = data[start:end], end, count + 1

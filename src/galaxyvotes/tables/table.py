@@ -20,12 +20,18 @@ import pyarrow.parquet as pq
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.tables.astropy_tables import read_columns, table_format
-from galaxyvotes.tables.cells import LARGEST_WHOLE, rewrite, unfit_as_ids, without_point
+from galaxyvotes.tables.cells import (
+    LARGEST_WHOLE,
+    rewrite,
+    unfit_as_ids,
+    values_a_row,
+    without_point,
+)
 from galaxyvotes.tables.text_tables import TextTable
 
 __all__ = ["Table", "Words", "unpacked"]
 
-_TOGETHER = 32  # columns read as text at a time: surveys have hundreds, and text takes memory
+_TOGETHER = 2**26  # bytes of columns read as text at a time, which takes memory; 32 at least
 _MAX_BYTES = 2**32  # of a table that gzip has packed
 _MAX_RATIO = 1_000  # unpacked to packed size, of tables over a mebibyte
 _MIB = 2**20
@@ -161,8 +167,9 @@ class Table:
             raise DataError(f"{self.name}: not a table: {error}") from None
 
     def _columns(self, names: Sequence[str]) -> Iterator[pa.ChunkedArray]:
-        for start in range(0, len(names), _TOGETHER):
-            part = names[start : start + _TOGETHER]
+        columns = max(32, len(self._header) * _TOGETHER // max(len(self.data), 1))
+        for start in range(0, len(names), columns):
+            part = names[start : start + columns]
             table = self._read(part)
             if table.num_rows == 0:
                 raise DataError(f"{self.name} is empty: it has a header but no rows")
@@ -176,13 +183,18 @@ class Table:
             limit = LARGEST_WHOLE[column.type]
             texts = [_float_as_text(value, limit) for value in column.to_pylist()]
             return pa.chunked_array([pa.array(texts, pa.large_string())])
+        if pa.types.is_nested(column.type):
+            return (
+                f"{self.name}: the column {name!r} holds {values_a_row(column.type)} a row: save"
+                " the one that is meant as a column of its own"
+            )
         try:
             if _is_text(column.type):
                 column = column.cast(pa.large_binary())  # so that UTF-8 is checked
             texts = column.cast(pa.large_string()).fill_null("")
         except pa.ArrowException:
             row = _first_not_utf8(column)
-            if row is None:  # lists and the like
+            if row is None:
                 return pa.chunked_array([[""] * len(column)], pa.large_string())
             value = column[row].as_py()
             return (

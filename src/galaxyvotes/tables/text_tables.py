@@ -17,13 +17,19 @@ import pyarrow.csv as pacsv
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.runtime.counted import counted
+from galaxyvotes.tables.cells import all_thousands, is_decimal_comma
 from galaxyvotes.tables.encodings import to_utf8
 from galaxyvotes.tables.lines import split_lines, without_comments
+from galaxyvotes.tables.other_files import what_else
 from galaxyvotes.tables.quotes import check_quotes, may_span_lines
 
-__all__ = ["TextTable"]
+__all__ = ["AMBIGUOUS", "TextTable"]
+
+AMBIGUOUS = b"ambiguous"
 
 _DELIMITERS = ",\t;|"
+_BLOCK = 2**20  # bytes that Arrow parses at a time
+_MOST_COLUMNS = 100_000
 _FIRST_LINES = 50
 _RULE = re.compile(r"[\s|+:=-]*-[\s|+:=-]*")  # between header and rows, in tables drawn with bars
 _SPACE = r"[^\S\x0b\x0c\x1c-\x1f\x85\u2028\u2029]"  # between words of a line; ends of lines are not
@@ -41,7 +47,7 @@ class TextTable:
         not closed.
         """
         self._name = name
-        text, self._skipped = without_comments(to_utf8(data))
+        text, self._skipped = without_comments(_checked_text(name, data))
         lines = _first_lines(text)
         if not lines:
             raise DataError(f"{name} is empty: expected a header and one row a galaxy")
@@ -56,6 +62,7 @@ class TextTable:
         self._spans_lines = may_span_lines(text)
         if self._spans_lines:
             check_quotes(name, text, delimiter, skipped=self._skipped)
+        self._check_first_lines()
 
     @property
     def names(self) -> list[str]:
@@ -77,18 +84,54 @@ class TextTable:
         if as_text is not None:
             types = dict.fromkeys(as_text, pa.large_binary())
             convert = pacsv.ConvertOptions(include_columns=list(as_text), column_types=types)
-        parse = pacsv.ParseOptions(delimiter=self._delimiter, newlines_in_values=self._spans_lines)
-        names = pacsv.ReadOptions(column_names=self._names, skip_rows_after_names=1)
         try:
-            return pacsv.read_csv(pa.BufferReader(self._data), names, parse, convert)
+            table = self._parsed(convert, _BLOCK)
+            return table if as_text is not None else self._with_doubts(table)
         except _BROKEN as error:
             raise DataError(self._problem() or f"{self._name}: not a table: {error}") from None
+
+    def _parsed(self, convert: pacsv.ConvertOptions, block: int) -> pa.Table:
+        parse = pacsv.ParseOptions(delimiter=self._delimiter, newlines_in_values=self._spans_lines)
+        how = pacsv.ReadOptions(column_names=self._names, skip_rows_after_names=1, block_size=block)
+        try:
+            return pacsv.read_csv(pa.BufferReader(self._data), how, parse, convert)
+        except pa.ArrowInvalid as error:
+            whole = min(len(self._data) + 1, 2**31 - 1)
+            if "straddl" in str(error) and block < whole:  # a row is longer than a block
+                return self._parsed(convert, whole)
+            raise
+
+    def _with_doubts(self, table: pa.Table) -> pa.Table:
+        """The same, where other cells have decimal commas and all of a column may be thousands with
+        a point (1.234), with one of these as the column's `AMBIGUOUS` metadata.
+        """
+        with suppress(csv.Error):
+            first = [cell for _, cells in islice(self._lines(), _FIRST_LINES) for cell in cells]
+            if self._delimiter == "," or not any(map(is_decimal_comma, first)):
+                return table
+        for place, field in enumerate(table.schema):
+            if not pa.types.is_floating(field.type):
+                continue
+            texts = self.read([field.name]).column(0).cast(pa.large_string())
+            if word := all_thousands(texts):
+                doubtful = field.with_metadata({AMBIGUOUS: word.encode()})
+                table = table.set_column(place, doubtful, table.column(place))
+        return table
 
     def _read_header(self) -> list[str]:
         try:
             _, names = next(self._lines(), (1, [""]))
-        except _BROKEN as error:
-            raise DataError(f"{self._name}: not a table: {error}") from None
+        except csv.Error:
+            limit = csv.field_size_limit()
+            raise DataError(
+                f"{self._name}: the name of a column has more than {limit:,} letters: begin the"
+                " table with the names of its columns"
+            ) from None
+        if len(names) > _MOST_COLUMNS:
+            raise DataError(
+                f"{self._name} has {len(names):,} columns, and at most {_MOST_COLUMNS:,} are read:"
+                " leave some out"
+            )
         for number, name in enumerate(names, 1):
             if any("\udc80" <= letter <= "\udcff" for letter in name):  # no text
                 written = name.encode("utf-8", "surrogateescape")
@@ -97,6 +140,31 @@ class TextTable:
                     " save the table as CSV in UTF-8"
                 )
         return _with_numbers(names)
+
+    def _check_first_lines(self) -> None:
+        """Refuse a title above the header, and a header that comes again among the rows, as in
+        tables that were joined end to end.
+        """
+        title, *rows = lines = _first_lines(self._data)
+        fits = len({*_cells(lines, self._delimiter)}) == 1
+        for sign in "" if fits else _DELIMITERS:
+            below = {*_cells(rows, sign)}
+            if len(below) == 1 and max(below) > 1 and _cells([title], sign) == [1]:
+                raise DataError(
+                    f"{self._name} line {1 + self._skipped} has 1 cell and the lines below"
+                    f" {max(below)}: begin the table with the names of its columns (# and a space"
+                    " before a remark)"
+                )
+        header = self._data[: self._data.find(b"\n") + 1]
+        again = self._data.find(b"\n" + header, len(header) - 1) + 1
+        if self._data.endswith(b"\n" + header.rstrip(b"\r\n")):  # without the end of a line
+            again = again or self._data.rfind(b"\n") + 1
+        if header and again and len(self._names) > 1:
+            line = self._data.count(b"\n", 0, again) + 1 + self._skipped
+            raise DataError(
+                f"{self._name} line {line} is the header once more: leave out that line, or name"
+                " the tables that were joined one by one"
+            )
 
     def _problem(self) -> str:
         """What is wrong with the first row that has not as many cells as the header."""
@@ -135,6 +203,24 @@ def _with_numbers(names: Sequence[str]) -> list[str]:
     if sum(not name.strip() for name in names) < 2:
         return list(names)
     return [name if name.strip() else f"column {n}" for n, name in enumerate(names, 1)]
+
+
+def _checked_text(name: str, data: bytes) -> bytes:
+    """The text in UTF-8; DataError for another kind of file, and for zero bytes, which stand where
+    a download broke off or a disk failed. DOS ends texts with Ctrl-Z.
+    """
+    if what := what_else(data):
+        raise DataError(f"{name} {what}")
+    text = to_utf8(data).removesuffix(b"\x1a")
+    if what := what_else(text):  # in UTF-16, or below a byte order mark
+        raise DataError(f"{name} {what}")
+    if (zero := text.find(b"\0")) >= 0:
+        line = text.count(b"\n", 0, zero) + 1
+        raise DataError(
+            f"{name} line {line} holds a zero byte, which no text does: it is damaged, or was not"
+            " fetched whole; fetch it again"
+        )
+    return text
 
 
 # ---- how columns are divided

@@ -5,6 +5,7 @@ with the column of classes or of largest fractions that was asked for. If severa
 named.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -24,6 +25,8 @@ from galaxyvotes.tree import DecisionTree, VoteColumns
 __all__ = ["class_layout", "explain_no_votes", "find_vote_table"]
 
 _MOST_CLASSES = 100
+_NAMED, _LONGEST_NAME = 12, 40  # columns that an error names, and letters of each
+_NUMBER = re.compile(r"[+-]?\d[\d.]*(?:[eE][+-]?\d+)?", re.ASCII)
 
 
 def find_vote_table(
@@ -156,7 +159,8 @@ def explain_no_votes(
         return _no_column(lacking[nearest][0], tables[nearest])
     asked = f" of kind {labels.votes!r}" if labels.votes else ""
     nearest = "; ".join(
-        f"{table.name}: {closest_layout(table.header(), tree)}" for table in tables[:3]
+        f"{table.name}: {closest_layout(table.header(), tree)}{_lacks_header(table)}"
+        for table in tables[:3]
     )
     for table in tables:
         for column, of_tree in columns_of_answers(table):
@@ -177,7 +181,19 @@ def explain_no_votes(
 
 
 def _no_column(name: str, table: Table) -> str:
-    return f"no table has the column {name!r}: {table.name} has {', '.join(table.header()[:12])} …"
+    header = table.header()
+    shown = ", ".join(as_shown(column)[:_LONGEST_NAME] for column in header[:_NAMED])
+    more = " …" if len(header) > _NAMED else ""
+    return f"no table has the column {name!r}: {table.name} has {shown}{more}{_lacks_header(table)}"
+
+
+def _lacks_header(table: Table) -> str:
+    """That the first line of a table seems to be one of its rows; empty if it does not."""
+    header = table.header()
+    numbers = sum(bool(_NUMBER.fullmatch(name.strip())) for name in header)
+    if 2 * numbers < len(header):
+        return ""
+    return ". Its first line holds numbers: begin the table with the names of its columns"
 
 
 def _listed(tables: Sequence[Table]) -> str:

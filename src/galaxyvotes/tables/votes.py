@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Float32, Int32
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.tables.cells import NotANumber, numbers_of
+from galaxyvotes.tables.text_tables import AMBIGUOUS
 from galaxyvotes.tables.vote_layout import VoteLayout
 from galaxyvotes.tree import DecisionTree, VoteColumns
 
@@ -119,6 +120,8 @@ class _Reader:
         expected = "fractions lie in 0–1. Correct it, or leave all votes of this row empty."
         counts = f"`labels=LabelSettings(votes={is_votes!r})`"
         remedy = f" If these are whole counts, pass {counts}." if is_votes else ""
+        if 1.5 < np.nanmax(values, initial=0) <= 100:
+            remedy += " If they are percentages, divide them by 100."
         self._refuse(values > 1 + 1e-6, values, columns, expected + remedy)
         self._refuse(values < 0, values, columns, expected)
         unlabelled = np.asarray(np.isnan(values).all(axis=1))
@@ -276,6 +279,7 @@ class _Reader:
                 arrays.append(np.full(len(self.table), np.nan))
                 continue
             name = self.layout.name_of(columns, answer)
+            self._refuse_ambiguous(name)
             numbers = numbers_of(self.table.column(name), self.missing)
             if isinstance(numbers, NotANumber):
                 raise DataError(
@@ -283,6 +287,14 @@ class _Reader:
                 )
             arrays.append(numbers)
         return np.stack(arrays, axis=1)
+
+    def _refuse_ambiguous(self, name: str) -> None:
+        metadata: dict[bytes, bytes] = self.table.schema.field(name).metadata or {}
+        if AMBIGUOUS in metadata:
+            raise DataError(
+                f"{self.at(0)}: {name} is {metadata[AMBIGUOUS].decode()!r}, where other columns"
+                " have decimal commas: this may be one number or thousands; write all columns alike"
+            )
 
     def _refuse(
         self, bad: np.ndarray, values: np.ndarray, columns: VoteColumns, expected: str
