@@ -12,6 +12,7 @@ more than 4 GiB. Input n of a seed is always the same, so a failure can be had a
 """
 
 import argparse
+import bz2
 import gzip
 import io
 import multiprocessing
@@ -40,6 +41,8 @@ from galaxyvotes.errors import GalaxyVotesError
 from galaxyvotes.images.read import to_square
 from galaxyvotes.inference.onnx_model import read_onnx, sealed
 from galaxyvotes.runs.run import Run
+from galaxyvotes.sky.fits import read_bands
+from galaxyvotes.sky.stretch import Stretch
 from galaxyvotes.sources.archives import Source
 from galaxyvotes.sources.catalog import open_catalog
 from galaxyvotes.store.store import Store
@@ -172,6 +175,44 @@ def read_image(_: Path, sample: Sample, rng: random.Random) -> None:
     intact = rng.random() < 0.5
     pixels = to_square(sample.data, crop_px=None, size_px=16, intact=intact, scaled=intact)
     assert pixels.shape == (16, 16, 3), pixels.shape
+    assert pixels.dtype == np.uint8, pixels.dtype
+
+
+def make_fits(_: Path) -> list[Sample]:
+    from astropy.io import fits
+
+    noise = np.random.default_rng(0)
+    bands = noise.normal(0, 1, (3, 24, 24)).astype(np.float32)
+    wcs = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CD1_1": -7e-5, "CD2_2": 7e-5}
+    header = fits.Header({**wcs, "BLANK": 3, "BAND": "r", "HISTORY": "of a random galaxy"})
+    whole = fits.ImageHDU((bands[0] * 100).astype(np.int16), header)
+    counts = abs(whole.data)
+    kinds = ("RICE_1", "GZIP_1", "GZIP_2", "PLIO_1", "HCOMPRESS_1", "NOCOMPRESS")
+    units = [
+        [fits.PrimaryHDU(bands)],
+        [fits.PrimaryHDU(), fits.ImageHDU(np.moveaxis(bands, 0, 2)), fits.ImageHDU(name="MASK")],
+        [fits.PrimaryHDU(), whole],
+        [fits.PrimaryHDU((bands[0] * 100 + 500).astype(np.uint16))],
+        *([fits.PrimaryHDU(), fits.CompImageHDU(counts, compression_type=kind)] for kind in kinds),
+        [fits.PrimaryHDU(), fits.CompImageHDU(bands[0], compression_type="RICE_1")],
+    ]
+    files = []
+    for hdus in units:
+        file = io.BytesIO()
+        fits.HDUList(hdus).writeto(file)
+        files.append(file.getvalue())
+    packed = [gzip.compress(files[0]), bz2.compress(files[0])]
+    return [Sample("image.fits", data) for data in (*files, *packed)]
+
+
+def read_fits(_: Path, sample: Sample, rng: random.Random) -> None:
+    data = bytearray(sample.data)
+    digits = [at for at in range(min(len(data), 9000)) if data[at : at + 1].isdigit()]
+    for at in rng.sample(digits, min(len(digits), rng.choice((1, 3)) if rng.random() < 0.5 else 0)):
+        data[at] = rng.choice(b"0123456789- ")
+    image = read_bands([bytes(data)])
+    stretch = Stretch.load("single")
+    pixels = stretch.picture(image.bands[:1], slice(2, 18), slice(2, 18))
     assert pixels.dtype == np.uint8, pixels.dtype
 
 
@@ -353,6 +394,7 @@ def read_network(folder: Path, sample: Sample, rng: random.Random) -> None:
 
 DOORS = {
     "images": Door(make_images, read_image),
+    "fits": Door(make_fits, read_fits),
     "zips": Door(make_zips, read_zip),
     "tables": Door(make_tables, read_table),
     "toml": Door(make_toml, read_toml),

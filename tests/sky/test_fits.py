@@ -225,6 +225,21 @@ def test_tiles_larger_than_their_image_are_refused():
         read_fits(data)
 
 
+@pytest.mark.parametrize("kind", ["HCOMPRESS_1", "PLIO_1"])
+def test_tiles_whose_unpacking_is_not_safe_are_refused(kind):
+    counts = (BANDS[0] * 1000).clip(0, None).astype(np.int16)
+    unit = fits.CompImageHDU(counts, compression_type=kind)
+    with pytest.raises(DataError, match=rf"in tiles by {kind} in HDU 1; read are RICE_1.*funpack"):
+        read_fits(fits_of(None, unit))
+
+
+@pytest.mark.parametrize("kind", ["RICE_1", "GZIP_1", "GZIP_2", "NOCOMPRESS"])
+def test_tiles_of_integers_are_read_exactly(kind):
+    counts = (BANDS[0] * 1000).astype(np.int16)
+    unit = fits.CompImageHDU(counts, compression_type=kind)
+    assert (read_fits(fits_of(None, unit)).bands == counts[None, ::-1]).all()
+
+
 def test_damage_anywhere_in_a_file_is_a_data_error_or_harmless():
     packed = fits_of(None, fits.CompImageHDU(BANDS, compression_type="RICE_1"))
     random = np.random.default_rng(0)

@@ -39,6 +39,9 @@ _BESIDE_IMAGES = re.compile(
     r"|nexp|noise|psf(?:size)?|quality|rms|sky|std|unc(?:ertainty)?|var(?:iance)?|weights?|wgt|wht"
     r"|wt"
 )
+# Of HCOMPRESS_1, damaged tiles overrun the memory of astropy's unpacker and end the process; PLIO_1
+# is for masks.
+_SAFE_TILES = ("RICE_1", "RICE_ONE", "GZIP_1", "GZIP_2", "NOCOMPRESS")
 _NAMES = ("IMAGETYP", "EXTTYPE", "EXTNAME")
 _SCALE_CARDS = ("CTYPE", "CUNIT", "CDELT", "CROTA", "CD", "PC")
 
@@ -338,7 +341,15 @@ def _opened(unit: _Unit, data: bytes) -> tuple[_Unit, Any]:
 
 
 def _check_tiles(unit: _Unit) -> None:
-    """Refuse tiles that are no part of the image: they are unpacked whole."""
+    """Refuse tiles that are no part of the image, because they are unpacked whole, or of a kind
+    whose unpacking a damaged file can make overrun its memory.
+    """
+    kind = str(unit.header.get("ZCMPTYPE", "")).strip()
+    if kind not in _SAFE_TILES:
+        raise DataError(
+            f"is packed in tiles by {kind or 'no method'} in HDU {unit.number}; read are"
+            f" {', '.join(_SAFE_TILES)}: unpack it first (funpack)"
+        )
     for axis in range(1, int(unit.header["ZNAXIS"]) + 1):
         side, whole = unit.header.get(f"ZTILE{axis}", 1), unit.header[f"ZNAXIS{axis}"]
         if not 1 <= int(side) <= max(int(whole), 1):
