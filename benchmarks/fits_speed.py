@@ -9,13 +9,13 @@ the system's cache. Ways over the same galaxies, in turn, --rounds times after o
 - read: `astropy.io.fits.getdata` and a copy in float32, the file checked in no way, no picture made
 - rgb: the same, then `astropy.visualization.make_lupton_rgb` of the whole image
 - jpeg: `read_square` of JPEGs of the same pictures
-Each on one thread and on two. Ratios are taken within each round."""
+One thread; seconds are those of the processor, so that other work on the machine counts less. Ratios
+are taken within each round."""
 
 import argparse
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +70,12 @@ def rgb(path: Path) -> Any:
     return make_lupton_rgb(z, r, g, stretch=0.5, Q=8)
 
 
-def rate(function: Callable[[Any], Any], images: list[Any], threads: int) -> float:
-    """Images a second."""
-    start = time.perf_counter()
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(function, images):
-            pass
-    return len(images) / (time.perf_counter() - start)
+def rate(function: Callable[[Any], Any], images: list[Any]) -> float:
+    """Images a second of the processor."""
+    start = time.process_time()
+    for image in images:
+        function(image)
+    return len(images) / (time.process_time() - start)
 
 
 def main() -> None:
@@ -100,25 +99,14 @@ def main() -> None:
             }
             rates: dict[str, list[float]] = {}
             for turn in range(options.rounds + 1):
-                for threads in (1, 2):
-                    for name, (function, images) in ways.items():
-                        speed = rate(function, images, threads)
-                        if turn:
-                            rates.setdefault(f"{name}, {threads} threads", []).append(speed)
+                for name, (function, images) in ways.items():
+                    speed = rate(function, images)
+                    if turn:
+                        rates.setdefault(name, []).append(speed)
     results = {"images a second": {name: spread(values) for name, values in rates.items()}}
     results["ours ÷"] = {
-        f"{name}, {threads} threads": spread(
-            [
-                ours / theirs
-                for ours, theirs in zip(
-                    rates[f"ours, {threads} threads"],
-                    rates[f"{name}, {threads} threads"],
-                    strict=True,
-                )
-            ]
-        )
+        name: spread([a / b for a, b in zip(rates["ours"], rates[name], strict=True)])
         for name in ("read", "rgb", "jpeg")
-        for threads in (1, 2)
     }
     for title, figures in results.items():
         for name, figure in figures.items():
