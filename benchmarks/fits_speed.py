@@ -9,8 +9,8 @@ the system's cache. Ways over the same galaxies, in turn, --rounds times after o
 - read: `astropy.io.fits.getdata` and a copy in float32, the file checked in no way, no picture made
 - rgb: the same, then `astropy.visualization.make_lupton_rgb` of the whole image
 - jpeg: `read_square` of JPEGs of the same pictures
-One thread; seconds are those of the processor, so that other work on the machine counts less. Ratios
-are taken within each round."""
+One thread; seconds are those of the processor, so that other work on the machine counts less.
+Ratios are taken within each round."""
 
 import argparse
 import tempfile
