@@ -7,11 +7,11 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
+from example_tables import everything
 from galaxyvotes.errors import DataError
 from galaxyvotes.table_formats.columns import facts_of
 from galaxyvotes.table_formats.fits_rows import FitsRows
 from galaxyvotes.table_formats.write import write_table
-from tables import everything
 
 
 @pytest.fixture

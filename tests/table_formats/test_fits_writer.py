@@ -7,10 +7,10 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
+from example_tables import everything, parts_of
 from galaxyvotes.errors import DataError
 from galaxyvotes.table_formats.columns import column, with_meta
 from galaxyvotes.table_formats.fits_writer import write_fits
-from tables import everything, parts_of
 
 
 def cards(data: bytes, unit: int) -> tuple[dict[str, str], int]:

@@ -6,9 +6,9 @@ import pyarrow.parquet as pq
 from astropy.io import votable
 from astropy.table import Table
 
+from example_tables import everything, parts_of
 from galaxyvotes.table_formats.columns import fact, meta_of
 from galaxyvotes.table_formats.parquet_writer import write_parquet
-from tables import everything, parts_of
 
 
 def test_every_type_and_meaning_comes_back_as_it_was(tmp_path):

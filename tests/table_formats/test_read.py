@@ -6,11 +6,11 @@ import pyarrow as pa
 import pytest
 from astropy.table import Table
 
+from example_tables import everything
 from galaxyvotes.errors import DataError
 from galaxyvotes.table_formats.columns import facts_of, meta_of
 from galaxyvotes.table_formats.read import open_rows
 from galaxyvotes.table_formats.write import write_table
-from tables import everything
 
 FORMATS = [".ecsv", ".fits", ".parquet", ".vot"]
 

@@ -5,9 +5,9 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from astropy.table import Table
 
+from example_tables import everything, parts_of
 from galaxyvotes.table_formats.columns import fact
 from galaxyvotes.table_formats.text_writers import write_csv, write_ecsv
-from tables import everything, parts_of
 
 
 def test_astropy_reads_every_value_and_meaning_of_ecsv_back(tmp_path):

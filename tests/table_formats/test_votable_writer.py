@@ -6,10 +6,10 @@ import pytest
 from astropy.io import votable
 from astropy.table import Table
 
+from example_tables import everything, parts_of
 from galaxyvotes.errors import DataError
 from galaxyvotes.table_formats.columns import column, fact, plain_schema
 from galaxyvotes.table_formats.votable_writer import votable_header, write_votable
-from tables import everything, parts_of
 
 
 def test_astropy_reads_every_value_and_meaning_back(tmp_path):

@@ -3,9 +3,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from example_tables import everything, parts_of
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.table_formats.write import open_table, write_table
-from tables import everything, parts_of
 
 FORMATS = [".csv", ".ecsv", ".fits", ".parquet", ".vot", ".xml"]
 
