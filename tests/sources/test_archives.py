@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from zip_bytes import FILES, contents, zip_of
 
 from galaxyvotes.config import PackSettings
 from galaxyvotes.errors import DataError, GalaxyVotesError
@@ -14,6 +13,7 @@ from galaxyvotes.images.read import read_square
 from galaxyvotes.sources import suffixes
 from galaxyvotes.sources.archives import Source
 from image_bytes import encoded, some_pixels
+from zip_bytes import FILES, contents, zip_of
 
 KAGGLE = Path(__file__).parents[3] / "shared" / "data" / "kaggle"
 needs_kaggle = pytest.mark.skipif(not KAGGLE.is_dir(), reason=f"no real galaxies in {KAGGLE}")

@@ -2,10 +2,10 @@ import errno
 import os
 
 import pytest
-from zip_bytes import contents
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.sources.archives import Source
+from zip_bytes import contents
 
 ELSEWHERE = "is a link to a folder that is listed elsewhere"
 

@@ -4,11 +4,11 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from zip_bytes import zip_of
 
 from galaxyvotes.sources import windows
 from galaxyvotes.sources.archives import Source
 from galaxyvotes.sources.members import Member
+from zip_bytes import zip_of
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ import zipfile
 import zlib
 
 import pytest
-from zip_bytes import FILES, Entry, contents, crafted, deflated, zip_of
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.sources import zip_directory
 from galaxyvotes.sources.archives import Source
+from zip_bytes import FILES, Entry, contents, crafted, deflated, zip_of
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import zipfile
 from contextlib import suppress
 
 import pytest
-from zip_bytes import FILES, Entry, contents, crafted, deflated, zip_of
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.sources.archives import Source
+from zip_bytes import FILES, Entry, contents, crafted, deflated, zip_of
 
 
 @pytest.fixture
