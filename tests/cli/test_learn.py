@@ -76,7 +76,7 @@ def test_finetune_warns_of_validation_galaxies_that_were_training_galaxies(
     start = ("--start", first, "--set", "train.epochs=1")
     status, out, _ = run("finetune", blob_store.path, "--out", tmp_path / "again", *start)
     assert status == 0
-    assert "validation galaxies were training galaxies" not in out
+    assert "validation galaxies were in the training set" not in out
     other = pack(
         blob_store.path.parent / "images",
         tmp_path / "other",
@@ -87,8 +87,8 @@ def test_finetune_warns_of_validation_galaxies_that_were_training_galaxies(
     status, out, _ = run("finetune", other.path, "--out", tmp_path / "third", *start)
     assert status == 0
     assert re.search(
-        rf"\d+ of its {len(other.rows('validation'))} validation galaxies were training galaxies of"
-        " first,",
+        rf"\d+ of its {len(other.rows('validation'))} validation galaxies were in the training set"
+        " of first,",
         out,
     )
 

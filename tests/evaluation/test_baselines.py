@@ -154,7 +154,7 @@ def test_only_the_training_split_is_learned_from(baseline):
 @learning
 def test_without_training_galaxies_or_known_votes_the_answers_are_named(baseline):
     with pytest.raises(
-        DataError, match="none of the 0 training galaxies has a known fraction of round, flat"
+        DataError, match="none of 0 training galaxies has a known fraction of round, flat"
     ):
         baseline(replace(STORE, splits=np.full(len(STORE.pixels), "test")), TEST)
     fractions = STORE.values.copy()

@@ -15,6 +15,7 @@ scaling").
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,9 +25,10 @@ from jaxtyping import Float
 from torch import nn
 
 from galaxyvotes.errors import DataError
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["TemperatureScaling", "fit_scalings"]
+__all__ = ["TemperatureScaling", "check_scalings", "fit_scalings"]
 
 # Of the prior of the factor's logarithm and of the shifts, if the tree has one question or several.
 _DEVIATION, _DEVIATION_IN_TREE = 0.5, 0.25
@@ -118,3 +120,16 @@ def fit_scalings(
         of_question = conditional[:, fits, where], labels[fits, where]
         scalings.append(TemperatureScaling.fit(*of_question, deviation=deviation))
     return tuple(scalings)
+
+
+def check_scalings(scalings: Sequence[TemperatureScaling], tree: DecisionTree, origin: str) -> None:
+    """Refuse scalings that are not one a question of the tree, with a shift an answer: a DataError,
+    in which `origin` names the file.
+    """
+    if len(scalings) != len(tree.questions):
+        raise DataError(
+            f"{origin} scales {counted(len(scalings), 'question')}; tree {tree.name!r} has"
+            f" {len(tree.questions)}"
+        )
+    for scaling, question in zip(scalings, tree.questions, strict=True):
+        scaling.check(len(question.answers), origin)

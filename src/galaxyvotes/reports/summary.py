@@ -22,10 +22,10 @@ def summary_of_fractions(document: Mapping[str, Any]) -> str:
     errors = {name: summary["rmse"]["value"] for name, summary in document["baselines"].items()}
     known = sum(answer["mean_fraction"] is not None for answer in network["answers"])
     unknown = len(network["answers"]) - known
-    others = f" (the labels of {unknown} others are not known)" if unknown else ""
+    others = f" (the labels of {unknown} others are not known)" if known and unknown else ""
     first = (
         f"On {_galaxies(document)}, the RMSE of"
-        f" {counted(known, 'predicted vote fraction')}{others}"
+        f" {counted(known or unknown, 'predicted vote fraction')}{others}"
         f" is {_in_words(network['rmse'], document['decimals'])}"
         f"{_beside(errors, document['differences'], document['decimals'])}."
     )

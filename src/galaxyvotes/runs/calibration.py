@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from galaxyvotes.confidence.familiarity import Familiarity
 from galaxyvotes.confidence.prediction_intervals import PredictionIntervals
-from galaxyvotes.confidence.temperature import TemperatureScaling
+from galaxyvotes.confidence.temperature import TemperatureScaling, check_scalings
 from galaxyvotes.errors import CheckpointError, DataError
 from galaxyvotes.runs.tensors import read_tensors, tensor_digest, write_tensors
 from galaxyvotes.runtime.counted import counted
@@ -128,14 +128,8 @@ def _parts(text: str, path: Path, tree: DecisionTree) -> tuple[PredictionInterva
     joint = None
     if table or rest.familiar is None:
         joint = from_table(table, PredictionIntervals, str(path), error=DataError)
-    questions = tree.questions if rest.certainty else ()
-    if len(rest.certainty) != len(questions):
-        raise DataError(
-            f"{path} scales {counted(len(rest.certainty), 'question')}; tree {tree.name!r} has"
-            f" {len(questions)}"
-        )
-    for scaling, question in zip(rest.certainty, questions, strict=True):
-        scaling.check(len(question.answers), f"{path}, [certainty]")
+    if rest.certainty:
+        check_scalings(rest.certainty, tree, f"{path}, [certainty]")
     return joint, rest
 
 
