@@ -58,12 +58,31 @@ def test_galaxies_that_the_starting_run_has_seen_are_drawn_for_training_alone(
     known = store.seen_in(seen)
     assert known.sum() == 40
     assert set(store.splits[known]) == {"train"}
-    assert np.array_equal(store.splits[~known], free.splits[~known])
+    assert set(store.splits[~known]) == {"train", "validation", "test"}
     assert (
         f"40 galaxies are in the training set, not drawn for validation or test, because {run}"
         in (store.summary)
     )
     assert "trained on them" not in free.summary
+
+
+def test_what_a_run_has_not_seen_is_divided_though_all_of_it_was_its_test_set(blobs, tmp_path):
+    how = {"settings": PackSettings(32, 32), "progress": False}
+    first = pack(blobs, tmp_path / "first", splits=SplitSettings(0.3, 0.1, 0.6), **how)
+    run, rows = tmp_path / "run", np.flatnonzero(first.splits != "test")
+    run.mkdir()
+    columns = {
+        "id": [first.ids[row] for row in rows],
+        "id_name": [first.id_name] * len(rows),
+        "pixels": [first.pixels[row] for row in rows],
+        "split": ["train"] * len(rows),
+    }
+    pq.write_table(pa.table(columns), run / "seen.parquet")
+    store = packed(blobs, tmp_path / "store", start=run)
+    unseen = store.splits[[name not in columns["id"] for name in store.ids]].tolist()
+    assert min(unseen.count("validation"), unseen.count("test")) >= 0.25 * len(unseen)
+    whole = pack(blobs, tmp_path / "whole", splits=SplitSettings(0.0, 1.0, 0.0, start=run), **how)
+    assert "none is left" not in whole.summary
 
 
 def test_given_sets_stay_as_they_are_and_what_will_be_refused_is_said(blobs, run, seen, tmp_path):

@@ -2,7 +2,7 @@
 rejected and, written last, the manifest.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -53,7 +53,11 @@ def write_contents(
     seen = np.zeros(len(rows), bool)
     if start is not None:
         seen = seen_with_duplicates(start, _id_name(catalog), ids, digests)
-    if catalog.splits is None:
+    if catalog.splits is None and seen.any():
+        # By the key with which the run's own sets were drawn, all that it has not seen are test
+        # galaxies, whatever the shares.
+        others = replace(splits, key=f"{splits.key}, not seen")
+        split_names = assign_splits(iterate(ids), digests, others)
         split_names[seen] = "train"
     _write_table(folder / "galaxies.parquet", catalog, rows, split_names, digests)
     pacsv.write_csv(_rejected(catalog, journal), folder / "rejected.csv")

@@ -294,7 +294,12 @@ class Store:
             sentence(seen["train"], "{galaxy} {is} in the training set, not drawn for validation")
             + f" or test, because {seen['run']} was trained on {agreeing(seen['train'], 'it')}"
         )
-        few = [name for name in ("validation", "test") if not facts["splits"][name]]
+        asked = facts["split_settings"]
+        few = [
+            name
+            for name in ("validation", "test")
+            if asked.get(name, 1) and not facts["splits"][name]
+        ]
         if few and len(self) > seen["train"]:
             line += (
                 f"; none is left for {' and '.join(few)}: give larger shares to these sets, e.g."
