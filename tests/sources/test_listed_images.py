@@ -33,6 +33,23 @@ def test_a_table_of_paths_alone_finds_its_images(folder, start, source):
         assert len(catalog.rows_without_image) == 1
 
 
+@pytest.mark.parametrize("name", ["t.csv", "t.txt"])
+def test_a_list_of_paths_needs_no_header_and_may_be_of_one(folder, name):
+    for paths in (["images/a/1.jpg", "images/b/1.jpg"], ["images/b/2.jpg"]):
+        (folder / name).write_text("\n".join(paths) + "\n")
+        with open_source([folder / name]) as source:
+            assert [image.entry for image in source.images] == paths
+
+
+def test_images_that_are_not_there_are_passed_over_and_counted(folder):
+    paths = ["images/a/1.jpg", "images/gone.png", "images/a/1.jpg", "images/b/3.jpg", "no image"]
+    (folder / "t.csv").write_text("path\n" + "\n".join(paths) + "\n")
+    with open_source([folder / "t.csv"]) as source:
+        assert [image.entry for image in source.images] == ["images/a/1.jpg"]
+        why = "is named in t.csv, and is not there"
+        assert list(source.passed_over) == [("images/gone.png", why), ("images/b/3.jpg", why)]
+
+
 def test_images_among_the_sources_come_before_those_that_a_table_names(folder):
     (folder / "t.csv").write_text("path\nimages/a/1.jpg\n")
     with open_source([folder / "t.csv"]) as source:

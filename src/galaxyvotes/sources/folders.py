@@ -52,10 +52,13 @@ class Folder(NamedTuple):
         return Folder("", pa.concat_arrays(parts), path, problems)
 
     @staticmethod
-    def listed(root: Path, paths: Sequence[str]) -> "Folder":
-        """Files that are named, by their paths from the root on, or absolute ones."""
+    def listed(root: Path, paths: Sequence[str], problem: str = "") -> "Folder":
+        """Files that are named, by their paths from the root on, or absolute ones; with a problem,
+        all have it.
+        """
+        encoded = column_of([os.fsencode(path) for path in paths], pa.large_binary())
         return Folder(
-            "", column_of([os.fsencode(path) for path in paths], pa.large_binary()), root, {}
+            "", encoded, root, dict.fromkeys(range(len(paths)), problem) if problem else {}
         )
 
     def path(self, row: int) -> str:

@@ -1,16 +1,16 @@
 """Images that only a table names, by their paths: relative to the table, or from the root.
 
 A catalogue is then enough to be read: `pack("catalogue.csv", "store")`. It is looked at if no image
-lies among the sources themselves.
+lies among the sources themselves. A list of paths need not have a header. Images that it names and
+that are not there are passed over, and counted.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from galaxyvotes.errors import DataError
@@ -51,30 +51,52 @@ def _listed(paths: Sequence[str | Path]) -> Iterator[Folder]:
                     continue
                 folder = path.parent if path.is_file() else (path / file.entry).parent
                 with suppress(DataError):  # whoever needs the table says what is wrong with it
-                    if names := _image_paths(Table(file.name, file.read()), folder):
-                        yield Folder.listed(folder, names)
+                    there, absent = _image_paths(Table(file.name, file.read()), folder)
+                    if there:
+                        yield Folder.listed(folder, there)
+                        problem = f"is named in {file.name}, and is not there"
+                        yield Folder.listed(folder, absent, problem)
 
 
-def _image_paths(table: "Table", folder: Path) -> list[str]:
-    """The paths in the column that names most images."""
-    header = table.header()
+def _image_paths(table: "Table", folder: Path) -> tuple[list[str], list[str]]:
+    """The paths in the column that names most images, and those of images that are not there."""
     best: list[str] = []
-    for words in table.text_columns(header):
-        different = pc.unique(words.texts.combine_chunks())
-        if any(_is_image(folder, word) for word in islice(_as_paths(different), _TRIED)):
-            there = [word for word in _as_paths(different) if _is_image(folder, word)]
-            best = max(best, there, key=len)
-    return best
+    absent: list[str] = []
+    for words in _columns(table):
+        first = (word for word in islice(words, _TRIED) if _is_image(folder, word))
+        if next(first, None) is None:
+            continue
+        there = [word for word in words if _is_image(folder, word)]
+        if len(there) > len(best):
+            known = {*there}
+            best, absent = there, [w for w in words if w not in known and _is_named_so(w)]
+    return best, absent
 
 
-def _as_paths(words: pa.Array) -> Iterator[str]:
-    """Words as `matching` writes paths."""
-    paths = (word.strip().replace("\\", "/").removeprefix("./") for word in iterate(words))
-    return iter(dict.fromkeys(path for path in paths if path))
+def _columns(table: "Table") -> Iterator[list[str]]:
+    """The different words of each column, as `matching` writes paths, its name among them: it is a
+    path where there is no header.
+    """
+    header = table.header()
+    try:
+        for name, words in zip(header, table.text_columns(header), strict=True):
+            different = pc.unique(words.texts.combine_chunks())
+            yield _as_paths(chain([name], iterate(different)))
+    except DataError:  # the table has no rows, or damaged ones
+        yield from (_as_paths([name]) for name in header)
+
+
+def _as_paths(words: Iterable[str]) -> list[str]:
+    paths = (word.strip().replace("\\", "/").removeprefix("./") for word in words)
+    return list(dict.fromkeys(path for path in paths if path))
+
+
+def _is_named_so(word: str) -> bool:
+    return split_suffix(word)[1] in IMAGE_SUFFIXES
 
 
 def _is_image(folder: Path, word: str) -> bool:
     try:
-        return split_suffix(word)[1] in IMAGE_SUFFIXES and (folder / word).is_file()
+        return _is_named_so(word) and (folder / word).is_file()
     except (OSError, ValueError):  # too long for a name, or with a zero byte
         return False

@@ -1,11 +1,14 @@
 """Why sources without any image are refused, and what to do."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.sources.archives import Source
+
+if TYPE_CHECKING:
+    from galaxyvotes.tables.table import Table
 
 __all__ = ["refuse_without_images"]
 
@@ -22,13 +25,32 @@ def refuse_without_images(source: Source, paths: Sequence[str | Path]) -> None:
     from galaxyvotes.tables.table import Table  # takes long, and a source mostly has images
 
     problem = f"no image (JPEG, PNG …) in {', '.join(str(path) for path in paths)}"
-    for file in source.tables:
-        with suppress(DataError):
-            names = {name.strip().lower() for name in Table(file.name, file.read()).header()}
-            if names & _RIGHT_ASCENSION and names & _DECLINATION:
-                problem += (
-                    f": {file.name} has positions on the sky, but no pixels; give a folder or zip"
-                    " with a cut-out image of each galaxy, too (mosaics are not cut yet)"
-                )
-                break
-    raise DataError(problem + source.passed_over.hint)
+    hints = [_hint(Table(file.name, file.read())) for file in source.tables]
+    best = max(hints, default=None)
+    raise DataError(problem + (best.text if best else "") + source.passed_over.hint)
+
+
+class _Hint(NamedTuple):
+    """What a table may be for; the more telling is the larger."""
+
+    rank: int
+    text: str
+
+
+def _hint(table: "Table") -> _Hint:
+    try:
+        names = {name.strip().lower() for name in table.header()}
+        next(table.text_columns(table.header()[:1]))
+    except DataError as error:
+        return _Hint(1, f": {error}")
+    if names & _RIGHT_ASCENSION and names & _DECLINATION:
+        return _Hint(
+            2,
+            f": {table.name} has positions on the sky, but no pixels; give a folder or zip with a"
+            " cut-out image of each galaxy, too (mosaics are not cut yet)",
+        )
+    return _Hint(
+        0,
+        f": no column of {table.name} holds paths of images that are there; give the folder or zip"
+        " of the images, too",
+    )
