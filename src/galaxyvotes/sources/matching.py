@@ -260,7 +260,7 @@ def _refuse_lost_zeros(table: Table, column: str, keys: pa.Array, images: Images
 
 def _no_image_named(table: Table, own: Sequence[_Naming], images: Images) -> str:
     examples = "; ".join(
-        f"{naming.column}: {next((key for key in iterate(naming.keys) if key), '')}"
+        f"{naming.column}: {next((key for key in iterate(naming.keys) if key), 'nothing')}"
         for naming in own[:4]
     )
     called = ", ".join(images.ids[:3].to_pylist())
