@@ -76,8 +76,8 @@ class ImageSizes:
         return (
             f"{self._of_all(large)} much larger than the"
             f" {pack.usual_px} px that the crop is meant for ({_listed(large)}), and the network"
-            f" sees only {agreeing(large.total(), 'its')} central {pack.square_px} px: `fit=True` takes whole images,"
-            f" `scale={scale:g}` a crop of {round(pack.crop_px * scale)} px, as is right if"
+            f" sees only {agreeing(large.total(), 'its')} central {pack.square_px} px: `fit=True`"
+            f" takes whole images, `scale={scale:g}` a crop of {round(pack.crop_px * scale)} px, as is right if"
             f" galaxies cover {scale:g} times as many pixels"
         )
 
