@@ -77,8 +77,8 @@ class ImageSizes:
             f"{self._of_all(large)} much larger than the"
             f" {pack.usual_px} px that the crop is meant for ({_listed(large)}), and the network"
             f" sees only {agreeing(large.total(), 'its')} central {pack.square_px} px: `fit=True`"
-            f" takes whole images, `scale={scale:g}` a crop of {round(pack.crop_px * scale)} px, as is right if"
-            f" galaxies cover {scale:g} times as many pixels"
+            f" takes whole images, `scale={scale:g}` a crop of {round(pack.crop_px * scale)} px, as"
+            f" is right if galaxies cover {scale:g} times as many pixels"
         )
 
     def _of_all(self, some: "Counter[Size]") -> str:
