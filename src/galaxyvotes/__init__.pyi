@@ -23,6 +23,11 @@ from .runs.calibration import Calibration as Calibration
 from .runs.ensemble import ensemble as ensemble
 from .runs.network import Network as Network
 from .runs.run import Run as Run
+from .search.embed import Embedded as Embedded
+from .search.embed import embed as embed
+from .search.galaxy_map import GalaxyMap as GalaxyMap
+from .search.similar import Similar as Similar
+from .search.similar import similar as similar
 from .simulation.galaxies import simulate as simulate
 from .sky.fits import FitsLayout as FitsLayout
 from .sources.catalog import Catalog as Catalog

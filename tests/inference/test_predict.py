@@ -19,7 +19,11 @@ from galaxyvotes import (
     predict,
     predict_store,
 )
+from galaxyvotes.images.read import read_square
 from galaxyvotes.inference import predict as module
+from galaxyvotes.inference import stream
+from galaxyvotes.networks.batch import Batch
+from galaxyvotes.sources.listed_images import open_source
 from galaxyvotes.table_formats import parquet_writer, write
 
 
@@ -60,9 +64,10 @@ def test_a_file_is_read_once_for_all_views_and_members(
     blob_run, blobs, tmp_path, monkeypatch, sides
 ):
     read = []
-    plain = module.read_square
     monkeypatch.setattr(
-        module, "read_square", lambda image, pack: (read.append(image.id), plain(image, pack))[1]
+        stream,
+        "read_square",
+        lambda image, pack: (read.append(image.id), read_square(image, pack))[1],
     )
     network = replace(blob_run.network(), recipe=blob_run.recipe.changed(f"model.views={sides}"))
     monkeypatch.setattr(
@@ -241,14 +246,14 @@ def test_a_crop_of_another_scale_or_whole_images_are_what_the_network_takes(
     done = predict(small_images, run=blob_run, progress=False, **how)
     assert done.notes == ("image sizes: 8 of 20 × 20 px, 2 of 24 × 24 px",)
     network = replace(blob_run.network(), pack=PackSettings(crop, 32))
-    squares = [module.read_square(image, network.pack) for image in images_of(small_images)]
+    squares = [read_square(image, network.pack) for image in images_of(small_images)]
     batch = torch.from_numpy(np.stack([square.pixels for square in squares]))
-    expected = module.predict_batch(network.folded, module.Batch(batch), done.ids)
+    expected = module.predict_batch(network.folded, Batch(batch), done.ids)
     assert np.array_equal(done.values, expected.values)
 
 
 def images_of(folder):
-    with module.open_source([folder]) as source:
+    with open_source([folder]) as source:
         yield from source.images
 
 

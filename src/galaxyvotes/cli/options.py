@@ -41,6 +41,8 @@ USAGES = {
     "ensemble": "RUN RUN [RUN ...] --out RUN",
     "calibrate": "STORE [--run RUN] [--out RUN]",
     "predict": "IMAGES [IMAGES ...] --out TABLE [--sheet PAGE]",
+    "embed": "IMAGES [IMAGES ...] --out MAP",
+    "similar": "MAP [ID ...] [--image FILE] [--sheet PAGE]",
     "evaluate": "STORE [--run RUN]",
     "figures": "[STORE] [--run RUN]",
     "export": "[--run RUN] --out FILE",

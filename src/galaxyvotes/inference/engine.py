@@ -12,6 +12,7 @@ share a group wait for each other after every layer.
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -34,13 +35,14 @@ from galaxyvotes.store.store import Store
 __all__ = [
     "appearance_rows",
     "chunks_of",
+    "compute_rows",
     "estimate",
     "forward",
     "forward_rows",
     "predict_batch",
-    "predict_rows",
     "predict_store",
     "predict_views",
+    "represent_batch",
 ]
 
 GROUP = 16  # on a CPU the activations of this many stay in its cache; a GPU takes a CHUNK
@@ -181,12 +183,29 @@ def _estimate_views(
     """The values of each view by each member, and the features of the first view by the first
     member.
     """
+    together, count = _all_views(network, batch)
+    estimates = [estimate(member, together) for member in network.members]
+    by_view = [part for each in estimates for part in np.split(each.values, count)]
+    return by_view, estimates[0].features[: len(batch)]
+
+
+def _all_views(network: Network, batch: Batch) -> tuple[Batch, int]:
+    """The views of all images, one view after the other, and their number; together, so that the
+    views of few images fill a group.
+    """
     model, mirror = network.recipe.model, network.recipe.train.mirror
     seen = list(views(batch.images, model.views, model.zooms, mirror=mirror))
-    together = Batch(torch.cat(seen))  # so that the views of few images fill a group
-    estimates = [estimate(member, together) for member in network.members]
-    by_view = [part for each in estimates for part in np.split(each.values, len(seen))]
-    return by_view, estimates[0].features[: len(batch)]
+    return Batch(torch.cat(seen)), len(seen)
+
+
+@torch.inference_mode()
+def represent_batch(network: Network, batch: Batch) -> Float32[np.ndarray, "galaxy feature"]:
+    """The representation of each image: the features that the last layer of the first member takes,
+    the mean over the views that the recipe asks for.
+    """
+    together, count = _all_views(network, batch)
+    features = estimate(network.members[0], together).features
+    return np.mean(np.split(features, count), axis=0)
 
 
 def _of_kind(
@@ -244,20 +263,27 @@ def predict_store(
     store.must_fit(network.pack, "the network")
     network = network.folded if intervals else network.folded.without_intervals
     rows = np.arange(len(store)) if rows is None else rows
-    return Predictions.concatenate(list(predict_rows(network, store, rows, progress=progress)))
+    parts = compute_rows(partial(predict_batch, network), store, rows, progress=progress)
+    return replace(Predictions.concatenate(list(parts)), id_name=store.id_name)
 
 
-def predict_rows(
-    network: Network, store: Store, rows: Rows, workers: int | None = None, *, progress: bool
-) -> Iterator[Predictions]:
-    """Predictions for these rows of a store, in their order, some rows at a time."""
+def compute_rows(
+    compute: Callable[[Batch, tuple[str, ...]], Result],
+    store: Store,
+    rows: Rows,
+    workers: int | None = None,
+    *,
+    progress: bool,
+) -> Iterator[Result]:
+    """What is computed from images and their ids, for these rows of a store, in their order, some
+    rows at a time.
+    """
     ids = np.array(store.ids, object)
 
-    def predict(part: Rows) -> Predictions:
-        predictions = predict_batch(network, _batch(store, part), tuple(ids[part]))
-        return replace(predictions, id_name=store.id_name)
+    def work(part: Rows) -> Result:
+        return compute(_batch(store, part), tuple(ids[part]))
 
-    yield from _of_rows(predict, rows, workers, progress=progress)
+    yield from _of_rows(work, rows, workers, progress=progress)
 
 
 def appearance_rows(

@@ -1,4 +1,4 @@
-"""What made a table of predictions: it stands in the metadata of the table."""
+"""What made a table of predictions or representations: it stands in the metadata of the table."""
 
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -9,17 +9,17 @@ from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run
 from galaxyvotes.runtime.digests import file_digest
 
-__all__ = ["provenance_of"]
+__all__ = ["network_facts", "provenance_of"]
 
 
-def provenance_of(network: Network, origin: Path) -> dict[str, str]:
-    """What predicts, and how; names have eight letters at most, as keywords of FITS do.
+def network_facts(network: Network, origin: Path) -> dict[str, str]:
+    """Which network computed, when, from which images; names have eight letters at most, as
+    keywords of FITS do.
 
     Raises CheckpointError if the calibration of a run is damaged.
     """
     run = None if isinstance(network.module, OnnxModule) else Run(origin)
     model, recipe = network.recipe.model, network.recipe.name
-    coverage = None if network.intervals is None else network.intervals.coverage
     facts = {
         "creator": f"galaxyvotes {version('galaxyvotes')}",
         "date": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}",
@@ -28,10 +28,21 @@ def provenance_of(network: Network, origin: Path) -> dict[str, str]:
         "recipe": f"{recipe} ({model.name}, {network.pack})",
         "stretch": network.pack.stretch,
         "views": str(model.views),
+    }
+    return {name: fact for name, fact in facts.items() if fact}
+
+
+def provenance_of(network: Network, origin: Path) -> dict[str, str]:
+    """What predicts, and how.
+
+    Raises CheckpointError if the calibration of a run is damaged.
+    """
+    coverage = None if network.intervals is None else network.intervals.coverage
+    facts = {
         "tree": network.tree.name,
         "holds": f"{network.fraction_kind} fractions"
         if network.tree.kind.bounded
         else "quantities",
         "coverage": "" if coverage is None else f"{coverage:g}",
     }
-    return {name: fact for name, fact in facts.items() if fact}
+    return network_facts(network, origin) | {name: fact for name, fact in facts.items() if fact}

@@ -5,7 +5,7 @@ of a tree of quantities by their first quantity. The least familiar ones are mar
 other file, and whatever comes from a table, a file or a folder name is escaped in it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,10 +26,11 @@ from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.files import write_text
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["ContactSheet", "check_format"]
+__all__ = ["Card", "ContactSheet", "check_format", "check_page", "page_of"]
 
 FIGURE_GALAXIES = 24  # a figure is one picture, for a slide
 _PAGES = (".html", ".htm")
+_PAGE = "contact_sheet.html.j2"
 _MARKED = 0.1  # the share of galaxies that are marked as unfamiliar, at most
 
 
@@ -43,14 +44,20 @@ def check_format(path: str | Path) -> None:
         )
 
 
-class _Card(NamedTuple):
+def check_page(path: str | Path) -> None:
+    """Refuse a file that is no page: a ConfigError."""
+    if Path(path).suffix.lower() not in _PAGES:
+        raise ConfigError(f"{path}: this contact sheet is a page; name a file that ends in .html")
+
+
+class Card(NamedTuple):
     """One galaxy of the sheet."""
 
     id: str
     uri: str | None
     phrases: list[Phrase]
-    familiarity: float | None
-    unfamiliar: bool
+    familiarity: float | None = None
+    unfamiliar: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,7 @@ class ContactSheet:
 
     def page(self) -> str:
         """The HTML of a page."""
-        return self._rendered("contact_sheet.html.j2")
+        return self._rendered(_PAGE)
 
     def fragment(self) -> str:
         """The HTML of an element that a page or a notebook may contain."""
@@ -152,17 +159,13 @@ class ContactSheet:
 
     def _rendered(self, template: str) -> str:
         groups = [(title, [self._card(row) for row in rows]) for title, rows in self.groups]
-        return (
-            templates()
-            .get_template(template)
-            .render(style=_style(), groups=groups, sheet=self, tree=self.tree)
-        )
+        return _rendered(template, self.tree.title, self.sentence, groups, self.warning)
 
-    def _card(self, row: int) -> _Card:
+    def _card(self, row: int) -> Card:
         name, scores = self.predictions.ids[row], self.predictions.familiarity
         score = None if scores is None else float(scores[row])
         picture = self.pictures.get(name)
-        return _Card(
+        return Card(
             name,
             None if picture is None else jpeg_uri(picture),
             self._phrases[row],
@@ -221,6 +224,25 @@ def _lines(words: list[str]) -> list[str]:
         else:
             lines.append(each)
     return lines
+
+
+def page_of(title: str, sentence: str, groups: Sequence[tuple[str, Sequence[Card]]]) -> str:
+    """The HTML of a page of other cards than those of predictions, in groups with titles."""
+    return _rendered(_PAGE, title, sentence, groups)
+
+
+def _rendered(
+    template: str,
+    title: str,
+    sentence: str,
+    groups: Sequence[tuple[str, Sequence[Card]]],
+    warning: str = "",
+) -> str:
+    return (
+        templates()
+        .get_template(template)
+        .render(style=_style(), title=title, sentence=sentence, groups=groups, warning=warning)
+    )
 
 
 def _style() -> Markup:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from galaxyvotes.figures.drawing import Palette
 
-__all__ = ["TEMPLATES", "css_variables", "jpeg_uri", "templates"]
+__all__ = ["TEMPLATES", "css_variables", "jpeg_bytes", "jpeg_uri", "templates"]
 
 TEMPLATES = resources.files("galaxyvotes.reports") / "templates"
 
@@ -21,11 +21,16 @@ _IMAGE_PX = 192
 
 def jpeg_uri(image: UInt8[np.ndarray, "height width 3"]) -> str:
     """An image as a data URI, made smaller if it is large."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg_bytes(image, _IMAGE_PX)).decode()
+
+
+def jpeg_bytes(image: UInt8[np.ndarray, "height width 3"], largest_px: int) -> bytes:
+    """An image as a JPEG file, made smaller if a side is longer than that."""
     picture = Image.fromarray(image)
-    picture.thumbnail((_IMAGE_PX, _IMAGE_PX), Image.Resampling.LANCZOS)
+    picture.thumbnail((largest_px, largest_px), Image.Resampling.LANCZOS)
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=88)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+    return file.getvalue()
 
 
 def css_variables(palette: Palette, selector: str = ":root") -> str:

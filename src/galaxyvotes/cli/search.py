@@ -1,0 +1,150 @@
+"""Commands that find galaxies by how they look: embed, similar."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from galaxyvotes.cli.messages import as_options
+from galaxyvotes.cli.options import (
+    Bands,
+    Device,
+    FinishedRun,
+    Flag,
+    Hdu,
+    Overwrite,
+    Stretch,
+    fits_layout,
+    named,
+)
+from galaxyvotes.runtime.counted import counted
+
+__all__ = ["embed", "similar"]
+
+
+def embed(
+    *images: Path,
+    run: FinishedRun = None,
+    neighbours: int = 10,
+    thumbnails: Annotated[bool, Parameter(negative="--no-thumbnails")] = True,
+    device: Device = "auto",
+    workers: int | None = None,
+    scale: float | None = None,
+    fit: Annotated[bool, Flag] = False,
+    stretch: Stretch = None,
+    hdu: Hdu = None,
+    bands: Bands = None,
+    out: Path,
+    overwrite: Overwrite = False,
+) -> None:
+    """Make a map of galaxies: how the network represents each, and which others look like it.
+
+    The map is a Parquet table with a row per image, which similar reads and which opens in
+    Apple's Embedding Atlas.
+
+    Example: galaxyvotes embed my-galaxies --out map.parquet
+
+    Args:
+        images: Folders, zips, image files, or one packed store.
+        neighbours: How many of the most similar galaxies are kept with each galaxy; 0 keeps none.
+        thumbnails: Also keep a small picture of each galaxy, some 2 kilobytes.
+        workers: Threads, each with images of its own; by default one per core.
+        scale: How many times as many pixels a galaxy covers as in the images that the network was
+            trained on.
+        fit: Take whole images, whatever their size.
+        out: The map to write: .parquet.
+    """
+    from galaxyvotes.search.embed import embed as embed_
+
+    done = embed_(
+        named(images, "embed"),
+        out,
+        run=run,
+        neighbours=neighbours,
+        thumbnails=thumbnails,
+        device=device,
+        workers=workers,
+        scale=scale,
+        fit=fit,
+        stretch=stretch,
+        layout=fits_layout(hdu, bands),
+        overwrite=overwrite,
+    )
+    print(f"{done.path}: {counted(len(done), 'galaxy')}")
+    if done.rejected:
+        print(f"{counted(len(done.rejected), 'image')} could not be used: {done.rejected_path}")
+    if done.passed_over:
+        passed_over = counted(len(done.passed_over), "file", "was")
+        print(f"{passed_over} passed over: {done.rejected_path}")
+    for note in done.notes:
+        print(as_options(note))
+
+
+def similar(
+    galaxy_map: Annotated[Path, Parameter(name="map")],
+    *ids: str,
+    image: Annotated[tuple[Path, ...], Parameter(negative=(), show_default=False)] = (),
+    count: int = 10,
+    run: FinishedRun = None,
+    device: Device = "auto",
+    scale: float | None = None,
+    fit: Annotated[bool, Flag] = False,
+    stretch: Stretch = None,
+    hdu: Hdu = None,
+    bands: Bands = None,
+    sheet: Path | None = None,
+    out: Path | None = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Find the galaxies of a map that look most like some of them, or like other images.
+
+    Without --out or --sheet it prints them, the nearest first. A distance of 0 is the same
+    representation, 1 one that has nothing in common with it.
+
+    Example: galaxyvotes similar map.parquet NGC4414 --sheet alike.html
+
+    Args:
+        galaxy_map: A map that embed made.
+        ids: Ids of galaxies on the map.
+        image: An image file, folder or zip to find similar galaxies for; may be repeated.
+        count: How many galaxies to find for each.
+        run: The run that made the map; by default the bundled model.
+        scale: How many times as many pixels a galaxy covers in these images as in those that the
+            network was trained on.
+        fit: Take whole images, whatever their size.
+        sheet: The page of pictures to write: .html.
+        out: The table to write: .csv, .ecsv, .fits, .parquet, .vot or .xml (VOTable).
+    """
+    from galaxyvotes.search.similar import similar as similar_
+
+    if sheet is not None:
+        from galaxyvotes.reports.contact_sheet import check_page
+        from galaxyvotes.runtime.files import new_file
+
+        check_page(sheet)
+        new_file(sheet, overwrite=overwrite)
+    found = similar_(
+        galaxy_map,
+        ids,
+        images=image,
+        count=count,
+        run=run,
+        device=device,
+        scale=scale,
+        fit=fit,
+        stretch=stretch,
+        layout=fits_layout(hdu, bands),
+    )
+    for name, reason in found.rejected:
+        print(f"{name} could not be used: {reason}")
+    if out is not None:
+        found.write(out, overwrite=overwrite)
+        print(f"{out}: neighbours of {counted(len(found), 'galaxy')}")
+    if sheet is not None:
+        found.contact_sheet(sheet, overwrite=overwrite)
+        print(f"{sheet}: pictures with their distances")
+    if out is None and sheet is None:
+        for query, ids_, distances in zip(found.queries, found.ids, found.distances, strict=True):
+            print(f"like {query}:")
+            for name, distance in zip(ids_, distances, strict=True):
+                print(f"  {distance:.3f}  {name}")

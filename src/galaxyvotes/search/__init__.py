@@ -1,0 +1,1 @@
+"""Galaxies that look alike: representations, a map of them, nearest neighbours."""

@@ -1,0 +1,175 @@
+"""A map of galaxies: the Parquet table that `embed` writes, one row a galaxy.
+
+    id              the file's stem, or the id in the store
+    x, y            place on the map in two dimensions
+    representation  the features from which the network's last layer predicts, float32
+    neighbors       the nearest other galaxies: `ids`, their rows in the table from 0, and
+                    `distances` (1 − cos)
+    thumbnail       a small JPEG: `bytes`, and a name (`path`)
+
+`x`, `y`, `neighbors` and `thumbnail` have the forms in which Apple's Embedding Atlas reads them
+(its documentation, "Command Line Tool" and "Data Formats"). What made the map stands in its
+metadata. A map may come from a stranger: pictures in it go through the same reader as all images.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from jaxtyping import Int64, UInt8
+
+from galaxyvotes.errors import DataError
+from galaxyvotes.images.read import decode
+from galaxyvotes.runtime.counted import counted
+from galaxyvotes.runtime.files import given_path
+from galaxyvotes.search.neighbours import Representations
+from galaxyvotes.table_formats.columns import column, meta_of, with_meta
+from galaxyvotes.tables.names import iterate
+
+__all__ = ["GalaxyMap", "map_schema"]
+
+_NEIGHBORS = pa.struct([("ids", pa.list_(pa.int64())), ("distances", pa.list_(pa.float32()))])
+_THUMBNAIL = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+def map_schema(
+    features: int, *, neighbours: bool, thumbnails: bool, meta: dict[str, str]
+) -> pa.Schema:
+    """The columns of a map of representations of so many features."""
+    what = "features from which the network's last layer predicts"
+    fields = [
+        column("id", pa.string(), description="name of the image", ucd="meta.id;meta.main"),
+        column("x", pa.float32(), description="first principal component"),
+        column("y", pa.float32(), description="second principal component"),
+        column("representation", pa.list_(pa.float32(), features), description=what),
+    ]
+    if neighbours:
+        what = "rows of the nearest galaxies, from 0, and their distances, 1 - cos"
+        fields.append(column("neighbors", _NEIGHBORS, description=what))
+    if thumbnails:
+        fields.append(column("thumbnail", _THUMBNAIL, description="small JPEG of the galaxy"))
+    return with_meta(pa.schema(fields), meta)
+
+
+@dataclass(frozen=True, eq=False)
+class GalaxyMap:
+    """Representations of galaxies in a table that `embed` wrote; columns are read when they are
+    asked for.
+    """
+
+    path: Path
+    galaxies: int
+    features: int
+    columns: tuple[str, ...]
+    meta: dict[str, Any]
+
+    @staticmethod
+    def open(path: "str | Path | GalaxyMap") -> "GalaxyMap":
+        """The map at a path.
+
+        Raises DataError if the file cannot be read or is no map.
+        """
+        if isinstance(path, GalaxyMap):
+            return path
+        path = given_path(path)
+        try:
+            with pq.ParquetFile(path) as file:
+                schema, galaxies = file.schema_arrow, file.metadata.num_rows
+            meta = meta_of(schema)
+        except (OSError, pa.ArrowException, ValueError) as error:
+            raise DataError(f"{path} cannot be read as a Parquet table: {error}") from None
+        names = set(schema.names)
+        kind = schema.field("representation").type if "representation" in names else None
+        if "id" not in names or kind is None or not pa.types.is_fixed_size_list(kind):
+            raise DataError(
+                f"{path} is no map of galaxies: expected the columns `id` and `representation`;"
+                ' write one with `galaxyvotes.embed("galaxies", out="map.parquet")`'
+            )
+        return GalaxyMap(path, galaxies, kind.list_size, tuple(schema.names), meta)
+
+    def __len__(self) -> int:
+        """The number of galaxies."""
+        return self.galaxies
+
+    def __repr__(self) -> str:
+        """One line: where it is, and of what."""
+        galaxies, features = counted(self.galaxies, "galaxy"), counted(self.features, "feature")
+        return f"<GalaxyMap {self.path}: {galaxies} × {features}>"
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """The id of each galaxy; DataError if one is no text."""
+        texts = self._read("id").column("id").combine_chunks()
+        if not (pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)):
+            raise DataError(f"{self.path}: column `id` is {texts.type}; expected text")
+        if texts.null_count:
+            raise DataError(f"{self.path}: {counted(texts.null_count, 'galaxy')} without an id")
+        return tuple(iterate(texts.cast(pa.large_string())))
+
+    @cached_property
+    def representations(self) -> Representations:
+        """The representation of each galaxy; DataError if one is not whole, finite numbers."""
+        lists = self._read("representation").column("representation").combine_chunks()
+        values = pc.list_flatten(lists)
+        if lists.null_count or values.null_count or not pa.types.is_floating(values.type):
+            raise DataError(f"{self.path}: column `representation` is not numbers throughout")
+        numbers = np.from_dlpack(values.cast(pa.float32())).reshape(-1, self.features)
+        if not np.isfinite(numbers).all():
+            raise DataError(f"{self.path}: column `representation` has NaN or infinite numbers")
+        return numbers
+
+    def rows_of(self, ids: Sequence[str]) -> Int64[np.ndarray, " chosen"]:
+        """The rows of galaxies; DataError for an id that is not on the map."""
+        rows = {name: row for row, name in enumerate(self.ids)}
+        if unknown := [name for name in ids if name not in rows]:
+            raise DataError(
+                f"{self.path} has no galaxy {unknown[0]!r}: its ids are like {self.ids[0]!r}"
+                if self.ids
+                else f"{self.path} has no galaxies"
+            )
+        return np.array([rows[name] for name in ids], np.int64)
+
+    def pictures(
+        self, rows: Int64[np.ndarray, " chosen"]
+    ) -> dict[str, UInt8[np.ndarray, "height width 3"]]:
+        """The thumbnails of these rows, by id; one that is not there or damaged is left out.
+
+        Raises DataError if the column cannot be read.
+        """
+        if "thumbnail" not in self.columns:
+            return {}
+        pictures: dict[str, UInt8[np.ndarray, "height width 3"]] = {}
+        for row, jpeg in self._jpegs(np.unique(rows)):
+            with suppress(DataError):
+                pictures[self.ids[row]] = decode(jpeg)
+        return pictures
+
+    def _read(self, name: str) -> pa.Table:
+        try:
+            return pq.read_table(self.path, columns=[name], use_threads=False)
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(f"{self.path}: column `{name}` cannot be read: {error}") from None
+
+    def _jpegs(self, rows: Int64[np.ndarray, " chosen"]) -> Iterator[tuple[int, bytes]]:
+        """The thumbnails of these rows, which rise; only their parts of the file are read."""
+        start = 0
+        try:
+            with pq.ParquetFile(self.path) as file:
+                for number in range(file.num_row_groups):
+                    stop = start + file.metadata.row_group(number).num_rows
+                    here = rows[(rows >= start) & (rows < stop)].tolist()
+                    if here:
+                        cells = file.read_row_group(number, columns=["thumbnail"]).column(0)
+                        for row in here:
+                            cell: dict[str, Any] = cells[row - start].as_py() or {}
+                            yield row, cell.get("bytes") or b""
+                    start = stop
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(f"{self.path}: column `thumbnail` cannot be read: {error}") from None

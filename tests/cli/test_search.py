@@ -1,0 +1,45 @@
+import pytest
+
+
+@pytest.fixture
+def galaxies(blob_run, blobs, run, tmp_path):
+    status, out, err = run(
+        "embed", blobs, "--run", blob_run.path, "--out", tmp_path / "map.parquet"
+    )
+    assert status == 0, err
+    assert f"{tmp_path / 'map.parquet'}: 80 galaxies" in out
+    return tmp_path / "map.parquet"
+
+
+def test_similar_galaxies_are_printed_or_written(galaxies, run, blob_run, blobs, tmp_path):
+    status, out, err = run("similar", galaxies, "g0", "g1", "--count", "2")
+    assert status == 0, err
+    lines = out.splitlines()
+    assert lines[0] == "like g0:"
+    assert lines[3] == "like g1:"
+    assert len(lines) == 6
+    table, page = tmp_path / "near.csv", tmp_path / "near.html"
+    asked = ("similar", galaxies, "--image", blobs / "round" / "g0.jpg", "--run", blob_run.path)
+    status, out, err = run(*asked, "--out", table, "--sheet", page)
+    assert status == 0, err
+    assert f"{table}: neighbours of 1 galaxy" in out
+    assert page.read_text("utf-8").count("<figure") == 11
+    assert run(*asked, "--sheet", page)[0] == 2
+
+
+def test_an_image_that_cannot_be_used_is_named(galaxies, run, blob_run, tmp_path, make_jpeg):
+    images = tmp_path / "images"
+    images.mkdir()
+    (images / "good.jpg").write_bytes(make_jpeg(side=32))
+    (images / "bad.jpg").write_bytes(b"no image")
+    (images / "notes.doc").write_bytes(b"no image")
+    status, out, _ = run("similar", galaxies, "--image", images, "--run", blob_run.path)
+    assert (status, "bad could not be used: is not an image" in out) == (0, True)
+    other = tmp_path / "other.parquet"
+    status, out, _ = run("embed", images, "--run", blob_run.path, "--out", other)
+    assert (status, f"1 image could not be used: {other}.rejected.csv" in out) == (0, True)
+
+
+def test_what_is_not_there_is_one_line(galaxies, run, tmp_path):
+    assert "has no galaxy 'M31'" in run("similar", galaxies, "M31")[2]
+    assert run("embed", "--out", tmp_path / "new.parquet")[0] == 2
