@@ -5,14 +5,18 @@
 Test galaxies, which the bundled model has never seen, are compared with the other test galaxies. Of
 the ten nearest of each: the RMSE of their vote fractions from its own, and the share of them that
 has its class. Distances between representations are compared with each other, with those of pixels
-and with galaxies drawn at random. Two minutes on two cores, after packing."""
+and with galaxies drawn at random. And whether galaxies that most volunteers called odd lie far from
+all others. Two minutes on two cores, after packing."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import roc_auc_score
+from sklearn.neighbors import LocalOutlierFactor
 
 import galaxyvotes as gv
 from catalogues import CLASSES, FRACTIONS
@@ -20,7 +24,7 @@ from galaxyvotes.inference.engine import compute_rows
 from galaxyvotes.metrics.bootstrap import confidence_intervals
 from galaxyvotes.runs.run import bundled_run
 from galaxyvotes.search.embed import represent
-from galaxyvotes.search.neighbours import nearest
+from galaxyvotes.search.neighbours import nearest, unit_vectors
 from provenance import write
 
 GALAXIES, NEAREST = 1000, 10
@@ -73,6 +77,43 @@ def ways(features: np.ndarray, images: np.ndarray) -> Iterator[tuple[str, np.nda
     yield "whitened, cosine", cosine(whitened(standardised))
 
 
+def weighted_mean(each: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return weights @ each / weights.sum(axis=1)
+
+
+def weighted_auc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    some = [(row[positive].any() and row[~positive].any()) for row in weights]
+    return np.array([
+        roc_auc_score(positive, scores, sample_weight=row) if enough else np.nan
+        for row, enough in zip(weights, some, strict=True)
+    ])  # fmt: skip
+
+
+def interval(statistic: Callable[[np.ndarray], np.ndarray], galaxies: int) -> dict:
+    return confidence_intervals({"it": statistic}, galaxies)["it"].measure()
+
+
+def odd_ones(features: np.ndarray, odd: np.ndarray) -> dict:
+    """How well anomaly scores find the galaxies that most volunteers called odd."""
+    vectors = features.astype(np.float32)
+    near = nearest(vectors, vectors, NEAREST, np.arange(len(vectors)))
+    directions, positive = unit_vectors(vectors), odd > 0.5
+    forest = IsolationForest(n_estimators=300, random_state=0)
+    outliers = LocalOutlierFactor(NEAREST, metric="cosine").fit(features)
+    scores = {
+        "mean distance": near.distances.mean(axis=1),
+        "isolation forest": -forest.fit(directions).score_samples(directions),
+        "local outlier factor": -outliers.negative_outlier_factor_,
+    }
+    results: dict = {"odd": int(positive.sum())}
+    for name, score in scores.items():
+        highest = np.argsort(-score)[: len(score) // 20]
+        auc = interval(partial(weighted_auc, positive, score), len(score))
+        results[name] = {"auc": auc, "odd_of_highest_20th": float(positive[highest].mean())}
+        print("odd", name, results[name], flush=True)
+    return results
+
+
 def measures(store: gv.Store) -> dict:
     network = bundled_run().network(tree=store.tree.name).folded
     rows = store.rows("test")
@@ -82,12 +123,14 @@ def measures(store: gv.Store) -> dict:
     features = np.concatenate([part.representations for part in parts]).astype(np.float64)
     labels = store.values[rows].astype(np.float64)
     results: dict = {"galaxies": len(rows), "features": features.shape[1]}
+    if "Class6.1" in store.tree.columns:
+        results["odd"] = odd_ones(features, labels[:, store.tree.columns.index("Class6.1")])
     for name, near in ways(features, store.images(rows)):
         if len(store.tree.questions) == 1:
             each = (labels[near].argmax(axis=2) == labels.argmax(axis=1)[:, None]).mean(axis=1)
         else:
             each = np.sqrt(np.square(labels[near] - labels[:, None]).mean(axis=2)).mean(axis=1)
-        measured = confidence_intervals({"mean": each}, len(rows))["mean"].measure()
+        measured = interval(partial(weighted_mean, each), len(rows))
         results[name] = measured
         print(store.tree.name, name, measured, flush=True)
     return results

@@ -26,6 +26,8 @@ from .runs.run import Run as Run
 from .search.embed import Embedded as Embedded
 from .search.embed import embed as embed
 from .search.galaxy_map import GalaxyMap as GalaxyMap
+from .search.odd import OddGalaxies as OddGalaxies
+from .search.odd import odd as odd
 from .search.similar import Similar as Similar
 from .search.similar import similar as similar
 from .simulation.galaxies import simulate as simulate

@@ -43,3 +43,13 @@ def test_an_image_that_cannot_be_used_is_named(galaxies, run, blob_run, tmp_path
 def test_what_is_not_there_is_one_line(galaxies, run, tmp_path):
     assert "has no galaxy 'M31'" in run("similar", galaxies, "M31")[2]
     assert run("embed", "--out", tmp_path / "new.parquet")[0] == 2
+
+
+def test_odd_galaxies_are_printed_or_written(galaxies, run, tmp_path):
+    status, out, err = run("odd", galaxies, "--count", "3")
+    assert status == 0, err
+    assert len(out.splitlines()) == 3
+    status, out, err = run("odd", galaxies, "--out", tmp_path / "odd.csv", "--sheet", "odd.doc")
+    assert (status, "name a file that ends in .html" in err) == (2, True)
+    assert run("odd", galaxies, "--sheet", tmp_path / "odd.html")[0] == 0
+    assert (tmp_path / "odd.html").read_text("utf-8").count("<figure") == 20

@@ -43,6 +43,7 @@ USAGES = {
     "predict": "IMAGES [IMAGES ...] --out TABLE [--sheet PAGE]",
     "embed": "IMAGES [IMAGES ...] --out MAP",
     "similar": "MAP [ID ...] [--image FILE] [--sheet PAGE]",
+    "odd": "MAP [--sheet PAGE] [--out TABLE]",
     "evaluate": "STORE [--run RUN]",
     "figures": "[STORE] [--run RUN]",
     "export": "[--run RUN] --out FILE",

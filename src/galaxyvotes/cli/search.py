@@ -1,4 +1,4 @@
-"""Commands that find galaxies by how they look: embed, similar."""
+"""Commands that find galaxies by how they look: embed, similar, odd."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ from galaxyvotes.cli.options import (
 )
 from galaxyvotes.runtime.counted import counted
 
-__all__ = ["embed", "similar"]
+__all__ = ["embed", "odd", "similar"]
 
 
 def embed(
@@ -117,12 +117,7 @@ def similar(
     """
     from galaxyvotes.search.similar import similar as similar_
 
-    if sheet is not None:
-        from galaxyvotes.reports.contact_sheet import check_page
-        from galaxyvotes.runtime.files import new_file
-
-        check_page(sheet)
-        new_file(sheet, overwrite=overwrite)
+    _check_sheet(sheet, overwrite=overwrite)
     found = similar_(
         galaxy_map,
         ids,
@@ -148,3 +143,47 @@ def similar(
             print(f"like {query}:")
             for name, distance in zip(ids_, distances, strict=True):
                 print(f"  {distance:.3f}  {name}")
+
+
+def odd(
+    galaxy_map: Annotated[Path, Parameter(name="map")],
+    *,
+    count: int = 20,
+    sheet: Path | None = None,
+    out: Path | None = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Find the galaxies of a map that are most unlike all others: odd ones, artefacts, stars.
+
+    Without --out or --sheet it prints them with their scores, the mean distance from their
+    nearest neighbours.
+
+    Args:
+        galaxy_map: A map that embed made.
+        count: How many galaxies to find.
+        sheet: The page of pictures to write: .html.
+        out: The table to write: .csv, .ecsv, .fits, .parquet, .vot or .xml (VOTable).
+    """
+    from galaxyvotes.search.odd import odd as odd_
+
+    _check_sheet(sheet, overwrite=overwrite)
+    found = odd_(galaxy_map, count)
+    if out is not None:
+        found.write(out, overwrite=overwrite)
+        print(f"{out}: {counted(len(found), 'galaxy')}")
+    if sheet is not None:
+        found.contact_sheet(sheet, overwrite=overwrite)
+        print(f"{sheet}: pictures with their scores")
+    if out is None and sheet is None:
+        for name, score in zip(found.ids, found.scores.tolist(), strict=True):
+            print(f"{score:.3f}  {name}")
+
+
+def _check_sheet(sheet: Path | None, *, overwrite: bool) -> None:
+    """Refuse a page that cannot be written, before anything is computed."""
+    if sheet is not None:
+        from galaxyvotes.reports.contact_sheet import check_page
+        from galaxyvotes.runtime.files import new_file
+
+        check_page(sheet)
+        new_file(sheet, overwrite=overwrite)

@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from jaxtyping import Int64, UInt8
+from jaxtyping import Float32, Int64, UInt8
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.images.read import decode
@@ -124,6 +124,27 @@ class GalaxyMap:
         if not np.isfinite(numbers).all():
             raise DataError(f"{self.path}: column `representation` has NaN or infinite numbers")
         return numbers
+
+    @cached_property
+    def neighbour_distances(self) -> Float32[np.ndarray, "galaxy neighbour"] | None:
+        """How far the neighbours are that the map has of each galaxy, the nearest first; None if it
+        has none. DataError unless all have as many, and distances are numbers from 0 to 2.
+        """
+        if "neighbors" not in self.columns:
+            return None
+        try:
+            cells = self._read("neighbors").column("neighbors").combine_chunks()
+            lists = pc.struct_field(cells, "distances")
+            values = np.from_dlpack(pc.list_flatten(lists).cast(pa.float32()))
+            lengths = pc.unique(pc.list_value_length(lists)).to_pylist()
+        except (pa.ArrowException, TypeError) as error:
+            raise DataError(f"{self.path}: column `neighbors` has no distances: {error}") from None
+        if len(lengths) > 1 or None in lengths or not ((values >= 0) & (values <= 2)).all():
+            raise DataError(
+                f"{self.path}: column `neighbors` is damaged; expected as many distances of 0 to 2"
+                " in each row"
+            )
+        return values.reshape(self.galaxies, -1)
 
     def rows_of(self, ids: Sequence[str]) -> Int64[np.ndarray, " chosen"]:
         """The rows of galaxies; DataError for an id that is not on the map."""

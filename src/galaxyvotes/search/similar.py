@@ -7,31 +7,28 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 
 from galaxyvotes.errors import CheckpointError, ConfigError
 from galaxyvotes.images.read import decode
 from galaxyvotes.inference.predict import open_network
 from galaxyvotes.inference.predicted import Rejected
 from galaxyvotes.inference.stream import open_stream, pack_for
-from galaxyvotes.reports.contact_sheet import Card, check_page, page_of
-from galaxyvotes.reports.html import jpeg_uri
-from galaxyvotes.reports.in_words import Phrase
+from galaxyvotes.reports.contact_sheet import Card
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run
 from galaxyvotes.runtime.counted import counted
-from galaxyvotes.runtime.files import given_source, new_file, write_text
+from galaxyvotes.runtime.files import given_source, new_file
 from galaxyvotes.runtime.memory_limits import enough_memory
 from galaxyvotes.search.embed import Represented, represent, weights_digest
 from galaxyvotes.search.galaxy_map import GalaxyMap
 from galaxyvotes.search.neighbours import Neighbours, nearest
+from galaxyvotes.search.sheet import Picture, card, write_cards
 from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
 from galaxyvotes.table_formats.columns import column
 from galaxyvotes.table_formats.write import check_format, write_table
 
 __all__ = ["Similar", "similar"]
-
-Picture = UInt8[np.ndarray, "height width 3"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,31 +99,20 @@ class Similar:
         Raises ConfigError for another extension, and for a file that is there unless `overwrite`;
         DataError if the file cannot be written.
         """
-        check_page(out)
-        out = new_file(out, overwrite=overwrite)
         pictures = self.map.pictures(self.neighbours.rows.reshape(-1))
         groups: list[tuple[str, list[Card]]] = []
         for query, picture, ids, distances in zip(
             self.queries, self.pictures, self.ids, self.distances.tolist(), strict=True
         ):
-            cards = [Card(query, _uri(picture), [])]
-            for name, distance in zip(ids, distances, strict=True):
-                phrase = Phrase("distance", distance, np.nan, np.nan, "1 − cos", is_fraction=False)
-                cards.append(Card(name, _uri(pictures.get(name)), [phrase]))
-            groups.append((query, cards))
-        write_text(out, page_of("Galaxies that look alike", self._sentence, groups))
-        return out
-
-    @property
-    def _sentence(self) -> str:
-        return (
-            f"Each group begins with a galaxy; the others are the nearest to it of"
+            near = zip(ids, distances, strict=True)
+            others = [card(name, pictures.get(name), distance) for name, distance in near]
+            groups.append((query, [card(query, picture), *others]))
+        sentence = (
+            "Each group begins with a galaxy; the others are the nearest to it of"
             f" {counted(len(self.map), 'galaxy')} by the network's representation of them."
         )
-
-
-def _uri(picture: Picture | None) -> str | None:
-    return None if picture is None else jpeg_uri(picture)
+        title = "Galaxies that look alike"
+        return write_cards(out, title, sentence, groups, overwrite=overwrite)
 
 
 _SCHEMA = pa.schema([
