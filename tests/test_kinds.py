@@ -13,6 +13,7 @@ import onnx
 import pytest
 import simplejpeg
 import torch
+from astropy.table import Table as AstropyTable
 
 from galaxyvotes import (
     CheckpointError,
@@ -305,6 +306,41 @@ def test_a_network_that_learns_for_seconds_is_far_ahead_of_the_mean_and_the_repo
     assert [each["predictor"] for each in table] == ["network", *document["baselines"]]
     assert "ttype  network" in result.table()
     assert "the RMSE of ttype is" in result.table()
+
+
+@pytest.mark.parametrize("kind", ["ascii.ecsv", "fits", "votable"])
+def test_the_unit_of_a_column_stands_in_the_report_and_in_tables(table, tmp_path, kind):
+    rows = list(csv.DictReader((table / "sizes.csv").read_text().splitlines()))[1:20]
+    known = [row for row in rows if row["ttype"]]
+    columns = AstropyTable({"name": [row["name"] for row in known]})
+    columns["size"] = [float(row["ttype"]) for row in known]
+    stores = dict[str, Store]()
+    for unit in ("arcsec", "arcmin", ""):
+        columns["size"].unit = unit or None
+        path = tmp_path / f"t{unit}.{kind.removeprefix('ascii.')}"
+        columns.write(path, format=kind)
+        stores[unit] = pack(
+            [table / "images", path],
+            tmp_path / f"store {unit}",
+            labels=LabelSettings(quantity=("size",)),
+            settings=PackSettings(32, 32),
+            splits=SplitSettings(0.4, 0.2, 0.4),
+            progress=False,
+        )
+        assert stores[unit].tree.units == ({"size": unit} if unit else {})
+    settings = (EXACT, "train.epochs=1", "train.batch_size=4")
+    arcsec, out = stores["arcsec"], tmp_path / "run"
+    run = train(arcsec, out, recipe="small", settings=settings, progress=False)
+    result = evaluate(arcsec, run, resamples=20, progress=False)
+    assert re.search(r"RMSE of size is [\d.]+\N{NO-BREAK SPACE}arcsec \(", result.table())
+    assert "<h3>size (arcsec)</h3>" in result.path.read_text("utf-8")
+    done = predict(table / "images", run=run, progress=False)
+    assert str(done.to_astropy()["size"].unit) == "arcsec"
+    assert evaluate(stores[""], run, out=tmp_path / "without unit", resamples=5, progress=False)
+    with pytest.raises(CheckpointError, match="size is in arcsec for the one and in arcmin for th"):
+        evaluate(stores["arcmin"], run, out=tmp_path / "other", progress=False)
+    with pytest.raises(ConfigError, match="different units: size is in arcsec for the one and in"):
+        train([arcsec, stores["arcmin"]], tmp_path / "both", recipe="small", progress=False)
 
 
 def test_no_accuracy_is_made_up_while_training(run):

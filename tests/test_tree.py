@@ -93,6 +93,24 @@ def test_every_tree_comes_back_equal_from_its_file(tree):
     assert DecisionTree.from_toml(tree.to_toml()) == tree
 
 
+def test_units_come_back_from_a_file_and_are_of_quantities_only(kaggle):
+    tree = dataclasses.replace(DecisionTree.of_numbers(["size", "n"]), units={"size": "arcsec"})
+    back = DecisionTree.from_toml(tree.to_toml())
+    assert (back, back.units) == (tree, {"size": "arcsec"})
+    assert "unit" not in kaggle.to_toml()
+    with pytest.raises(ConfigError, match=r"has a unit for 'Class1\.1', which is no quantity"):
+        dataclasses.replace(kaggle, units={"Class1.1": "%"})
+
+
+def test_units_differ_where_both_are_known():
+    tree = dataclasses.replace(DecisionTree.of_numbers(["size", "n"]), units={"size": "arcsec"})
+    assert tree.unlike_unit({}) == tree.unlike_unit({"size": "arcsec", "n": "ct"}) == ""
+    assert (
+        tree.unlike_unit({"size": "kpc"})
+        == "size is in arcsec for the one and in kpc for the other"
+    )
+
+
 @pytest.mark.parametrize("name", TREES)
 def test_every_tree_that_ships_comes_back_equal_from_its_file_source_and_all(name):
     tree = DecisionTree.load(name)

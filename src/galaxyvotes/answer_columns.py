@@ -65,6 +65,7 @@ def table_schema(
     """
     names = answers if names is None else names
     meanings = {} if tree is None else _meanings(tree)
+    units: Mapping[str, str] = {} if tree is None else tree.units
     ucd = (
         "src.morph" if tree is not None and not tree.kind.bounded else "stat.probability;src.morph"
     )
@@ -72,19 +73,20 @@ def table_schema(
         column(id_name, pa.string(), description="name of the image", ucd="meta.id;meta.main")
     ]
     for answer, name in zip(answers, names, strict=True):
-        fields.append(_number(name, meanings.get(answer, ""), ucd))
+        fields.append(_number(name, meanings.get(answer, ""), ucd, units.get(answer, "")))
     for end, side, which in zip(BOUNDS, ("lower", "upper"), ("min", "max"), strict=True):
         for answer, name in zip(answers, names, strict=True) if bounds else ():
             meaning = f"{side} end of the prediction interval: {meanings.get(answer, answer)}"
-            fields.append(_number(name + end, meaning, f"{ucd};stat.{which}"))
+            ends = _number(name + end, meaning, f"{ucd};stat.{which}", units.get(answer, ""))
+            fields.append(ends)
     if familiarity:
         meaning = "fraction of the calibration galaxies that are less typical"
         fields.append(_number(FAMILIARITY, meaning, "stat.probability"))
     return with_meta(pa.schema(fields), meta or {})
 
 
-def _number(name: str, description: str, ucd: str) -> pa.Field:
-    return column(name, pa.float32(), description=description, ucd=ucd)
+def _number(name: str, description: str, ucd: str, unit: str = "") -> pa.Field:
+    return column(name, pa.float32(), description=description, ucd=ucd, unit=unit)
 
 
 def _meanings(tree: DecisionTree) -> dict[str, str]:

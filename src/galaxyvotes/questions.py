@@ -5,7 +5,7 @@ the names of the fields here, in the singular where there are several: `[[table]
 and, in a question, `[[question.answer]]`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -26,6 +26,7 @@ __all__ = [
     "VoteColumns",
     "check_questions",
     "check_tables",
+    "check_units",
     "owners_of",
 ]
 
@@ -122,6 +123,7 @@ class TreeFile(Struct, frozen=True):
     name: str
     title: str
     source: str = ""
+    units: dict[str, str] = msgspec.field(name="unit", default_factory=dict[str, str])
     tables: tuple[VoteColumns, ...] = msgspec.field(name="table", default=())
     questions: tuple[Question, ...] = msgspec.field(name="question", default=())
 
@@ -130,6 +132,8 @@ class TreeFile(Struct, frozen=True):
         has its default.
         """
         table: dict[str, Any] = msgspec.to_builtins(self)
+        if not self.units:
+            del table["unit"]
         for question in table["question"]:
             question["answer"] = question.pop("answer")  # TOML has tables behind single values
         return table
@@ -178,6 +182,13 @@ def check_tables(tables: Sequence[VoteColumns], kind: Kind, tree: str) -> None:
     _check_different([table.name for table in tables], "table", tree)
     for table in tables:
         table.check(kind, tree)
+
+
+def check_units(units: Mapping[str, str], questions: Sequence[Question], tree: str) -> None:
+    """Raise ConfigError for the unit of anything but a quantity."""
+    quantities = [q.answers[0].column for q in questions if q.quantity]
+    if others := [column for column in units if column not in quantities]:
+        raise ConfigError(f"{tree} has a unit for {others[0]!r}, which is no quantity of it")
 
 
 def _check_columns(columns: Sequence[str], tree: str) -> None:

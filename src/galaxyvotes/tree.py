@@ -17,7 +17,7 @@ both; a network trained on several stores predicts both.
 Source: Willett et al. 2013, MNRAS 435, 2835, section 2 and table 2.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
@@ -38,6 +38,7 @@ from galaxyvotes.questions import (
     VoteColumns,
     check_questions,
     check_tables,
+    check_units,
     owners_of,
 )
 from galaxyvotes.runtime.counted import counted
@@ -65,7 +66,7 @@ _TREES = resources.files("galaxyvotes") / "trees"
 @dataclass(frozen=True)
 class DecisionTree:
     """Questions in the order of the campaign's columns; `DecisionTree.load("kaggle")` reads one
-    that ships.
+    that ships. `units` has those of quantities that are known, by column.
     """
 
     name: str
@@ -73,10 +74,12 @@ class DecisionTree:
     questions: tuple[Question, ...]
     tables: tuple[VoteColumns, ...] = FRACTION_COLUMNS
     source: str = field(default="", compare=False)
+    units: Mapping[str, str] = field(default_factory=dict[str, str], compare=False)
 
     def __post_init__(self) -> None:
         """Refuse a tree that contradicts itself, naming the question."""
         check_questions(self.questions, f"tree {self.name!r}")
+        check_units(self.units, self.questions, f"tree {self.name!r}")
         check_tables(self.tables, self.kind, f"tree {self.name!r}")
 
     def __repr__(self) -> str:
@@ -121,6 +124,15 @@ class DecisionTree:
             f"{what}; pack both with one tree (`labels=LabelSettings(tree='FILE.toml')`; of classes"
             " with `labels=LabelSettings(tree='FILE.toml', classes='COLUMN')`), or rename one"
         )
+
+    def unlike_unit(self, units: Mapping[str, str]) -> str:
+        """Which quantity has another unit here than in `units`, in words; empty if none that is
+        known on both sides has.
+        """
+        for name, unit in self.units.items():
+            if units.get(name, unit) != unit:
+                return f"{name} is in {unit} for the one and in {units[name]} for the other"
+        return ""
 
     @property
     def kind(self) -> Kind:
@@ -304,7 +316,8 @@ class DecisionTree:
 
     def to_toml(self) -> str:
         """The tree as the text of a tree file; `from_toml` reads it back equal."""
-        file = TreeFile(self.name, self.title, self.source, self.tables, self.questions)
+        units = dict(self.units)
+        file = TreeFile(self.name, self.title, self.source, units, self.tables, self.questions)
         return tomlkit.dumps(file.to_table())
 
     @staticmethod
@@ -321,7 +334,12 @@ class DecisionTree:
         usual = QUANTITY_COLUMNS if quantities else FRACTION_COLUMNS
         try:
             return DecisionTree(
-                file.name, file.title, file.questions, file.tables or usual, file.source
+                file.name,
+                file.title,
+                file.questions,
+                file.tables or usual,
+                file.source,
+                file.units,
             )
         except ConfigError as error:
             raise ConfigError(f"{origin}: {error}") from None

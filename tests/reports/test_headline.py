@@ -22,7 +22,7 @@ def test_an_undefined_number_is_a_dash(written):
 def test_quantities_have_a_row_for_each_quantity_and_predictor():
     measure = {"value": 1.0, "low": 0.5, "high": 1.5}
     row = {column.key: measure for column in HEADLINE[QUANTITIES]}
-    rows = [{"quantity": name} | row for name in ("ttype", "colour")]
+    rows = [{"quantity": name, "unit": ""} | row for name in ("ttype", "colour")]
     document = {"network": rows, "baselines": {"mean": rows}, "decimals": 3}
     lines = text_table(document, QUANTITIES).splitlines()
     assert [line.split()[:2] for line in lines[1:]] == [

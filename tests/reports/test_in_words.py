@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -76,6 +78,12 @@ def test_a_quantity_has_the_digits_that_its_interval_tells_apart():
     )
     assert said(tree, predictions) == ["ttype −3.2 (−5.0 to −1.5)"]
     assert said(tree, Predictions(("g",), ("ttype",), np.array([[-3.25]]))) == ["ttype −3.25"]
+
+
+def test_a_quantity_has_its_unit():
+    tree = replace(DecisionTree.of_numbers(["size", "ttype"]), units={"size": "arcsec"})
+    predictions = Predictions(("g",), ("size", "ttype"), np.array([[3.25, 1.0]]))
+    assert said(tree, predictions) == ["size 3.25 arcsec", "ttype 1"]
 
 
 @pytest.mark.parametrize("columns", [("Class4.1", "Class4.2"), ("Class1.1",)])

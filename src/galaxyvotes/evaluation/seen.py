@@ -41,7 +41,8 @@ def head_for(run: Run, store: Store) -> Head:
     """The head of a run that predicts the answers of a store.
 
     Raises:
-        CheckpointError: The run has no head for the tree of the store, or takes other images.
+        CheckpointError: The run has no head for the tree of the store or has it in other units, or
+            it takes other images.
     """
     head = next((head for head in run.heads if head.tree.questions == store.tree.questions), None)
     if head is None:
@@ -51,6 +52,11 @@ def head_for(run: Run, store: Store) -> Head:
         raise CheckpointError(
             f"{run.title} predicts the tree {trees}, and {store.path} holds labels of"
             f" {store.tree.name!r}{unlike}"
+        )
+    if unlike := head.tree.unlike_unit(store.tree.units):
+        raise CheckpointError(
+            f"{run.title} and {store.path} have different units: {unlike}; pack the table again"
+            " with the column in the unit of the run"
         )
     store.must_fit(run.pack, run.title)
     return head

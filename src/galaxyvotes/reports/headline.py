@@ -11,6 +11,7 @@ from markupsafe import Markup
 from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES, Kind
 from galaxyvotes.metrics.bootstrap import Measure
 from galaxyvotes.reports.digits import digits_of
+from galaxyvotes.reports.units import titled
 
 __all__ = ["HEADLINE", "Column", "html_table", "text_table"]
 
@@ -102,7 +103,7 @@ def _rows_of_predictors(document: Mapping[str, Any]) -> Iterator[tuple[list[str]
 def _rows_of_quantities(document: Mapping[str, Any]) -> Iterator[tuple[list[str], Any]]:
     for i, row in enumerate(document["network"]):
         for name, summary in _predictors(document).items():
-            yield [row["quantity"], name], summary[i]
+            yield [titled(row["quantity"], row["unit"]), name], summary[i]
 
 
 _ROWS = {

@@ -15,6 +15,7 @@ import numpy as np
 from galaxyvotes.kinds import QUANTITIES
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.reports.digits import Digits, digits_of, span
+from galaxyvotes.reports.units import in_unit
 from galaxyvotes.tree import Answer, DecisionTree, Question
 
 __all__ = ["Phrase", "phrases"]
@@ -36,6 +37,7 @@ class Phrase(NamedTuple):
     upper: float
     question: str
     is_fraction: bool
+    unit: str = ""
 
     def __str__(self) -> str:
         """For example "spiral 80 % (61–93)"."""
@@ -43,11 +45,10 @@ class Phrase(NamedTuple):
 
     @property
     def number(self) -> str:
-        """The value: a fraction in per cent, a quantity with as many digits as its interval tells
-        apart.
+        """The value: a fraction in per cent, a quantity in its unit, with as many digits as its
+        interval tells apart.
         """
-        unit = "\N{NO-BREAK SPACE}%" if self.is_fraction else ""
-        return self._digits.value + unit
+        return in_unit(self._digits.value, "%" if self.is_fraction else self.unit)
 
     @property
     def interval(self) -> str:
@@ -69,7 +70,9 @@ def phrases(tree: DecisionTree, predictions: Predictions, row: int) -> list[Phra
     says = _Row(predictions, row)
     if tree.kind is QUANTITIES:
         said = [(question, question.answers[0]) for question in tree.questions]
-        return [says.phrase(*pair) for pair in said if says.knows(pair[1])]
+        phrases = [says.phrase(*pair) for pair in said if says.knows(pair[1])]
+        units = [tree.units.get(answer.column, "") for _, answer in said if says.knows(answer)]
+        return [each._replace(unit=unit) for each, unit in zip(phrases, units, strict=True)]
     if len(tree.questions) == 1:
         ranked = says.ranked(tree.questions[0])
         likely = [answer for answer in ranked[1:2] if says.value(answer) >= SECOND_FROM]

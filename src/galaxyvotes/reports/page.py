@@ -21,6 +21,7 @@ from galaxyvotes.reports.document import rows_shown
 from galaxyvotes.reports.headline import HEADLINE
 from galaxyvotes.reports.html import TEMPLATES, css_variables, jpeg_uri, templates
 from galaxyvotes.reports.sections import SECTIONS
+from galaxyvotes.reports.units import titled
 from galaxyvotes.runtime.counted import agreeing, counted
 from galaxyvotes.tree import DecisionTree
 
@@ -107,6 +108,7 @@ def _environment(decimals: int) -> Environment:
         "percent": _percent,
         "short": partial(written, decimals=None),
         "span": span,
+        "titled": titled,
     }
     environment.filters.update(filters)
     return environment

@@ -42,6 +42,7 @@ def summarise(comparison: Comparison, settings: ReportSettings = _DEFAULT) -> li
         known = labels[~np.isnan(labels[:, i]), i].astype(np.float64)
         described = {
             "quantity": column,
+            "unit": comparison.tree.units.get(column, ""),
             "galaxies": len(known),
             "mean": float(known.mean()) if len(known) else None,
             "deviation": float(known.std()) if len(known) else None,
@@ -83,7 +84,8 @@ def prediction_intervals(comparison: Comparison, settings: ReportSettings) -> di
         seed=settings.seed,
     )
     rows = [
-        {"quantity": column} | {name: interval.measure(i) for name, interval in measured.items()}
+        {"quantity": column, "unit": comparison.tree.units.get(column, "")}
+        | {name: interval.measure(i) for name, interval in measured.items()}
         for i, column in enumerate(predicted.columns)
     ]
     return {"nominal": nominal, "quantities": rows}
@@ -109,6 +111,7 @@ def galaxy(row: int, comparison: Comparison) -> dict[str, Any]:
         "quantities": [
             {
                 "quantity": column,
+                "unit": comparison.tree.units.get(column, ""),
                 "measured": number(float(comparison.labels[row, i])),
                 "predicted": number(float(predicted.values[row, i])),
                 "low": None if bounds is None else number(float(bounds.lower[row, i])),

@@ -25,6 +25,7 @@ from galaxyvotes.metrics.classification import (
 from galaxyvotes.metrics.roc import class_sizes
 from galaxyvotes.metrics.scores import FEW_POSITIVES
 from galaxyvotes.reports.comparison import Comparison
+from galaxyvotes.reports.units import titled
 
 __all__ = ["SECTIONS", "Section", "themed"]
 
@@ -147,8 +148,9 @@ def _reliability(comparison: Comparison) -> Markup:
 
 
 def _predicted(comparison: Comparison) -> Markup:
-    predicted = comparison.predicted
-    given = (comparison.labels, predicted.values, predicted.columns)
+    predicted, units = comparison.predicted, comparison.tree.units
+    names = [titled(name, units.get(name, "")) for name in predicted.columns]
+    given = (comparison.labels, predicted.values, names)
     alt = "Predicted against measured values of each quantity, one point a galaxy."
     return themed(plots.quantity_plots, *given, bounds=predicted.bounds, alt=alt)
 

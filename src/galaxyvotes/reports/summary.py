@@ -8,6 +8,7 @@ from typing import Any
 from galaxyvotes.metrics.bootstrap import Measure
 from galaxyvotes.reports.comparison import BEFORE_FINE_TUNING
 from galaxyvotes.reports.digits import digits_of
+from galaxyvotes.reports.units import in_unit
 from galaxyvotes.runtime.counted import agreeing, counted, sentence
 
 __all__ = ["summary_of_classes", "summary_of_fractions", "summary_of_quantities"]
@@ -84,7 +85,8 @@ def summary_of_quantities(document: Mapping[str, Any]) -> str:
         sentences += _verdict(f"RMSE of {row['quantity']}", errors, differences)
         sentences.append(
             f"On {_galaxies(document, row['galaxies'])}, the RMSE of {row['quantity']} is"
-            f" {_in_words(row['rmse'], None)}{_beside(errors, differences, None)}; R² is"
+            f" {_in_words(row['rmse'], None, row['unit'])}"
+            f"{_beside(errors, differences, None, row['unit'])}; R² is"
             f" {_in_words(row['r2'], document['decimals'])}."
         )
         if document["intervals"] is not None:
@@ -142,6 +144,7 @@ def _beside(
     errors: Mapping[str, float | None],
     differences: Mapping[str, Measure],
     decimals: int | None,
+    unit: str = "",
 ) -> str:
     """How much smaller or larger the error of the network is than that of the best baseline."""
     best = _best(errors)
@@ -150,7 +153,7 @@ def _beside(
     value, low, high = (differences[best][end] or 0.0 for end in ("value", "low", "high"))
     side, ends = ("lower", (low, high)) if value >= 0 else ("higher", (-high, -low))
     text = digits_of({"value": abs(value), "low": ends[0], "high": ends[1]}, decimals)
-    return f", {side} than that of {best} by {text.value} ({text.ends})"
+    return f", {side} than that of {best} by {in_unit(text.value, unit)} ({text.ends})"
 
 
 # ---- coverage, and what to beware of
@@ -213,11 +216,11 @@ def _warning(document: Mapping[str, Any]) -> list[str]:
 # ---- numbers
 
 
-def _in_words(measure: Measure, decimals: int | None) -> str:
+def _in_words(measure: Measure, decimals: int | None, unit: str = "") -> str:
     if measure["value"] is None:
         return "undefined"
     text = digits_of(measure, decimals)
-    return f"{text.value} ({_INTERVAL} {text.ends})"
+    return f"{in_unit(text.value, unit)} ({_INTERVAL} {text.ends})"
 
 
 def _share(measure: Measure, end: str = "value") -> str:

@@ -21,8 +21,8 @@ import pyarrow.compute as pc
 from jaxtyping import Float32, Int, Int32, Shaped
 
 from galaxyvotes.config import LabelSettings
-from galaxyvotes.errors import DataError
-from galaxyvotes.kinds import FRACTIONS
+from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.kinds import FRACTIONS, QUANTITIES
 from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.digests import blake2b_digest
 from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
@@ -120,7 +120,9 @@ def _whole_text(tree: DecisionTree | None) -> str:
     if tree is None:
         return "None"
     parts = (f"{part.name}={getattr(tree, part.name)!r}" for part in fields(tree))
-    return f"DecisionTree({', '.join(parts)})".replace(", handed=False", "")
+    return f"DecisionTree({', '.join(parts)})".replace(", handed=False", "").replace(
+        ", units={}", ""
+    )
 
 
 @contextmanager
@@ -196,6 +198,8 @@ def _from_table(
     table: Table, layout: VoteLayout, tables: list[Table], images: Images, labels: LabelSettings
 ) -> _Rows:
     data = table.read()
+    if layout.tree.kind is QUANTITIES:
+        layout = replace(layout, tree=_in_units(table, data.schema, layout))
     unknown_words: dict[str, int] = {}
     if layout.main.holds == "class":  # as it is written: a class may be called 01, or True
         (name,) = layout.column_names
@@ -230,6 +234,23 @@ def _from_table(
         rows_without_image=tuple(keys.filter(pa.array(places < 0)).to_pylist()),
         unknown_words=unknown_words,
     )
+
+
+def _in_units(table: Table, schema: pa.Schema, layout: VoteLayout) -> DecisionTree:
+    """The tree with the units that the columns of a table have; ConfigError if it has others."""
+    tree, units = layout.tree, dict[str, str]()
+    for answer in tree.columns:
+        metadata: dict[bytes, bytes] = (
+            schema.field(layout.name_of(layout.main, answer)).metadata or {}
+        )
+        if unit := metadata.get(b"unit", b"").decode():
+            units[answer] = unit
+    if unlike := tree.unlike_unit(units):
+        raise ConfigError(
+            f"the tree {tree.name!r} and {table.name} have different units: {unlike}; write the"
+            " column in the unit of the tree"
+        )
+    return replace(tree, units={**units, **tree.units})
 
 
 def _refuse_repeated_rows(

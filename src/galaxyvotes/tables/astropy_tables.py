@@ -53,7 +53,7 @@ def _is_ipac(data: bytes) -> bool:
 
 def read_columns(name: str, data: bytes, kind: str) -> pa.Table:
     """The columns of the one table in these bytes; DataError as `read_astropy`."""
-    return read_astropy(name, data, kind, lambda table: pa.table(dict(_columns(table))))
+    return read_astropy(name, data, kind, _as_arrow)
 
 
 def read_astropy(name: str, data: bytes, kind: str, take: Callable[[Any], Result]) -> Result:
@@ -128,6 +128,17 @@ def check_single(name: str, tables: int) -> None:
         raise DataError(
             f"{name} holds {counted(tables, 'table')}; expected one: save it as a file of its own"
         )
+
+
+def _as_arrow(table: Any) -> pa.Table:
+    """The columns with their units, as fields of Arrow's have them (see `table_formats`)."""
+    columns = dict(_columns(table))
+    units = {str(each.info.name): each.info.unit for each in table.itercols()}
+    fields = [
+        pa.field(name, column.type, metadata={"unit": str(unit)} if (unit := units[name]) else None)
+        for name, column in columns.items()
+    ]
+    return pa.table(list(columns.values()), schema=pa.schema(fields))
 
 
 def _columns(table: Any) -> Iterator[tuple[str, pa.Array]]:

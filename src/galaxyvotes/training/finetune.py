@@ -183,7 +183,9 @@ def _head_like(head: Network, trained: Network) -> Network | None:
     same = [
         other
         for other in others
-        if other.columns == head.columns and other.tree.questions == head.tree.questions
+        if other.columns == head.columns
+        and other.tree.questions == head.tree.questions
+        and not other.tree.unlike_unit(head.tree.units)
     ]
     return next(iter([*same, *(other for other in others if _alike(other, head))]), None)
 

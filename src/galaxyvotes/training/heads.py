@@ -26,16 +26,23 @@ Rows = Int[np.ndarray, "_"]  # of any one store
 def heads_of(stores: Sequence[Store], settings: TrainSettings) -> tuple[Head, ...]:
     """A head for each tree, in the order of the stores; quantities are not standardised yet.
 
-    Raises ConfigError if two trees of one name differ, if the objective needs whole votes and a
-    store has none, if `train.targets` is "majority" and there is none, if `train.answers` names an
-    unknown answer, or if no answer is left; DataError if no training galaxy of a store has labels.
+    Raises ConfigError if two trees of one name or their units differ, if the objective needs whole
+    votes and a store has none, if `train.targets` is "majority" and there is none, if
+    `train.answers` names an unknown answer, or if no answer is left; DataError if no training
+    galaxy of a store has labels.
     """
     heads: list[Head] = []
     for store in stores:
         columns = _chosen_columns(store, settings)
         _check_votes(store, settings.objective, columns)
         _check_majority(store, settings, columns)
-        if any(head.tree.questions == store.tree.questions for head in heads):
+        same = next((h for h in heads if h.tree.questions == store.tree.questions), None)
+        if same is not None:
+            if unlike := same.tree.unlike_unit(store.tree.units):
+                raise ConfigError(
+                    f"{store.path} and a store before it have different units: {unlike}; pack both"
+                    " in one unit"
+                )
             continue
         for head in heads:
             if head.tree.name == store.tree.name:
