@@ -152,17 +152,20 @@ class Predictions:
     def to_astropy(self, tree: DecisionTree | None = None) -> "Table":
         """The table as an astropy table, its columns those of a written table.
 
-        Columns of answers of `tree` have a description, and fractions the unit of pure numbers.
+        Columns of answers of `tree` have a description, fractions the unit of pure numbers, and
+        quantities theirs, if it is known.
         """
         from astropy.table import Column, Table
-        from astropy.units import dimensionless_unscaled
 
-        unit = dimensionless_unscaled if tree is not None and tree.kind.bounded else None
-        fields = self.schema(tree)
-        columns: list[Any] = [
-            Column(values, name, unit=unit, description=fact(fields.field(name), "description"))
-            for name, values in self._numbers().items()
-        ]
+        units: Any = import_module("astropy.units")
+        fields, columns = self.schema(tree), list[Any]()
+        for name, values in self._numbers().items():
+            field = fields.field(name)
+            bounded = tree is not None and tree.kind.bounded
+            unit = units.dimensionless_unscaled if bounded else None
+            if known := fact(field, "unit"):
+                unit = units.Unit(known, parse_strict="silent")
+            columns.append(Column(values, name, unit=unit, description=fact(field, "description")))
         meta = {} if tree is None else {"tree": tree.title}
         return Table([Column(list(self.ids), self.id_name), *columns], meta=meta)
 
