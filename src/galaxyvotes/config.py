@@ -17,6 +17,7 @@ import tomlkit
 
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.pack_settings import PackSettings
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.files import read_text
 from galaxyvotes.runtime.toml import from_table, parsed
 from galaxyvotes.split_settings import SplitSettings
@@ -262,7 +263,7 @@ class Recipe:
         """One line: the network, what it minimises, and for how long."""
         return (
             f"<Recipe {self.name}: {self.model.name}, {self.train.objective},"
-            f" {self.train.epochs} epochs>"
+            f" {counted(self.train.epochs, 'epoch')}>"
         )
 
     @property

@@ -96,7 +96,10 @@ class TemperatureScaling:
         file.
         """
         if len(self.shifts) != answers:
-            raise DataError(f"{origin} has {len(self.shifts)} shifts for {answers} answers")
+            raise DataError(
+                f"{origin} has {counted(len(self.shifts), 'shift')} for"
+                f" {counted(answers, 'answer')}"
+            )
 
     def to_table(self) -> dict[str, Any]:
         """As a table of a TOML file."""

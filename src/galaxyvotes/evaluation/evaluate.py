@@ -301,8 +301,9 @@ def _provenance(
         "image": str(store.pack),
         "run": f"{run.path.name}{members}",
         "recipe": (
-            f"{recipe.name}: {recipe.model.name}, {network.objective.name}, {recipe.train.epochs}"
-            f" epochs, batch {recipe.train.batch_size}, seed {recipe.train.seed}"
+            f"{recipe.name}: {recipe.model.name}, {network.objective.name},"
+            f" {counted(recipe.train.epochs, 'epoch')}, batch {recipe.train.batch_size},"
+            f" seed {recipe.train.seed}"
         ),
         "galaxyvotes": f"{run.facts['galaxyvotes']} (torch {torch.__version__}, {device})",
     }

@@ -24,6 +24,7 @@ from galaxyvotes.networks.build import encoder
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime import distributed
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.runtime.files import given_path
 from galaxyvotes.store.store import Store
@@ -126,7 +127,9 @@ def _remarks_on_seen(source: Run, stores: Sequence[Store]) -> list[str]:
         if not any(used for used, _, _ in counts):
             continue
         found = " and ".join(
-            f"{used:,} of the {of:,} {split}" for used, of, split in counts if used
+            f"{used:,} of the {counted(of, f'{split} galaxy')}"
+            for used, of, split in counts
+            if used
         )
         given = store.manifest["split_settings"].keys() & {"column", "lists"}
         remedy = (
@@ -135,7 +138,7 @@ def _remarks_on_seen(source: Run, stores: Sequence[Store]) -> list[str]:
             else f"pack the store again for {source.title}, which then draws others for these sets"
         )
         remarks.append(
-            f"warning: {source.title} was trained on {found} galaxies of {store.path}: calibrate"
+            f"warning: {source.title} was trained on {found} of {store.path}: calibrate"
             f" and evaluate will refuse them. {remedy.capitalize()}, or evaluate with seen galaxies"
             " allowed, whose errors are too small"
         )
