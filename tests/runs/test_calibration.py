@@ -151,7 +151,7 @@ def test_a_missing_file_of_familiarity_is_found(folder):
         ("factor = 1.5", "factor = nan", "factor is nan and shifts are [0.25, -0.5]; expected a"),
         ("factor = 1.5", 'factor = "much"', "certainty 1: factor is 'much'; expected a number"),
         ("shifts = [0.25, ", "shifts = [inf, ", "factor is 1.5 and shifts are [inf, -0.5]; exp"),
-        ("shifts = [0.25, ", "shifts = [", "[certainty] has 1 shifts for 2 answers"),
+        ("shifts = [0.25, ", "shifts = [", "[certainty] has 1 shift for 2 answers"),
         (
             "[[certainty]]",
             "[[certainty]]\nfactor = 1.0\nshifts = []\n[[certainty]]",
