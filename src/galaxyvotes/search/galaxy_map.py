@@ -25,11 +25,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jaxtyping import Float32, Int64, UInt8
 
-from galaxyvotes.errors import DataError
+from galaxyvotes.errors import DataError, MissingExtraError
 from galaxyvotes.images.read import decode
 from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.files import given_path
-from galaxyvotes.search.neighbours import Representations
+from galaxyvotes.search.index import NeighbourIndex, path_of_index
+from galaxyvotes.search.neighbours import Neighbours, Representations, nearest, nearest_of_each
 from galaxyvotes.table_formats.columns import column, meta_of, with_meta
 from galaxyvotes.tables.names import iterate
 
@@ -146,9 +147,67 @@ class GalaxyMap:
             )
         return values.reshape(self.galaxies, -1)
 
+    @cached_property
+    def index(self) -> NeighbourIndex | None:
+        """The index beside the map; None if there is none, or without usearch. DataError if it is
+        damaged or that of another map.
+        """
+        path = path_of_index(self.path)
+        if "index" not in self.meta or not path.exists():
+            return None
+        try:
+            return NeighbourIndex.open(path, self.meta, self.galaxies, self.features)
+        except MissingExtraError:
+            return None
+
+    def nearest(
+        self,
+        queries: Float32[np.ndarray, "query feature"],
+        count: int,
+        own: Int64[np.ndarray, " query"] | None = None,
+    ) -> Neighbours:
+        """The nearest galaxies of the map of each query, the nearest first, as
+        `neighbours.nearest`: by the index if there is one, otherwise exactly.
+
+        Raises DataError if the map or its index cannot be read.
+        """
+        found = self.index and self.index.nearest(queries, count, own)
+        return found or nearest(self.representations, queries, count, own)
+
+    def nearest_of_each(self, count: int) -> Iterator[Neighbours]:
+        """The nearest other galaxies of every galaxy, some galaxies at a time, as `nearest`."""
+        find = self.index and self.index.nearest
+        return nearest_of_each(self.representations, count, find)
+
+    def representations_of(
+        self, rows: Int64[np.ndarray, " chosen"]
+    ) -> Float32[np.ndarray, "chosen feature"]:
+        """The representations of some galaxies; of a map with an index, only their parts of the
+        table are read.
+
+        Raises DataError as `representations`.
+        """
+        if self.index is None:
+            return self.representations[rows]
+        chosen = np.empty((len(rows), self.features), np.float32)
+        for row, cell in self._cells("representation", np.unique(rows)):
+            try:
+                chosen[rows == row] = cell.values.to_numpy()
+            except (AttributeError, ValueError, pa.ArrowException):
+                chosen[rows == row] = np.nan
+        if not np.isfinite(chosen).all():
+            raise DataError(
+                f"{self.path}: column `representation` is not finite numbers throughout"
+            )
+        return chosen
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {name: row for row, name in enumerate(self.ids)}
+
     def rows_of(self, ids: Sequence[str]) -> Int64[np.ndarray, " chosen"]:
         """The rows of galaxies; DataError for an id that is not on the map."""
-        rows = {name: row for row, name in enumerate(self.ids)}
+        rows = self._rows
         if unknown := [name for name in ids if name not in rows]:
             raise DataError(
                 f"{self.path} has no galaxy {unknown[0]!r}: its ids are like {self.ids[0]!r}"
@@ -167,9 +226,9 @@ class GalaxyMap:
         if "thumbnail" not in self.columns:
             return {}
         pictures: dict[str, UInt8[np.ndarray, "height width 3"]] = {}
-        for row, jpeg in self._jpegs(np.unique(rows)):
+        for row, cell in self._cells("thumbnail", np.unique(rows)):
             with suppress(DataError):
-                pictures[self.ids[row]] = decode(jpeg)
+                pictures[self.ids[row]] = decode(_bytes_of(cell))
         return pictures
 
     def _read(self, name: str) -> pa.Table:
@@ -178,8 +237,10 @@ class GalaxyMap:
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"{self.path}: column `{name}` cannot be read: {error}") from None
 
-    def _jpegs(self, rows: Int64[np.ndarray, " chosen"]) -> Iterator[tuple[int, bytes]]:
-        """The thumbnails of these rows, which rise; only their parts of the file are read."""
+    def _cells(
+        self, name: str, rows: Int64[np.ndarray, " chosen"]
+    ) -> Iterator[tuple[int, pa.Scalar]]:
+        """A column's cells in these rows, which rise; only their parts of the file are read."""
         start = 0
         try:
             with pq.ParquetFile(self.path) as file:
@@ -187,10 +248,15 @@ class GalaxyMap:
                     stop = start + file.metadata.row_group(number).num_rows
                     here = rows[(rows >= start) & (rows < stop)].tolist()
                     if here:
-                        cells = file.read_row_group(number, columns=["thumbnail"]).column(0)
+                        cells = file.read_row_group(number, columns=[name]).column(0)
                         for row in here:
-                            cell: dict[str, Any] = cells[row - start].as_py() or {}
-                            yield row, cell.get("bytes") or b""
+                            yield row, cells[row - start]
                     start = stop
         except (OSError, pa.ArrowException) as error:
-            raise DataError(f"{self.path}: column `thumbnail` cannot be read: {error}") from None
+            raise DataError(f"{self.path}: column `{name}` cannot be read: {error}") from None
+
+
+def _bytes_of(cell: pa.Scalar) -> bytes:
+    """The file in a cell; empty if there is none."""
+    file: dict[str, Any] | None = cell.as_py()
+    return (file or {}).get("bytes") or b""

@@ -8,13 +8,13 @@ nothing that would have to be measured on other galaxies first.
 Representations may lie in a file that is mapped into memory: they are read in blocks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int, Int64
 
-__all__ = ["Neighbours", "Representations", "nearest", "nearest_of_each", "unit_vectors"]
+__all__ = ["Find", "Neighbours", "Representations", "nearest", "nearest_of_each", "unit_vectors"]
 
 _QUERIES, _BLOCK = 1024, 8192  # rows that are compared at a time: 32 MiB of distances
 _LEAST = 1e-12  # of a length: an empty representation has no direction
@@ -29,6 +29,16 @@ class Neighbours(NamedTuple):
 
     rows: Int64[np.ndarray, "query neighbour"]
     distances: Float32[np.ndarray, "query neighbour"]
+
+
+Find = Callable[
+    [
+        Float32[np.ndarray, "query feature"],
+        int,
+        Int[np.ndarray, " query"],
+    ],
+    Neighbours | None,
+]
 
 
 def unit_vectors(representations: Representations) -> Representations:
@@ -71,9 +81,14 @@ def nearest(
     return Neighbours(rows, distances)
 
 
-def nearest_of_each(representations: Representations, count: int) -> Iterator[Neighbours]:
-    """The nearest other galaxies of every galaxy, some galaxies at a time, in their order."""
+def nearest_of_each(
+    representations: Representations, count: int, find: "Find | None" = None
+) -> Iterator[Neighbours]:
+    """The nearest other galaxies of every galaxy, some galaxies at a time, in their order; found by
+    an index, where that finds them.
+    """
     for start in range(0, len(representations), _QUERIES):
         queries = np.asarray(representations[start : start + _QUERIES])
         own = np.arange(start, start + len(queries))
-        yield nearest(representations, queries, count, own)
+        found = find and find(queries, count, own)
+        yield found or nearest(representations, queries, count, own)

@@ -18,7 +18,6 @@ from galaxyvotes.errors import ConfigError
 from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.files import new_file
 from galaxyvotes.search.galaxy_map import GalaxyMap
-from galaxyvotes.search.neighbours import nearest_of_each
 from galaxyvotes.search.sheet import card, write_cards
 from galaxyvotes.table_formats.columns import column
 from galaxyvotes.table_formats.write import check_format, write_table
@@ -92,16 +91,17 @@ class OddGalaxies:
 def odd(galaxy_map: GalaxyMap | str | Path, count: int = 20) -> OddGalaxies:
     """The `count` galaxies of a map that are most unlike all others, the oddest first.
 
-    The neighbours in the map count; of a map without them every galaxy is compared with all others.
+    The neighbours in the map count; those of a map without them are found by its index, or every
+    galaxy is compared with all others.
 
-    Raises ConfigError for a count below 1, DataError if the map cannot be read.
+    Raises ConfigError for a count below 1, DataError if the map or its index cannot be read.
     """
     if count < 1:
         raise ConfigError(f"count is {count}; expected 1 or more")
     galaxy_map = GalaxyMap.open(galaxy_map)
     distances = galaxy_map.neighbour_distances
     if distances is None:
-        parts = nearest_of_each(galaxy_map.representations, _NEAREST)
+        parts = galaxy_map.nearest_of_each(_NEAREST)
         distances = np.concatenate([part.distances for part in parts])
     scores = distances.mean(axis=1) if distances.shape[1] else np.zeros(len(distances), np.float32)
     rows = np.argsort(-scores, kind="stable")[:count]

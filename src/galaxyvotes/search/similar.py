@@ -22,7 +22,7 @@ from galaxyvotes.runtime.files import given_source, new_file
 from galaxyvotes.runtime.memory_limits import enough_memory
 from galaxyvotes.search.embed import Represented, represent, weights_digest
 from galaxyvotes.search.galaxy_map import GalaxyMap
-from galaxyvotes.search.neighbours import Neighbours, nearest
+from galaxyvotes.search.neighbours import Neighbours
 from galaxyvotes.search.sheet import Picture, card, write_cards
 from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
 from galaxyvotes.table_formats.columns import column
@@ -51,8 +51,9 @@ class Similar:
     @property
     def ids(self) -> tuple[tuple[str, ...], ...]:
         """The ids of the nearest galaxies of each query."""
-        ids = np.array(self.map.ids, object)
-        return tuple(tuple(map(str, ids[rows])) for rows in self.neighbours.rows)
+        ids = self.map.ids
+        near: list[list[int]] = self.neighbours.rows.tolist()
+        return tuple(tuple(ids[row] for row in rows) for rows in near)
 
     @property
     def distances(self) -> Float32[np.ndarray, "query neighbour"]:
@@ -142,11 +143,12 @@ def similar(
     """The `count` galaxies of a map that look most like each of some: those of these ids, without
     themselves, then other images, which the run of the map represents.
 
-    Every galaxy of the map is compared, in memory. Images are read and cropped as `predict` does.
+    They are found by the map's index if it has one, otherwise every galaxy of the map is compared,
+    in memory. Images are read and cropped as `predict` does.
 
     Raises ConfigError if there is neither an id nor an image, or for a count below 1, and what
     `embed` raises for images; CheckpointError if the map was made with another run; DataError if
-    the map cannot be read or has no such id, or if no image can be used.
+    the map or its index cannot be read, if the map has no such id, or if no image can be used.
     """
     if count < 1:
         raise ConfigError(f"count is {count}; expected 1 or more")
@@ -156,8 +158,7 @@ def similar(
         raise ConfigError("no galaxy is named: name ids of the map, or images")
     galaxy_map = GalaxyMap.open(galaxy_map)
     own = galaxy_map.rows_of(ids)
-    representations = galaxy_map.representations
-    near = nearest(representations, representations[own], count, own if ids else None)
+    near = galaxy_map.nearest(galaxy_map.representations_of(own), count, own if ids else None)
     shown = galaxy_map.pictures(own)
     queries = Similar(galaxy_map, ids, near, tuple(map(shown.get, ids)))
     if not paths:
@@ -182,7 +183,7 @@ def similar(
 
 def _near_images(galaxy_map: GalaxyMap, images: Represented, count: int) -> Similar:
     """The galaxies nearest to some images."""
-    near = nearest(galaxy_map.representations, images.representations, count)
+    near = galaxy_map.nearest(images.representations, count)
     return Similar(galaxy_map, images.ids, near, tuple(map(decode, images.thumbnails)))
 
 
