@@ -6,7 +6,7 @@ table, `<answer>_low` and `<answer>_high` stand behind the answers, and `familia
 column.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -193,9 +193,12 @@ class Predictions:
         write_table(path, schema, [self.to_table(schema)])
 
     @staticmethod
-    def read(path: str | Path) -> "Predictions":
+    def read(
+        path: str | Path, *, id_column: str | None = None, columns: Mapping[str, str] | None = None
+    ) -> "Predictions":
         """The predictions in a table that `write` wrote: the first column is the id, the others are
-        answers, bounds and familiarity.
+        answers, bounds and familiarity. In a table that has other columns, too, `id_column` is the
+        id, and `columns` says which are predictions, and what of.
 
         Raises ConfigError for another extension, DataError if the file cannot be read, has no
         column beside the id or holds anything but numbers there.
@@ -206,21 +209,36 @@ class Predictions:
             table = SourceTable(str(path), path.read_bytes())
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
-        id_name, *columns = table.header()
-        if not columns:
+        return Predictions.of_table(table, id_column, columns)
+
+    @staticmethod
+    def of_table(
+        table: SourceTable, id_column: str | None = None, columns: Mapping[str, str] | None = None
+    ) -> "Predictions":
+        """The predictions in a table, as `read` has them.
+
+        Raises DataError if it has no column beside the id, or holds anything but numbers there.
+        """
+        first, *others = table.header()
+        if not others:
             raise DataError(
-                f"{path} has one column, {id_name!r}: expected an id, then a column for each answer"
+                f"{table.name} has one column, {first!r}: expected an id, then a column for each"
+                " answer"
             )
-        values = _read_numbers(table, columns)
+        columns = columns or {}
+        columns = {name: columns[name] for name in others if name in columns} or {
+            name: name for name in others
+        }
+        values, names = _read_numbers(table, list(columns)), list(columns.values())
         familiarity = None
-        if len(columns) > 1 and columns[-1] == FAMILIARITY:
-            familiarity, columns = values[:, -1], columns[:-1]
-        answers, ends = _answers_and_ends(columns)
+        if len(names) > 1 and names[-1] == FAMILIARITY:
+            familiarity, names = values[:, -1], names[:-1]
+        answers, ends = _answers_and_ends(names)
         return Predictions(
-            tuple(table.texts(id_name)),
-            tuple(columns[index] for index in answers),
+            tuple(table.texts(id_column or first)),
+            tuple(names[index] for index in answers),
             values[:, answers],
-            id_name=id_name,
+            id_name=id_column or first,
             bounds=None if ends is None else Bounds(*(values[:, end] for end in ends)),
             familiarity=familiarity,
         )

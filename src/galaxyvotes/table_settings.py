@@ -21,10 +21,12 @@ class TableSettings:
     `names` are those of the tree ("tree"); with letters, digits and underlines only, as expressions
     in programs can have them ("identifier"); or those that Galaxy Zoo's catalogues have, for
     conditional fractions ("galaxyzoo": `{question}_{answer}_fraction`). By default FITS and VOTable
-    have identifiers, and other formats the names of the tree.
+    have identifiers, and other formats the names of the tree. `prefix` stands before the names of
+    all predicted columns where these follow the columns of a user's table.
     """
 
     names: Naming | None = None
+    prefix: str = ""
 
     def naming(self, path: Path | None) -> Naming:
         """What a table at that path, or in memory, calls the answers."""

@@ -87,3 +87,19 @@ def test_no_command_replaces_a_file_that_is_there_unless_asked_for(run, blobs, b
             assert run(*command, written, "--overwrite")[0] == 0, name
             assert not mine.exists() or mine.read_bytes() != b"mine"
             mine.unlink(missing_ok=True)
+
+
+def test_predict_says_what_became_of_the_rows_of_a_table(run, make_jpeg, tmp_path):
+    (tmp_path / "1.jpg").write_bytes(make_jpeg(side=424))
+    (tmp_path / "t.csv").write_text("id,mag\n1,17.5\n2,18\n")
+    command = ("predict", tmp_path / "t.csv", "--image", "{id}.jpg", "--out", tmp_path / "o.csv")
+    status, out, _ = run(*command, "--prefix", "p_")
+    assert status == 0
+    assert "o.csv: 2 rows, 1 galaxy" in out
+    assert "1 row without a prediction, and why in the last column; the first, 2.jpg: " in out
+    header, first, second = (tmp_path / "o.csv").read_text().replace('"', "").splitlines()
+    assert header.startswith("id,mag,p_Class1.1,")
+    assert first.startswith("1,17.5,0.")
+    assert second.startswith("2,18,,")
+    status, _, err = run(*command[:3], "{name}.jpg", "--out", tmp_path / "p.csv")
+    assert (status, "has no column 'name'" in err) == (2, True)

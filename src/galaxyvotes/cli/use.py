@@ -38,7 +38,9 @@ def predict(
     stretch: Stretch = None,
     hdu: Hdu = None,
     bands: Bands = None,
+    image: str | None = None,
     names: Naming | None = None,
+    prefix: str = "",
     sheet: Path | None = None,
     out: Path | None = None,
     overwrite: Overwrite = False,
@@ -47,12 +49,13 @@ def predict(
 
     With a calibrated run, as the bundled model is, each answer has the bounds of its
     prediction interval, and each image a familiarity score. A contact sheet shows
-    pictures of some 200 galaxies with their answers in words.
+    pictures of some 200 galaxies with their answers in words. A table that names its
+    images is written with its own columns as they are, and the predictions behind them.
 
     Example: galaxyvotes predict my-galaxies --out answers.csv --sheet answers.html
 
     Args:
-        images: Folders, zips, image files, or one packed store.
+        images: Folders, zips, image files, a table alone or beside its images, or one packed store.
         run: A run folder, or an ONNX file that export wrote; by default the bundled model.
         tree: The tree to predict, if the run has several; by default its first. The bundled model
             has kaggle, classes5 and gz2.
@@ -64,6 +67,10 @@ def predict(
         scale: How many times as many pixels a galaxy covers as in the images that the network was
             trained on, e.g. 0.42 for cut-outs of 88 px; the crop is as many times as wide.
         fit: Take whole images, whatever their size.
+        image: Of a table: the paths of its images as a template over columns, relative to the
+            table, e.g. "cutouts/{iauname}.fits"; of images beside it, the column that names them,
+            "{objid}"; by default the column is found that does.
+        prefix: Of a table: put this before the names of the predicted columns.
         names: What the table calls the answers: as the tree does (tree), with letters, digits and
             underlines only (identifier, the default of FITS and VOTable), or as Galaxy Zoo's
             catalogues call conditional fractions (galaxyzoo).
@@ -97,15 +104,22 @@ def predict(
         fit=fit,
         stretch=stretch,
         layout=fits_layout(hdu, bands),
-        table=TableSettings(names),
+        image=image,
+        table=TableSettings(names, prefix),
         overwrite=overwrite,
     )
     if sheet is not None:
         done.contact_sheet(sheet, overwrite=overwrite)
-    print(f"{done.path or sheet}: {counted(done.galaxies, 'galaxy')}")
+    rows = f"{counted(done.galaxies + done.unpredicted, 'row')}, " if done.of_table else ""
+    print(f"{done.path or sheet}: {rows}{counted(done.galaxies, 'galaxy')}")
     if sheet is not None and done.path is not None:
         print(f"{sheet}: pictures with their answers")
-    if done.rejected:
+    if done.unpredicted:
+        print(
+            f"{counted(done.unpredicted, 'row')} without a prediction, and why in the last column;"
+            f" the first, {': '.join(done.rejected[0])}"
+        )
+    elif done.rejected:
         where = done.rejected_path or f"the first, {': '.join(done.rejected[0])}"
         print(f"{counted(len(done.rejected), 'image')} could not be used: {where}")
     if done.passed_over:

@@ -28,7 +28,7 @@ from galaxyvotes.evaluation.seen import (
     volunteers_of,
 )
 from galaxyvotes.inference.engine import predict_store
-from galaxyvotes.inference.predict import shift_of
+from galaxyvotes.inference.outcome import shift_of
 from galaxyvotes.kinds import Kind
 from galaxyvotes.metrics.coverage import noise_floor
 from galaxyvotes.predictions import Predictions

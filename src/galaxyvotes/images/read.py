@@ -25,6 +25,7 @@ What becomes of unusual pixels
 - colour profiles and gamma: left alone
 """
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -43,7 +44,7 @@ from galaxyvotes.images.tiff import check_tiff, is_tiff, is_white_zero
 from galaxyvotes.sky.fits import MAX_BYTES as MAX_FITS_BYTES
 from galaxyvotes.sky.fits import FitsImage, is_fits, read_bands
 from galaxyvotes.sky.stretch import SINGLE, Stretch, choose_stretch
-from galaxyvotes.sources.members import Member, Members
+from galaxyvotes.sources.members import Member
 from galaxyvotes.sources.suffixes import FITS_SUFFIXES
 
 __all__ = [
@@ -116,7 +117,7 @@ def read_square(image: Member, settings: PackSettings, *, scaled: bool = False) 
     return Square(pixels, size=size)
 
 
-def with_stretch(settings: PackSettings, images: Members) -> PackSettings:
+def with_stretch(settings: PackSettings, images: Iterable[Member]) -> PackSettings:
     """The settings with the stretch of the FITS images among some: the one that they name, or that
     of the first such image; none if there is no such image.
 

@@ -34,6 +34,7 @@ from galaxyvotes.store.store import Store
 
 __all__ = [
     "appearance_rows",
+    "chunk_size",
     "chunks_of",
     "compute_rows",
     "estimate",
@@ -314,5 +315,10 @@ def _of_rows(
 
 def chunks_of(count: int, workers: int) -> list[slice]:
     """A division of so many images into whole groups, small enough that every thread has some."""
-    step = GROUP * max(1, min(CHUNK // GROUP, count // (2 * GROUP * workers)))
+    step = chunk_size(count, workers)
     return [slice(start, start + step) for start in range(0, max(count, 1), step)]
+
+
+def chunk_size(count: int, workers: int) -> int:
+    """How many of so many images a thread takes at a time."""
+    return GROUP * max(1, min(CHUNK // GROUP, count // (2 * GROUP * workers)))

@@ -5,8 +5,8 @@ cores that share a group of images wait for each other after every layer, and fo
 decode beside them.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,15 +14,18 @@ from pathlib import Path
 import pyarrow as pa
 
 from galaxyvotes.answer_columns import answer_names, table_schema
-from galaxyvotes.confidence.familiarity import Shift
 from galaxyvotes.errors import CheckpointError, ConfigError
+from galaxyvotes.images.read import with_stretch
+from galaxyvotes.inference.catalogue import CatalogueColumns
 from galaxyvotes.inference.engine import predict_batch
 from galaxyvotes.inference.left_out import path_of_left_out, write_left_out
 from galaxyvotes.inference.onnx_model import OnnxModule, is_onnx, read_onnx
-from galaxyvotes.inference.pictures import pictures_of
-from galaxyvotes.inference.predicted import Pictures, Predicted, Sample
+from galaxyvotes.inference.outcome import Outcome
+from galaxyvotes.inference.pictures import pictures_of, pictures_of_rows
+from galaxyvotes.inference.predicted import Pictures, Predicted
 from galaxyvotes.inference.provenance import provenance_of
-from galaxyvotes.inference.stream import Stream, open_stream, pack_for
+from galaxyvotes.inference.stream import Stream, of_table, open_stream, pack_for
+from galaxyvotes.inference.table_images import named_table, open_table_images
 from galaxyvotes.kinds import FractionKind
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.runs.network import Network
@@ -34,9 +37,9 @@ from galaxyvotes.runtime.memory_limits import enough_memory
 from galaxyvotes.runtime.threads import check_workers
 from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
 from galaxyvotes.table_formats.write import check_format, open_table
-from galaxyvotes.table_settings import TableSettings
+from galaxyvotes.table_settings import Naming, TableSettings
 
-__all__ = ["folder_of", "open_network", "predict", "shift_of"]
+__all__ = ["folder_of", "open_network", "predict"]
 
 
 @enough_memory("lower `workers=…`, each of which holds images, or use `device='cpu'`")
@@ -54,6 +57,7 @@ def predict(
     fit: bool = False,
     stretch: str | None = None,
     layout: FitsLayout = ANYWHERE,
+    image: str | None = None,
     table: TableSettings | None = None,
     overwrite: bool = False,
     progress: bool = True,
@@ -76,6 +80,13 @@ def predict(
     calibration galaxies. `table` says what the answers are called. All formats but CSV have
     descriptions of the columns, and what predicted them.
 
+    Where `images` is a table, of any format, its own columns come first, as they are and in the
+    order of its rows, and the predictions behind them; the last column says of rows that have none
+    why their image could not be used. The images are those whose paths stand in a column of the
+    table, or `image` is a template of the paths, as "cutouts/{iauname}.fits"; they are relative to
+    the table. Where folders or archives are given beside the table, a column, or the template,
+    names one of their images.
+
     Images are cropped as the run's own were. Where a galaxy covers `scale` times as many pixels as
     in those, the crop is as many times as wide; `fit` takes whole images instead, whatever their
     size. The bands of FITS images become pictures by `stretch`, by default that of the run's own
@@ -83,11 +94,13 @@ def predict(
 
     An image that cannot be used never stops the others: it is left out and listed with its
     reason in `rejected` and, beside a table, in `<out>.rejected.csv`. Neither file may be there,
-    unless `overwrite`. With `out`, memory holds the names and places of all images (a tenth of a
-    kilobyte each), and neither their pixels nor their predictions.
+    unless `overwrite`. With `out`, memory holds the names and places of all images of folders and
+    archives (a tenth of a kilobyte each), and neither their pixels nor their predictions, nor the
+    rows of a FITS or Parquet table.
 
     Raises ConfigError for an unknown extension, device, tree or number of workers, for a table that
-    is there already, for conditional fractions that the run cannot have, for a store beside images,
+    is there already or has columns called as those of the predictions, for conditional fractions
+    that the run cannot have, for a store beside images, for a template that does not fit the table,
     and for FITS images of several bands without a stretch; CheckpointError if the run is not
     finished, damaged or not calibrated for the intervals that were asked for, or if the store is
     packed otherwise; DataError if there is no image that can be used, if the table cannot be
@@ -107,21 +120,33 @@ def predict(
         _check_intervals(network, origin)
     elif intervals is False:
         network = network.without_intervals
-    with (
-        nullcontext() if out is None else locked(out),
-        open_stream(
-            pack, paths, partial(predict_batch, network), layout, workers, progress=progress
-        ) as stream,
-    ):
+    compute = partial(predict_batch, network)
+    compute = partial(predict_batch, network)
+    with nullcontext() if out is None else locked(out), ExitStack() as stack:
+        source, others = named_table(paths)
+        if source is None:
+            _check_without_table(image, table)
+            stream = stack.enter_context(
+                open_stream(pack, paths, compute, layout, workers, progress=progress)
+            )
+            pictures = partial(pictures_of, paths, stream.pack, layout)
+            named = None
+        else:
+            as_text = out is not None and out.suffix.lower() == ".csv"
+            named = stack.enter_context(
+                open_table_images(source, others, image, layout, as_text=as_text)
+            )
+            pack = with_stretch(pack, named.first_images())
+            parts = of_table(compute, pack, named, workers, progress=progress)
+            stream = Stream(parts, len(named), pack)
+            pictures = partial(pictures_of_rows, source.parent, others, pack, layout)
         network = replace(network, pack=stream.pack)
-        names = answer_names(network.columns, table.naming(out), network.tree)
-        schema = None if out is None else _schema(network, names, provenance_of(network, origin))
-        pictures = partial(pictures_of, paths, stream.pack, layout)
-        predicted = _collect(out, schema, network, stream, pictures, scale)
-        predicted = replace(predicted, names=names)
-        if out is not None:
-            write_left_out(out, stream.left_out)
-    return predicted
+        columns = _columns(network, table.naming(out), provenance_of(network, origin))
+        if named is not None:
+            own = named.rows
+            columns = CatalogueColumns.behind(own.schema, columns, own.name, table.prefix)
+        predicted = _collect(out, columns, network, stream, pictures, scale)
+        return replace(predicted, id_column="id" if named is None else named.id_column)
 
 
 def _new_table(out: str | Path, *, overwrite: bool) -> Path:
@@ -179,33 +204,35 @@ def _check_intervals(network: Network, origin: Path) -> None:
         )
 
 
+def _check_without_table(image: str | None, table: TableSettings) -> None:
+    given = {'`image="…"`': image, '`table=TableSettings(prefix="…")`': table.prefix}
+    if option := next((name for name, value in given.items() if value), None):
+        raise ConfigError(
+            f"{option} is for images that a table names, and no table is given: name one"
+            " (.fits, .vot, .ecsv, .parquet, .csv …), or leave it out"
+        )
+
+
 # ---- the table
 
 
-def shift_of(network: Network, predictions: Predictions) -> Shift | None:
-    """How the familiarity of these galaxies compares with that of the calibration galaxies; None if
-    the network is not calibrated.
-    """
-    if network.familiarity is None or predictions.familiarity is None:
-        return None
-    return Shift.count(predictions.familiarity, network.familiarity.references)
-
-
-def _schema(network: Network, names: Sequence[str], meta: Mapping[str, str]) -> pa.Schema:
+def _columns(network: Network, naming: Naming, meta: Mapping[str, str]) -> CatalogueColumns:
     """The columns of a table of a network's predictions."""
-    return table_schema(
+    bounds, familiarity = network.intervals is not None, network.familiarity is not None
+    schema = table_schema(
         network.columns,
-        names=names,
+        names=answer_names(network.columns, naming, network.tree),
         tree=network.tree,
-        bounds=network.intervals is not None,
-        familiarity=network.familiarity is not None,
+        bounds=bounds,
+        familiarity=familiarity,
         meta=meta,
     )
+    return CatalogueColumns(schema, network.columns, bounds=bounds, familiarity=familiarity)
 
 
 def _collect(
     out: Path | None,
-    schema: pa.Schema | None,
+    columns: CatalogueColumns,
     network: Network,
     stream: Stream[Predictions],
     pictures: Pictures,
@@ -214,45 +241,34 @@ def _collect(
     """Write predictions as they come, or keep them; DataError, and no table, if no image can be
     used. `scale` is the one that was given, if any was.
     """
-    kept: list[Predictions] = []
-    sample, galaxies = Sample(stream.images), 0
-    shifts: Shift | None = None
-    with _table(out, schema, kept) as write:
-        for predictions in stream:
-            write(predictions)
-            sample.add(predictions)
-            part = shift_of(network, predictions)
-            shifts = part if part is None or shifts is None else shifts + part
-            galaxies += len(predictions)
+    outcome = Outcome(stream.images, network, keeps_all=columns.keeps_all)
+    kept: list[pa.Table] = []
+    with nullcontext(kept.append) if out is None else open_table(out, columns.schema) as write:
+        for part in stream.parts:
+            outcome.add(part)
+            write(columns.written(columns.rows(part)))
+        outcome.check(network.pack)
+    if out is not None and not columns.keeps_all:
+        write_left_out(out, [*outcome.rejected, *stream.passed_over])
+    stream = replace(stream, rejected=outcome.rejected, sizes=outcome.sizes)
     stale = network.module.stale if isinstance(network.module, OnnxModule) else ""
     return Predicted(
         out,
-        galaxies,
-        tuple(stream.rejected),
-        shifts,
+        outcome.predicted,
+        tuple(outcome.rejected),
+        outcome.shift,
         stream.passed_over,
         tree=network.tree,
         fractions=network.fraction_kind,
-        sample=sample.predictions,
-        chosen=sample.chosen,
+        sample=outcome.sample.predictions,
+        chosen=outcome.sample.chosen,
         pictures=pictures,
-        in_memory=Predictions.concatenate(kept) if out is None else None,
+        rows=pa.concat_tables(kept) if out is None else None,
         notes=(*filter(None, [stale]), *stream.notes),
         too_large=stream.sizes.too_large(network.pack),
         other_scale=stream.sizes.other_scale(network.pack, scale),
         stretch=stream.pack.stretch,
+        columns_of=columns.meanings,
+        of_table=columns.keeps_all,
+        unpredicted=outcome.galaxies - outcome.predicted if columns.keeps_all else 0,
     )
-
-
-@contextmanager
-def _table(
-    out: Path | None, schema: pa.Schema | None, kept: list[Predictions]
-) -> Generator[Callable[[Predictions], None]]:
-    """A function that appends predictions to the new table, or to those that are kept if there is
-    none.
-    """
-    if out is None or schema is None:
-        yield kept.append
-        return
-    with open_table(out, schema) as append:
-        yield lambda predictions: append(predictions.to_table(schema))

@@ -3,12 +3,13 @@ galaxies with their answers.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 from jaxtyping import Float, Int, UInt8
 
 from galaxyvotes.confidence.familiarity import Shift
@@ -16,6 +17,9 @@ from galaxyvotes.kinds import FractionKind
 from galaxyvotes.predictions import Bounds, Predictions, Values
 from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.files import new_file
+from galaxyvotes.table_formats.read import open_rows
+from galaxyvotes.table_formats.to_astropy import to_astropy, to_pandas
+from galaxyvotes.tables.table import Table as SourceTable
 from galaxyvotes.tree import DecisionTree
 
 if TYPE_CHECKING:
@@ -31,6 +35,7 @@ Pictures = Callable[[tuple[str, ...]], Mapping[str, UInt8[np.ndarray, "side side
 
 EVENLY, UNFAMILIAR = 180, 20  # galaxies of a sample
 _IN_NOTEBOOK = 12
+_SLICE = 2**16  # rows that are read at a time
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,8 +51,12 @@ class Predicted:
     are smaller than the crop, or that an ONNX file is older than its run; `too_large` what helps if
     most are much larger than those that the crop is meant for; `other_scale` if their pixels are
     larger or smaller on the sky than those of the run's images. `stretch` is that of FITS images,
-    empty without. `names` are what the table at `path` calls the answers. A notebook shows twelve
-    galaxies with their answers.
+    empty without. A notebook shows twelve galaxies with their answers.
+
+    Predictions for a table stand behind its own columns. All its rows are there, `unpredicted` of
+    them without predictions, of which `rejected` has the first hundred. `id_column` is the column
+    that names the images. `columns_of` says which columns hold predictions, and what of; `rows` are
+    those of a table in memory.
     """
 
     path: Path | None
@@ -60,25 +69,38 @@ class Predicted:
     sample: Predictions
     chosen: str
     pictures: Pictures
-    in_memory: Predictions | None = None
+    rows: pa.Table | None = None
     notes: tuple[str, ...] = ()
     too_large: str = ""
     other_scale: str = ""
     stretch: str = ""
-    names: tuple[str, ...] = ()
+    columns_of: Mapping[str, str] | None = None
+    id_column: str = "id"
+    of_table: bool = False
+    unpredicted: int = 0
 
     @cached_property
     def predictions(self) -> Predictions:
-        """All predictions.
+        """All predictions; of a table those of all its rows, NaN where it has none.
 
         Raises DataError if they are in a table that cannot be read any more.
         """
-        if self.in_memory is not None:
-            return self.in_memory
+        if self.rows is not None:
+            rows = SourceTable("the table", self.rows)
+            return Predictions.of_table(rows, self.id_column, self.columns_of)
         assert self.path is not None
-        read = Predictions.read(self.path)
-        answers = dict(zip(self.names, self.columns, strict=False))
-        return replace(read, columns=tuple(answers.get(name, name) for name in read.columns))
+        return Predictions.read(self.path, id_column=self.id_column, columns=self.columns_of)
+
+    def to_arrow(self) -> pa.Table:
+        """The table: the columns of the user's own, if it was one, and all predictions.
+
+        Raises DataError if it cannot be read any more.
+        """
+        if self.rows is not None:
+            return self.rows
+        assert self.path is not None
+        with open_rows(self.path) as rows:
+            return pa.concat_tables(rows.slices(_SLICE))
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -122,17 +144,21 @@ class Predicted:
         """The table of images that could not be used and of files that were passed over, with
         their reasons; None without a table of predictions, or if there are none.
         """
-        if self.path is None or not (self.rejected or self.passed_over):
+        if self.path is None or not (self.rejected or self.passed_over) or self.of_table:
             return None
         return self.path.with_name(self.path.name + ".rejected.csv")
 
     def to_pandas(self) -> "pd.DataFrame":
-        """All predictions as a pandas data frame; MissingExtraError without pandas."""
-        return self.predictions.to_pandas()
+        """The same as a pandas data frame; MissingExtraError without pandas."""
+        if not self.of_table:
+            return self.predictions.to_pandas()
+        return to_pandas(self.to_arrow())
 
     def to_astropy(self) -> "Table":
-        """All predictions as an astropy table, whose columns say what they mean."""
-        return self.predictions.to_astropy(self.tree)
+        """The same as an astropy table, whose columns say what they mean."""
+        if not self.of_table:
+            return self.predictions.to_astropy(self.tree)
+        return to_astropy(self.to_arrow())
 
     def contact_sheet(
         self, out: str | Path, *, galaxies: int = EVENLY + UNFAMILIAR, overwrite: bool = False
@@ -154,7 +180,8 @@ class Predicted:
     def __repr__(self) -> str:
         """One line: how many galaxies and answers, of which tree, and where they are."""
         galaxies = counted(self.galaxies, "galaxy")
-        rejected = f", {counted(len(self.rejected), 'image')} rejected" if self.rejected else ""
+        number = self.unpredicted or len(self.rejected)
+        rejected = f", {counted(number, 'image')} rejected" if number else ""
         where = f", in {self.path}" if self.path else ""
         answers = f"{counted(len(self.columns), 'answer')} of {self.tree.name}"
         return f"<Predicted: {galaxies} × {answers}{rejected}{where}>"

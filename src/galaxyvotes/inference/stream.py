@@ -8,47 +8,58 @@ decode beside them.
 """
 
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import numpy as np
+import pyarrow as pa
 import torch
 from rich.progress import Progress
 
 from galaxyvotes.config import PackSettings
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.images.read import read_square, with_stretch
+from galaxyvotes.images.read import Square, read_square, with_stretch
 from galaxyvotes.images.sizes import ImageSizes
-from galaxyvotes.inference.engine import chunks_of, compute_rows
+from galaxyvotes.inference.engine import chunk_size, chunks_of, compute_rows
 from galaxyvotes.inference.predicted import Rejected
+from galaxyvotes.inference.table_images import Chunk, TableImages
 from galaxyvotes.networks.batch import Batch
 from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.progress import bar
 from galaxyvotes.runtime.threads import on_a_core_each
 from galaxyvotes.sky.fits import FitsLayout
 from galaxyvotes.sources.listed_images import open_source
-from galaxyvotes.sources.members import Members
+from galaxyvotes.sources.members import Member, Members
 from galaxyvotes.sources.no_images import refuse_without_images
 from galaxyvotes.store.store import Store
 
-__all__ = ["Stream", "open_stream", "pack_for"]
+__all__ = ["Part", "Stream", "compute_part", "none_usable", "of_table", "open_stream", "pack_for"]
 
 Result = TypeVar("Result")
 Compute = Callable[[Batch, tuple[str, ...]], Result]
 
 
 @dataclass(frozen=True)
-class _Part(Generic[Result]):
-    """What was computed from some images, None if none of them can be used; those that cannot, and
-    the sizes of all.
+class Part(Generic[Result]):
+    """Some galaxies: their ids, why the image of each cannot be used (empty if it can), what was
+    computed from the others, None if there are none, the sizes of all, and the rows of the table
+    that names them, if one does.
     """
 
+    ids: Sequence[str]
+    problems: Sequence[str]
     result: Result | None
-    rejected: Sequence[Rejected] = ()
-    sizes: ImageSizes | None = None
+    sizes: ImageSizes = field(default_factory=ImageSizes)
+    rows: pa.Table | None = None
+
+    @property
+    def rejected(self) -> list[Rejected]:
+        """The galaxies whose image cannot be used, each with the reason."""
+        pairs = zip(self.ids, self.problems, strict=True)
+        return [(name, problem) for name, problem in pairs if problem]
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,7 @@ class Stream(Generic[Result]):
     of all so far, and `passed_over` the files that are no images.
     """
 
-    parts: Iterator[_Part[Result]]
+    parts: Iterator[Part[Result]]
     images: int
     pack: PackSettings
     passed_over: tuple[Rejected, ...] = ()
@@ -72,15 +83,12 @@ class Stream(Generic[Result]):
         usable = False
         for part in self.parts:
             self.rejected.extend(part.rejected)
-            if part.sizes is not None:
-                self.sizes.add(part.sizes)
+            self.sizes.add(part.sizes)
             if part.result is not None:
                 usable = True
                 yield part.result
         if self.rejected and not usable:
-            too_small = self.sizes.too_small(self.pack)
-            why = f": {too_small}" if too_small else f"; the first: {': '.join(self.rejected[0])}"
-            raise DataError(f"not one of {counted(self.images, 'image')} could be used{why}")
+            raise DataError(none_usable(self.images, self.rejected[0], self.sizes, self.pack))
 
     @property
     def left_out(self) -> list[Rejected]:
@@ -152,9 +160,7 @@ def open_stream(
     if stores:
         store = Store.open(stores[0])
         store.must_fit(pack, "the network")
-        rows = np.arange(len(store))
-        results = compute_rows(compute, store, rows, workers, progress=progress)
-        yield Stream((_Part(result) for result in results), len(store), store.pack)
+        yield Stream(_of_store(compute, store, workers, progress=progress), len(store), store.pack)
         return
     with open_source(paths, layout) as source, bar(show=progress) as shown:
         refuse_without_images(source, paths)
@@ -163,27 +169,75 @@ def open_stream(
         yield Stream(parts, len(source.images), pack, tuple(source.passed_over))
 
 
+def none_usable(images: int, first: Rejected, sizes: ImageSizes, pack: PackSettings) -> str:
+    """That no image can be used, and why: all are too small, or the reason of the first."""
+    too_small = sizes.too_small(pack)
+    why = f": {too_small}" if too_small else f"; the first: {': '.join(first)}"
+    return f"not one of {counted(images, 'image')} could be used{why}"
+
+
+def _of_store(
+    compute: Compute[Result], store: Store, workers: int | None, *, progress: bool
+) -> Iterator[Part[Result]]:
+    rows = np.arange(len(store))
+    for ids, result in compute_rows(
+        lambda batch, ids: (ids, compute(batch, ids)), store, rows, workers, progress=progress
+    ):
+        yield Part(ids, ("",) * len(ids), result)
+
+
 def _of_images(
     compute: Compute[Result], pack: PackSettings, images: Members, workers: int, shown: Progress
-) -> Iterator[_Part[Result]]:
+) -> Iterator[Part[Result]]:
     ids = images.unique_ids()
     task = shown.add_task("predicting", total=len(images))
 
-    def compute_chunk(chunk: slice) -> _Part[Result]:
-        squares = [
-            (name, read_square(image, pack))
-            for name, image in zip(ids[chunk].to_pylist(), images[chunk], strict=True)
-        ]
-        usable = {name: square.pixels for name, square in squares if square.pixels is not None}
-        rejected = [(name, square.reason) for name, square in squares if square.pixels is None]
-        sizes = ImageSizes()
-        for _, square in squares:
-            sizes.count(square.size, square.arcsec_px)
-        if not usable:
-            return _Part(None, rejected, sizes)
-        batch = Batch(torch.from_numpy(np.stack(list(usable.values()))))
-        return _Part(compute(batch, tuple(usable)), rejected, sizes)
+    def work(chunk: slice) -> Part[Result]:
+        return compute_part(compute, pack, ids[chunk].to_pylist(), images[chunk])
 
-    for chunk, part in on_a_core_each(compute_chunk, chunks_of(len(images), workers), workers):
+    for chunk, part in on_a_core_each(work, chunks_of(len(images), workers), workers):
         shown.advance(task, chunk.stop - chunk.start)
         yield part
+
+
+def of_table(
+    compute: Compute[Result],
+    pack: PackSettings,
+    named: TableImages,
+    workers: int | None,
+    *,
+    progress: bool,
+) -> Iterator[Part[Result]]:
+    """What is computed from the images of a table, some rows at a time, in their order."""
+    workers = workers or os.cpu_count() or 1
+
+    def work(chunk: Chunk) -> Part[Result]:
+        return compute_part(compute, pack, chunk.ids, chunk.images, chunk.rows)
+
+    with bar(show=progress) as shown:
+        task = shown.add_task("predicting", total=len(named))
+        chunks = named.chunks(chunk_size(len(named), workers))
+        for chunk, part in on_a_core_each(work, chunks, workers):
+            shown.advance(task, len(chunk.ids))
+            yield part
+
+
+def compute_part(
+    compute: Compute[Result],
+    pack: PackSettings,
+    ids: Sequence[str],
+    images: Iterable[Member | str],
+    rows: pa.Table | None = None,
+) -> Part[Result]:
+    """What is computed from some images, or why there is no image."""
+    squares = [
+        Square(None, image) if isinstance(image, str) else read_square(image, pack)
+        for image in images
+    ]
+    sizes = ImageSizes()
+    for square in squares:
+        sizes.count(square.size, square.arcsec_px)
+    pixels = [square.pixels for square in squares if square.pixels is not None]
+    usable = [name for name, square in zip(ids, squares, strict=True) if square.pixels is not None]
+    result = compute(Batch(torch.from_numpy(np.stack(pixels))), tuple(usable)) if usable else None
+    return Part(ids, [square.reason for square in squares], result, sizes, rows)

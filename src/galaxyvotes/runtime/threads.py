@@ -10,7 +10,7 @@ aten/src/ATen/ParallelOpenMP.cpp).
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Barrier, Lock
 from typing import TypeVar
@@ -36,7 +36,7 @@ def check_workers(workers: int | None) -> None:
 
 
 def in_order(
-    work: Callable[[Item], Result], items: Sequence[Item], workers: int
+    work: Callable[[Item], Result], items: Iterable[Item], workers: int
 ) -> Iterator[tuple[Item, Result]]:
     """Each item with its result; at most 2 × `workers` results wait to be taken.
 
@@ -47,7 +47,7 @@ def in_order(
 
 
 def on_a_core_each(
-    work: Callable[[Item], Result], items: Sequence[Item], workers: int | None = None
+    work: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None
 ) -> Iterator[tuple[Item, Result]]:
     """`in_order`, where torch computes each item in one thread; without `workers` as many items at
     once as it has threads.
@@ -67,7 +67,7 @@ def on_a_core_each(
 def _in_order(
     pool: ThreadPoolExecutor,
     work: Callable[[Item], Result],
-    items: Sequence[Item],
+    items: Iterable[Item],
     most: int,
 ) -> Iterator[tuple[Item, Result]]:
     waiting: deque[tuple[Item, Future[Result]]] = deque()

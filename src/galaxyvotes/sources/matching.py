@@ -199,6 +199,7 @@ def match_images(
     columns: Sequence[str],
     others: Sequence[Table] = (),
     id_column: str | None = None,
+    choose: str = "`labels=LabelSettings(id_column=…)`",
 ) -> tuple[str, pa.Array]:
     """The column that names the images and every row's key: one of `columns`, or of another table
     that translates.
@@ -206,9 +207,10 @@ def match_images(
     Where images have short numbers for names, other columns hit some by chance, and a wrong choice
     would give every galaxy another one's votes. So the column with most hits is taken, but if
     another that could be ids has at least half as many, and not for the same images, a ConfigError
-    asks for the `id_column`. Other tables are only read if no column of this one that could be ids
-    names half of its rows or the images. DataError if no column names an image, or if the ids have
-    lost digits or are no text; ConfigError if there is no such `id_column`.
+    asks for the `id_column`, in the words `choose`. Other tables are only read if no column of this
+    one that could be ids names half of its rows or the images. DataError if no column names an
+    image, or if the ids have lost digits or are no text; ConfigError if there is no such
+    `id_column`.
     """
     if id_column is not None:
         id_column = Header(columns).find(id_column) or id_column
@@ -224,14 +226,14 @@ def match_images(
     for naming in namings if best is None or not best.hits else []:
         _refuse_lost_zeros(table, naming.column, naming.rows, images)
     if best is None or not best.hits:
-        raise DataError(_no_image_named(table, namings or own, images))
+        raise DataError(_no_image_named(table, namings or own, images, choose))
     _refuse_lost_zeros(table, best.column, best.rows, images)
     for rival in [naming for naming in namings if naming is not best and id_column is None]:
         near = rival.could_be_ids and 2 * rival.hits >= best.hits
         if near and not images.agree(rival.rows, best.rows):
             raise ConfigError(
                 f"{table.name}: {best.column!r} and {rival.column!r} both name images, but not the"
-                " same ones: choose with `labels=LabelSettings(id_column=…)`"
+                f" same ones: choose with {choose}"
             )
     return best.column, best.rows
 
@@ -258,7 +260,7 @@ def _refuse_lost_zeros(table: Table, column: str, keys: pa.Array, images: Images
         )
 
 
-def _no_image_named(table: Table, own: Sequence[_Naming], images: Images) -> str:
+def _no_image_named(table: Table, own: Sequence[_Naming], images: Images, choose: str) -> str:
     examples = "; ".join(
         f"{naming.column}: {next((key for key in iterate(naming.keys) if key), 'nothing')}"
         for naming in own[:4]
@@ -267,8 +269,7 @@ def _no_image_named(table: Table, own: Sequence[_Naming], images: Images) -> str
     unfit = next((f". {naming.unfit}" for naming in own if naming.unfit), "")
     return (
         f"no column of {table.name} names an image: images are called {called} …, while the table"
-        f" has {examples}. Pass `labels=LabelSettings(id_column=…)`, or the folder or"
-        f" archive that holds these galaxies{unfit}"
+        f" has {examples}. Pass {choose}, or the folder or archive that holds these galaxies{unfit}"
     )
 
 

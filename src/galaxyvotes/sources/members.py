@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, overload
 
 import numpy as np
@@ -27,7 +28,7 @@ from galaxyvotes.tables.names import (
     repeated,
 )
 
-__all__ = ["Member", "Members", "Packed", "PassedOver", "naming"]
+__all__ = ["Member", "Members", "Packed", "PassedOver", "files_at", "naming"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,6 +152,13 @@ class Members(Sequence[Member]):
         """One after the other."""
         for start in range(0, len(self), PART):
             yield from map(self._member, self._where[start : start + PART].tolist())
+
+
+def files_at(root: Path, bands: Sequence[Sequence[str]], layout: FitsLayout = ANYWHERE) -> Members:
+    """The files at some paths, from the root on or absolute ones, of one band or of several."""
+    places = [Folder.listed(root, paths) for paths in bands]
+    rows, bands_ = np.indices((len(bands[0]), len(bands)), np.uint32)
+    return Members(places, np.stack([bands_, rows], axis=2), layout)
 
 
 @dataclass(frozen=True, eq=False)

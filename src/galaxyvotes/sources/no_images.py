@@ -1,6 +1,6 @@
 """Why sources without any image are refused, and what to do."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +10,7 @@ from galaxyvotes.sources.archives import Source
 if TYPE_CHECKING:
     from galaxyvotes.tables.table import Table
 
-__all__ = ["refuse_without_images"]
+__all__ = ["has_positions", "refuse_without_images"]
 
 _RIGHT_ASCENSION = {"ra", "_ra", "raj2000", "_raj2000", "ra_deg", "alpha", "right_ascension"}
 _DECLINATION = {"dec", "_de", "_dec", "dej2000", "_dej2000", "decj2000", "dec_deg", "declination"}
@@ -30,6 +30,12 @@ def refuse_without_images(source: Source, paths: Sequence[str | Path]) -> None:
     raise DataError(problem + (best.text if best else "") + source.passed_over.hint)
 
 
+def has_positions(columns: Iterable[str]) -> bool:
+    """Whether columns of these names are positions on the sky."""
+    names = {name.strip().lower() for name in columns}
+    return bool(names & _RIGHT_ASCENSION and names & _DECLINATION)
+
+
 class _Hint(NamedTuple):
     """What a table may be for; the more telling is the larger."""
 
@@ -39,11 +45,11 @@ class _Hint(NamedTuple):
 
 def _hint(table: "Table") -> _Hint:
     try:
-        names = {name.strip().lower() for name in table.header()}
+        names = table.header()
         next(table.text_columns(table.header()[:1]))
     except DataError as error:
         return _Hint(1, f": {error}")
-    if names & _RIGHT_ASCENSION and names & _DECLINATION:
+    if has_positions(names):
         return _Hint(
             2,
             f": {table.name} has positions on the sky, but no pixels; give a folder or zip with a"

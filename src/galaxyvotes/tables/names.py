@@ -13,7 +13,7 @@ from itertools import islice
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 __all__ = [
     "PART",
@@ -58,10 +58,13 @@ def column_of(texts: Sequence[bytes], dtype: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(dtype, len(texts), buffers)
 
 
-def row_column(rows: Int[np.ndarray, " row"]) -> pa.Int64Array:
-    """Row numbers as a column, for `take`."""
+def row_column(
+    rows: Int[np.ndarray, " row"], known: Bool[np.ndarray, " row"] | None = None
+) -> pa.Int64Array:
+    """Row numbers as a column, for `take`; null where they are not `known`."""
     numbers = np.ascontiguousarray(rows, np.int64)
-    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
+    bits = None if known is None else pa.py_buffer(np.packbits(known, bitorder="little"))
+    return pa.Array.from_buffers(pa.int64(), len(numbers), [bits, pa.py_buffer(numbers)])
 
 
 def iterate(names: pa.Array) -> Iterator[str]:

@@ -47,10 +47,13 @@ class Words(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """One table's bytes, with the name that errors give it."""
+    """One table's bytes, with the name that errors give it; or some of its rows, of which the first
+    is the `first_row`, from 0.
+    """
 
     name: str
-    data: bytes
+    data: bytes | pa.Table
+    first_row: int = 0
 
     def at(self, row: int) -> str:
         """Where a row stands, as a person counts: the line of a text, the row of anything else.
@@ -59,7 +62,7 @@ class Table:
         """
         if isinstance(self._content, TextTable):
             return f"{self.name} line {self._content.line(row) or row + 2}"
-        return f"{self.name} row {row + 1}"
+        return f"{self.name} row {self.first_row + row + 1}"
 
     def header(self) -> list[str]:
         """The names of the columns; DataError for an empty or damaged file, and for a name that is
@@ -117,6 +120,8 @@ class Table:
     @cached_property
     def _content(self) -> TextTable | pa.Table | bytes:
         """The table, or its bytes if it is Parquet, whose columns are read when they are needed."""
+        if not isinstance(self.data, bytes):
+            return self.data
         data = unpacked(self.name, self.data)
         if data.startswith(b"PAR1"):
             return data
@@ -167,7 +172,8 @@ class Table:
             raise DataError(f"{self.name}: not a table: {error}") from None
 
     def _columns(self, names: Sequence[str]) -> Iterator[pa.ChunkedArray]:
-        columns = max(32, len(self._header) * _TOGETHER // max(len(self.data), 1))
+        size = len(self.data) if isinstance(self.data, bytes) else int(self.data.nbytes)
+        columns = max(32, len(self._header) * _TOGETHER // max(size, 1))
         for start in range(0, len(names), columns):
             part = names[start : start + columns]
             table = self._read(part)

@@ -1,0 +1,63 @@
+"""What becomes of the galaxies of a prediction job, counted while they come."""
+
+from dataclasses import dataclass, field
+
+from galaxyvotes.confidence.familiarity import Shift
+from galaxyvotes.errors import DataError
+from galaxyvotes.images.sizes import ImageSizes
+from galaxyvotes.inference.predicted import Rejected, Sample
+from galaxyvotes.inference.stream import Part, none_usable
+from galaxyvotes.pack_settings import PackSettings
+from galaxyvotes.predictions import Predictions
+from galaxyvotes.runs.network import Network
+
+__all__ = ["Outcome", "shift_of"]
+
+_LISTED = 100  # rows of a table without predictions: their reasons stand in the table
+
+
+@dataclass
+class Outcome:
+    """The galaxies so far, of a job of `total`: how many there are and are predicted, those that
+    are not, with the reasons (of a table the first hundred), a sample, and the shift.
+    """
+
+    total: int
+    network: Network
+    keeps_all: bool
+    galaxies: int = 0
+    predicted: int = 0
+    rejected: list[Rejected] = field(default_factory=list[Rejected])
+    sizes: ImageSizes = field(default_factory=ImageSizes)
+    shift: Shift | None = None
+    sample: Sample = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Choose a sample of the whole job."""
+        self.sample = Sample(self.total)
+
+    def add(self, part: Part[Predictions]) -> None:
+        """Count some galaxies."""
+        self.galaxies += len(part.ids)
+        self.sizes.add(part.sizes)
+        room = _LISTED - len(self.rejected) if self.keeps_all else None
+        self.rejected.extend(part.rejected[:room])
+        if part.result is not None:
+            self.predicted += len(part.result)
+            self.sample.add(part.result)
+            shift = shift_of(self.network, part.result)
+            self.shift = shift if shift is None or self.shift is None else self.shift + shift
+
+    def check(self, pack: PackSettings) -> None:
+        """Raise a DataError if not one image could be used."""
+        if self.rejected and not self.predicted:
+            raise DataError(none_usable(self.galaxies, self.rejected[0], self.sizes, pack))
+
+
+def shift_of(network: Network, predictions: Predictions) -> Shift | None:
+    """How the familiarity of these galaxies compares with that of the calibration galaxies; None if
+    the network is not calibrated.
+    """
+    if network.familiarity is None or predictions.familiarity is None:
+        return None
+    return Shift.count(predictions.familiarity, network.familiarity.references)

@@ -1,0 +1,276 @@
+"""The rows of a table, in slices, and the image that each of them means.
+
+An image is a file whose path stands in a column, or is made from columns by a template; or, where
+folders or archives are given beside the table, one of theirs, by its path or its name. Paths are
+relative to the table, or absolute. A row whose image is not there keeps its place, with a reason.
+"""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.inference.image_names import ImageNames
+from galaxyvotes.runtime.counted import counted
+from galaxyvotes.runtime.files import given_source
+from galaxyvotes.sky.fits import FitsLayout
+from galaxyvotes.sources.archives import Source
+from galaxyvotes.sources.matching import Images, match_images
+from galaxyvotes.sources.members import Member, files_at
+from galaxyvotes.sources.no_images import has_positions
+from galaxyvotes.sources.suffixes import IMAGE_SUFFIXES, split_suffix
+from galaxyvotes.table_formats.read import Rows, open_rows
+from galaxyvotes.tables.table import Table
+
+__all__ = ["Chunk", "TableImages", "named_table", "open_table_images"]
+
+SLICE = 8192  # rows that are read at a time
+_TRIED = 1000  # rows of a slice, to see which column holds paths
+_MOST_TRIED = 100_000  # rows, to see whether any image is there
+
+Image = Member | str  # a file, or why there is none
+Find = Callable[[Table], tuple[list[str], list[Image]]]  # what rows call their images, and these
+
+
+class Chunk(NamedTuple):
+    """Some rows of a table, what they call their images, and these."""
+
+    rows: pa.Table
+    ids: list[str]
+    images: list[Image]
+
+
+@dataclass(frozen=True)
+class TableImages:
+    """A table of galaxies and their images, while its file is open; `id_column` names them."""
+
+    rows: Rows
+    id_column: str
+    _find: Find
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return self.rows.count
+
+    def chunks(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[Chunk]:
+        """So many rows at a time, from a row on, up to another; DataError if they cannot be read,
+        or if ids have lost digits.
+        """
+        stop = len(self) if stop is None else stop
+        together = size * max(1, SLICE // size)
+        for read in self.rows.slices(together, start):
+            rows = read[: stop - start]
+            ids, images = self._find(Table(self.rows.name, rows, start))
+            for first in range(0, len(rows), size):
+                last = first + size
+                yield Chunk(rows[first:last], ids[first:last], images[first:last])
+            start += len(rows)
+            if start >= stop:
+                return
+
+    def first_images(self) -> list[Member]:
+        """The images of the first rows that are there."""
+        chunk = next(self.chunks(_TRIED))
+        return [image for image in chunk.images if isinstance(image, Member)]
+
+
+def named_table(paths: Sequence[Path]) -> tuple[Path | None, list[Path]]:
+    """The table among some paths, and the others, which hold its images; none if no table is named,
+    or one that is a list of images without a header.
+
+    ConfigError for two tables, DataError as of `Source.open`.
+    """
+    tables = [path for path in paths if path.is_file() and _is_table(path)]
+    if len(tables) > 1:
+        raise ConfigError(f"{tables[0]} and {tables[1]} are tables: name one, and its images")
+    if not tables or _is_list(tables[0]):
+        return None, list(paths)
+    return tables[0], [path for path in paths if path != tables[0]]
+
+
+def _is_table(path: Path) -> bool:
+    with Source.open(path) as source:
+        return bool(source.tables)
+
+
+def _is_list(path: Path) -> bool:
+    """Whether the header is itself a path of an image: a list of paths has none."""
+    try:
+        with open_rows(path) as rows:
+            names = cast("list[str]", rows.schema.names)
+    except DataError:  # a path alone has no rows
+        names = Table(path.name, path.read_bytes()).header()
+    return any(_is_image(path.parent, name.strip()) for name in names)
+
+
+@contextmanager
+def open_table_images(
+    path: Path,
+    others: Sequence[Path],
+    image: str | None,
+    layout: FitsLayout,
+    *,
+    as_text: bool = False,
+) -> Generator[TableImages]:
+    """A table and its images, which stay open while the context lasts.
+
+    `others` are folders and archives of images, `image` a template over columns for the path or the
+    name of each. Without one, the column is found that names images. `as_text` leaves the cells of
+    a table of text as they are written.
+
+    Raises ConfigError for a template that does not fit the table, and for a choice among columns
+    that cannot be made; DataError if no row names an image that is there, and as `open_rows` and
+    `Source.open`.
+    """
+    with open_rows(path, as_text=as_text) as rows:
+        columns = cast("list[str]", rows.schema.names)
+        names = None if image is None else ImageNames.of(image, columns, rows.name)
+        if not others:
+            root = given_source(path).parent
+            names = names or ImageNames.of_column(_path_column(rows, root))
+            named = TableImages(rows, _id_column(names, columns), _paths(names, root, layout))
+            _refuse_absent(named, names, root)
+            yield named
+            return
+        with Source.open(*others, layout=layout) as source:
+            if not len(source.images):
+                where = ", ".join(map(str, others))
+                raise DataError(f"no image (JPEG, PNG …) in {where}{source.passed_over.hint}")
+            images = Images(source.images)
+            names = names or ImageNames.of_column(_matching_column(rows, images))
+            yield TableImages(rows, _id_column(names, columns), _members(names, images))
+
+
+def _id_column(names: ImageNames, columns: Sequence[str]) -> str:
+    """The column that tells galaxies apart: that of the template, if it has one, or the first."""
+    return names.columns[0] if len(names.columns) == 1 else columns[0]
+
+
+# ---- images by their paths
+
+
+def _paths(names: ImageNames, root: Path, layout: FitsLayout) -> Find:
+    if names.has_bands and len(layout.bands) < 2:
+        raise ConfigError(
+            "an image template with {band} needs the names of the bands:"
+            ' `layout=FitsLayout(bands=("g", "r", "z"))`'
+        )
+    of_bands = [names.in_band(band) for band in layout.bands] if names.has_bands else [names]
+
+    def find(rows: Table) -> tuple[list[str], list[Image]]:
+        paths = [cast("list[str]", _as_paths(each.of_rows(rows)).to_pylist()) for each in of_bands]
+        named = zip(paths[0], files_at(root, paths, layout), strict=True)
+        return paths[0], [_unusable(word) or file for word, file in named]
+
+    return find
+
+
+def _as_paths(words: pa.Array) -> pa.Array:
+    """Paths as a file system has them; "" where a row has none."""
+    words = pc.replace_substring(pc.fill_null(words, ""), "\\", "/")
+    return pc.replace_substring_regex(words, r"^\./", "")
+
+
+def _unusable(word: str) -> str:
+    """Why a word cannot be the path of an image; empty if it can."""
+    if not word:
+        return "the table names no image"
+    suffix = split_suffix(word)[1]
+    if "\0" in word:
+        return "the path holds a zero byte"
+    return "" if not suffix or suffix in IMAGE_SUFFIXES else f"is no image by its name ({suffix})"
+
+
+def _path_column(rows: Rows, root: Path) -> str:
+    """The column that names most images which are there, of the first rows that name any."""
+    columns = cast("list[str]", rows.schema.names)
+    for part in rows.slices(SLICE):
+        texts = [
+            name
+            for name, field in zip(columns, part.schema, strict=True)
+            if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+        ]
+        hits = {name: _count_images(part.column(name)[:_TRIED], root) for name in texts}
+        best = max(hits, key=hits.__getitem__, default="")
+        if hits.get(best):
+            return best
+    hint = (
+        f"{rows.name} has positions on the sky, but no pixels: " if has_positions(columns) else ""
+    )
+    raise DataError(
+        f"{hint}no column of {rows.name} holds paths of images that are there; give the folder or"
+        ' archive of the images, too, or a template of their paths, `image="cutouts/{id}.fits"`'
+    )
+
+
+def _count_images(words: pa.ChunkedArray, root: Path) -> int:
+    different = _as_paths(pc.utf8_trim_whitespace(pc.unique(words)))
+    return sum(_is_image(root, word) for word in different.to_pylist())
+
+
+def _is_image(root: Path, word: str) -> bool:
+    try:
+        named_so = split_suffix(word)[1] in IMAGE_SUFFIXES
+        return bool(word) and named_so and (root / word).is_file()
+    except (OSError, ValueError):  # too long for a name, or with a zero byte
+        return False
+
+
+def _refuse_absent(named: TableImages, names: ImageNames, root: Path) -> None:
+    """Raise a DataError if no image is there of the first that are named: paths are wrong, or
+    relative to something else.
+    """
+    looked, word = 0, ""
+    for chunk in named.chunks(_TRIED, 0, _MOST_TRIED):
+        if any((root / each).is_file() for each in chunk.ids if not _unusable(each)):
+            return
+        looked, word = looked + len(chunk.ids), word or next(filter(None, chunk.ids), "")
+    if not word:
+        where = ", ".join(names.columns)
+        raise DataError(f"{named.rows.name}: the first {looked:,} rows name no image ({where})")
+    is_here = Path(word).is_file()
+    raise DataError(
+        f"{named.rows.name}: no image of the first {counted(looked, 'row')} is there; the first is"
+        f" {word}, and paths are relative to the folder of the table ({root})"
+        + (f": it is there from the current one, write {Path.cwd() / word}" if is_here else "")
+    )
+
+
+# ---- images of folders and archives
+
+
+def _members(names: ImageNames, images: Images) -> Find:
+    def find(rows: Table) -> tuple[list[str], list[Image]]:
+        keys = images.keys(pc.fill_null(names.of_rows(rows), ""))
+        words, places = cast("list[str]", keys.to_pylist()), images.place_of_each(keys).tolist()
+        found: list[Image] = [
+            images.members[place] if place >= 0 else _no_image(word)
+            for word, place in zip(words, places, strict=True)
+        ]
+        return words, found
+
+    return find
+
+
+def _no_image(word: str) -> str:
+    return f"no image is called {word}" if word else "the table names no image"
+
+
+def _matching_column(rows: Rows, images: Images) -> str:
+    """The column that names images, by the first rows that name any; as `match_images`."""
+    first_error: DataError | None = None
+    columns, start = cast("list[str]", rows.schema.names), 0
+    for part in rows.slices(8 * SLICE):
+        try:
+            table = Table(rows.name, part, start)
+            return match_images(table, images, columns=columns, choose='`image="{COLUMN}"`')[0]
+        except DataError as error:
+            first_error = first_error or error
+        start += len(part)
+    assert first_error is not None
+    raise first_error
