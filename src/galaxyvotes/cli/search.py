@@ -153,6 +153,7 @@ def odd(
     galaxy_map: Annotated[Path, Parameter(name="map")],
     *,
     count: int = 20,
+    stars: Path | None = None,
     sheet: Path | None = None,
     out: Path | None = None,
     overwrite: Overwrite = False,
@@ -165,13 +166,16 @@ def odd(
     Args:
         galaxy_map: A map that embed made.
         count: How many galaxies to find.
+        stars: A table of galaxies that you have looked at, with the columns id and stars, from 0
+            for what is of no interest to 5: those come first that are also like galaxies of many
+            stars.
         sheet: The page of pictures to write: .html.
         out: The table to write: .csv, .ecsv, .fits, .parquet, .vot or .xml (VOTable).
     """
     from galaxyvotes.search.odd import odd as odd_
 
     _check_sheet(sheet, overwrite=overwrite)
-    found = odd_(galaxy_map, count)
+    found = odd_(galaxy_map, count, stars=stars)
     if out is not None:
         found.write(out, overwrite=overwrite)
         print(f"{out}: {counted(len(found), 'galaxy')}")

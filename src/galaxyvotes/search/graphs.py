@@ -21,7 +21,7 @@ from galaxyvotes.errors import DataError
 __all__ = ["check_graph", "check_that"]
 
 _HEAD_BYTES, _SIZES_BYTES, _KEY_BYTES = 64, 40, 10  # a key of 8 bytes is followed by its level
-_KINDS = b"i\x0c\x0e\x0f"  # inner products of float16; keys of 64, numbers of nodes of 32 bits
+_KINDS = b"c\x0c\x0e\x0f"  # cosines of float16; keys of 64, numbers of nodes of 32 bits
 _TOGETHER = 8192  # nodes that are checked at a time
 
 

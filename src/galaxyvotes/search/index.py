@@ -52,7 +52,7 @@ def new_graph(features: int) -> "Index":
         raise MissingExtraError("usearch", "search") from None
     return Index(
         ndim=features,
-        metric=MetricKind.IP,
+        metric=MetricKind.Cos,
         dtype=ScalarKind.F16,
         expansion_search=_CANDIDATES,
         enable_key_lookups=False,

@@ -7,6 +7,7 @@ factor did (docs/experiments.md).
 Source: Angiulli & Pizzuti 2002, PKDD, LNCS 2431, 15 (the sum over neighbours).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from galaxyvotes.errors import ConfigError
 from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.files import new_file
 from galaxyvotes.search.galaxy_map import GalaxyMap
+from galaxyvotes.search.interest import checked_stars, interest, read_stars
 from galaxyvotes.search.sheet import card, write_cards
 from galaxyvotes.table_formats.columns import column
 from galaxyvotes.table_formats.write import check_format, write_table
@@ -25,22 +27,27 @@ from galaxyvotes.table_formats.write import check_format, write_table
 __all__ = ["OddGalaxies", "odd"]
 
 _NEAREST = 10  # where the map has no neighbours
+_DISTANCE = "mean distance from the nearest galaxies, 1 - cos"
 
-_SCHEMA = pa.schema([
-    column("id", pa.string(), description="name of the image", ucd="meta.id;meta.main"),
-    column("score", pa.float32(), description="mean distance from the nearest galaxies, 1 - cos"),
-])  # fmt: skip
+
+def _schema(score: str) -> pa.Schema:
+    return pa.schema([
+        column("id", pa.string(), description="name of the image", ucd="meta.id;meta.main"),
+        column("score", pa.float32(), description=score),
+    ])  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class OddGalaxies:
-    """The rows of some galaxies of a map and their scores, the oddest first: 0 for a galaxy that
-    others are exactly like.
+    """The rows of some galaxies of a map and their scores, the highest first: the mean distance
+    from the nearest galaxies, 0 for a galaxy that others are exactly like; or, where `starred`
+    galaxies had stars, `interest.interest`.
     """
 
     map: GalaxyMap
     rows: Int64[np.ndarray, " chosen"]
     scores: Float32[np.ndarray, " chosen"]
+    starred: int = 0
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -57,7 +64,8 @@ class OddGalaxies:
 
     def to_table(self) -> pa.Table:
         """An Arrow table of the columns id and score."""
-        return pa.table([list(self.ids), self.scores.tolist()], schema=_SCHEMA)
+        what = "oddness times the stars that are expected" if self.starred else _DISTANCE
+        return pa.table([list(self.ids), self.scores.tolist()], schema=_schema(what))
 
     def write(self, out: str | Path, *, overwrite: bool = False) -> Path:
         """Write the table as the extension says: .csv, .ecsv, .fits, .parquet, .vot or .xml.
@@ -67,7 +75,8 @@ class OddGalaxies:
         """
         out = new_file(out, overwrite=overwrite)
         check_format(out)
-        write_table(out, _SCHEMA, [self.to_table()])
+        table = self.to_table()
+        write_table(out, table.schema, [table])
         return out
 
     def contact_sheet(self, out: str | Path, *, overwrite: bool = False) -> Path:
@@ -78,23 +87,34 @@ class OddGalaxies:
         """
         pictures = self.map.pictures(self.rows)
         cards = [
-            card(name, pictures.get(name), score, "score")
+            card(name, pictures.get(name), score, "score", "" if self.starred else "1 − cos")
             for name, score in zip(self.ids, self.scores.tolist(), strict=True)
         ]
+        like = f", and most like those of {counted(self.starred, 'galaxy')} with many stars"
         sentence = (
             f"The {counted(len(self), 'galaxy')} of {len(self.map):,} that are most unlike their"
-            " nearest neighbours, by the network's representation of them."
+            f" nearest neighbours{like if self.starred else ''}, by the network's representation"
+            " of them."
         )
         return write_cards(out, "Odd ones out", sentence, [("", cards)], overwrite=overwrite)
 
 
-def odd(galaxy_map: GalaxyMap | str | Path, count: int = 20) -> OddGalaxies:
+def odd(
+    galaxy_map: GalaxyMap | str | Path,
+    count: int = 20,
+    *,
+    stars: Mapping[str, float | int] | str | Path | None = None,
+) -> OddGalaxies:
     """The `count` galaxies of a map that are most unlike all others, the oddest first.
+
+    With `stars`, 0 to 5 by id or in a table (`interest.read_stars`), those come first that are also
+    like galaxies of many stars; the galaxies that have some are left out.
 
     The neighbours in the map count; those of a map without them are found by its index, or every
     galaxy is compared with all others.
 
-    Raises ConfigError for a count below 1, DataError if the map or its index cannot be read.
+    Raises ConfigError for a count below 1; DataError if the map, its index or the table cannot be
+    read, and for stars that are not 0 to 5 or of a galaxy that is not on the map.
     """
     if count < 1:
         raise ConfigError(f"count is {count}; expected 1 or more")
@@ -104,5 +124,14 @@ def odd(galaxy_map: GalaxyMap | str | Path, count: int = 20) -> OddGalaxies:
         parts = galaxy_map.nearest_of_each(_NEAREST)
         distances = np.concatenate([part.distances for part in parts])
     scores = distances.mean(axis=1) if distances.shape[1] else np.zeros(len(distances), np.float32)
-    rows = np.argsort(-scores, kind="stable")[:count]
-    return OddGalaxies(galaxy_map, rows, scores[rows])
+    if stars is None:
+        rows = np.argsort(-scores, kind="stable")[:count]
+        return OddGalaxies(galaxy_map, rows, scores[rows])
+    given = checked_stars(stars) if isinstance(stars, Mapping) else read_stars(stars)
+    seen = galaxy_map.rows_of([*given])
+    if len(seen):
+        numbers = np.array([*given.values()])
+        scores = interest(galaxy_map.representations, scores, seen, numbers)
+    order = np.argsort(-scores, kind="stable")
+    rows = order[~np.isin(order, seen)][:count]
+    return OddGalaxies(galaxy_map, rows, scores[rows], len(seen))

@@ -17,13 +17,17 @@ Picture = UInt8[np.ndarray, "height width 3"]
 
 
 def card(
-    name: str, picture: Picture | None, distance: float | None = None, text: str = "distance"
+    name: str,
+    picture: Picture | None,
+    distance: float | None = None,
+    text: str = "distance",
+    unit: str = "1 − cos",
 ) -> Card:
     """A galaxy with its distance, if it has one, and what that is called."""
     uri = None if picture is None else jpeg_uri(picture)
     if distance is None:
         return Card(name, uri, [])
-    return Card(name, uri, [Phrase(text, distance, np.nan, np.nan, "1 − cos", is_fraction=False)])
+    return Card(name, uri, [Phrase(text, distance, np.nan, np.nan, unit, is_fraction=False)])
 
 
 def write_cards(
