@@ -35,11 +35,44 @@ def test_a_page_shows_every_picture_and_needs_no_other_file(kaggle):
     assert "features or disk 75\N{NO-BREAK SPACE}%" in page
 
 
-def test_the_least_familiar_galaxies_are_marked_and_no_more_than_a_tenth(kaggle):
-    assert sheet(kaggle).page().count(">unfamiliar</span>") == 1
+def test_every_unfamiliar_galaxy_is_marked_and_the_sheet_says_what_that_means(kaggle):
+    one = sheet(kaggle)
+    assert one.page().count(">unfamiliar</span>") == 1
+    assert one.remark.startswith(
+        "1 is marked as unfamiliar: less like the calibration galaxies than 95 % of these are, so"
+        " trust its answers less;"
+    )
+    assert one.remark in one.page()
     strange = sheet(kaggle, 40, unfamiliar_level=1.0)
-    assert strange.page().count(">unfamiliar</span>") == 4
-    assert sheet(kaggle, unfamiliar_level=0.0005).page().count(">unfamiliar</span>") == 0
+    assert strange.page().count(">unfamiliar</span>") == 40
+    known = sheet(kaggle, unfamiliar_level=0.0005)
+    assert (known.remark, known.page().count(">unfamiliar</span>")) == ("", 0)
+
+
+def texts(figure) -> list[str]:
+    return [each.get_text() for each in figure.axes[0].texts]
+
+
+def test_a_figure_has_ids_and_says_how_many_galaxies_it_shows(kaggle):
+    words = texts(sheet(kaggle, 40).figure())
+    assert "24 of 40 galaxies (taken evenly through them): predicted share of all" in words[1]
+    assert {"g0", "g39"} <= set(words)
+    assert not any("in brackets" in each for each in words)
+
+
+def test_a_figure_marks_unfamiliar_galaxies(kaggle):
+    words = texts(sheet(kaggle, 10, unfamiliar_level=0.3).figure())
+    assert words.count("unfamiliar") == 3
+    assert any(each.startswith("3 are marked as unfamiliar") for each in words)
+
+
+def test_an_id_that_is_wider_than_a_picture_shows_its_end(kaggle):
+    predictions = Predictions(
+        ("survey/" * 20 + "0123 \N{HIRAGANA LETTER A}",), kaggle.columns, np.full((1, 37), 0.5)
+    )
+    words = texts(ContactSheet(predictions, kaggle, {}, total=1).figure())
+    assert words[-1].startswith("…")
+    assert words[-1].endswith("/0123 \N{WHITE SQUARE}")
 
 
 def test_names_of_files_are_escaped(kaggle):

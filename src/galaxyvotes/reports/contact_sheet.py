@@ -1,10 +1,12 @@
 """A contact sheet: pictures of galaxies with their predictions in words, as a page or a figure.
 
 Galaxies stand in groups, by the answer to the first question of the tree, the surest first; those
-of a tree of quantities by their first quantity. The least familiar ones are marked. A page needs no
-other file, and whatever comes from a table, a file or a folder name is escaped in it.
+of a tree of quantities by their first quantity. Unfamiliar ones are marked, because a network
+answers about noise or a blank frame, too. A page needs no other file, and whatever comes from a
+table, a file or a folder name is escaped in it.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,17 +14,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from markupsafe import Markup
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from galaxyvotes.errors import ConfigError
-from galaxyvotes.figures.drawing import DARK, LIGHT, canvas, save, text, text_width
+from galaxyvotes.figures.drawing import DARK, LIGHT, box, canvas, save, text, text_width, wrap
 from galaxyvotes.kinds import QUANTITIES, FractionKind
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.reports.html import TEMPLATES, css_variables, jpeg_uri, templates
 from galaxyvotes.reports.in_words import Phrase, phrases
-from galaxyvotes.runtime.counted import counted
+from galaxyvotes.runtime.counted import agreeing, counted
 from galaxyvotes.runtime.files import write_text
 from galaxyvotes.tree import DecisionTree
 
@@ -31,7 +34,7 @@ __all__ = ["Card", "ContactSheet", "check_format", "check_page", "page_of"]
 FIGURE_GALAXIES = 24  # a figure is one picture, for a slide
 _PAGES = (".html", ".htm")
 _PAGE = "contact_sheet.html.j2"
-_MARKED = 0.1  # the share of galaxies that are marked as unfamiliar, at most
+_NO_GLYPH = re.compile(r"[^ -\u052f\u2000-\u23ff]")  # that figures' font may have none for
 
 
 def check_format(path: str | Path) -> None:
@@ -115,10 +118,13 @@ class ContactSheet:
 
     # ---- what is said
 
-    @cached_property
+    @property
     def sentence(self) -> str:
         """What the sheet shows, and what its numbers mean."""
-        shown, bounded = len(self.predictions), self.predictions.bounds is not None
+        return self._sentence(bounded=self.predictions.bounds is not None)
+
+    def _sentence(self, *, bounded: bool) -> str:
+        shown = len(self.predictions)
         galaxies = counted(self.total, "galaxy")
         if shown != self.total:
             galaxies = f"{shown:,} of {galaxies}" + (f" ({self.chosen})" if self.chosen else "")
@@ -148,18 +154,31 @@ class ContactSheet:
         return [phrases(self.tree, self.predictions, row) for row in rows]
 
     @cached_property
-    def _marked_below(self) -> float:
-        """The familiarity up to which a galaxy is marked."""
+    def _unfamiliar(self) -> Bool[np.ndarray, " galaxy"]:
+        """Which galaxies are marked."""
         scores = self.predictions.familiarity
-        if scores is None or not len(scores):
-            return -1.0
-        return min(self.unfamiliar_level, float(np.quantile(scores, _MARKED)))
+        if scores is None:
+            return np.zeros(len(self.predictions), bool)
+        return scores.astype(np.float32) <= np.float32(self.unfamiliar_level)
+
+    @property
+    def remark(self) -> str:
+        """How many galaxies are marked, and what that means; nothing if none is."""
+        if not (marked := int(self._unfamiliar.sum())):
+            return ""
+        typical = f"{100 * (1 - self.unfamiliar_level):.3g} %"
+        return (
+            f"{marked:,} {agreeing(marked, 'is')} marked as unfamiliar: less like the calibration"
+            f" galaxies than {typical} of these are, so trust {agreeing(marked, 'its')} answers"
+            " less; of noise, text or a blank frame they mean nothing."
+        )
 
     # ---- the page
 
     def _rendered(self, template: str) -> str:
         groups = [(title, [self._card(row) for row in rows]) for title, rows in self.groups]
-        return _rendered(template, self.tree.title, self.sentence, groups, self.warning)
+        remarks = [self.remark] if self.remark else []
+        return _rendered(template, self.tree.title, [self.sentence, *remarks], groups, self.warning)
 
     def _card(self, row: int) -> Card:
         name, scores = self.predictions.ids[row], self.predictions.familiarity
@@ -170,48 +189,73 @@ class ContactSheet:
             None if picture is None else jpeg_uri(picture),
             self._phrases[row],
             score,
-            score is not None and score <= self._marked_below,
+            bool(self._unfamiliar[row]),
         )
 
     # ---- the figure
 
     def figure(self, columns: int = 6) -> Figure:
-        """At most 24 of the galaxies in rows, each with its words below it."""
+        """At most 24 of the galaxies in rows, each with its words and its id below it, under what
+        the sheet shows.
+        """
         sheet = self.some(FIGURE_GALAXIES)
         order = [row for _, rows in sheet.groups for row in rows]
         columns = min(columns, max(len(order), 1))
         lines = -(-len(order) // columns)
-        width, height = columns * _PITCH + _GAP, lines * _DEPTH + _GAP
+        width = max(columns, _LEAST_COLUMNS) * _PITCH + _GAP
+        said = filter(None, (sheet._sentence(bounded=False), sheet.remark, sheet.warning))
+        head = [line for part in said for line in wrap(part, _POINTS, width - 2 * _GAP)]
+        below = _TITLE + _LINE * len(head)
+        height = below + lines * _DEPTH + _GAP
         figure, axes = canvas(0.0, width, 0.0, height)
         figure.set_facecolor(DARK.paper)
+        _write(axes, _GAP, height - _GAP, self.tree.title, DARK.ink, "bold")
+        for number, line in enumerate(head):
+            _write(axes, _GAP, height - _TITLE - _LINE * number, line, DARK.muted)
         for number, row in enumerate(order):
             line, column = divmod(number, columns)
-            left, top = _GAP + column * _PITCH, height - _GAP - line * _DEPTH
-            picture = sheet.pictures.get(sheet.predictions.ids[row])
-            if picture is not None:
-                extent = (left, left + _SIDE, top - _SIDE, top)
-                axes.imshow(picture, extent=extent, interpolation="lanczos", zorder=2)
-            for index, (words, weight) in enumerate(sheet._caption(row)):
-                middle, ink = (
-                    top - _SIDE - 0.14 - 0.15 * index,
-                    DARK.ink if not index else DARK.muted,
-                )
-                text(axes, left, middle, words, _POINTS, color=ink, align="left", weight=weight)
+            place = _GAP + column * _PITCH, height - below - line * _DEPTH
+            sheet._draw_card(axes, row, *place)
         axes.set(xlim=(0.0, width), ylim=(0.0, height), aspect="auto")
         return figure
 
-    def _caption(self, row: int) -> list[tuple[str, str]]:
-        """The lines under a picture and the weight of each: its first phrase, then the others as
-        far as two lines hold them.
-        """
-        words = [f"{phrase.text} {phrase.number}" for phrase in self._phrases[row]]
-        others = _lines(words[1:])[:2]
-        return [*((line, "bold") for line in words[:1]), *((line, "normal") for line in others)]
+    def _draw_card(self, axes: Axes, row: int, left: float, top: float) -> None:
+        """Draw the picture of a galaxy with its words; its upper left corner is given."""
+        name = self.predictions.ids[row]
+        if (picture := self.pictures.get(name)) is not None:
+            extent = (left, left + _SIDE, top - _SIDE, top)
+            axes.imshow(picture, extent=extent, interpolation="lanczos", zorder=2)
+        if self._unfamiliar[row]:
+            corner, width = (left + 0.07, top - _SIDE + 0.07), text_width(_MARK, _POINTS) + 0.12
+            box(axes, corner, width, 0.17, face=LIGHT.warn, edge=LIGHT.warn)
+            _write(axes, corner[0] + 0.06, corner[1] + 0.085, _MARK, LIGHT.paper)
+        first, *others = [f"{phrase.text} {phrase.number}" for phrase in self._phrases[row]] or [""]
+        lines = [first, *_lines(others)[:2], _fitting(name)]
+        for index, words in enumerate(lines):
+            ink, weight = (DARK.muted, "normal") if index else (DARK.ink, "bold")
+            _write(axes, left, top - _SIDE - 0.14 - _LINE * index, words, ink, weight)
 
 
+_MARK = "unfamiliar"
 _POINTS = 7.5
 _SIDE, _GAP = 1.5, 0.14  # inches: of a picture, and between two
-_PITCH, _DEPTH = _SIDE + _GAP, _SIDE + 0.68
+_LINE, _TITLE = 0.15, 0.34  # … of a line of text, and what the title takes
+_PITCH, _DEPTH = _SIDE + _GAP, _SIDE + 0.83
+_LEAST_COLUMNS = 3  # that what the sheet shows is readable
+
+
+def _write(
+    axes: Axes, left: float, middle: float, words: str, ink: str, weight: str = "normal"
+) -> None:
+    text(axes, left, middle, words, _POINTS, color=ink, align="left", weight=weight)
+
+
+def _fitting(name: str) -> str:
+    """A name, or its end if it is wider than a picture."""
+    name = _NO_GLYPH.sub("\N{WHITE SQUARE}", name)
+    while text_width(name, _POINTS) > _SIDE:
+        name = "…" + name[max(len(name) // 8, 2) :]
+    return name
 
 
 def _lines(words: list[str]) -> list[str]:
@@ -228,20 +272,20 @@ def _lines(words: list[str]) -> list[str]:
 
 def page_of(title: str, sentence: str, groups: Sequence[tuple[str, Sequence[Card]]]) -> str:
     """The HTML of a page of other cards than those of predictions, in groups with titles."""
-    return _rendered(_PAGE, title, sentence, groups)
+    return _rendered(_PAGE, title, [sentence], groups)
 
 
 def _rendered(
     template: str,
     title: str,
-    sentence: str,
+    sentences: Sequence[str],
     groups: Sequence[tuple[str, Sequence[Card]]],
     warning: str = "",
 ) -> str:
     return (
         templates()
         .get_template(template)
-        .render(style=_style(), title=title, sentence=sentence, groups=groups, warning=warning)
+        .render(style=_style(), title=title, sentences=sentences, groups=groups, warning=warning)
     )
 
 
