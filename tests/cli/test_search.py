@@ -34,7 +34,7 @@ def test_an_image_that_cannot_be_used_is_named(galaxies, run, blob_run, tmp_path
     (images / "bad.jpg").write_bytes(b"no image")
     (images / "notes.doc").write_bytes(b"no image")
     status, out, _ = run("similar", galaxies, "--image", images, "--run", blob_run.path)
-    assert (status, "bad could not be used: is not an image" in out) == (0, True)
+    assert (status, "bad.jpg could not be used: is not an image" in out) == (0, True)
     other = tmp_path / "other.parquet"
     status, out, _ = run("embed", images, "--run", blob_run.path, "--out", other)
     assert (status, f"1 image could not be used: {other}.rejected.csv" in out) == (0, True)

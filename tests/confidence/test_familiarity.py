@@ -193,6 +193,13 @@ def test_parts_of_a_catalogue_add_up_to_the_whole():
     assert Shift.count(np.array([0.05, 0.06], np.float32), 99).unfamiliar == 1
 
 
+def test_of_few_galaxies_the_number_is_said_and_no_share():
+    few = str(Shift(3, 3, 399))
+    assert few.startswith("3 of 3 galaxies have a familiarity of 0.05 or less (5.0 % expected)")
+    assert str(Shift(3, 1, 399)).startswith("1 of 3 galaxies has a familiarity")
+    assert str(Shift(400, 22, 399)).startswith("5.5 % of 400 galaxies have a familiarity")
+
+
 # ---- images
 
 

@@ -4,6 +4,7 @@ from galaxyvotes.images.sizes import ImageSizes
 from galaxyvotes.pack_settings import PackSettings
 
 NETWORK = PackSettings(208, 96)
+WHOLE = PackSettings(0, 96)
 
 
 def test_sizes_that_differ_are_counted_the_most_common_first():
@@ -78,13 +79,35 @@ def test_pixels_on_the_sky_are_said_to_three_digits():
     sizes = ImageSizes()
     sizes.count((50, 50), 0.26200001)
     sizes.count((50, 50), 0.26199999)
-    assert sizes.pixel_scales() == "0.262 arcsec a pixel"
+    assert sizes.pixel_scales(WHOLE) == "0.262 arcsec a pixel"
     sizes.add(ImageSizes({(60, 60): 3}, {0.396: 1}))
-    assert sizes.pixel_scales() == (
+    assert sizes.pixel_scales(WHOLE) == (
         "arcsec a pixel: 0.262 in 2 images, 0.396 in 1 image, another or not known in 2"
     )
     assert sizes.median_arcsec == 0.262
-    assert ImageSizes({(60, 60): 3}).pixel_scales() == ""
+    assert ImageSizes({(60, 60): 3}).pixel_scales(NETWORK) == ""
+
+
+def test_what_to_do_about_the_scale_of_the_pixels_is_said():
+    sizes = ImageSizes({(400, 400): 3}, {0.262: 3})
+    assert sizes.pixel_scales(NETWORK) == (
+        "0.262 arcsec a pixel; that of the network's images is not known: see on a contact sheet"
+        " whether galaxies fill as much of the picture as in its images, and if not, give"
+        " `scale=…`"
+    )
+    scaled = PackSettings(208, 96, scale=0.5)
+    assert sizes.pixel_scales(scaled) == "0.262 arcsec a pixel"
+    known = PackSettings(208, 96, arcsec_px=0.262)
+    assert sizes.pixel_scales(known) == "0.262 arcsec a pixel, as in the images of the network"
+    other = PackSettings(208, 96, arcsec_px=0.4)
+    assert (sizes.pixel_scales(other), sizes.other_scale(other) > "") == (
+        "0.262 arcsec a pixel",
+        True,
+    )
+    mixed = ImageSizes({(400, 400): 3}, {0.262: 2, 0.396: 1})
+    assert mixed.pixel_scales(known).endswith(
+        "take the images of each scale by themselves, with their own `scale=…`"
+    )
 
 
 @pytest.mark.parametrize(

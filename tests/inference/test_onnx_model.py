@@ -189,7 +189,7 @@ def test_intervals_another_device_and_another_tree_are_errors_with_a_remedy(file
     for asked, error, words in (
         ({"intervals": True}, CheckpointError, "predict with the folder of its run"),
         ({"device": "cuda"}, ConfigError, "computed on the CPU"),
-        ({"tree": "kaggle"}, ConfigError, "not 'kaggle'"),
+        ({"tree": "kaggle"}, ConfigError, "no tree 'kaggle'"),
     ):
         with pytest.raises(error, match=words):
             predict(blobs, tmp_path / "out.csv", run=file, progress=False, **asked)

@@ -100,7 +100,7 @@ def test_one_bad_image_is_listed_with_its_reason_and_stops_nothing(
     (folder / "small.jpg").write_bytes(make_jpeg(1, 20))
     done = predict(folder, tmp_path / "out.csv", run=blob_run, progress=False)
     assert done.galaxies == 5
-    assert {name for name, _ in done.rejected} == {"empty", "small"}
+    assert {name for name, _ in done.rejected} == {"empty.jpg", "small.jpg"}
     listed = done.rejected_path.read_text()
     assert "0 bytes" in listed
     assert "20" in listed
@@ -109,7 +109,7 @@ def test_one_bad_image_is_listed_with_its_reason_and_stops_nothing(
 def test_nothing_but_bad_images_is_an_error_and_leaves_no_table(blob_run, tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.jpg").write_bytes(b"no")
-    with pytest.raises(DataError, match=r"not one of 1 image could be used; the first: a: "):
+    with pytest.raises(DataError, match=r"not one of 1 image could be used; the first: a\.jpg: "):
         predict(tmp_path / "images", tmp_path / "out.csv", run=blob_run, progress=False)
     assert not (tmp_path / "out.csv").exists()
 
@@ -164,7 +164,7 @@ def test_rejected_images_of_any_name_are_listed_as_csv(blob_run, blobs, tmp_path
     done = predict(tmp_path / "images", tmp_path / "out.csv", run=blob_run, progress=False)
     with done.rejected_path.open(newline="", encoding="utf-8") as file:
         header, (name, reason) = csv.reader(file)
-    assert (header, name) == (["id", "reason"], 'a, "b"')
+    assert (header, name) == (["image", "reason"], 'a, "b".jpg')
     assert "is not an image" in reason
     predict_again = predict(
         blobs, tmp_path / "out.csv", run=blob_run, overwrite=True, progress=False

@@ -61,7 +61,9 @@ def test_fits_images_have_the_predictions_of_their_pictures(
 
 
 def test_several_bands_without_a_stretch_are_refused_before_anything_is_predicted(blob_run, folder):
-    with pytest.raises(ConfigError, match=r"0.fits has 3 bands \(g, r, z\).*`stretch='legacy'`"):
+    with pytest.raises(
+        ConfigError, match=r"`stretch=…` is missing: 0.fits has 3 bands \(g, r, z\)"
+    ):
         predict(folder, run=blob_run, progress=False)
     with pytest.raises(ConfigError, match="no stretch 'lupton'"):
         predict(folder, run=blob_run, stretch="lupton", progress=False)
@@ -75,9 +77,9 @@ def test_one_bad_fits_image_stops_nothing(blob_run, folder, tmp_path):
     done = predict(folder, tmp_path / "out.csv", run=blob_run, stretch="legacy", progress=False)
     assert done.galaxies == 4
     reasons = dict(csv.reader((tmp_path / "out.csv.rejected.csv").read_text().splitlines()))
-    assert "cut short" in reasons["bad"]
-    assert "one band; the stretch legacy is for g, r, z" in reasons["grey"]
-    assert "not an image" in reasons["photo"]
+    assert "cut short" in reasons["bad.fits"]
+    assert "one band; the stretch legacy is for g, r, z" in reasons["grey.fits"]
+    assert "not an image" in reasons["photo.jpg"]
 
 
 def test_one_band_needs_no_stretch_in_a_zip_and_as_a_file(blob_run, tmp_path):
@@ -129,6 +131,23 @@ def test_a_store_of_fits_images_says_how_they_were_stretched(folder, tmp_path):
     assert (store.pack.stretch, "hdu" in store.manifest) == ("single", False)
 
 
+@pytest.mark.parametrize("other", ["grey.fits", "galaxy.jpg"])
+def test_one_colour_image_among_others_is_rejected_and_stops_nothing(
+    blob_run, tmp_path, make_jpeg, other
+):
+    (tmp_path / "a.fits").write_bytes(
+        fits_of(None, bands_of(3, 40), BAND0="g", BAND1="r", BAND2="z", **LEGACY)
+    )
+    pixels = fits_of(bands_of(1, 40)[0]) if other.endswith("fits") else make_jpeg(1, 40)
+    (tmp_path / other).write_bytes(pixels)
+    done = predict(tmp_path, run=blob_run, progress=False)
+    assert len(done) == 1
+    ((name, reason),) = done.rejected
+    assert name == "a.fits"
+    assert "has 3 bands (g, r, z), and nothing says how they become colours" in reason
+    assert "`" not in reason
+
+
 def test_pictures_of_a_contact_sheet_are_stretched_as_the_predictions_are(blob_run, folder):
     done = predict(folder, run=blob_run, stretch="legacy", progress=False)
     assert set(done.pictures(done.ids)) == set(done.ids)
@@ -147,7 +166,8 @@ def test_the_stretch_and_the_scale_of_the_pixels_are_said_and_compared(
 ):
     done = predict(folder, run=blob_run, stretch="legacy", progress=False)
     assert done.stretch == "legacy"
-    assert done.notes == ("FITS images: stretch legacy", "0.262 arcsec a pixel")
+    assert done.notes[0] == "FITS images: stretch legacy"
+    assert done.notes[1].startswith("0.262 arcsec a pixel; that of the network's images is not")
     assert done.other_scale == ""
 
     network = blob_run.network()
@@ -200,7 +220,7 @@ def test_a_file_for_each_band_is_the_same_as_a_cube(blob_run, folder, tmp_path):
     assert done.ids == ("0", "1", "2")
     assert np.array_equal(done.values, cubes.values[:3])
     assert done.passed_over == (("5-g.fits", "lacks the files of the bands r, z"),)
-    assert [name for name, _ in done.rejected] == ["3"]
+    assert [name for name, _ in done.rejected] == ["3-g.fits"]
     assert "(band z) is cut short" in done.rejected[0][1]
     assert set(done.pictures(done.ids)) == {"0", "1", "2"}
     with pytest.raises(ConfigError, match=r"0-g\.fits has 3 bands"):

@@ -1,9 +1,10 @@
+import re
 import sys
 
 import numpy as np
 import pytest
 
-from galaxyvotes import MissingExtraError, Predictions, predict
+from galaxyvotes import DataError, MissingExtraError, Predictions, predict
 from galaxyvotes.inference.predicted import EVENLY, UNFAMILIAR, Sample
 
 
@@ -108,3 +109,27 @@ def test_a_sample_is_spread_over_the_job_and_has_the_least_familiar():
 
 def test_a_small_job_is_its_own_sample(in_memory):
     assert in_memory.sample.ids == in_memory.ids
+
+
+def test_a_result_says_what_made_it_and_what_it_lacks(in_memory, blob_run):
+    made_by = in_memory.made_by
+    assert re.fullmatch(
+        rf"{blob_run.path}, tree class, on the CPU, in \d+ (s|min)", in_memory.made_by
+    ), made_by
+    assert in_memory.lacking.startswith("no calibrated probabilities and no familiarity: ")
+
+
+def test_an_image_that_cannot_be_used_is_listed_by_its_file(blob_run, make_jpeg, tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "good.jpg").write_bytes(make_jpeg(1, 40))
+    (tmp_path / "deep" / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    done = predict(tmp_path, tmp_path / "out.csv", run=blob_run, progress=False)
+    assert [name for name, _ in done.rejected] == ["deep/bad.png"]
+    lines = (tmp_path / "out.csv.rejected.csv").read_text("utf-8").splitlines()
+    assert lines[0] == '"image","reason"'
+    assert lines[1].startswith('"deep/bad.png","')
+
+
+def test_no_image_at_all_is_refused_in_words(blob_run):
+    with pytest.raises(DataError, match=r"^no image is named: give folders, zips"):
+        predict([], run=blob_run)

@@ -36,7 +36,7 @@ def test_it_is_used_for_the_tree_of_a_name_or_for_the_first():
     both = network(KAGGLE, CLASSES)
     assert both.for_tree(None).columns == KAGGLE.columns
     assert both.for_tree("class").columns == CLASSES.columns
-    with pytest.raises(ConfigError, match="answers the tree kaggle and class, not 'gz2'"):
+    with pytest.raises(ConfigError, match="no tree 'gz2' in this network, only kaggle, class"):
         both.for_tree("gz2")
 
 

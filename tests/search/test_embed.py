@@ -85,7 +85,7 @@ def test_an_image_that_cannot_be_used_is_listed_and_stops_nothing(blob_run, make
     (images / "good.jpg").write_bytes(make_jpeg(side=32))
     (images / "bad.jpg").write_bytes(b"no image")
     done = embed(images, out, run=blob_run, progress=False)
-    assert (len(done), done.map.ids, done.rejected[0][0]) == (1, ("good",), "bad")
+    assert (len(done), done.map.ids, done.rejected[0][0]) == (1, ("good",), "bad.jpg")
     assert "bad" in (tmp_path / "map.parquet.rejected.csv").read_text("utf-8")
     assert pq.read_table(out).column("neighbors")[0].as_py() == {"ids": [], "distances": []}
     assert sorted(path.name for path in tmp_path.iterdir()) == [

@@ -6,8 +6,9 @@ import pytest
 from rich.console import Console
 
 from galaxyvotes.runtime import progress
+from galaxyvotes.runtime.counted import duration
 from galaxyvotes.training import log
-from galaxyvotes.training.log import TrainingLog, duration
+from galaxyvotes.training.log import TrainingLog
 
 ROW = {"epoch": 5, "loss": 0.01234, "validation_loss": 0.01301}
 

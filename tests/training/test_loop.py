@@ -307,7 +307,7 @@ def test_one_network_learns_two_trees_and_is_evaluated_on_each(
         blob_store, run, out=tmp_path / "report", resamples=20, baselines=False, progress=False
     )
     assert result.document["network"]["accuracy"]["value"] > 0.8
-    with pytest.raises(ConfigError, match="answers the tree kaggle and class, not 'gz2'"):
+    with pytest.raises(ConfigError, match="no tree 'gz2' in this network, only kaggle, class"):
         run.network(tree="gz2")
 
 

@@ -125,10 +125,11 @@ def predict(
     if done.passed_over:
         where = done.rejected_path or f"the first, {': '.join(done.passed_over[0])}"
         print(f"{counted(len(done.passed_over), 'file', 'was')} passed over: {where}")
-    for note in done.notes:
+    for note in filter(None, (done.lacking, *done.notes)):
         print(as_options(note))
     for line in (done.warning or "").splitlines():
         print(f"warning: {as_options(line)}")
+    print(f"predicted by {done.made_by}")
 
 
 def evaluate(

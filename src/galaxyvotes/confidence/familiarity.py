@@ -43,7 +43,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.runtime.counted import counted
+from galaxyvotes.runtime.counted import agreeing, counted
 
 __all__ = ["Familiarity", "Scatter", "Shift", "cumulative_counts"]
 
@@ -53,6 +53,7 @@ FALSE_ALARMS = 0.01  # the chance that a catalogue like the references is called
 _LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75)  # of familiarity, up to which galaxies are counted
 _LEAST_SCATTER = 0.01  # of a feature, of that of the widest: finer than bfloat16 resolves
 _LEAST_VARIANCE = 1e-3  # of a direction, of standardised features
+_FEW = 200  # galaxies: of fewer, a share in per cent says less than their number
 _WITHIN = 0.95  # of references: their distance is the unit in which two are compared
 
 Features = Float[np.ndarray, "galaxy feature"]
@@ -259,10 +260,14 @@ class Shift:
         return self.p_value < FALSE_ALARMS
 
     def __str__(self) -> str:
-        """The verdict, as a sentence."""
+        """The verdict, as a sentence; a share in per cent of many galaxies, the number of few."""
+        galaxies = counted(self.galaxies, "galaxy")
+        some, verb = f"{100 * self.share:.1f} %", agreeing(self.galaxies, "has")
+        if self.galaxies < _FEW:
+            some, verb = f"{self.unfamiliar:,}", agreeing(self.unfamiliar, "has")
         found = (
-            f"{100 * self.share:.1f} % of {counted(self.galaxies, 'galaxy', 'has')} a familiarity"
-            f" of {self.level:.2g} or less ({100 * self.level:.1f} % expected)"
+            f"{some} of {galaxies} {verb} a familiarity of {self.level:.2g} or less"
+            f" ({100 * self.level:.1f} % expected)"
         )
         if not self.detected:
             return f"{found}: no sign of another kind of images"

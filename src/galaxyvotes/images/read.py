@@ -118,28 +118,36 @@ def read_square(image: Member, settings: PackSettings, *, scaled: bool = False) 
 
 
 def with_stretch(settings: PackSettings, images: Iterable[Member]) -> PackSettings:
-    """The settings with the stretch of the FITS images among some: the one that they name, or that
-    of the first such image; none if there is no such image.
+    """The settings with the stretch of the FITS images among some: the one that they name, or
+    `single` for images of one band; none if there is no such image.
 
-    ConfigError if they name one that there is not, or if they name none and that image has several
-    bands: it can be told from the first of a million. DataError if the file that they name is no
-    text.
+    ConfigError if they name one that there is not, or if they name none and all images are FITS
+    with several bands, by the first of them: it can be told before a million are read. Beside
+    others, such images are left to be rejected, each with this reason. DataError if the file that
+    they name is no text.
     """
     if settings.stretch:
         Stretch.load(settings.stretch)
-    fits = (image for image in images if image.suffix in FITS_SUFFIXES or not image.suffix)
-    first = [*islice(fits, _TRIED)]
+    first = [*islice(filter(_may_be_fits, images), _TRIED)]
     if settings.stretch and first:
         return settings
+    colour = ""
     for image in first:
         with suppress(DataError):
             sky = _read_sky(image, _read(image))
             try:
                 choose_stretch("", sky)
             except DataError as error:
-                raise ConfigError(f"{image.name} {error}") from None
+                colour = colour or f"{image.name} {error}"
+                continue
             return replace(settings, stretch=SINGLE)
+    if colour and all(map(_may_be_fits, images)):
+        raise ConfigError(f"`stretch=…` is missing: {colour}")
     return replace(settings, stretch="")
+
+
+def _may_be_fits(image: Member) -> bool:
+    return image.suffix in FITS_SUFFIXES or not image.suffix
 
 
 def _read(image: Member) -> bytes:

@@ -97,19 +97,39 @@ class ImageSizes:
         """The side of a pixel in the median image that says it, in arcsec; 0 if none does."""
         return float(_median(self.arcsec.items()))
 
-    def pixel_scales(self) -> str:
-        """The sides of pixels, the most common first: "0.262 arcsec a pixel", or "arcsec a pixel:
-        0.262 in 4,300 images, 0.396 in 204 images"; nothing if no image says it.
+    def pixel_scales(self, pack: PackSettings) -> str:
+        """The sides of pixels, the most common first, and what to do about them: "0.262 arcsec a
+        pixel, as in the images of the network", or "arcsec a pixel: 0.262 in 4,300 images, 0.396 in
+        204 images: …"; nothing if no image says it.
         """
         if not self.arcsec:
             return ""
         most, every = self.arcsec.most_common(_NAMED), self.counts.total()
+        advice = self._advice(pack)
         if most[0][1] == every:
-            return f"{most[0][0]:g} arcsec a pixel"
+            return f"{most[0][0]:g} arcsec a pixel{advice}"
         rest = every - sum(count for _, count in most)
         named = [f"{side:g} in {counted(count, 'image')}" for side, count in most]
         others = [f"another or not known in {rest:,}"] if rest > 0 else []
-        return f"arcsec a pixel: {', '.join([*named, *others])}"
+        return f"arcsec a pixel: {', '.join([*named, *others])}{advice}"
+
+    def _advice(self, pack: PackSettings) -> str:
+        """What to do about the sides of pixels, unless `other_scale` says it."""
+        if not pack.crop_px:
+            return ""
+        if max(self.arcsec) > (1 + _ALIKE) * min(self.arcsec):
+            return (
+                "; where pixels are larger, galaxies look smaller to the network: take the images"
+                " of each scale by themselves, with their own `scale=…`"
+            )
+        if not pack.arcsec_px and pack.scale == 1:
+            return (
+                "; that of the network's images is not known: see on a contact sheet whether"
+                " galaxies fill as much of the picture as in its images, and if not, give"
+                " `scale=…`"
+            )
+        alike = pack.arcsec_px and not self.other_scale(pack)
+        return ", as in the images of the network" if alike else ""
 
     def other_scale(self, pack: PackSettings, scale: float | None = None) -> str:
         """What helps if a galaxy covers more or fewer pixels than in the network's images, by the

@@ -19,7 +19,7 @@ def write_left_out(out: Path, left_out: Sequence[Rejected]) -> None:
     path = path_of_left_out(out)
     path.unlink(missing_ok=True)
     if left_out:
-        rows = [("id", "reason"), *left_out]
+        rows = [("image", "reason"), *left_out]
         lines = [f"{_quoted(name)},{_quoted(reason)}\n" for name, reason in rows]
         write_text(path, "".join(lines))
 

@@ -5,6 +5,7 @@ cores that share a group of images wait for each other after every layer, and fo
 decode beside them.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
@@ -23,13 +24,14 @@ from galaxyvotes.inference.onnx_model import OnnxModule, is_onnx, read_onnx
 from galaxyvotes.inference.outcome import Outcome
 from galaxyvotes.inference.pictures import pictures_of, pictures_of_rows
 from galaxyvotes.inference.predicted import Pictures, Predicted
-from galaxyvotes.inference.provenance import provenance_of
+from galaxyvotes.inference.provenance import in_words, not_calibrated, provenance_of
 from galaxyvotes.inference.stream import Stream, of_table, open_stream, pack_for
 from galaxyvotes.inference.table_images import named_table, open_table_images
 from galaxyvotes.kinds import FractionKind
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run, open_run
+from galaxyvotes.runtime.counted import duration
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.runtime.files import given_source, new_file
 from galaxyvotes.runtime.locks import locked
@@ -106,6 +108,7 @@ def predict(
     packed otherwise; DataError if there is no image that can be used, if the table cannot be
     written, or if memory is short.
     """
+    began = time.monotonic()
     out = None if out is None else _new_table(out, overwrite=overwrite)
     table = table or TableSettings()
     fractions = table.kind(fractions)
@@ -116,11 +119,11 @@ def predict(
     if fractions == "conditional":
         network = network.as_conditional
     pack = pack_for(network.pack, paths, scale=scale, fit=fit, stretch=stretch)
+    lacking = not_calibrated(network, origin)
     if intervals:
         _check_intervals(network, origin)
     elif intervals is False:
         network = network.without_intervals
-    compute = partial(predict_batch, network)
     compute = partial(predict_batch, network)
     with nullcontext() if out is None else locked(out), ExitStack() as stack:
         source, others = named_table(paths)
@@ -141,12 +144,19 @@ def predict(
             stream = Stream(parts, len(named), pack)
             pictures = partial(pictures_of_rows, source.parent, others, pack, layout)
         network = replace(network, pack=stream.pack)
-        columns = _columns(network, table.naming(out), provenance_of(network, origin))
+        facts = provenance_of(network, origin)
+        columns = _columns(network, table.naming(out), facts)
         if named is not None:
             own = named.rows
             columns = CatalogueColumns.behind(own.schema, columns, own.name, table.prefix)
         predicted = _collect(out, columns, network, stream, pictures, scale)
-        return replace(predicted, id_column="id" if named is None else named.id_column)
+    return replace(
+        predicted,
+        id_column="id" if named is None else named.id_column,
+        facts=facts,
+        lacking=lacking,
+        made_by=f"{in_words(network, origin)}, in {duration(time.monotonic() - began)}",
+    )
 
 
 def _new_table(out: str | Path, *, overwrite: bool) -> Path:

@@ -3,7 +3,7 @@ galaxies with their answers.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pictures", "Predicted", "Rejected", "Sample"]
 
-Rejected = tuple[str, str]  # the id of an image, and why it cannot be used
+Rejected = tuple[str, str]  # the file of an image, and why it cannot be used
 Pictures = Callable[[tuple[str, ...]], Mapping[str, UInt8[np.ndarray, "side side 3"]]]
 
 EVENLY, UNFAMILIAR = 180, 20  # galaxies of a sample
@@ -46,12 +46,14 @@ class Predicted:
     Predictions stand in the table at `path`, from which they are read when they are asked for, or
     in memory if that is None. `passed_over` has the files that are no images, each with its reason.
     `shift` compares the galaxies with the calibration galaxies; None if the run is not calibrated.
-    `sample` are some 200 galaxies, and `chosen` says which. `notes` say how FITS images were
-    stretched and their scale, which sizes the images have, if they differ, and what helps if some
-    are smaller than the crop, or that an ONNX file is older than its run; `too_large` what helps if
-    most are much larger than those that the crop is meant for; `other_scale` if their pixels are
-    larger or smaller on the sky than those of the run's images. `stretch` is that of FITS images,
-    empty without. A notebook shows twelve galaxies with their answers.
+    `sample` are some 200 galaxies, and `chosen` says which. `lacking` says what an uncalibrated run
+    does not give. `notes` say how FITS images were stretched and their scale, which sizes the
+    images have, if they differ, and what helps if some are smaller than the crop, or that an ONNX
+    file is older than its run; `made_by` which model and tree predicted, on what, and how long it
+    took, and `facts` the same and more for the metadata of tables; `too_large` what helps if most
+    are much larger than those that the crop is meant for; `other_scale` if their pixels are larger
+    or smaller on the sky than those of the run's images. `stretch` is that of FITS images, empty
+    without. A notebook shows twelve galaxies with their answers.
 
     Predictions for a table stand behind its own columns. All its rows are there, `unpredicted` of
     them without predictions, of which `rejected` has the first hundred. `id_column` is the column
@@ -78,6 +80,9 @@ class Predicted:
     id_column: str = "id"
     of_table: bool = False
     unpredicted: int = 0
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
+    lacking: str = ""
+    made_by: str = ""
 
     @cached_property
     def predictions(self) -> Predictions:

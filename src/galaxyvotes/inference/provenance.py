@@ -1,15 +1,21 @@
-"""What made a table of predictions or representations: it stands in the metadata of the table."""
+"""What made a table of predictions or representations: it stands in the metadata of the table, and
+what a person wants to know of it in words.
+"""
 
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 from galaxyvotes.inference.onnx_model import OnnxModule
+from galaxyvotes.kinds import CLASSES
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run
 from galaxyvotes.runtime.digests import file_digest
+from galaxyvotes.store.seen_before import BUNDLED
 
-__all__ = ["network_facts", "provenance_of"]
+__all__ = ["in_words", "network_facts", "not_calibrated", "provenance_of"]
+
+_DEVICES = {"cpu": "the CPU", "cuda": "the GPU", "mps": "Apple's GPU"}
 
 
 def network_facts(network: Network, origin: Path) -> dict[str, str]:
@@ -46,3 +52,38 @@ def provenance_of(network: Network, origin: Path) -> dict[str, str]:
         "coverage": "" if coverage is None else f"{coverage:g}",
     }
     return network_facts(network, origin) | {name: fact for name, fact in facts.items() if fact}
+
+
+def in_words(network: Network, origin: Path) -> str:
+    """Which model and tree predict, and on what kind of device: "the bundled model, tree kaggle
+    (others: classes5, gz2), on the CPU".
+    """
+    is_onnx = isinstance(network.module, OnnxModule)
+    device = "cpu" if is_onnx else next(network.module.parameters()).device.type
+    others = [head.tree.name for head in network.heads if head is not network.head]
+    trees = f"tree {network.tree.name}" + (f" (others: {', '.join(others)})" if others else "")
+    model = str(origin) if is_onnx else Run(origin).title
+    return f"{model}, {trees}, on {_DEVICES.get(device, device)}"
+
+
+def not_calibrated(network: Network, origin: Path) -> str:
+    """What predictions lack because the network is not calibrated for them, and what calibrates it;
+    empty if it is.
+    """
+    if isinstance(network.module, OnnxModule):
+        return (
+            f"no prediction intervals and no familiarity: {origin} is an ONNX file, which holds"
+            " neither; predict with the folder of its run"
+        )
+    if network.familiarity is not None:
+        lacks_intervals = network.head.kind.intervals and network.intervals is None
+        is_conditional = lacks_intervals and network.fraction_kind == "conditional"
+        return "no prediction intervals: the run has them for joint fractions only" * is_conditional
+    title = Run(origin).title
+    which = "out='calibrated'" if title == BUNDLED else f"run={str(origin)!r}"
+    lacks = "calibrated probabilities" if network.head.kind is CLASSES else "prediction intervals"
+    return (
+        f"no {lacks} and no familiarity: {title} is not calibrated for the tree"
+        f" {network.tree.name}; `galaxyvotes.calibrate('STORE', {which})` does that, with labelled"
+        " galaxies that it was not trained on"
+    )

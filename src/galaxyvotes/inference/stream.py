@@ -8,7 +8,7 @@ decode beside them.
 """
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,7 +105,7 @@ class Stream(Generic[Result]):
         notes = (
             stretched,
             sizes.sentence(),
-            sizes.pixel_scales(),
+            sizes.pixel_scales(self.pack),
             sizes.too_small(self.pack),
         )
         return tuple(filter(None, notes))
@@ -226,10 +226,12 @@ def compute_part(
     compute: Compute[Result],
     pack: PackSettings,
     ids: Sequence[str],
-    images: Iterable[Member | str],
+    images: Sequence[Member | str],
     rows: pa.Table | None = None,
 ) -> Part[Result]:
-    """What is computed from some images, or why there is no image."""
+    """What is computed from some images, or why there is no image. Those of a folder or archive
+    that cannot be used go by the names of their files.
+    """
     squares = [
         Square(None, image) if isinstance(image, str) else read_square(image, pack)
         for image in images
@@ -240,4 +242,9 @@ def compute_part(
     pixels = [square.pixels for square in squares if square.pixels is not None]
     usable = [name for name, square in zip(ids, squares, strict=True) if square.pixels is not None]
     result = compute(Batch(torch.from_numpy(np.stack(pixels))), tuple(usable)) if usable else None
+    if rows is None:
+        ids = [
+            image.name if square.reason and isinstance(image, Member) else name
+            for name, image, square in zip(ids, images, squares, strict=True)
+        ]
     return Part(ids, [square.reason for square in squares], result, sizes, rows)

@@ -161,7 +161,7 @@ class Network:
         """
         names = [head.tree.name for head in self.heads]
         if tree is not None and tree not in names:
-            raise ConfigError(f"this network answers the tree {' and '.join(names)}, not {tree!r}")
+            raise ConfigError(f"there is no tree {tree!r} in this network, only {', '.join(names)}")
         return replace(self, head_index=0 if tree is None else names.index(tree))
 
     @property

@@ -1,8 +1,8 @@
-"""A number of things in words: 1 answer, 37 answers, 12,000 galaxies."""
+"""A number of things in words: 1 answer, 37 answers, 12,000 galaxies, 2 min."""
 
 import re
 
-__all__ = ["agreeing", "counted", "sentence"]
+__all__ = ["agreeing", "counted", "duration", "sentence"]
 
 _PLURALS = {
     "class": "classes",
@@ -49,3 +49,14 @@ def sentence(number: int, text: str) -> str:
     '2 images were left out'
     """
     return f"{number:,} " + re.sub(r"\{(.+?)\}", lambda word: agreeing(number, word[1]), text)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words, rounded to what one wants to know: 40 s, 2 min, 1 h 10 min."""
+    if seconds < 59.5:
+        return f"{max(round(seconds), 1)} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 10 and minutes else f"{hours} h"

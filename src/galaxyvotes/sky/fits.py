@@ -282,8 +282,7 @@ def _choose(units: Sequence[_Unit], layout: FitsLayout) -> list[_Unit]:
     if len(chosen) > 1 and not (alike and len(set(bands)) == len(bands)):
         raise DataError(
             f"holds several images, {', '.join(map(str, chosen[:5]))}, and nothing says which is"
-            f" the galaxy: name it, `layout=FitsLayout(hdu={chosen[0].number})`, or one for each"
-            " band"
+            f" the galaxy: name its HDU, such as {chosen[0].number}, or one for each band"
         )
     return chosen
 

@@ -119,19 +119,19 @@ class Stretch:
                     return image.bands[[names.index(name) for name in wanted[:few]]]
             raise DataError(
                 f"has the bands {', '.join(image.names)}; the stretch {called} is for"
-                f" {', '.join(self.bands)}: name another stretch, or, if they are these, the bands,"
-                f" `layout=FitsLayout(bands={self.bands!r})`"
+                f" {', '.join(self.bands)}: name another stretch, or, if they are these, the bands"
+                f" ({','.join(self.bands)})"
             )
         if len(image.bands) not in self.counts:
             if len(image.bands) == 1:
                 raise DataError(
                     f"has one band; the stretch {called} is for {', '.join(self.bands)}: name"
-                    f" another, `stretch={SINGLE!r}`"
+                    f" another, such as {SINGLE}"
                 )
             raise DataError(
                 f"has {_counted(image)}; the stretch {called} is for {len(self.bands)}"
                 f" ({', '.join(self.bands)}): name another stretch, or all bands of the file in"
-                " their order, `layout=FitsLayout(bands=…)`"
+                " their order"
             )
         return image.bands
 
@@ -195,10 +195,10 @@ def choose_stretch(name: str, image: FitsImage) -> tuple[Stretch, Bands]:
     DataError if an image of several bands has no stretch, or one that is for others; ConfigError as
     of `Stretch.load`.
     """
-    if not name and len(image.bands) > 1:
+    if name in ("", SINGLE) and len(image.bands) > 1:
         raise DataError(
             f"has {_counted(image)}, and nothing says how they become colours: name a stretch, such"
-            f" as `stretch='legacy'`; known are {_listed()}"
+            f" as legacy; known are {_listed()}"
         )
     stretch = Stretch.load(name or SINGLE)
     return stretch, stretch.order(image, str(name or SINGLE))

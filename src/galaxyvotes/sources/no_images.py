@@ -24,6 +24,8 @@ def refuse_without_images(source: Source, paths: Sequence[str | Path]) -> None:
         return
     from galaxyvotes.tables.table import Table  # takes long, and a source mostly has images
 
+    if not paths:
+        raise DataError("no image is named: give folders, zips, image files or one packed store")
     problem = f"no image (JPEG, PNG …) in {', '.join(str(path) for path in paths)}"
     hints = [_hint(Table(file.name, file.read())) for file in source.tables]
     best = max(hints, default=None)

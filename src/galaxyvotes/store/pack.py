@@ -192,7 +192,7 @@ def _sizes(journal: Journal, settings: PackSettings) -> dict[str, Any]:
         "image_px": side if side > settings.image_px else 0,
         "arcsec_px": settings.arcsec_px or sizes.median_arcsec * settings.scale,
         "image_sizes": sizes.sentence(),
-        "pixel_scales": sizes.pixel_scales(),
+        "pixel_scales": sizes.pixel_scales(settings),
         "too_small": sizes.too_small(settings),
         "too_large": sizes.too_large(settings),
         "other_scale": sizes.other_scale(settings),

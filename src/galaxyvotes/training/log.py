@@ -15,10 +15,10 @@ from typing import Any
 
 from rich.progress import Progress, TaskID
 
-from galaxyvotes.runtime.counted import counted
+from galaxyvotes.runtime.counted import counted, duration
 from galaxyvotes.runtime.progress import bar
 
-__all__ = ["TrainingLog", "duration", "note"]
+__all__ = ["TrainingLog", "note"]
 
 _LEAST, _MOST = 1.0, 60.0  # seconds between lines
 
@@ -81,14 +81,3 @@ class TrainingLog:
 def note(text: str) -> None:
     """Print a remark on standard error."""
     sys.stderr.write(f"{text}\n")
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words, rounded to what one wants to know: 40 s, 2 min, 1 h 10 min."""
-    if seconds < 59.5:
-        return f"{max(round(seconds), 1)} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours < 10 and minutes else f"{hours} h"
