@@ -23,6 +23,8 @@ from .runs.calibration import Calibration as Calibration
 from .runs.ensemble import ensemble as ensemble
 from .runs.network import Network as Network
 from .runs.run import Run as Run
+from .search.choose_next import Queue as Queue
+from .search.choose_next import choose as choose
 from .search.embed import Embedded as Embedded
 from .search.embed import embed as embed
 from .search.galaxy_map import GalaxyMap as GalaxyMap

@@ -42,7 +42,7 @@ Example: galaxyvotes predict my-galaxies --out answers.csv
 """
 _GROUPS = {
     "Use a trained network": (use.predict, use.evaluate, use.export, use.submit, use.figures),
-    "Find galaxies that look alike": (search.embed, search.similar, search.odd),
+    "Find galaxies": (search.embed, search.similar, search.odd, search.choose),
     "Prepare data": (data.pack, data.tree, data.simulate),
     "Train": (learn.finetune, learn.calibrate, learn.train, learn.ensemble),
     "Try it": (use.demo,),

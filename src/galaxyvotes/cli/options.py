@@ -44,6 +44,7 @@ USAGES = {
     "embed": "IMAGES [IMAGES ...] --out MAP",
     "similar": "MAP [ID ...] [--image FILE] [--sheet PAGE]",
     "odd": "MAP [--sheet PAGE] [--out TABLE]",
+    "choose": "IMAGES [IMAGES ...] [--by bald] [--out TABLE]",
     "evaluate": "STORE [--run RUN]",
     "figures": "[STORE] [--run RUN]",
     "export": "[--run RUN] --out FILE",

@@ -1,7 +1,7 @@
-"""Commands that find galaxies by how they look: embed, similar, odd."""
+"""Commands that find galaxies by how they look: embed, similar, odd, choose."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -19,7 +19,7 @@ from galaxyvotes.cli.options import (
 )
 from galaxyvotes.runtime.counted import counted
 
-__all__ = ["embed", "odd", "similar"]
+__all__ = ["choose", "embed", "odd", "similar"]
 
 
 def embed(
@@ -184,6 +184,77 @@ def odd(
         print(f"{sheet}: pictures with their scores")
     if out is None and sheet is None:
         for name, score in zip(found.ids, found.scores.tolist(), strict=True):
+            print(f"{score:.3f}  {name}")
+
+
+def choose(
+    *images: Path,
+    count: int = 20,
+    by: Literal["bald", "uncertainty", "random"] = "bald",
+    without: Path | None = None,
+    run: FinishedRun = None,
+    tree: str | None = None,
+    device: Device = "auto",
+    workers: int | None = None,
+    scale: float | None = None,
+    fit: Annotated[bool, Flag] = False,
+    stretch: Stretch = None,
+    hdu: Hdu = None,
+    bands: Bands = None,
+    seed: int = 0,
+    out: Path | None = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Choose the galaxies to ask volunteers about next, from which a network learns most.
+
+    Galaxies that the run was trained on are left out. Without --out it prints the others with
+    their scores, the first to ask about first.
+
+    Args:
+        images: Folders, zips, image files, or one packed store.
+        count: How many galaxies to choose.
+        by: bald (where the predictions of several views and members disagree most), uncertainty
+            (where the answers are least certain) or random.
+        without: A table of galaxies to leave out, by its column id, or else its first.
+        tree: The tree whose questions are asked, if the run has several; by default its first.
+        workers: Threads, each with images of its own; by default one per core.
+        scale: How many times as many pixels a galaxy covers as in the images that the network was
+            trained on.
+        fit: Take whole images, whatever their size.
+        seed: Of the random numbers.
+        out: The table to write: .csv, .ecsv, .fits, .parquet, .vot or .xml (VOTable).
+    """
+    from galaxyvotes.runtime.files import new_file
+    from galaxyvotes.search.choose_next import choose as choose_
+    from galaxyvotes.table_formats.write import check_format
+
+    if out is not None:
+        new_file(out, overwrite=overwrite)
+        check_format(out)
+    chosen = choose_(
+        named(images, "choose"),
+        count,
+        by=by,
+        without=without or (),
+        run=run,
+        tree=tree,
+        device=device,
+        workers=workers,
+        scale=scale,
+        fit=fit,
+        stretch=stretch,
+        layout=fits_layout(hdu, bands),
+        seed=seed,
+    )
+    for name, reason in chosen.rejected:
+        print(f"{name} could not be used: {reason}")
+    if chosen.seen:
+        print(f"left out, as the run was trained on them: {counted(chosen.seen, 'galaxy')}")
+    if out is not None:
+        chosen.write(out, overwrite=overwrite)
+        print(f"{out}: {counted(len(chosen), 'galaxy')}")
+    else:
+        for name, score in zip(chosen.ids, chosen.scores.tolist(), strict=True):
             print(f"{score:.3f}  {name}")
 
 

@@ -38,6 +38,7 @@ __all__ = [
     "chunks_of",
     "compute_rows",
     "estimate",
+    "estimate_views",
     "forward",
     "forward_rows",
     "predict_batch",
@@ -148,7 +149,7 @@ def predict_batch(network: Network, batch: Batch, ids: tuple[str, ...]) -> Predi
     recipe asks for, and `spread` is their standard deviation. Conditional fractions are those of
     the mean joint ones. Familiarity is that of the image itself to the first member.
     """
-    by_view, features = _estimate_views(network, batch)
+    by_view, features = estimate_views(network, batch)
     joint = np.mean(by_view, axis=0)
     values = _of_kind(network, joint)
     spread = None
@@ -178,7 +179,7 @@ def _familiarity(
     return familiarity.scores(features, appearance(batch.images).numpy())
 
 
-def _estimate_views(
+def estimate_views(
     network: Network, batch: Batch
 ) -> tuple[list[Float32[np.ndarray, "galaxy answer"]], Float32[np.ndarray, "galaxy feature"]]:
     """The values of each view by each member, and the features of the first view by the first
@@ -240,7 +241,7 @@ def predict_views(
     """
     network = network.folded
     parts = _of_rows(
-        lambda part: np.stack(_estimate_views(network, _batch(store, part))[0]),
+        lambda part: np.stack(estimate_views(network, _batch(store, part))[0]),
         rows,
         None,
         progress=progress,

@@ -1,0 +1,188 @@
+"""Which galaxies to ask volunteers about next: those from whose answers a network learns most."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float32, Float64
+
+from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.inference.engine import estimate_views
+from galaxyvotes.inference.onnx_model import OnnxModule
+from galaxyvotes.inference.predict import open_network
+from galaxyvotes.inference.predicted import Rejected
+from galaxyvotes.inference.stream import open_stream, pack_for
+from galaxyvotes.networks.batch import Batch
+from galaxyvotes.runs.network import Network
+from galaxyvotes.runs.run import Run
+from galaxyvotes.runtime.counted import counted
+from galaxyvotes.runtime.digests import image_digest
+from galaxyvotes.runtime.files import given_path, given_source, new_file
+from galaxyvotes.runtime.memory_limits import enough_memory
+from galaxyvotes.search.information import entropy, information
+from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
+from galaxyvotes.table_formats.columns import column
+from galaxyvotes.table_formats.write import check_format, write_table
+from galaxyvotes.tables.table import Table
+
+__all__ = ["Queue", "choose"]
+
+_WAYS = ("bald", "uncertainty", "random")
+
+
+@dataclass(frozen=True, eq=False)
+class Queue:
+    """The ids of galaxies in the order in which to ask about them, and their scores in bits: the
+    information that a volunteer's answers are expected to give (`bald`), their entropy
+    (`uncertainty`), or random numbers of 0 to 1.
+
+    `seen` is how many galaxies were left out because the run was trained on them, `rejected` are
+    the images that could not be used, each with its reason.
+    """
+
+    by: str
+    ids: tuple[str, ...]
+    scores: Float32[np.ndarray, " chosen"]
+    seen: int = 0
+    rejected: tuple[Rejected, ...] = ()
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        """One line: how many, and by what."""
+        return f"<Queue: {counted(len(self), 'galaxy')} by {self.by}>"
+
+    def to_table(self) -> pa.Table:
+        """An Arrow table of the columns id and score."""
+        return pa.table([list(self.ids), self.scores.tolist()], schema=_SCHEMA)
+
+    def write(self, out: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the table as the extension says: .csv, .ecsv, .fits, .parquet, .vot or .xml.
+
+        Raises ConfigError for another extension, and for a file that is there unless `overwrite`;
+        DataError if it cannot be written.
+        """
+        out = new_file(out, overwrite=overwrite)
+        check_format(out)
+        write_table(out, _SCHEMA, [self.to_table()])
+        return out
+
+
+_SCHEMA = pa.schema([
+    column("id", pa.string(), description="name of the image", ucd="meta.id;meta.main"),
+    column("score", pa.float32(), description="the higher, the sooner to ask about it"),
+])  # fmt: skip
+
+
+@enough_memory("lower `workers=…`, each of which holds images, or use `device='cpu'`")
+def choose(
+    images: str | Path | Sequence[str | Path],
+    count: int = 20,
+    *,
+    by: str = "bald",
+    without: Sequence[str] | Path = (),
+    run: Run | str | Path | None = None,
+    tree: str | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    scale: float | None = None,
+    fit: bool = False,
+    stretch: str | None = None,
+    layout: FitsLayout = ANYWHERE,
+    seed: int = 0,
+    progress: bool = True,
+) -> Queue:
+    """The `count` galaxies in folders or archives, or in a store, to ask volunteers about next.
+
+    `by` is how: `bald`, where the views of a galaxy and the members of the run disagree most
+    (`information.information`); `uncertainty`, where the answers are least certain
+    (`information.entropy`); or `random`, from `seed`. Galaxies that the run was trained on are left
+    out, and those of the ids in `without`, or in the column `id`, or else the first, of the table
+    at that path. Images are read and cropped as `predict` does; `tree` names the questions of a run
+    that has several.
+
+    Raises ConfigError for a count below 1, an unknown `by`, a run that predicts quantities, or a
+    run of one view, by `bald`; DataError if no image can be used, if the table cannot be read, or
+    if memory is short; and what `predict` raises for images and runs.
+    """
+    if count < 1:
+        raise ConfigError(f"count is {count}; expected 1 or more")
+    if by not in _WAYS:
+        raise ConfigError(f"by is {by!r}; expected {', '.join(_WAYS)}")
+    paths = [*map(given_source, [images] if isinstance(images, str | Path) else images)]
+    left_out = _ids_in(without) if isinstance(without, Path) else {*without}
+    network, origin = open_network(run, device)
+    network = network.for_tree(tree).folded
+    if not network.tree.kind.bounded:
+        raise ConfigError(f"{network.tree.name} asks for quantities, which have no entropy")
+    if by == "bald" and network.recipe.model.views * len(network.members) < 2:
+        raise ConfigError(
+            "bald compares the predictions of several views or members, and this run has one:"
+            " choose by `uncertainty`, or make an ensemble of several runs"
+        )
+    seen = _seen(network, origin)
+    pack = pack_for(network.pack, paths, scale=scale, fit=fit, stretch=stretch)
+    compute = partial(_score, network, by, seen)
+    with open_stream(pack, paths, compute, layout, workers, progress=progress) as stream:
+        parts = [*stream]
+    ids = np.array([name for part in parts for name in part.ids], object)
+    scores = np.concatenate([part.scores for part in parts])
+    if by == "random":
+        scores = np.random.default_rng(seed).random(len(ids))
+    free = [row for row, name in enumerate(ids.tolist()) if name not in left_out]
+    order = np.array(free, np.int64)[np.argsort(-scores[free], kind="stable")][:count]
+    return Queue(
+        by,
+        tuple(map(str, ids[order])),
+        scores[order].astype(np.float32),
+        sum(part.seen for part in parts),
+        tuple(stream.rejected),
+    )
+
+
+class _Scored(NamedTuple):
+    """The ids of some galaxies and their scores, and how many were left out."""
+
+    ids: tuple[str, ...]
+    scores: Float64[np.ndarray, " galaxy"]
+    seen: int
+
+
+def _score(
+    network: Network, by: str, seen: frozenset[bytes], batch: Batch, ids: tuple[str, ...]
+) -> _Scored:
+    """The scores of the images of a batch that the network was not trained on."""
+    new = [image_digest(image) not in seen for image in batch.images.numpy()]
+    kept = tuple(name for name, fresh in zip(ids, new, strict=True) if fresh)
+    scores = np.zeros(len(ids))
+    if by != "random" and kept:
+        by_view = np.stack(estimate_views(network, batch)[0]).astype(np.float64)
+        if by == "bald":
+            scores = information(network.tree, by_view, network.columns)
+        else:
+            scores = entropy(network.tree, by_view.mean(axis=0), network.columns)
+    return _Scored(kept, scores[new], len(ids) - len(kept))
+
+
+def _seen(network: Network, origin: Path) -> frozenset[bytes]:
+    """The digests of the images that a run was trained on; of an ONNX file none are known."""
+    if isinstance(network.module, OnnxModule):
+        return frozenset()
+    return frozenset(Run(origin).seen.column("pixels").to_pylist())
+
+
+def _ids_in(path: Path) -> set[str]:
+    """The ids in a table."""
+    path = given_path(path)
+    try:
+        table = Table(str(path), path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+    header = table.header()
+    return {*table.texts("id" if "id" in header else header[0])}
