@@ -42,3 +42,5 @@ from .table_settings import TableSettings as TableSettings
 from .training.finetune import finetune as finetune
 from .training.loop import train as train
 from .tree import DecisionTree as DecisionTree
+from .web.serve import Server as Server
+from .web.serve import serve as serve

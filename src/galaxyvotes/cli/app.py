@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cyclopts import App, CycloptsError, Group, MissingArgumentError, UnknownOptionError
 
-from galaxyvotes.cli import data, learn, search, use
+from galaxyvotes.cli import data, learn, search, use, web
 from galaxyvotes.cli.messages import as_options
 from galaxyvotes.cli.options import USAGES, other_option
 from galaxyvotes.cli.streams import (
@@ -42,6 +42,7 @@ Example: galaxyvotes predict my-galaxies --out answers.csv
 """
 _GROUPS = {
     "Use a trained network": (use.predict, use.evaluate, use.export, use.submit, use.figures),
+    "Look at galaxies in the browser": (web.serve,),
     "Find galaxies": (search.embed, search.similar, search.odd, search.choose),
     "Prepare data": (data.pack, data.tree, data.simulate),
     "Train": (learn.finetune, learn.calibrate, learn.train, learn.ensemble),

@@ -45,6 +45,7 @@ USAGES = {
     "similar": "MAP [ID ...] [--image FILE] [--sheet PAGE]",
     "odd": "MAP [--sheet PAGE] [--out TABLE]",
     "choose": "IMAGES [IMAGES ...] [--by bald] [--out TABLE]",
+    "serve": "[CATALOGUE] [--images FOLDER]",
     "evaluate": "STORE [--run RUN]",
     "figures": "[STORE] [--run RUN]",
     "export": "[--run RUN] --out FILE",

@@ -41,11 +41,11 @@ from galaxyvotes.images.jpeg import JpegHeader, check_cmyk, decode_jpeg, decode_
 from galaxyvotes.images.pillow import open_image, read_orientation, refuse_several
 from galaxyvotes.images.png import check_png, is_png, widen_transparent_grey
 from galaxyvotes.images.tiff import check_tiff, is_tiff, is_white_zero
+from galaxyvotes.sky.fits import ANYWHERE, FitsImage, is_fits, read_bands
 from galaxyvotes.sky.fits import MAX_BYTES as MAX_FITS_BYTES
-from galaxyvotes.sky.fits import FitsImage, is_fits, read_bands
 from galaxyvotes.sky.stretch import SINGLE, Stretch, choose_stretch
 from galaxyvotes.sources.members import Member
-from galaxyvotes.sources.suffixes import FITS_SUFFIXES
+from galaxyvotes.sources.suffixes import FITS_SUFFIXES, split_suffix
 
 __all__ = [
     "MAX_PIXELS",
@@ -54,6 +54,7 @@ __all__ = [
     "crop_and_resize",
     "decode",
     "read_square",
+    "square_of",
     "to_square",
     "with_stretch",
 ]
@@ -104,16 +105,35 @@ def read_square(image: Member, settings: PackSettings, *, scaled: bool = False) 
         data = _read(image)
         if image.suffix in FITS_SUFFIXES or is_fits(data):
             return _fits_square(_read_sky(image, data), settings)
-        pixels, size = _square(
-            data,
-            crop_px=settings.square_px or None,
-            size_px=settings.size_px,
-            intact=image.has_checksum,
-            scaled=scaled,
-        )
+        return _plain_square(data, settings, intact=image.has_checksum, scaled=scaled)
     except DataError as error:
         reason = str(error).removeprefix(f"{image.name}: ")
         return Square(None, reason, error.size if isinstance(error, TooSmallError) else None)
+
+
+def square_of(name: str, data: bytes, settings: PackSettings) -> Square:
+    """What becomes of a file with this name and these bytes, which is in no source; what would be a
+    DataError is its reason.
+    """
+    try:
+        if split_suffix(name)[1] in FITS_SUFFIXES or is_fits(data):
+            return _fits_square(read_bands([data], ANYWHERE), settings)
+        return _plain_square(data, settings)
+    except DataError as error:
+        return Square(None, str(error), error.size if isinstance(error, TooSmallError) else None)
+
+
+def _plain_square(
+    data: bytes, settings: PackSettings, *, intact: bool = False, scaled: bool = False
+) -> Square:
+    """The square of an image that is no FITS file."""
+    pixels, size = _square(
+        data,
+        crop_px=settings.square_px or None,
+        size_px=settings.size_px,
+        intact=intact,
+        scaled=scaled,
+    )
     return Square(pixels, size=size)
 
 

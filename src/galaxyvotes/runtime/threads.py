@@ -10,14 +10,15 @@ aten/src/ATen/ParallelOpenMP.cpp).
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Barrier, Lock
 from typing import TypeVar
 
 from galaxyvotes.errors import ConfigError
 
-__all__ = ["check_workers", "in_order", "on_a_core_each"]
+__all__ = ["check_workers", "in_order", "on_a_core_each", "pool_on_a_core_each"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -59,9 +60,16 @@ def on_a_core_each(
 
     with _STARTING:
         workers = workers or torch.get_num_threads()
+    with pool_on_a_core_each(workers) as pool:
+        yield from _in_order(pool, work, items, 2 * workers)
+
+
+@contextmanager
+def pool_on_a_core_each(workers: int) -> Generator[ThreadPoolExecutor]:
+    """So many threads, in each of which torch computes on one core."""
     with ThreadPoolExecutor(workers) as pool:
         _start_on_a_core_each(pool, workers)
-        yield from _in_order(pool, work, items, 2 * workers)
+        yield pool
 
 
 def _in_order(

@@ -1,0 +1,70 @@
+"""Which columns of a table hold a tree's answers: of predictions, or of volunteers."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from galaxyvotes.answer_columns import answer_names
+from galaxyvotes.errors import ConfigError
+from galaxyvotes.tables.vote_layout import find_layout
+from galaxyvotes.tree import DecisionTree, bundled_trees
+from galaxyvotes.web.selection import quoted
+
+__all__ = ["AnswerColumns", "find_answers"]
+
+
+@dataclass(frozen=True)
+class AnswerColumns:
+    """A tree, and the column of each of its answers that the table has."""
+
+    tree: DecisionTree
+    columns: Mapping[str, str]
+
+    def column_of(self, name: str) -> str:
+        """The column of an answer, or of an end of its interval; any other name as it is."""
+        for end in ("_low", "_high"):
+            if name.endswith(end) and (answer := name.removesuffix(end)) in self.columns:
+                return self.columns[answer] + end
+        return self.columns.get(name, name)
+
+    @property
+    def uncertainty(self) -> str:
+        """In SQL, how much volunteers are predicted to differ: the entropy, in nats, of the path
+        that one of them takes through the tree, from joint fractions p and those of who is asked:
+        the sum of -p ln(p / asked) over all answers. 0 if all take the same path.
+        """
+        terms = ["0.0"]
+        parents = dict(zip(self.columns, self.tree.parents_of(tuple(self.columns)), strict=True))
+        for answer, column in self.columns.items():
+            p = f"{quoted(column)}::float"
+            asked = f"{quoted(self.columns[parents[answer]])}::float" if parents[answer] else "1.0"
+            terms.append(
+                f"CASE WHEN {p} > 0 AND {asked} > {p} THEN -{p} * ln({p} / {asked}) ELSE 0 END"
+            )
+        return " + ".join(terms)
+
+
+def find_answers(
+    names: Sequence[str], meta: Mapping[str, Any], trees: Sequence[DecisionTree]
+) -> AnswerColumns | None:
+    """The answers in a table with columns of these names; None if it has none of a tree that is
+    known. `meta` are the facts that the table has about itself.
+    """
+    known = {tree.name: tree for tree in trees}
+    name = str(meta.get("tree", ""))
+    if name not in known and name in bundled_trees():
+        known[name] = DecisionTree.load(name)
+    for tree in [known[name]] if name in known else known.values():
+        for naming in ("tree", "identifier", "galaxyzoo"):
+            written = answer_names(tree.columns, naming, tree)
+            pairs = zip(tree.columns, written, strict=True)
+            if columns := {answer: column for answer, column in pairs if column in names}:
+                return AnswerColumns(tree, columns)
+    with suppress(ConfigError):
+        layout = find_layout(names)
+        if layout is not None and layout.main.holds in ("joint", "conditional"):
+            pairs = zip(layout.tree.columns, layout.known, strict=True)
+            written = {a: layout.name_of(layout.main, a) for a, there in pairs if there}
+            return AnswerColumns(layout.tree, written)
+    return None

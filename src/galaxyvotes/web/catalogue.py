@@ -1,0 +1,334 @@
+"""A table of galaxies, of any size, asked by DuckDB: nothing is loaded whole.
+
+A table in another format than Parquet is first written as such to a temporary folder. The rows of
+a selection, in its order, are kept as numbers while it is looked through (4 bytes a galaxy), so
+that a page anywhere in it is read directly.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import Int32
+
+from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.predictions import Bounds, Predictions
+from galaxyvotes.questions import BOUNDS, FAMILIARITY
+from galaxyvotes.runtime.files import given_path
+from galaxyvotes.table_formats.columns import meta_of
+from galaxyvotes.table_formats.read import open_rows
+from galaxyvotes.tree import DecisionTree
+from galaxyvotes.web.answer_table import AnswerColumns, find_answers
+from galaxyvotes.web.selection import Selection, quoted
+
+__all__ = ["UNCERTAINTY", "Catalogue"]
+
+UNCERTAINTY = "uncertainty"
+_KEPT = 16  # selections
+_BINS = 40
+_SLICE = 65_536  # rows
+_NUMBERS = (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal, pa.types.is_boolean)
+
+Rows = Int32[np.ndarray, " galaxy"]
+
+
+@dataclass
+class _Orders:
+    """The rows of the last selections."""
+
+    kept: OrderedDict[Selection, Rows] = field(default_factory=OrderedDict[Selection, Rows])
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """A Parquet table of galaxies; `path` is what the user named, `file` what is read.
+
+    `answers` says which columns hold a tree's answers, None if no tree fits.
+    """
+
+    path: Path
+    file: Path
+    schema: pa.Schema
+    galaxies: int
+    answers: AnswerColumns | None
+    _connection: duckdb.DuckDBPyConnection
+    _orders: _Orders = field(default_factory=_Orders)
+
+    @staticmethod
+    @contextmanager
+    def open(path: str | Path, trees: Sequence[DecisionTree] = ()) -> "Generator[Catalogue]":
+        """The catalogue in a table of any format, while the context lasts. `trees` are known
+        besides those that come with the package.
+
+        Raises DataError if the file cannot be read, or has no rows or no column of ids.
+        """
+        path = given_path(path)
+        with TemporaryDirectory(prefix="galaxyvotes-") as folder:
+            file = path if _is_parquet(path) else _converted(path, Path(folder) / "table.parquet")
+            try:
+                with pq.ParquetFile(file) as table:
+                    schema, galaxies = table.schema_arrow, table.metadata.num_rows
+                meta = meta_of(schema)
+            except (OSError, pa.ArrowException, ValueError) as error:
+                raise DataError(f"{path} cannot be read as a Parquet table: {error}") from None
+            if not galaxies:
+                raise DataError(f"{path} has no rows: there is nothing to show")
+            answers = find_answers(schema.names, meta, trees)
+            with duckdb.connect(":memory:", config={"threads": 2}) as connection:
+                catalogue = Catalogue(path, file, schema, galaxies, answers, connection)
+                catalogue._prepare()
+                yield catalogue
+
+    def _prepare(self) -> None:
+        _ = self.id_column
+        connection = self._connection
+        connection.execute("SET parquet_metadata_cache = true")
+        file = str(self.file).replace("'", "''")
+        uncertainty = self.answers.uncertainty if self.answers else "0.0"
+        connection.execute(
+            f"CREATE VIEW galaxies AS SELECT *, {uncertainty} AS _uncertainty"
+            f" FROM read_parquet('{file}', file_row_number = true)"
+        )
+        # Nothing but this table can be read, whatever a query says.
+        connection.execute(f"SET allowed_paths = ['{file}']")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+
+    # ---- its columns
+
+    @cached_property
+    def id_column(self) -> str:
+        """The column of ids: `id`, or the first of texts; DataError if there is none."""
+        names = [field.name for field in self.schema if _is_text(field.type)]
+        if "id" in names:
+            return "id"
+        if not names:
+            raise DataError(f"{self.path} has no column of texts that could be ids")
+        return names[0]
+
+    @cached_property
+    def sky(self) -> tuple[str, str] | None:
+        """The columns of right ascension and declination; None if there are none."""
+        by_name = {name.lower(): name for name in self.numbers}
+        for ra, dec in (("ra", "dec"), ("ra_deg", "dec_deg"), ("raj2000", "dej2000")):
+            if ra in by_name and dec in by_name:
+                return by_name[ra], by_name[dec]
+        return None
+
+    @cached_property
+    def numbers(self) -> tuple[str, ...]:
+        """The columns of numbers."""
+        return tuple(
+            field.name for field in self.schema if any(is_of(field.type) for is_of in _NUMBERS)
+        )
+
+    @property
+    def stretch(self) -> str:
+        """The stretch that FITS images were predicted with; empty if nothing says it."""
+        return str(meta_of(self.schema).get("stretch", ""))
+
+    @property
+    def has_thumbnails(self) -> bool:
+        """Whether it has pictures of its own, as a map has."""
+        return "thumbnail" in self.schema.names and pa.types.is_struct(
+            self.schema.field("thumbnail").type
+        )
+
+    def thumbnail(self, name: str) -> bytes:
+        """The picture of a galaxy as an image file; DataError if there is none."""
+        result = self._cursor().execute(
+            "SELECT thumbnail.bytes FROM galaxies WHERE file_row_number = ?", [self.row_of(name)]
+        )
+        found = result.fetchone()
+        if found is None or not isinstance(found[0], bytes):
+            raise DataError(f"{self.path.name} has no picture of {name!r}")
+        return found[0]
+
+    @property
+    def familiarity(self) -> str | None:
+        """The column of familiarity scores, if there is one."""
+        return FAMILIARITY if FAMILIARITY in self.numbers else None
+
+    def sql_of(self, column: str) -> str:
+        """A column of numbers in SQL; ConfigError if there is none of that name."""
+        if column == UNCERTAINTY and UNCERTAINTY not in self.numbers and self.answers:
+            return "_uncertainty"
+        name = self.answers.column_of(column) if self.answers else column
+        if name not in self.numbers:
+            raise ConfigError(f"{self.path.name} has no column of numbers {column!r}")
+        return quoted(name)
+
+    # ---- selections
+
+    def rows(self, selection: Selection) -> Rows:
+        """The rows of a selection, in its order; ConfigError for a column that there is not."""
+        with self._orders.lock:
+            if selection in self._orders.kept:
+                self._orders.kept.move_to_end(selection)
+                return self._orders.kept[selection]
+        rows = self._find(selection)
+        with self._orders.lock:
+            self._orders.kept[selection] = rows
+            while len(self._orders.kept) > _KEPT:
+                self._orders.kept.popitem(last=False)
+        return rows
+
+    def _find(self, selection: Selection) -> Rows:
+        if selection == Selection():
+            return np.arange(self.galaxies, dtype=np.int32)
+        where, values = selection.where(self.sql_of, self.id_column, self.sky)
+        order = "file_row_number"
+        if selection.sort:
+            column = selection.sort.removeprefix("-")
+            down = " desc" if selection.sort.startswith("-") else ""
+            sql = quoted(column) if column == self.id_column else self.sql_of(column)
+            if column != self.id_column:  # NaN is no number, and comes last
+                sql = f"CASE WHEN isnan({sql}::double) THEN NULL ELSE {sql} END"
+            order = f"{sql}{down} nulls last, file_row_number"
+        sql = f"SELECT file_row_number::int AS r FROM galaxies WHERE {where} ORDER BY {order}"
+        return self._query(sql, values)["r"].astype(np.int32)
+
+    def read(self, rows: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
+        """The id and these columns of numbers, in the order of the rows; each row has its `row`."""
+        if not rows:
+            return []
+        chosen = {column: self.sql_of(column) for column in columns}
+        listed = ", ".join([f"{sql} AS {quoted(f'c{n}')}" for n, sql in enumerate(chosen.values())])
+        numbers = ",".join(str(int(row)) for row in rows)
+        result = self._cursor().execute(
+            f"SELECT file_row_number, {quoted(self.id_column)}{listed and ', ' + listed}"
+            f" FROM galaxies WHERE file_row_number IN ({numbers})"
+        )
+        found = {int(row): (name, values) for row, name, *values in result.fetchall()}
+        return [
+            {
+                "row": int(row),
+                "id": str(found[row][0]),
+                **dict(zip(chosen, found[row][1], strict=True)),
+            }
+            for row in rows
+        ]
+
+    def row_of(self, name: str) -> int:
+        """The first row with that id; DataError if there is none."""
+        result = self._cursor().execute(
+            f"SELECT file_row_number FROM galaxies WHERE {quoted(self.id_column)} = ? LIMIT 1",
+            [name],
+        )
+        found = result.fetchone()
+        if found is None:
+            raise DataError(f"{self.path.name} has no galaxy {name!r}")
+        return int(found[0])
+
+    def whole_row(self, row: int) -> dict[str, Any]:
+        """All single values of a row; DataError if there is no such row."""
+        with pq.ParquetFile(self.file) as file:
+            for group in range(file.num_row_groups):
+                count = file.metadata.row_group(group).num_rows
+                if row < count:
+                    names = [f.name for f in self.schema if not pa.types.is_nested(f.type)]
+                    table = file.read_row_group(group, columns=names, use_threads=False)
+                    return cast("dict[str, Any]", table.slice(row, 1).to_pylist()[0])
+                row -= count
+        raise DataError(f"{self.path.name} has no row {row}")
+
+    def predictions_in(self, values: dict[str, Any]) -> Predictions | None:
+        """The answers in a row, as predictions; None without a tree."""
+        if self.answers is None:
+            return None
+        columns = self.answers.columns
+        ends = [[name + end for name in columns.values()] for end in BOUNDS]
+        bounded = all(name in values for end in ends for name in end)
+        scores = values.get(self.familiarity or "")
+        return Predictions(
+            (str(values[self.id_column]),),
+            tuple(columns),
+            _floats(values, columns.values()),
+            bounds=Bounds(*(_floats(values, end) for end in ends)) if bounded else None,
+            familiarity=None if scores is None else np.array([scores], np.float32),
+        )
+
+    def histogram(self, column: str, selection: Selection) -> dict[str, Any]:
+        """How many galaxies of the whole catalogue, and of a selection, have values of a column in
+        each of a number of equal bins; conditions of the selection on the column itself do not
+        count.
+        """
+        sql = self.sql_of(column)
+        low, high = self._ends(sql)
+        width = (high - low) / _BINS or 1.0
+        bins = f"least(greatest(floor(({sql} - {low}) / {width}), 0), {_BINS - 1})::int"
+        where, values = selection.without(column).where(self.sql_of, self.id_column, self.sky)
+        counts = {"low": low, "high": high}
+        result = self._query(
+            f"SELECT {bins} AS b, count(*) AS n FROM galaxies WHERE {where} AND"
+            f" isfinite({sql}::double) GROUP BY b",
+            values,
+        )
+        histogram = np.zeros(_BINS, np.int64)
+        histogram[result["b"]] = result["n"]
+        return counts | {"counts": histogram.tolist()}
+
+    def _ends(self, sql: str) -> tuple[float, float]:
+        """The range that a histogram shows: 0 to 1 of fractions, else that of the values."""
+        result = self._query(
+            f"SELECT min({sql}::double) AS low, max({sql}::double) AS high FROM galaxies WHERE"
+            f" isfinite({sql}::double)",
+            [],
+        )
+        low, high = float(result["low"][0] or 0), float(result["high"][0] or 0)
+        return (0.0, 1.0) if low >= 0 and 0 < high <= 1 else (low, high)
+
+    def parts(self, rows: Rows) -> Iterator[pa.Table]:
+        """The table's rows among these, as it stands, some at a time."""
+        wanted = np.zeros(self.galaxies, bool)
+        wanted[rows] = True
+        start = 0
+        with pq.ParquetFile(self.file) as file:
+            for batch in file.iter_batches(_SLICE, use_threads=False):
+                mask = wanted[start : start + batch.num_rows]
+                start += batch.num_rows
+                if mask.any():
+                    yield pa.Table.from_batches([batch.filter(pa.array(mask))], self.schema)
+
+    def _query(self, sql: str, values: list[object]) -> dict[str, Any]:
+        return cast("dict[str, Any]", self._cursor().execute(sql, values).fetchnumpy())
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        return self._connection.cursor()
+
+
+def _floats(values: dict[str, Any], columns: Any) -> Any:
+    numbers = [values.get(name) for name in columns]
+    return np.array([[np.nan if n is None else n for n in numbers]], np.float32)
+
+
+def _is_text(dtype: pa.DataType) -> bool:
+    types = pa.types
+    return types.is_string(dtype) or types.is_large_string(dtype) or types.is_string_view(dtype)
+
+
+def _is_parquet(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PAR1"
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _converted(path: Path, file: Path) -> Path:
+    """The table in a file of another format, written as Parquet."""
+    with open_rows(path) as rows, pq.ParquetWriter(file, rows.schema) as writer:
+        for part in rows.slices(_SLICE):
+            writer.write_table(part.cast(rows.schema))
+    return file

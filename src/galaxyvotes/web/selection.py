@@ -1,0 +1,129 @@
+"""Which galaxies of a catalogue are asked for, and in which order: the words of an address and SQL.
+
+    filter   COLUMN:LOW..HIGH, either end may be left out; any number of them
+    q        a part of the id, whatever its case
+    cone     RA,DEC,RADIUS in degrees, degrees and arcseconds
+    sort     a column, or -COLUMN for the largest first
+
+Names of columns are looked up in the catalogue, and values are parameters of the query: nothing of
+an address becomes SQL.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from galaxyvotes.errors import ConfigError
+
+__all__ = ["Cone", "Range", "Selection", "quoted"]
+
+
+class Range(NamedTuple):
+    """A column whose values lie between two ends, both included."""
+
+    column: str
+    low: float = -math.inf
+    high: float = math.inf
+
+    @staticmethod
+    def parse(text: str) -> "Range":
+        """The range in `COLUMN:LOW..HIGH`; ConfigError for anything else."""
+        column, colon, ends = text.rpartition(":")
+        low, dots, high = ends.partition("..")
+        try:
+            numbers = float(low or "-inf"), float(high or "inf")
+        except ValueError:
+            numbers = (math.nan, math.nan)
+        if not (column and colon and dots) or any(map(math.isnan, numbers)):
+            raise ConfigError(f"filter {text!r}; expected COLUMN:LOW..HIGH, as Class1.1:0.5..1")
+        return Range(column, *numbers)
+
+
+class Cone(NamedTuple):
+    """A circle on the sky: its middle in degrees, its radius in arcseconds."""
+
+    ra: float
+    dec: float
+    radius: float
+
+    @staticmethod
+    def parse(text: str) -> "Cone":
+        """The cone in `RA,DEC,RADIUS`; ConfigError for anything else."""
+        try:
+            cone = Cone(*map(float, text.split(",")))
+        except (TypeError, ValueError):
+            cone = Cone(math.nan, math.nan, math.nan)
+        if not (-360 <= cone.ra <= 360 and -90 <= cone.dec <= 90 and 0 < cone.radius <= 648_000):
+            raise ConfigError(
+                f"cone {text!r}; expected RA,DEC,RADIUS in degrees, degrees and arcseconds, as"
+                " 150.1,2.2,60"
+            )
+        return cone
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Some galaxies of a catalogue in an order; all of them, as they stand there, by default."""
+
+    ranges: tuple[Range, ...] = ()
+    text: str = ""
+    cone: Cone | None = None
+    sort: str = ""
+
+    @staticmethod
+    def parse(
+        filters: Sequence[str] = (), text: str = "", cone: str = "", sort: str = ""
+    ) -> "Selection":
+        """The selection that an address names; ConfigError for words that mean none."""
+        if len(filters) > 200 or len(text) > 1000 or len(sort) > 1000:
+            raise ConfigError("the address is too long: at most 200 filters and 1,000 letters")
+        ranges = tuple(map(Range.parse, filters))
+        return Selection(ranges, text.strip(), Cone.parse(cone) if cone else None, sort)
+
+    def without(self, column: str) -> "Selection":
+        """The same without conditions on a column, in no order."""
+        ranges = tuple(one for one in self.ranges if one.column != column)
+        return Selection(ranges, self.text, self.cone)
+
+    def where(
+        self, sql_of: Callable[[str], str], id_column: str, sky: tuple[str, str] | None
+    ) -> tuple[str, list[object]]:
+        """The condition in SQL and its parameters. `sql_of` gives the SQL of a column, `sky` names
+        the columns of right ascension and declination.
+
+        Raises ConfigError for a cone in a catalogue without coordinates, and what `sql_of` raises.
+        """
+        conditions, values = ["true"], list[object]()
+        for column, low, high in self.ranges:
+            sql = sql_of(column)
+            for operator, end in ((">=", low), ("<=", high)):
+                if math.isfinite(end):
+                    conditions.append(f"{sql} {operator} ?")
+                    values.append(end)
+        if self.text:
+            conditions.append(f"contains(lower({quoted(id_column)}), lower(?))")
+            values.append(self.text)
+        if self.cone is not None:
+            if sky is None:
+                raise ConfigError("the catalogue has no columns `ra` and `dec` to search in a cone")
+            conditions.append(_in_cone(self.cone, *map(quoted, sky), values=values))
+        return " and ".join(conditions), values
+
+
+def quoted(name: str) -> str:
+    """A name as SQL has it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _in_cone(cone: Cone, ra: str, dec: str, values: list[object]) -> str:
+    """Galaxies within a radius, by the haversine of the distance, which is exact for small ones;
+    those outside the zone of declination are left out first.
+    """
+    degrees = cone.radius / 3600
+    values += [cone.dec - degrees, cone.dec + degrees, cone.dec, cone.dec, cone.ra]
+    values.append(math.sin(math.radians(degrees) / 2) ** 2)
+    return (
+        f"{dec} between ? and ? and pow(sin(radians({dec} - ?) / 2), 2) + cos(radians({dec}))"
+        f" * cos(radians(?)) * pow(sin(radians({ra} - ?) / 2), 2) <= ?"
+    )

@@ -1,0 +1,207 @@
+"""A server that runs beside the program that started it."""
+
+import contextlib
+import ipaddress
+import secrets
+import socket
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from importlib import import_module
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from galaxyvotes.errors import ConfigError, MissingExtraError
+from galaxyvotes.runs.run import Run
+from galaxyvotes.runtime.files import given_path
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from galaxyvotes.web.site import Site
+
+__all__ = ["Server", "serve"]
+
+_START_SECONDS = 30
+
+
+class Server:
+    """A running server; `stop()`, or the end of a `with` block, ends it after what it has accepted
+    is answered.
+    """
+
+    def __init__(self, url: str, uvicorn_server: "uvicorn.Server", sock: socket.socket) -> None:
+        """Start to listen. `url` is its address, with the token if it has one."""
+        self.url = url
+        self._server = uvicorn_server
+        self._open = ExitStack()
+        self._thread = threading.Thread(
+            target=uvicorn_server.run, kwargs={"sockets": [sock]}, daemon=True
+        )
+
+    def _start(self, resources: ExitStack) -> None:
+        self._open = resources
+        self._thread.start()
+        while not self._server.started and self._thread.is_alive():
+            self._thread.join(0.01)
+
+    def wait(self) -> None:
+        """Serve until Ctrl-C, or until another thread stops the server."""
+        try:
+            while self._thread.is_alive():
+                self._thread.join(1.0)
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """Accept nothing more, answer what was accepted, and close the catalogue."""
+        self._server.should_exit = True
+        self._thread.join()
+        self._open.close()
+
+    def __enter__(self) -> "Server":
+        """The server itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        """Stop it."""
+        self.stop()
+
+    def __repr__(self) -> str:
+        """Where it is."""
+        return f"<Server {self.url}>"
+
+    def _repr_html_(self) -> str:
+        return f'<a href="{self.url}" target="_blank">{self.url}</a>'
+
+
+def serve(
+    catalogue: str | Path | None = None,
+    *,
+    images: str | Path | Sequence[str | Path] = (),
+    run: Run | str | Path | None = None,
+    host: str = "127.0.0.1",
+    port: int = 8642,
+    token: str | None = None,
+    workers: int | None = None,
+) -> Server:
+    """A server for a page in the browser, and for programs: it shows a catalogue, and predicts
+    images that are sent to it.
+
+    `catalogue` is a table that `predict` wrote, or any other table of galaxies; `images` are the
+    folders, archives or the store with their pictures. A run folder in its place is the same as
+    `run`: the server then only predicts. Predictions come from `run`, by default the bundled model.
+
+    It listens on this computer only. With another `host` others can reach it, and every request
+    needs the `token`, by default a new one, which is a part of `url`. Port 0 is any free one. The
+    server runs in threads of this process until `stop()`; `wait()` waits for Ctrl-C.
+
+    Raises MissingExtraError without the extra `web`; ConfigError if the address cannot be used, for
+    images without a catalogue; DataError if the catalogue or the images cannot be read;
+    CheckpointError if the run is not finished or damaged.
+    """
+    _check_extra()
+    if catalogue is not None and (given_path(catalogue) / "run.json").is_file():
+        if run is not None:
+            raise ConfigError(f"{catalogue} is a run, and so is `run=…`: name one")
+        catalogue, run = None, catalogue
+    listening = _listen(host, port)
+    with ExitStack() as stack:
+        stack.callback(listening.close)
+        token = _token(host, token)
+        site = _open_site(stack, catalogue, images, run, workers)
+        server = _server(site, listening, host, token)
+        server._start(stack.pop_all())  # pyright: ignore[reportPrivateUsage]
+    return server
+
+
+def _check_extra() -> None:
+    for module in ("duckdb", "fastapi", "python_multipart", "uvicorn"):
+        try:
+            import_module(module)
+        except ImportError:
+            raise MissingExtraError(module, "web") from None
+
+
+def _open_site(
+    stack: ExitStack,
+    path: str | Path | None,
+    images: str | Path | Sequence[str | Path],
+    run: Run | str | Path | None,
+    workers: int | None,
+) -> "Site":
+    from galaxyvotes.web.catalogue import Catalogue
+    from galaxyvotes.web.model import Model
+    from galaxyvotes.web.pictures import OfMap, Pictures, open_images
+    from galaxyvotes.web.site import Site
+
+    has_images = isinstance(images, str | Path) or len(images) > 0
+    if path is None and has_images:
+        raise ConfigError("`images=…` are the pictures of a catalogue: name the catalogue, too")
+    model = stack.enter_context(Model.open(run, workers))
+    if path is None:
+        return Site(model)
+    catalogue = stack.enter_context(Catalogue.open(path, model.trees))
+    pictures = None
+    if has_images:
+        pack = model.network.pack.for_images(stretch=catalogue.stretch or None)
+        pictures = Pictures(stack.enter_context(open_images(images, pack)))
+    elif catalogue.has_thumbnails:
+        pictures = Pictures(OfMap(catalogue))
+    return Site(model, catalogue, pictures)
+
+
+def _token(host: str, token: str | None) -> str:
+    if token is not None:
+        if len(token) < 16:
+            raise ConfigError("a token has 16 letters or more; by default a new one is made")
+        return token
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(host).is_loopback:
+            return ""
+    return "" if host == "localhost" else secrets.token_urlsafe(24)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65_535:
+        raise ConfigError(f"port is {port}; expected 0 (any free one) to 65535")
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        why = error.strerror or error
+        raise ConfigError(
+            f"cannot listen on {host} port {port}: {why}; name another with `port=…` or `host=…`"
+        ) from None
+    # What is accepted inherits it: else the second part of an answer waits for 40 ms.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
+
+
+def _server(site: "Site", listening: socket.socket, host: str, token: str) -> Server:
+    import uvicorn
+
+    from galaxyvotes.web.app import create_app
+
+    options: dict[str, Any] = {
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "date_header": False,
+        "proxy_headers": False,
+        "ws": "none",
+        "lifespan": "off",
+        "timeout_graceful_shutdown": _START_SECONDS,
+        "h11_max_incomplete_event_size": 64 * 1024,
+    }
+    server = uvicorn.Server(uvicorn.Config(create_app(site, token=token), **options))
+    name = f"[{host}]" if ":" in host else host
+    port = listening.getsockname()[1]
+    url = f"http://{name}:{port}/" + (f"?token={token}" if token else "")
+    return Server(url, server, listening)

@@ -1,0 +1,45 @@
+"""What a server serves: a model, a catalogue and its pictures."""
+
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from galaxyvotes.errors import ConfigError
+from galaxyvotes.web.catalogue import Catalogue
+from galaxyvotes.web.model import Model
+from galaxyvotes.web.pictures import Pictures
+from galaxyvotes.web.statistics import Statistics
+
+__all__ = ["InSite", "Site"]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A model, and a catalogue with pictures if there is one; what was counted since the start."""
+
+    model: Model
+    catalogue: Catalogue | None = None
+    pictures: Pictures | None = None
+    statistics: Statistics = field(default_factory=Statistics)
+    started: float = field(default_factory=time.time)
+    version: str = field(default_factory=lambda: secrets.token_hex(4))
+
+    @property
+    def table(self) -> Catalogue:
+        """The catalogue; ConfigError if there is none."""
+        if self.catalogue is None:
+            raise ConfigError(
+                "this server has no catalogue: start it with a table that `galaxyvotes predict`"
+                " wrote"
+            )
+        return self.catalogue
+
+
+def _site_of(request: Request) -> Site:
+    return request.app.state.site
+
+
+InSite = Annotated[Site, Depends(_site_of)]

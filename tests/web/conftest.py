@@ -1,0 +1,70 @@
+"""A catalogue of small galaxies with their images, and servers of it."""
+
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from galaxyvotes import Predictions, serve
+from galaxyvotes.answer_columns import table_schema
+from galaxyvotes.predictions import Bounds
+from galaxyvotes.table_formats.write import write_table
+from galaxyvotes.tree import DecisionTree
+
+GALAXIES = 150
+
+
+@dataclass(frozen=True)
+class Zoo:
+    """Images, the table of their predictions, and these themselves."""
+
+    images: Path
+    table: Path
+    predictions: Predictions
+
+
+@pytest.fixture(scope="session")
+def zoo(tmp_path_factory, make_jpeg, make_fractions) -> Zoo:
+    """Galaxies with joint fractions, intervals and a familiarity that are drawn from a seed."""
+    folder = tmp_path_factory.mktemp("zoo")
+    tree = DecisionTree.load("kaggle")
+    values = make_fractions(tree, GALAXIES)
+    bounds = Bounds(np.maximum(values - 0.1, 0), np.minimum(values + 0.1, 1))
+    scores = np.random.default_rng(0).random(GALAXIES).astype(np.float32)
+    ids = tuple(f"g{number:04d}" for number in range(GALAXIES))
+    predictions = Predictions(ids, tree.columns, values, bounds=bounds, familiarity=scores)
+    (folder / "images").mkdir()
+    for number, name in enumerate(ids[:-1]):  # the last one has no image
+        (folder / "images" / f"{name}.jpg").write_bytes(make_jpeg(number, side=256))
+    meta = {"tree": "kaggle", "holds": "joint fractions"}
+    schema = table_schema(tree.columns, tree=tree, bounds=True, familiarity=True, meta=meta)
+    write_table(folder / "zoo.parquet", schema, [predictions.to_table(schema)])
+    return Zoo(folder / "images", folder / "zoo.parquet", predictions)
+
+
+Start = Callable[..., httpx.Client]
+
+
+@pytest.fixture(scope="session")
+def start() -> Generator[Start]:
+    """`start(catalogue, …)`: a client of a server that runs until the tests end."""
+    with ExitStack() as stack:
+
+        def go(*arguments: object, **settings: object) -> httpx.Client:
+            server = stack.enter_context(serve(*arguments, port=0, **settings))
+            address, _, query = server.url.partition("?token=")
+            headers = {"authorization": f"Bearer {query}"} if query else {}
+            client = httpx.Client(base_url=address, headers=headers, timeout=60)
+            return stack.enter_context(client)
+
+        yield go
+
+
+@pytest.fixture(scope="session")
+def site(start: Start, zoo: Zoo) -> httpx.Client:
+    """A client of a server of the zoo, with the bundled model."""
+    return start(zoo.table, images=zoo.images, workers=1)
