@@ -47,9 +47,7 @@ async def predict(
     stretch: Annotated[
         str | None, Query(description="How FITS bands become pictures", pattern=r"^[a-z]+$")
     ] = None,
-    pictures: Annotated[
-        bool, Query(description="Also give what the network takes of each")
-    ] = False,
+    pictures: Annotated[bool, Query(description="Also what the network takes of each")] = False,
     accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
     """The same numbers as `galaxyvotes predict`, as JSON, or as an Arrow stream if `Accept` asks

@@ -7,7 +7,9 @@ import { address, onChange, selection, show, view } from "./view.js";
 const CHUNK = 90;
 const KEPT = 60; // chunks
 const TALLEST = 12_000_000; // pixels; browsers draw nothing below some 17 million
-const CAPTION = 40;
+const CAPTION = 46;
+
+const said = (text, number) => [h("b", {}, text), h("span", {}, number)];
 
 export class Gallery {
   constructor(about) {
@@ -182,7 +184,7 @@ export class Gallery {
         onfocus: () => this.moveTo(index),
       },
       h("span", { class: "frame" }, picture),
-      h("span", { class: "caption" }, h("b", {}, this.caption(galaxy)), h("span", {}, galaxy.id)),
+      h("span", { class: "caption" }, ...this.caption(galaxy), h("small", {}, galaxy.id)),
     );
     cell.replaceChildren(link);
   }
@@ -192,12 +194,12 @@ export class Gallery {
     const answer = this.tree?.questions.flatMap((one) => one.answers).find((one) => one.column === sort);
     if (sort in galaxy && sort !== "id") {
       const value = galaxy[sort];
-      if (answer && this.tree.kind !== "quantities") return `${answer.text} ${percent(value)}`;
-      return `${sort} ${value === null ? "–" : Number(value).toPrecision(3)}`;
+      if (answer && this.tree.kind !== "quantities") return said(answer.text, percent(value));
+      return said(sort, value === null ? "–" : String(Number(Number(value).toPrecision(3))));
     }
-    if (!this.first) return "";
+    if (!this.first) return [];
     const best = [...this.first.answers].sort((a, b) => (galaxy[b.column] ?? 0) - (galaxy[a.column] ?? 0))[0];
-    return `${best.text} ${percent(galaxy[best.column])}`;
+    return said(best.text, percent(galaxy[best.column]));
   }
 
   // ---- moving
