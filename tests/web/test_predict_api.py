@@ -28,7 +28,7 @@ def test_images_get_the_numbers_of_predict(site, zoo, predicted):
     assert [galaxy["id"] for galaxy in answered["galaxies"]] == names
     assert (rows_of(answered, predicted.columns) == predicted.values[:20]).all()
     lower = [galaxy["answers"]["Class1.1"]["low"] for galaxy in answered["galaxies"]]
-    assert lower == predicted.bounds.lower[:20, 0].tolist()
+    assert lower == pytest.approx(predicted.bounds.lower[:20, 0].tolist(), abs=1e-6)
     scores = [galaxy["familiarity"] for galaxy in answered["galaxies"]]
     assert scores == predicted.familiarity[:20].tolist()
 
