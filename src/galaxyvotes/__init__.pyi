@@ -12,6 +12,8 @@ from .evaluation.calibrate import calibrate as calibrate
 from .evaluation.evaluate import Evaluation as Evaluation
 from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.paper_figures import draw_figures as draw_figures
+from .images.cutout import CutoutFolder as CutoutFolder
+from .images.cutout import cutout as cutout
 from .inference.engine import predict_store as predict_store
 from .inference.export import Exported as Exported
 from .inference.export import export as export
@@ -34,6 +36,7 @@ from .search.similar import Similar as Similar
 from .search.similar import similar as similar
 from .simulation.galaxies import simulate as simulate
 from .sky.fits import FitsLayout as FitsLayout
+from .sky.mosaic import Mosaic as Mosaic
 from .sources.catalog import Catalog as Catalog
 from .sources.catalog import open_catalog as open_catalog
 from .store.pack import pack as pack

@@ -2,6 +2,7 @@ import shutil
 
 from galaxyvotes import Store
 from galaxyvotes.tree import DecisionTree
+from mosaics import pixels, wcs_of, write_mosaic, write_table
 
 
 def test_pack_reports_what_became_of_every_image_and_row(run, galaxies_folder, tmp_path):
@@ -135,3 +136,23 @@ def test_trees_are_listed_printed_and_drawn(run, tmp_path):
     status, _, err = run("tree", "kagle")
     assert status == 2
     assert "kaggle" in err
+
+
+def test_cutout_says_what_became_of_every_galaxy(run, tmp_path):
+    sky = wcs_of(300, 400)
+    mosaic = write_mosaic(tmp_path / "m.fits", pixels())
+    table = write_table(tmp_path / "t.fits", sky, [50, 399, 900.0], [50, 100, 10.0])
+    options = ("--mosaic", mosaic, "--size", "10arcsec")
+    status, out, _ = run("cutout", table, *options, "--out", tmp_path / "cuts")
+    assert status == 0
+    assert out.splitlines() == [
+        f"{tmp_path / 'cuts' / 'cutouts.fits'}: 2 cut-outs",
+        "1 image reaches beyond the mosaic's edge (cutout_off_edge)",
+        "1 galaxy without an image: lies outside the mosaic",
+    ]
+    status, _, err = run("cutout", table, "--size", "10arcsec", "--out", tmp_path / "x")
+    assert (status, "no mosaic is named" in err) == (2, True)
+    status, _, err = run("cutout", table, *options[:2], "--out", tmp_path / "x")
+    assert "name its side, such as --size 30arcsec or, times a column, --size '8*petro_r50'" in err
+    status, _, err = run("pack", table, "--size", "10arcsec", "--out", tmp_path / "x")
+    assert "--size is for images that are cut from a mosaic: name its files, --mosaic FITS" in err

@@ -10,6 +10,7 @@ from astropy.io import fits
 from fits_bytes import LEGACY, bands_of, fits_of, header_of
 from galaxyvotes import ConfigError, DataError, FitsLayout
 from galaxyvotes.sky import fits as module
+from galaxyvotes.sky import hdus
 from galaxyvotes.sky.fits import read_bands, read_fits
 
 BANDS = bands_of()
@@ -208,10 +209,10 @@ def test_what_unpacks_to_too_many_bytes_is_refused_while_it_unpacks(monkeypatch)
 
 
 def test_many_hdus_and_a_header_without_end_are_refused(monkeypatch):
-    monkeypatch.setattr(module, "_MAX_HDUS", 4)
+    monkeypatch.setattr(hdus, "_MAX_HDUS", 4)
     with pytest.raises(DataError, match="has more than 4 HDUs"):
         read_fits(fits_of(*[None] * 6))
-    monkeypatch.setattr(module, "_MAX_HEADER_BYTES", 2880)
+    monkeypatch.setattr(hdus, "_MAX_HEADER_BYTES", 2880)
     with pytest.raises(DataError, match="the header of HDU 0 has no end"):
         read_fits(fits_of(BANDS, **{f"X{number}": number for number in range(60)}))
 

@@ -44,7 +44,7 @@ _GROUPS = {
     "Use a trained network": (use.predict, use.evaluate, use.export, use.submit, use.figures),
     "Look at galaxies in the browser": (web.serve,),
     "Find galaxies": (search.embed, search.similar, search.odd, search.choose),
-    "Prepare data": (data.pack, data.tree, data.simulate),
+    "Prepare data": (data.pack, data.cutout, data.tree, data.simulate),
     "Train": (learn.finetune, learn.calibrate, learn.train, learn.ensemble),
     "Try it": (use.demo,),
 }

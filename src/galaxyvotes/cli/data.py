@@ -1,4 +1,4 @@
-"""Commands that make data: simulate, pack, tree."""
+"""Commands that make data: simulate, cutout, pack, tree."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,19 +12,22 @@ from galaxyvotes.cli.options import (
     Flag,
     Hdu,
     Missing,
+    MosaicFiles,
     Overwrite,
+    Position,
     Quantities,
     Stretch,
+    cut_from_mosaic,
     fits_layout,
     named,
 )
 from galaxyvotes.errors import ConfigError
-from galaxyvotes.runtime.counted import counted
+from galaxyvotes.runtime.counted import agreeing, counted
 
 if TYPE_CHECKING:
     from galaxyvotes.config import PackSettings, SplitSettings
 
-__all__ = ["pack", "simulate", "tree"]
+__all__ = ["cutout", "pack", "simulate", "tree"]
 
 
 def pack(
@@ -32,12 +35,14 @@ def pack(
     for_run: Annotated[Path | None, Parameter(name="--for")] = None,
     recipe: str | None = None,
     crop: int | None = None,
-    size: int | None = None,
+    size: str | None = None,
     scale: float | None = None,
     fit: Annotated[bool, Flag] = False,
     stretch: Stretch = None,
     hdu: Hdu = None,
     bands: Bands = None,
+    mosaic: MosaicFiles = (),
+    position: Position = None,
     scaled: Annotated[bool, Flag] = False,
     table: str | None = None,
     tree: str | None = None,
@@ -76,7 +81,9 @@ def pack(
         recipe: The recipe that the store is for, such as paper: crop and size are those it names.
         crop: Side in pixels of the central square that is kept, whatever the store is for; 0 keeps
             the whole image.
-        size: Side in pixels to which that square is resized, whatever the store is for.
+        size: Side in pixels to which that square is resized, whatever the store is for; with
+            --mosaic how much of the sky an image shows: 30arcsec, 200px (of the mosaic) or
+            "8*petro_r50" (times a column).
         scale: How many times as many pixels a galaxy covers as in the images that the run or recipe
             is for, e.g. 0.42 for cut-outs of 88 px; the crop is as many times as wide.
         fit: Take whole images, whatever their size.
@@ -110,6 +117,7 @@ def pack(
     from galaxyvotes.store.pack import pack as pack_
 
     meant, start = _meant_for(for_run, recipe)
+    size_px, on_sky = _sizes(size)
     store = pack_(
         named(sources, "pack"),
         out,
@@ -125,8 +133,8 @@ def pack(
             _class_names(class_names),
             largest,
         ),
-        settings=_pack_settings(meant, crop, size, scale=scale, fit=fit, stretch=stretch),
-        layout=fits_layout(hdu, bands),
+        settings=_pack_settings(meant, crop, size_px, scale=scale, fit=fit, stretch=stretch),
+        layout=fits_layout(hdu, bands, mosaic, on_sky, position),
         splits=replace(_split_settings(splits, split_key, split_turn, limit), start=start),
         scaled=scaled,
         workers=workers,
@@ -179,6 +187,12 @@ def _meant_for(run: Path | None, recipe: str | None) -> "tuple[PackSettings, str
     return network.pack, folder_of(network, origin)
 
 
+def _sizes(size: str | None) -> tuple[int | None, str | None]:
+    """A side in pixels, or how much of the sky an image shows."""
+    whole = size is not None and size.strip().isdecimal()
+    return (int(size or 0), None) if whole else (None, size)
+
+
 def _pack_settings(
     settings: "PackSettings",
     crop: int | None,
@@ -197,6 +211,62 @@ def _pack_settings(
     if crop is not None:
         settings = PackSettings(crop, settings.size_px, stretch=settings.stretch)
     return settings if size is None else replace(settings, size_px=size)
+
+
+def cutout(
+    table: Path,
+    *,
+    mosaic: MosaicFiles = (),
+    size: str | None = None,
+    pixels: int | None = None,
+    for_run: Annotated[Path | None, Parameter(name="--for")] = None,
+    stretch: str | None = None,
+    hdu: Hdu = None,
+    bands: Bands = None,
+    position: Position = None,
+    workers: int | None = None,
+    out: Path,
+) -> None:
+    """Cut an image of each galaxy of a table from a mosaic, at its position.
+
+    The images are FITS files with a WCS, or pictures (--stretch). Beside them is the table
+    with the file of each galaxy, or the reason why there is none; predict and pack read it.
+    Both also take --mosaic themselves.
+
+    Example: galaxyvotes cutout catalogue.fits --mosaic g.fits r.fits --size 30arcsec --out cutouts
+
+    Args:
+        table: A table with right ascension and declination in degrees.
+        size: The side of each image on the sky: 30arcsec, 0.5arcmin, 200px (of the mosaic), or
+            times a column, "8*petro_r50" (in arcsec, unless the column has a unit).
+        pixels: The number of pixels of a side, to which images are resampled; by default those of
+            the mosaic.
+        for_run: A run (or its ONNX file): images have the pixels that it takes.
+        stretch: Write JPEG pictures in this stretch, such as sdss, legacy or single, instead of
+            FITS files.
+        workers: Threads; by default one per core.
+        out: The folder to make.
+    """
+    from galaxyvotes.images.cutout import cutout as cutout_
+
+    made = cutout_(
+        table,
+        out,
+        mosaic=cut_from_mosaic(mosaic, size, position),
+        layout=fits_layout(hdu, bands),
+        side_px=pixels,
+        like=None if for_run is None else _meant_for(for_run, None)[0],
+        stretch=stretch,
+        workers=workers,
+    )
+    print(f"{made.table}: {counted(made.galaxies, 'cut-out')}")
+    if made.at_edge:
+        reach = agreeing(made.at_edge, "reaches")
+        print(
+            f"{counted(made.at_edge, 'image')} {reach} beyond the mosaic's edge (cutout_off_edge)"
+        )
+    for problem, count in made.problems.items():
+        print(f"{counted(count, 'galaxy')} without an image: {problem}")
 
 
 def simulate(*, galaxies: int = 2000, seed: int = 0, size: int = 212, out: Path) -> None:

@@ -25,8 +25,10 @@ _OPTIONS = {  # that have other names than the arguments
     "turn": "split-turn",
     "column": "splits",
     "lists": "splits",
+    "side_px": "pixels",
+    "like": "for",
 }
-_TOGETHER = ("bands", "hdu")  # several values are one word, a,b,c
+_TOGETHER = ("bands", "hdu", "position")  # several values are one word, a,b,c
 _BY_PLACE = {"PackSettings": ("crop_px", "size_px")}
 _SHORTER = {"--set train.mirror=false": "--no-mirror"}
 

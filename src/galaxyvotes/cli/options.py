@@ -11,6 +11,7 @@ from galaxyvotes.errors import ConfigError
 
 if TYPE_CHECKING:
     from galaxyvotes.sky.fits import FitsLayout
+    from galaxyvotes.sky.mosaic import Mosaic
 
 __all__ = [
     "USAGES",
@@ -20,15 +21,18 @@ __all__ = [
     "Flag",
     "Hdu",
     "Missing",
+    "MosaicFiles",
     "NewRun",
     "NoMirror",
     "Overwrite",
     "PackedStore",
     "PackedStores",
+    "Position",
     "Quantities",
     "Resume",
     "Settings",
     "Stretch",
+    "cut_from_mosaic",
     "fits_layout",
     "named",
     "other_option",
@@ -50,6 +54,7 @@ USAGES = {
     "figures": "[STORE] [--run RUN]",
     "export": "[--run RUN] --out FILE",
     "submit": "PREDICTIONS --sample FILE --out FILE",
+    "cutout": "TABLE --mosaic FITS [FITS ...] --size SIZE --out FOLDER",
     "simulate": "--out FOLDER",
     "tree": "[NAME]",
 }
@@ -82,6 +87,17 @@ Hdu = Annotated[
 Device = Annotated[str, Parameter(help="Where to compute: auto, cpu, cuda or mps.")]
 FinishedRun = Annotated[Path | None, Parameter(help="A run folder; by default the bundled model.")]
 NewRun = Annotated[Path, Parameter(help="The run folder to make, or to resume.")]
+MosaicFiles = Annotated[
+    tuple[Path, ...],
+    Parameter(
+        name="--mosaic",
+        negative=(),
+        show_default=False,
+        consume_multiple=True,
+        help="FITS files of a mosaic, or folders of them, one for each band or several tiles: an"
+        " image of each galaxy of a table is cut from them, at its position.",
+    ),
+]
 NoMirror = Annotated[
     bool,
     Flag,
@@ -106,6 +122,13 @@ Missing = Annotated[
         consume_multiple=False,
     ),
 ]
+Position = Annotated[
+    str | None,
+    Parameter(
+        help="The columns of right ascension and declination in degrees, e.g. RAJ2000,DEJ2000; by"
+        " default those that are called so."
+    ),
+]
 Resume = Annotated[bool, Flag, Parameter(help="Continue a run that was stopped.")]
 Stretch = Annotated[
     str | None,
@@ -126,11 +149,30 @@ def named(paths: tuple[Path, ...], command: str, *, least: int = 1) -> tuple[Pat
     return paths
 
 
-def fits_layout(hdu: str | None, bands: str | None) -> "FitsLayout":
-    """Where in FITS files the images are, as two options say it."""
+def fits_layout(
+    hdu: str | None,
+    bands: str | None,
+    mosaic: tuple[Path, ...] = (),
+    size: str | None = None,
+    position: str | None = None,
+) -> "FitsLayout":
+    """Where in FITS files the images are, or from which mosaic they are cut, as options say it."""
     from galaxyvotes.sky.fits import FitsLayout
 
-    return FitsLayout(tuple(_parts(hdu)) or None, tuple(_parts(bands)))
+    if not mosaic and (size or position):
+        option = "--size" if size else "--position"
+        raise ConfigError(
+            f"{option} is for images that are cut from a mosaic: name its files, --mosaic FITS"
+        )
+    cut_from = cut_from_mosaic(mosaic, size, position) if mosaic else None
+    return FitsLayout(tuple(_parts(hdu)) or None, tuple(_parts(bands)), cut_from)
+
+
+def cut_from_mosaic(mosaic: tuple[Path, ...], size: str | None, position: str | None) -> "Mosaic":
+    """From what images are cut, and how large, as options say it."""
+    from galaxyvotes.sky.mosaic import Mosaic
+
+    return Mosaic(mosaic, size or "", tuple(_parts(position)))
 
 
 def _parts(text: str | None) -> list[str]:

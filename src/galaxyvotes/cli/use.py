@@ -12,8 +12,10 @@ from galaxyvotes.cli.options import (
     FinishedRun,
     Flag,
     Hdu,
+    MosaicFiles,
     Overwrite,
     PackedStore,
+    Position,
     Stretch,
     fits_layout,
     named,
@@ -39,6 +41,9 @@ def predict(
     hdu: Hdu = None,
     bands: Bands = None,
     image: str | None = None,
+    mosaic: MosaicFiles = (),
+    size: str | None = None,
+    position: Position = None,
     names: Naming | None = None,
     prefix: str = "",
     sheet: Path | None = None,
@@ -71,6 +76,8 @@ def predict(
             table, e.g. "cutouts/{iauname}.fits"; of images beside it, the column that names them,
             "{objid}"; by default the column is found that does.
         prefix: Of a table: put this before the names of the predicted columns.
+        size: With --mosaic, how much of the sky an image shows: 30arcsec, 200px (of the mosaic) or
+            "8*petro_r50" (times a column).
         names: What the table calls the answers: as the tree does (tree), with letters, digits and
             underlines only (identifier, the default of FITS and VOTable), or as Galaxy Zoo's
             catalogues call conditional fractions (galaxyzoo).
@@ -103,7 +110,7 @@ def predict(
         scale=scale,
         fit=fit,
         stretch=stretch,
-        layout=fits_layout(hdu, bands),
+        layout=fits_layout(hdu, bands, mosaic, size, position),
         image=image,
         table=TableSettings(names, prefix),
         overwrite=overwrite,

@@ -53,6 +53,7 @@ __all__ = [
     "TooSmallError",
     "crop_and_resize",
     "decode",
+    "pixels_like",
     "read_square",
     "square_of",
     "to_square",
@@ -102,6 +103,8 @@ def read_square(image: Member, settings: PackSettings, *, scaled: bool = False) 
     `scaled`: see `to_square`.
     """
     try:
+        if (cutout := image.cut(*pixels_like(settings))) is not None:
+            return _fits_square(_with_scale(cutout.image, image, settings), settings)
         data = _read(image)
         if image.suffix in FITS_SUFFIXES or is_fits(data):
             return _fits_square(_read_sky(image, data), settings)
@@ -154,7 +157,8 @@ def with_stretch(settings: PackSettings, images: Iterable[Member]) -> PackSettin
     colour = ""
     for image in first:
         with suppress(DataError):
-            sky = _read_sky(image, _read(image))
+            cutout = image.cut()
+            sky = _read_sky(image, _read(image)) if cutout is None else cutout.image
             try:
                 choose_stretch("", sky)
             except DataError as error:
@@ -183,6 +187,24 @@ def _read(image: Member) -> bytes:
 def _read_sky(image: Member, first: bytes) -> FitsImage:
     """A FITS image, whose first file has these bytes."""
     return read_bands([first, *map(_read, image.bands[1:])], image.layout)
+
+
+def pixels_like(settings: PackSettings) -> tuple[int, float]:
+    """How many pixels an image that is cut from a mosaic has, or the side of each in arcsec, so
+    that it is like those that a network is for; neither for whole images.
+    """
+    if not settings.crop_px:
+        return 0, 0.0
+    if settings.arcsec_px:
+        return 0, settings.arcsec_px / settings.scale
+    return round(settings.image_px * settings.scale), 0.0
+
+
+def _with_scale(sky: FitsImage, image: Member, settings: PackSettings) -> FitsImage:
+    """A cut-out without the size of its pixels if that only says how large its galaxy is."""
+    mosaic = image.layout.mosaic
+    proportional = mosaic is not None and mosaic.in_proportion and not settings.arcsec_px
+    return sky._replace(arcsec_px=None) if proportional else sky
 
 
 def _fits_square(sky: FitsImage, settings: PackSettings) -> Square:

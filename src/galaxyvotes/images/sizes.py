@@ -16,6 +16,7 @@ Size = tuple[int, int]  # width and height, in pixels
 _NAMED = 3  # sizes
 _LARGE = 1.5  # times the usual side
 _ROOM = 100  # of a scale: hundredths, rounded down so that the crop fits
+_MOST = 0.9  # of the images
 _ALIKE = 0.05  # of a pixel's side: those of one camera differ by less
 
 
@@ -96,6 +97,15 @@ class ImageSizes:
     def median_arcsec(self) -> float:
         """The side of a pixel in the median image that says it, in arcsec; 0 if none does."""
         return float(_median(self.arcsec.items()))
+
+    @property
+    def common_arcsec(self) -> float:
+        """The side of a pixel that nearly all images have which say it, in arcsec; 0 if they
+        differ, as where each galaxy is cut in proportion to its size.
+        """
+        median = self.median_arcsec
+        alike = sum(n for side, n in self.arcsec.items() if abs(side / median - 1) <= _ALIKE)
+        return median if alike >= _MOST * self.arcsec.total() else 0.0
 
     def pixel_scales(self, pack: PackSettings) -> str:
         """The sides of pixels, the most common first, and what to do about them: "0.262 arcsec a

@@ -87,7 +87,7 @@ def predict(
     why their image could not be used. The images are those whose paths stand in a column of the
     table, or `image` is a template of the paths, as "cutouts/{iauname}.fits"; they are relative to
     the table. Where folders or archives are given beside the table, a column, or the template,
-    names one of their images.
+    names one of their images. With a mosaic in `layout` they are cut from it.
 
     Images are cropped as the run's own were. Where a galaxy covers `scale` times as many pixels as
     in those, the crop is as many times as wide; `fit` takes whole images instead, whatever their
@@ -142,7 +142,11 @@ def predict(
             pack = with_stretch(pack, named.first_images())
             parts = of_table(compute, pack, named, workers, progress=progress)
             stream = Stream(parts, len(named), pack)
-            pictures = partial(pictures_of_rows, source.parent, others, pack, layout)
+            pictures = (
+                partial(pictures_of_rows, source.parent, others, pack, layout)
+                if layout.mosaic is None
+                else partial(pictures_of, [source], pack, layout)
+            )
         network = replace(network, pack=stream.pack)
         facts = provenance_of(network, origin)
         columns = _columns(network, table.naming(out), facts)

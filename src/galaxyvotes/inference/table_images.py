@@ -6,7 +6,7 @@ relative to the table, or absolute. A row whose image is not there keeps its pla
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -19,7 +19,12 @@ from galaxyvotes.inference.image_names import ImageNames
 from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.files import given_source
 from galaxyvotes.sky.fits import FitsLayout
+from galaxyvotes.sky.mosaic import Mosaic
+from galaxyvotes.sky.mosaic_files import open_tiles
+from galaxyvotes.sky.places import explain_none, in_other_units
+from galaxyvotes.sky.tiles import Tile
 from galaxyvotes.sources.archives import Source
+from galaxyvotes.sources.cut_outs import CutOuts, cut_outs_of, id_column
 from galaxyvotes.sources.matching import Images, match_images
 from galaxyvotes.sources.members import Member, files_at
 from galaxyvotes.sources.no_images import has_positions
@@ -129,6 +134,15 @@ def open_table_images(
     """
     with open_rows(path, as_text=as_text) as rows:
         columns = cast("list[str]", rows.schema.names)
+        if layout.mosaic is not None:
+            if image is not None or others:
+                raise ConfigError(
+                    "images are cut from the mosaic: leave out `image=…` and folders of images, or"
+                    " the mosaic"
+                )
+            with closing(_CutFromMosaic.open(rows, layout, layout.mosaic)) as cut:
+                yield TableImages(rows, cut.id_name or columns[0], cut.find)
+            return
         names = None if image is None else ImageNames.of(image, columns, rows.name)
         if not others:
             root = given_source(path).parent
@@ -274,3 +288,54 @@ def _matching_column(rows: Rows, images: Images) -> str:
         start += len(part)
     assert first_error is not None
     raise first_error
+
+
+# ---- images that are cut from mosaics
+
+
+@dataclass(frozen=True)
+class _CutFromMosaic:
+    """A table with positions, and the tiles of the mosaic that its images are cut from."""
+
+    tiles: Sequence[Tile]
+    layout: FitsLayout
+    mosaic: Mosaic
+    id_name: str | None
+
+    @staticmethod
+    def open(rows: Rows, layout: FitsLayout, mosaic: Mosaic) -> "_CutFromMosaic":
+        """DataError as `open_tiles` and `find_places`, and for positions in other units."""
+        tiles, first = open_tiles(mosaic.files, layout.hdus, layout.bands), next(rows.slices(SLICE))
+        cut = _CutFromMosaic(tiles, layout, mosaic, id_column(first))
+        places = cut._of(Table(rows.name, first)).cutouts.places
+        if other := in_other_units(tiles, places):
+            raise DataError(f"{rows.name}: {other}")
+        if rows.count == len(first) and not places.inside.any():
+            raise DataError(f"{rows.name}: {explain_none(tiles, places)}")
+        return cut
+
+    def find(self, rows: Table) -> tuple[list[str], list[Image]]:
+        """What rows are called, and the images at their positions."""
+        images = self._of(rows)
+        members = (Member(images, row, self.layout) for row in range(len(images.ids)))
+        problems = map(images.cutouts.problem, range(len(images.ids)))
+        found: list[Image] = [why or image for why, image in zip(problems, members, strict=True)]
+        return images.ids.to_pylist(), found
+
+    def _of(self, rows: Table) -> CutOuts:
+        assert isinstance(rows.data, pa.Table)
+        return cut_outs_of(
+            rows.data,
+            rows.name,
+            self.mosaic,
+            self.tiles,
+            self.layout.bands,
+            rows.at,
+            id_name=self.id_name,
+            first=rows.first_row,
+        )
+
+    def close(self) -> None:
+        """Close the tiles."""
+        for tile in self.tiles:
+            tile.close()

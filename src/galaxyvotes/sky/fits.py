@@ -9,7 +9,6 @@ Source: FITS Standard 4.0 (2018), sections 3, 4.4 and 10.
 
 import bz2
 import math
-import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,27 +21,15 @@ from jaxtyping import Float32
 
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.runtime.quiet import quiet
+from galaxyvotes.sky.hdus import Unit, band_names, check_tiles, choose_units, units_of, whole_blocks
+from galaxyvotes.sky.mosaic import Mosaic
 
 __all__ = ["ANYWHERE", "MAX_BYTES", "FitsImage", "FitsLayout", "is_fits", "read_bands"]
 
 MAX_BYTES = 256 * 2**20  # of a file, unpacked
 MAX_PIXELS = 64_000_000  # of all bands together
 _MAX_BANDS = 10
-_MAX_HDUS = 1000
-_MAX_HEADER_BYTES = 4 * 2**20
-_BLOCK_BYTES, _CARD_BYTES = 2880, 80
-_END = b"END".ljust(_CARD_BYTES)
 _GZIP, _BZIP2 = b"\x1f\x8b", b"BZh"
-# What surveys call HDUs that lie beside an image and say how good its pixels are.
-_BESIDE_IMAGES = re.compile(
-    r"bkg|con|ctx|cov(?:ariance)?|dq|err(?:or)?|exp(?:osure)?|flags?|invvar|ivar|mask(?:bits)?|msk"
-    r"|nexp|noise|psf(?:size)?|quality|rms|sky|std|unc(?:ertainty)?|var(?:iance)?|weights?|wgt|wht"
-    r"|wt"
-)
-# Of HCOMPRESS_1, damaged tiles overrun the memory of astropy's unpacker and end the process; PLIO_1
-# is for masks.
-_SAFE_TILES = ("RICE_1", "RICE_ONE", "GZIP_1", "GZIP_2", "NOCOMPRESS")
-_NAMES = ("IMAGETYP", "EXTTYPE", "EXTNAME")
 _SCALE_CARDS = ("CTYPE", "CUNIT", "CDELT", "CROTA", "CD", "PC")
 
 
@@ -52,11 +39,13 @@ class FitsLayout:
 
     `hdu` names the HDU of the image, by its number (the first is 0) or EXTNAME, or those of its
     bands; by default it is the only one that holds an image. `bands` are the names of the bands in
-    the order in which they lie in the file, where the file does not say.
+    the order in which they lie in the file, where the file does not say. With a `mosaic`, images
+    are cut from its files, at the positions that a table has.
     """
 
     hdu: int | str | tuple[int | str, ...] | None = None
     bands: tuple[str, ...] = ()
+    mosaic: Mosaic | None = None
 
     def __post_init__(self) -> None:
         """Refuse bands that are named twice."""
@@ -66,7 +55,8 @@ class FitsLayout:
     def to_table(self) -> dict[str, Any]:
         """What is named, as TOML has it; empty if nothing is."""
         named = {"hdu": list(self.hdus), "bands": list(self.bands)}
-        return {name: values for name, values in named.items() if values}
+        cut = self.mosaic.to_table() if self.mosaic else {}
+        return {name: values for name, values in named.items() if values} | cut
 
     @property
     def hdus(self) -> tuple[int | str, ...]:
@@ -110,11 +100,11 @@ def read_fits(data: bytes, layout: FitsLayout = ANYWHERE) -> FitsImage:
         raise DataError("does not begin as a FITS file does (SIMPLE  = T)")
     try:
         with quiet():
-            units = tuple(_units(data))
-            chosen = _choose(units, layout)
+            units = tuple(units_of(data))
+            chosen = choose_units(units, layout.hdus)
             header = chosen[0].header
             arcsec_px = _pixel_scale(header) or _pixel_scale(units[0].header)
-            names = layout.bands or _band_names(chosen)
+            names = layout.bands or band_names(chosen)
             opened = [_opened(unit, data) for unit in chosen]
         planes = [plane for unit, hdu in opened for plane in _planes(unit, hdu)]
     except (DataError, MemoryError):
@@ -182,140 +172,10 @@ def _unpacked(data: bytes) -> bytes:
     return bytes(unpacked)
 
 
-# ---- the HDUs of a file
-
-
-class _Unit(NamedTuple):
-    """An HDU: its number, its header, where it and its pixels begin and end, and the sides of its
-    image, without those of one pixel; none if it is no image.
-    """
-
-    number: int
-    header: Any
-    start: int
-    pixels_at: int
-    end: int
-    shape: tuple[int, ...]
-
-    @property
-    def is_packed(self) -> bool:
-        """Whether it is an image in tiles, which are the rows of a table."""
-        return self.header.get("ZIMAGE") is True
-
-    @property
-    def name(self) -> str:
-        """What it is called, in lower case; empty if it is not."""
-        words = (self.header.get(card) for card in _NAMES)
-        return next((str(word).strip().lower() for word in words if word), "")
-
-    @property
-    def is_beside(self) -> bool:
-        """Whether it holds weights, a mask or the like of an image."""
-        words = (str(self.header.get(card, "")).strip().lower() for card in _NAMES)
-        return any(map(_BESIDE_IMAGES.fullmatch, words))
-
-    def __str__(self) -> str:
-        """For example "HDU 1 (SCI, 424 × 424)"."""
-        sides = " × ".join(map(str, reversed(self.shape)))
-        kind = "" if len(self.shape) >= 2 else "no image" if self.header.get("NAXIS") else "empty"
-        words = [self.name.upper(), kind or sides]
-        return f"HDU {self.number} ({', '.join(filter(None, words))})"
-
-
-def _units(data: bytes) -> Iterator[_Unit]:
-    """The HDUs of a file, whose last ends where the file does, or where other bytes follow."""
-    fits = import_module("astropy.io.fits")
-    start = 0
-    for number in range(_MAX_HDUS):
-        if number and not data.startswith(b"XTENSION", start):
-            return
-        end = data.find(_END, start, start + _MAX_HEADER_BYTES)
-        while end >= 0 and (end - start) % _CARD_BYTES:
-            end = data.find(_END, end + 1, start + _MAX_HEADER_BYTES)
-        if end < 0:
-            raise DataError(f"is cut short: the header of HDU {number} has no end; fetch it again")
-        pixels_at = start + _whole_blocks(end + _CARD_BYTES - start)
-        header: Any = fits.Header.fromstring(data[start:pixels_at])
-        size = int(header.data_size)
-        if size < 0:
-            raise DataError(f"is a damaged FITS file (HDU {number} has {size} bytes)")
-        yield _Unit(number, header, start, pixels_at, pixels_at + size, _sides(header))
-        if pixels_at + size > len(data):
-            return
-        start = pixels_at + _whole_blocks(size)
-    raise DataError(f"has more than {_MAX_HDUS} HDUs, which only serves to waste time")
-
-
-def _sides(header: Any) -> tuple[int, ...]:
-    """The sides of an HDU's image without those of one pixel, the first axis last; empty if it is
-    no image.
-    """
-    packed = "Z" if header.get("ZIMAGE") is True else ""
-    if not packed and header.get("XTENSION", "IMAGE").strip() not in ("IMAGE", "IUEIMAGE"):
-        return ()
-    count = int(header.get(f"{packed}NAXIS", 0))
-    if not 0 <= count <= 999:
-        raise DataError(f"is a damaged FITS file (it claims {count} axes)")
-    sides = [int(header[f"{packed}NAXIS{axis}"]) for axis in range(count, 0, -1)]
-    if header.get("GROUPS") is True or 0 in sides:
-        return ()
-    return tuple(side for side in sides if side != 1)
-
-
-def _whole_blocks(count: int) -> int:
-    return -(-count // _BLOCK_BYTES) * _BLOCK_BYTES
-
-
-# ---- which of them hold the image
-
-
-def _choose(units: Sequence[_Unit], layout: FitsLayout) -> list[_Unit]:
-    """The HDU of the image, or those of its bands in their order."""
-    if layout.hdus:
-        return [_named(units, hdu) for hdu in layout.hdus]
-    images = [unit for unit in units if len(unit.shape) >= 2]
-    if not images:
-        raise DataError(f"holds no image, only {', '.join(map(str, units[:5]))}")
-    chosen = [unit for unit in images if not unit.is_beside] or images
-    bands = [_band_name(unit) for unit in chosen]
-    alike = len({unit.shape for unit in chosen}) == 1 and all(bands)
-    if len(chosen) > 1 and not (alike and len(set(bands)) == len(bands)):
-        raise DataError(
-            f"holds several images, {', '.join(map(str, chosen[:5]))}, and nothing says which is"
-            f" the galaxy: name its HDU, such as {chosen[0].number}, or one for each band"
-        )
-    return chosen
-
-
-def _named(units: Sequence[_Unit], hdu: int | str) -> _Unit:
-    for unit in units:
-        if hdu in (unit.number, str(unit.number)) or str(hdu).strip().lower() == unit.name:
-            if len(unit.shape) < 2:
-                raise DataError(f"{unit} is not an image: name another HDU")
-            return unit
-    raise DataError(f"has no HDU {hdu}, only {', '.join(map(str, units[:5]))}")
-
-
-def _band_name(unit: _Unit) -> str:
-    """The band that an HDU says it is of."""
-    return str(unit.header.get("BAND") or unit.header.get("FILTER") or "").strip()
-
-
-def _band_names(chosen: Sequence[_Unit]) -> tuple[str, ...]:
-    """The names of the bands, as the Legacy Surveys write them; empty if they are not there."""
-    if len(chosen) > 1 or _band_name(chosen[0]):
-        names = tuple(map(_band_name, chosen))
-        return names if all(names) else ()
-    header = chosen[0].header
-    return tuple(
-        str(header[card]).strip() for card in (f"BAND{n}" for n in range(10)) if card in header
-    )
-
-
 # ---- pixels
 
 
-def _opened(unit: _Unit, data: bytes) -> tuple[_Unit, Any]:
+def _opened(unit: Unit, data: bytes) -> tuple[Unit, Any]:
     """The HDU of astropy, nothing of its pixels read; DataError if they are not all there or too
     many.
     """
@@ -331,34 +191,15 @@ def _opened(unit: _Unit, data: bytes) -> tuple[_Unit, Any]:
             f"is {sides} pixels in HDU {unit.number}; at most {MAX_PIXELS:,} are read: cut out the"
             " galaxies first"
         )
-    part = data[unit.start : _whole_blocks(unit.end)]
+    part = data[unit.start : whole_blocks(unit.end)]
     if unit.is_packed:
-        _check_tiles(unit)
+        check_tiles(unit)
         return unit, fits.CompImageHDU(bintable=fits.BinTableHDU.fromstring(part))
     kind = fits.ImageHDU if unit.number else fits.PrimaryHDU
     return unit, kind.fromstring(part)
 
 
-def _check_tiles(unit: _Unit) -> None:
-    """Refuse tiles that are no part of the image, because they are unpacked whole, or of a kind
-    whose unpacking a damaged file can make overrun its memory.
-    """
-    kind = str(unit.header.get("ZCMPTYPE", "")).strip()
-    if kind not in _SAFE_TILES:
-        raise DataError(
-            f"is packed in tiles by {kind or 'no method'} in HDU {unit.number}; read are"
-            f" {', '.join(_SAFE_TILES)}: unpack it first (funpack)"
-        )
-    for axis in range(1, int(unit.header["ZNAXIS"]) + 1):
-        side, whole = unit.header.get(f"ZTILE{axis}", 1), unit.header[f"ZNAXIS{axis}"]
-        if not 1 <= int(side) <= max(int(whole), 1):
-            raise DataError(
-                f"is a damaged FITS file (HDU {unit.number} has tiles of {side} pixels in a side"
-                f" of {whole})"
-            )
-
-
-def _planes(unit: _Unit, hdu: Any) -> Iterator[Float32[np.ndarray, "height width"]]:
+def _planes(unit: Unit, hdu: Any) -> Iterator[Float32[np.ndarray, "height width"]]:
     """The bands of an HDU, whose axis is the first or the last."""
     with np.errstate(all="ignore"):
         pixels = np.asarray(hdu.section[...], np.float32).reshape(unit.shape)

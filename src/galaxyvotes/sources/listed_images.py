@@ -17,6 +17,7 @@ from galaxyvotes.errors import DataError
 from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
 from galaxyvotes.sources.archives import Source
 from galaxyvotes.sources.folders import Folder
+from galaxyvotes.sources.mosaic_source import open_mosaic_source
 from galaxyvotes.sources.suffixes import IMAGE_SUFFIXES, split_suffix
 from galaxyvotes.tables.names import iterate
 
@@ -31,8 +32,10 @@ _TRIED = 100  # words of a column: if none of them is an image, the column is no
 def open_source(paths: Sequence[str | Path], layout: FitsLayout = ANYWHERE) -> Source:
     """`Source.open`, and where that has tables but no image, the images whose paths these name.
 
-    DataError as of `Source.open`.
+    DataError as of `Source.open`, and with a mosaic as of `open_mosaic_source`.
     """
+    if layout.mosaic is not None:
+        return open_mosaic_source(paths, layout, layout.mosaic)
     source = Source.open(*paths, layout=layout)
     if len(source.images) or not source.tables:
         return source

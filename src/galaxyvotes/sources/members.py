@@ -14,8 +14,10 @@ from jaxtyping import Int, UInt32
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.runtime.counted import counted
+from galaxyvotes.sky.bands import split_band
+from galaxyvotes.sky.cutouts import Cutout
 from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
-from galaxyvotes.sources.band_files import split_band
+from galaxyvotes.sources.cut_outs import CutOuts
 from galaxyvotes.sources.folders import Folder
 from galaxyvotes.sources.suffixes import MAX_BYTES, NOT_READ, split_suffix
 from galaxyvotes.sources.zips import Zip
@@ -38,10 +40,10 @@ class Member:
     A galaxy with a FITS file for each band is the file of its first band.
     """
 
-    _place: "Folder | Packed"
+    _place: "Folder | Packed | CutOuts"
     _row: int
     layout: FitsLayout = ANYWHERE  # of a FITS image
-    _other_bands: tuple[tuple["Folder | Packed", int], ...] = ()
+    _other_bands: tuple[tuple["Folder | Packed | CutOuts", int], ...] = ()
 
     @property
     def bands(self) -> "tuple[Member, ...]":
@@ -93,6 +95,16 @@ class Member:
         with naming(self.name):
             return self._place.size(self._row)
 
+    def cut(self, side_px: int = 0, arcsec_px: float = 0.0) -> Cutout | None:
+        """It cut from a mosaic, with so many pixels, or pixels of that side; None if it is a file.
+
+        A DataError names it.
+        """
+        if not isinstance(self._place, CutOuts):
+            return None
+        with naming(self.name):
+            return self._place.cut(self._row, side_px, arcsec_px)
+
     def read(self) -> bytes:
         """The whole file, unpacked and checked; a DataError names the archive and the entry."""
         with naming(self.name):
@@ -103,7 +115,7 @@ class Member:
 class Members(Sequence[Member]):
     """Files in some order, each made a `Member` when it is asked for: there may be millions."""
 
-    _places: "Sequence[Folder | Packed]"
+    _places: "Sequence[Folder | Packed | CutOuts]"
     # Of each band, if it has a file for each: the number of its place, and its row there.
     _where: UInt32[np.ndarray, "file band 2"]
     _layout: FitsLayout = ANYWHERE

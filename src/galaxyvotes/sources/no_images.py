@@ -55,7 +55,8 @@ def _hint(table: "Table") -> _Hint:
         return _Hint(
             2,
             f": {table.name} has positions on the sky, but no pixels; give a folder or zip with a"
-            " cut-out image of each galaxy, too (mosaics are not cut yet)",
+            " cut-out image of each galaxy, too, or the mosaic that they are cut from,"
+            ' `mosaic=("g.fits", "r.fits")`',
         )
     return _Hint(
         0,

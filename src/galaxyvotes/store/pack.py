@@ -190,7 +190,7 @@ def _sizes(journal: Journal, settings: PackSettings) -> dict[str, Any]:
     sizes, side = journal.sizes, round(journal.sizes.median_px / settings.scale)
     facts = {
         "image_px": side if side > settings.image_px else 0,
-        "arcsec_px": settings.arcsec_px or sizes.median_arcsec * settings.scale,
+        "arcsec_px": settings.arcsec_px or sizes.common_arcsec * settings.scale,
         "image_sizes": sizes.sentence(),
         "pixel_scales": sizes.pixel_scales(settings),
         "too_small": sizes.too_small(settings),

@@ -1,0 +1,55 @@
+"""Images that are cut from a mosaic are predicted as the same cut-outs in files."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from galaxyvotes import ConfigError, DataError, FitsLayout, Mosaic, cutout, predict
+from galaxyvotes.inference import table_images
+from galaxyvotes.runs.run import open_run
+from mosaics import pixels, wcs_of, write_mosaic, write_table
+
+SKY = wcs_of(300, 400)
+X, Y = np.array([60.3, 210, 5000, 330, 100]), np.array([70.1, 150, 0, 100, 200])
+
+
+@pytest.fixture
+def mosaic(tmp_path):
+    paths = [write_mosaic(tmp_path / f"m-{b}.fits", pixels(seed=n)) for n, b in enumerate("grz")]
+    return Mosaic(tuple(paths), "24arcsec")
+
+
+def test_a_mosaic_gives_the_predictions_of_its_cutouts_in_the_tables_order(
+    blob_run, tmp_path, mosaic, monkeypatch
+):
+    table = write_table(tmp_path / "t.fits", SKY, X, Y)
+    options = {"run": blob_run, "stretch": "legacy", "progress": False}
+    like = open_run(blob_run).pack
+    files = cutout(table, tmp_path / "cuts", mosaic=mosaic, like=like, progress=False)
+    theirs = predict(files.table, **options).to_astropy()
+    monkeypatch.setattr(table_images, "SLICE", 2)
+    done = predict(table, tmp_path / "out.fits", layout=FitsLayout(mosaic=mosaic), **options)
+    ours = Table.read(tmp_path / "out.fits")
+    assert done.galaxies == 4
+    assert ours["objid"].tolist() == [1001, 1002, 1003, 1004, 1005]
+    assert ours["image_problem"][2].startswith("lies outside the mosaic")
+    start = theirs.colnames.index("cutout_problem") + 1
+    answers = theirs.colnames[start:-1]
+    assert answers
+    for name in answers:
+        mine, other = (np.ma.filled(rows[name], np.nan) for rows in (ours, theirs))
+        assert np.array_equal(mine, other, equal_nan=True)
+
+
+def test_what_cannot_be_cut_is_refused(blob_run, tmp_path, mosaic):
+    far = write_table(tmp_path / "far.fits", SKY, [5000.0], [0.0])
+    options = {"run": blob_run, "layout": FitsLayout(mosaic=mosaic), "progress": False}
+    with pytest.raises(DataError, match=r"far.fits: not one of 1 position lies in the mosaic"):
+        predict(far, **options)
+    with pytest.raises(ConfigError, match="images are cut from the mosaic: leave out"):
+        predict(far, image="{objid}.fits", **options)
+    sizeless = FitsLayout(mosaic=replace(mosaic, size=""))
+    with pytest.raises(ConfigError, match="nothing says how much of the sky an image shows"):
+        predict(far, **{**options, "layout": sizeless})
