@@ -15,6 +15,7 @@ def serve(
     catalogue: Path | None = None,
     *,
     images: Annotated[tuple[Path, ...], Parameter(negative=(), show_default=False)] = (),
+    galaxy_map: Annotated[Path | None, Parameter(name="--map")] = None,
     run: FinishedRun = None,
     host: str = "127.0.0.1",
     port: int = 8642,
@@ -33,6 +34,8 @@ def serve(
         catalogue: A table that predict wrote, or another table of galaxies; or a run folder, to
             predict only.
         images: The folder, zip or store with the images of the catalogue; may be repeated.
+        galaxy_map: A map of the catalogue that embed made: the page shows it, and galaxies that
+            look alike. A map may be the catalogue itself.
         host: The address to listen on. Others than this computer can reach any but the default,
             and need the token.
         port: 0 is any free port.
@@ -43,7 +46,14 @@ def serve(
     from galaxyvotes.web.serve import serve as serve_
 
     server = serve_(
-        catalogue, images=images, run=run, host=host, port=port, token=token, workers=workers
+        catalogue,
+        images=images,
+        galaxy_map=galaxy_map,
+        run=run,
+        host=host,
+        port=port,
+        token=token,
+        workers=workers,
     )
     print(server.url, flush=True)
     if open_:

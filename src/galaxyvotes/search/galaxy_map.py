@@ -202,12 +202,23 @@ class GalaxyMap:
         return chosen
 
     @cached_property
-    def _rows(self) -> dict[str, int]:
+    def points(self) -> Float32[np.ndarray, "galaxy 2"]:
+        """Where each galaxy is on the map, x and y; DataError if that is not numbers throughout."""
+        if not {"x", "y"} <= {*self.columns}:
+            raise DataError(f"{self.path} has no columns `x` and `y`")
+        columns = [self._read(name).column(name) for name in ("x", "y")]
+        if any(not pa.types.is_floating(one.type) or one.null_count for one in columns):
+            raise DataError(f"{self.path}: columns `x` and `y` are not numbers throughout")
+        return np.stack([one.to_numpy().astype(np.float32) for one in columns], axis=1)
+
+    @cached_property
+    def row_by_id(self) -> dict[str, int]:
+        """The row of each id."""
         return {name: row for row, name in enumerate(self.ids)}
 
     def rows_of(self, ids: Sequence[str]) -> Int64[np.ndarray, " chosen"]:
         """The rows of galaxies; DataError for an id that is not on the map."""
-        rows = self._rows
+        rows = self.row_by_id
         if unknown := [name for name in ids if name not in rows]:
             raise DataError(
                 f"{self.path} has no galaxy {unknown[0]!r}: its ids are like {self.ids[0]!r}"

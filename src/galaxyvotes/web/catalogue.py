@@ -19,21 +19,23 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Int32
+from jaxtyping import Float32, Int32
 
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.predictions import Bounds, Predictions
 from galaxyvotes.questions import BOUNDS, FAMILIARITY
 from galaxyvotes.runtime.files import given_path
+from galaxyvotes.search.galaxy_map import GalaxyMap
 from galaxyvotes.table_formats.columns import meta_of
 from galaxyvotes.table_formats.read import open_rows
 from galaxyvotes.tree import DecisionTree
 from galaxyvotes.web.answer_table import AnswerColumns, find_answers
 from galaxyvotes.web.selection import Selection, quoted
 
-__all__ = ["UNCERTAINTY", "Catalogue"]
+__all__ = ["PLACES", "UNCERTAINTY", "Catalogue"]
 
 UNCERTAINTY = "uncertainty"
+PLACES = ("map_x", "map_y")
 _KEPT = 16  # selections
 _BINS = 40
 _SLICE = 65_536  # rows
@@ -67,9 +69,13 @@ class Catalogue:
 
     @staticmethod
     @contextmanager
-    def open(path: str | Path, trees: Sequence[DecisionTree] = ()) -> "Generator[Catalogue]":
+    def open(
+        path: str | Path,
+        trees: Sequence[DecisionTree] = (),
+        galaxy_map: GalaxyMap | None = None,
+    ) -> "Generator[Catalogue]":
         """The catalogue in a table of any format, while the context lasts. `trees` are known
-        besides those that come with the package.
+        besides those that come with the package; galaxies get their places on `galaxy_map`.
 
         Raises DataError if the file cannot be read, or has no rows or no column of ids.
         """
@@ -82,6 +88,9 @@ class Catalogue:
                 meta = meta_of(schema)
             except (OSError, pa.ArrowException, ValueError) as error:
                 raise DataError(f"{path} cannot be read as a Parquet table: {error}") from None
+            if galaxy_map is not None:
+                file = _with_places(file, galaxy_map, Path(folder) / "placed.parquet")
+                schema = pq.read_schema(file)
             if not galaxies:
                 raise DataError(f"{path} has no rows: there is nothing to show")
             answers = find_answers(schema.names, meta, trees)
@@ -110,12 +119,7 @@ class Catalogue:
     @cached_property
     def id_column(self) -> str:
         """The column of ids: `id`, or the first of texts; DataError if there is none."""
-        names = [field.name for field in self.schema if _is_text(field.type)]
-        if "id" in names:
-            return "id"
-        if not names:
-            raise DataError(f"{self.path} has no column of texts that could be ids")
-        return names[0]
+        return _id_column(self.schema, self.path)
 
     @cached_property
     def sky(self) -> tuple[str, str] | None:
@@ -132,6 +136,23 @@ class Catalogue:
         return tuple(
             field.name for field in self.schema if any(is_of(field.type) for is_of in _NUMBERS)
         )
+
+    @cached_property
+    def places(self) -> tuple[str, str] | None:
+        """The columns of x and y on the map; None if it is no map and has none beside it."""
+        for places in (PLACES, ("x", "y")):
+            is_map = places == PLACES or "representation" in self.schema.names
+            if is_map and {*places} <= {*self.numbers}:
+                return places
+        return None
+
+    def values(self, column: str) -> Float32[np.ndarray, " galaxy"]:
+        """The number of every galaxy in a column, NaN where there is none; ConfigError for a column
+        that there is not.
+        """
+        sql = self.sql_of(column)
+        found = self._query(f"SELECT {sql}::float AS v FROM galaxies ORDER BY file_row_number", [])
+        return np.ma.filled(found["v"].astype(np.float32), np.nan)
 
     @property
     def stretch(self) -> str:
@@ -187,7 +208,7 @@ class Catalogue:
     def _find(self, selection: Selection) -> Rows:
         if selection == Selection():
             return np.arange(self.galaxies, dtype=np.int32)
-        where, values = selection.where(self.sql_of, self.id_column, self.sky)
+        where, values = selection.where(self.sql_of, self.id_column, self.sky, self.places)
         order = "file_row_number"
         if selection.sort:
             column = selection.sort.removeprefix("-")
@@ -268,7 +289,9 @@ class Catalogue:
         low, high = self._ends(sql)
         width = (high - low) / _BINS or 1.0
         bins = f"least(greatest(floor(({sql} - {low}) / {width}), 0), {_BINS - 1})::int"
-        where, values = selection.without(column).where(self.sql_of, self.id_column, self.sky)
+        where, values = selection.without(column).where(
+            self.sql_of, self.id_column, self.sky, self.places
+        )
         counts = {"low": low, "high": high}
         result = self._query(
             f"SELECT {bins} AS b, count(*) AS n FROM galaxies WHERE {where} AND"
@@ -332,3 +355,36 @@ def _converted(path: Path, file: Path) -> Path:
         for part in rows.slices(_SLICE):
             writer.write_table(part.cast(rows.schema))
     return file
+
+
+def _id_column(schema: pa.Schema, path: Path) -> str:
+    names = [field.name for field in schema if _is_text(field.type)]
+    if not names:
+        raise DataError(f"{path} has no column of texts that could be ids")
+    return "id" if "id" in names else names[0]
+
+
+def _with_places(file: Path, galaxy_map: GalaxyMap, out: Path) -> Path:
+    """The table with the places of its galaxies on a map as two more columns, null for those that
+    are not on it; DataError if the map has no places, or no galaxy of the table.
+    """
+    rows, found = galaxy_map.row_by_id, False
+    points = np.append(galaxy_map.points, [[np.nan, np.nan]], axis=0).astype(np.float32)
+    with pq.ParquetFile(file) as table:
+        id_column = _id_column(table.schema_arrow, file)
+        kept = [name for name in table.schema_arrow.names if name not in PLACES]
+        schema = pa.schema(
+            [table.schema_arrow.field(name) for name in kept], table.schema_arrow.metadata
+        )
+        for name in PLACES:
+            schema = schema.append(pa.field(name, pa.float32()))
+        with pq.ParquetWriter(out, schema) as writer:
+            for batch in table.iter_batches(_SLICE, columns=kept, use_threads=False):
+                names = cast("list[str | None]", batch.column(id_column).to_pylist())
+                here = np.array([rows.get(name or "", -1) for name in names])
+                found = found or bool((here >= 0).any())
+                places = [pa.array(points[here, axis], from_pandas=True) for axis in (0, 1)]
+                writer.write_batch(pa.record_batch([*batch.columns, *places], schema=schema))
+    if not found:
+        raise DataError(f"{galaxy_map.path} has not one of the galaxies of the catalogue")
+    return out

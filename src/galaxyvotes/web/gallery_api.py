@@ -34,8 +34,9 @@ def _selection(
     q: Annotated[str, Query(description="A part of the id")] = "",
     cone: Annotated[str, Query(description="RA,DEC,RADIUS in degrees and arcseconds")] = "",
     sort: Annotated[str, Query(description="A column, or -COLUMN for the largest first")] = "",
+    lasso: Annotated[str, Query(description="X,Y;X,Y;… a polygon on the map")] = "",
 ) -> Selection:
-    return Selection.parse(filter or (), q, cone, sort)
+    return Selection.parse(filter or (), q, cone, sort, lasso)
 
 
 Chosen = Annotated[Selection, Depends(_selection)]

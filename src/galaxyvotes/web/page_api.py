@@ -58,6 +58,8 @@ def about(site: InSite) -> dict[str, Any]:
             "familiarity": table.familiarity,
             "sky": table.sky is not None,
             "pictures": site.pictures is not None,
+            "map": table.places is not None,
+            "similar": site.look_alikes is not None,
         },
     }
 

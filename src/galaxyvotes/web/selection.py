@@ -3,6 +3,7 @@
     filter   COLUMN:LOW..HIGH, either end may be left out; any number of them
     q        a part of the id, whatever its case
     cone     RA,DEC,RADIUS in degrees, degrees and arcseconds
+    lasso    X,Y;X,Y;… the corners of a polygon on the map
     sort     a column, or -COLUMN for the largest first
 
 Names of columns are looked up in the catalogue, and values are parameters of the query: nothing of
@@ -17,6 +18,8 @@ from typing import NamedTuple
 from galaxyvotes.errors import ConfigError
 
 __all__ = ["Cone", "Range", "Selection", "quoted"]
+
+_MOST_CORNERS = 200
 
 
 class Range(NamedTuple):
@@ -62,6 +65,19 @@ class Cone(NamedTuple):
         return cone
 
 
+def _corners(text: str) -> tuple[tuple[float, float], ...]:
+    """The corners of a polygon in `X,Y;X,Y;…`; ConfigError for anything else."""
+    try:
+        corners = [(float(x), float(y)) for x, y in (one.split(",") for one in text.split(";"))]
+    except ValueError:
+        corners = []
+    if not 3 <= len(corners) <= _MOST_CORNERS or not all(math.isfinite(x + y) for x, y in corners):
+        raise ConfigError(
+            f"lasso {text[:100]!r}; expected X,Y;X,Y;… with 3 to {_MOST_CORNERS} corners"
+        )
+    return tuple(corners)
+
+
 @dataclass(frozen=True)
 class Selection:
     """Some galaxies of a catalogue in an order; all of them, as they stand there, by default."""
@@ -70,29 +86,40 @@ class Selection:
     text: str = ""
     cone: Cone | None = None
     sort: str = ""
+    lasso: tuple[tuple[float, float], ...] = ()
 
     @staticmethod
     def parse(
-        filters: Sequence[str] = (), text: str = "", cone: str = "", sort: str = ""
+        filters: Sequence[str] = (),
+        text: str = "",
+        cone: str = "",
+        sort: str = "",
+        lasso: str = "",
     ) -> "Selection":
         """The selection that an address names; ConfigError for words that mean none."""
         if len(filters) > 200 or len(text) > 1000 or len(sort) > 1000:
             raise ConfigError("the address is too long: at most 200 filters and 1,000 letters")
         ranges = tuple(map(Range.parse, filters))
-        return Selection(ranges, text.strip(), Cone.parse(cone) if cone else None, sort)
+        corners = _corners(lasso) if lasso else ()
+        return Selection(ranges, text.strip(), Cone.parse(cone) if cone else None, sort, corners)
 
     def without(self, column: str) -> "Selection":
         """The same without conditions on a column, in no order."""
         ranges = tuple(one for one in self.ranges if one.column != column)
-        return Selection(ranges, self.text, self.cone)
+        return Selection(ranges, self.text, self.cone, lasso=self.lasso)
 
     def where(
-        self, sql_of: Callable[[str], str], id_column: str, sky: tuple[str, str] | None
+        self,
+        sql_of: Callable[[str], str],
+        id_column: str,
+        sky: tuple[str, str] | None,
+        places: tuple[str, str] | None = None,
     ) -> tuple[str, list[object]]:
         """The condition in SQL and its parameters. `sql_of` gives the SQL of a column, `sky` names
-        the columns of right ascension and declination.
+        the columns of right ascension and declination, `places` those of x and y on the map.
 
-        Raises ConfigError for a cone in a catalogue without coordinates, and what `sql_of` raises.
+        Raises ConfigError for a cone in a catalogue without coordinates, a lasso in one without a
+        map, and what `sql_of` raises.
         """
         conditions, values = ["true"], list[object]()
         for column, low, high in self.ranges:
@@ -108,6 +135,10 @@ class Selection:
             if sky is None:
                 raise ConfigError("the catalogue has no columns `ra` and `dec` to search in a cone")
             conditions.append(_in_cone(self.cone, *map(quoted, sky), values=values))
+        if self.lasso:
+            if places is None:
+                raise ConfigError("the catalogue has no map to draw a lasso on")
+            conditions.append(_within(self.lasso, *map(quoted, places), values=values))
         return " and ".join(conditions), values
 
 
@@ -127,3 +158,18 @@ def _in_cone(cone: Cone, ra: str, dec: str, values: list[object]) -> str:
         f"{dec} between ? and ? and pow(sin(radians({dec} - ?) / 2), 2) + cos(radians({dec}))"
         f" * cos(radians(?)) * pow(sin(radians({ra} - ?) / 2), 2) <= ?"
     )
+
+
+def _within(corners: Sequence[tuple[float, float]], x: str, y: str, values: list[object]) -> str:
+    """Galaxies inside a polygon: a line from there to the right crosses an odd number of its
+    sides; those outside the box around it are left out first.
+    """
+    xs, ys = zip(*corners, strict=True)
+    values += [min(xs), max(xs), min(ys), max(ys)]
+    sides: list[str] = []
+    for (x1, y1), (x2, y2) in zip(corners, [*corners[1:], corners[0]], strict=True):
+        if y1 != y2:
+            sides.append(f"((({y} < ?) <> ({y} < ?)) and {x} < ? + ({y} - ?) * ?)::int")
+            values += [y1, y2, x1, y1, (x2 - x1) / (y2 - y1)]
+    crossed = " + ".join(sides) or "0"
+    return f"{x} between ? and ? and {y} between ? and ? and ({crossed}) % 2 = 1"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from galaxyvotes.errors import ConfigError, MissingExtraError
 from galaxyvotes.runs.run import Run
 from galaxyvotes.runtime.files import given_path
+from galaxyvotes.search.galaxy_map import GalaxyMap
 
 if TYPE_CHECKING:
     import uvicorn
@@ -85,6 +86,7 @@ def serve(
     catalogue: str | Path | None = None,
     *,
     images: str | Path | Sequence[str | Path] = (),
+    galaxy_map: GalaxyMap | str | Path | None = None,
     run: Run | str | Path | None = None,
     host: str = "127.0.0.1",
     port: int = 8642,
@@ -95,7 +97,9 @@ def serve(
     images that are sent to it.
 
     `catalogue` is a table that `predict` wrote, or any other table of galaxies; `images` are the
-    folders, archives or the store with their pictures. A run folder in its place is the same as
+    folders, archives or the store with their pictures, and `galaxy_map` is a map of them, which
+    `embed` wrote, with neighbours and, without images, with pictures. A map may be the catalogue
+    itself. A run folder in its place is the same as
     `run`: the server then only predicts. Predictions come from `run`, by default the bundled model.
 
     It listens on this computer only. With another `host` others can reach it, and every request
@@ -103,7 +107,8 @@ def serve(
     server runs in threads of this process until `stop()`; `wait()` waits for Ctrl-C.
 
     Raises MissingExtraError without the extra `web`; ConfigError if the address cannot be used, for
-    images without a catalogue; DataError if the catalogue or the images cannot be read;
+    images or a map without a catalogue; DataError if the catalogue, the images or the map cannot be
+    read;
     CheckpointError if the run is not finished or damaged.
     """
     _check_extra()
@@ -115,7 +120,7 @@ def serve(
     with ExitStack() as stack:
         stack.callback(listening.close)
         token = _token(host, token)
-        site = _open_site(stack, catalogue, images, run, workers)
+        site = _open_site(stack, catalogue, images, galaxy_map, run, workers)
         server = _server(site, listening, host, token)
         server._start(stack.pop_all())  # pyright: ignore[reportPrivateUsage]
     return server
@@ -133,28 +138,36 @@ def _open_site(
     stack: ExitStack,
     path: str | Path | None,
     images: str | Path | Sequence[str | Path],
+    galaxy_map: GalaxyMap | str | Path | None,
     run: Run | str | Path | None,
     workers: int | None,
 ) -> "Site":
     from galaxyvotes.web.catalogue import Catalogue
+    from galaxyvotes.web.look_alikes import LookAlikes
     from galaxyvotes.web.model import Model
     from galaxyvotes.web.pictures import OfMap, Pictures, open_images
     from galaxyvotes.web.site import Site
 
     has_images = isinstance(images, str | Path) or len(images) > 0
-    if path is None and has_images:
-        raise ConfigError("`images=…` are the pictures of a catalogue: name the catalogue, too")
+    if path is None and (has_images or galaxy_map is not None):
+        named = "images=…` are the pictures" if has_images else "galaxy_map=…` is the map"
+        raise ConfigError(f"`{named} of a catalogue: name the catalogue, too")
     model = stack.enter_context(Model.open(run, workers))
     if path is None:
         return Site(model)
-    catalogue = stack.enter_context(Catalogue.open(path, model.trees))
+    placed = None if galaxy_map is None else GalaxyMap.open(galaxy_map)
+    catalogue = stack.enter_context(Catalogue.open(path, model.trees, placed))
+    if placed is None and catalogue.places is not None:
+        placed = GalaxyMap.open(path)
     pictures = None
     if has_images:
         pack = model.network.pack.for_images(stretch=catalogue.stretch or None)
         pictures = Pictures(stack.enter_context(open_images(images, pack)))
     elif catalogue.has_thumbnails:
         pictures = Pictures(OfMap(catalogue))
-    return Site(model, catalogue, pictures)
+    elif placed is not None and "thumbnail" in placed.columns:
+        pictures = Pictures(OfMap(stack.enter_context(Catalogue.open(placed.path))))
+    return Site(model, catalogue, pictures, None if placed is None else LookAlikes(placed))
 
 
 def _token(host: str, token: str | None) -> str:

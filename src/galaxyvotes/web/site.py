@@ -9,11 +9,14 @@ from fastapi import Depends, Request
 
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.web.catalogue import Catalogue
+from galaxyvotes.web.look_alikes import LookAlikes
 from galaxyvotes.web.model import Model
 from galaxyvotes.web.pictures import Pictures
 from galaxyvotes.web.statistics import Statistics
 
 __all__ = ["InSite", "Site"]
+
+_NO_MAP = "this server has no map: start it with `--map MAP`, which `galaxyvotes embed` writes"
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Site:
     model: Model
     catalogue: Catalogue | None = None
     pictures: Pictures | None = None
+    look_alikes: LookAlikes | None = None
     statistics: Statistics = field(default_factory=Statistics)
     started: float = field(default_factory=time.time)
     version: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -36,6 +40,20 @@ class Site:
                 " wrote"
             )
         return self.catalogue
+
+    @property
+    def map(self) -> LookAlikes:
+        """The map of the catalogue; ConfigError if there is none."""
+        if self.look_alikes is None:
+            raise ConfigError(_NO_MAP)
+        return self.look_alikes
+
+    @property
+    def places(self) -> tuple[str, str]:
+        """The columns of x and y on the map; ConfigError if there is none."""
+        if (places := self.table.places) is None:
+            raise ConfigError(_NO_MAP)
+        return places
 
 
 def _site_of(request: Request) -> Site:

@@ -5,6 +5,7 @@ import { $, debounce, h, say } from "./dom.js";
 import { Filters } from "./filters.js";
 import { GalaxyPage } from "./galaxy.js";
 import { Gallery } from "./gallery.js";
+import { MapPage } from "./map.js";
 import { TryPage } from "./try.js";
 import { onChange, selection, show, view } from "./view.js";
 
@@ -16,7 +17,7 @@ const KEYS = [
   ["/", "search"],
   ["f", "filters"],
   ["+ −", "larger, smaller pictures"],
-  ["g, t", "gallery, try an image"],
+  ["g, m, t", "gallery, map, try an image"],
   ["d", "dark or light"],
   ["?", "these keys"],
 ];
@@ -35,6 +36,7 @@ async function start() {
   }
   const tabs = [];
   if (about.catalogue) tabs.push({ name: "gallery", title: "Gallery", element: browse(about.catalogue) });
+  if (about.catalogue?.map) tabs.push({ name: "map", title: "Map", element: new MapPage(about.catalogue).element });
   tabs.push({ name: "try", title: "Try an image", element: new TryPage(about).element });
   if (!about.catalogue) view.tab = "try";
   $(".tabs").replaceChildren(
@@ -185,6 +187,7 @@ function key(event) {
     d: () => theme(isDark() ? "light" : "dark"),
     f: togglePanel,
     g: () => show({ tab: "gallery", galaxy: null }),
+    m: () => $("[data-tab=map]")?.click(),
     t: () => show({ tab: "try", galaxy: null }),
     "+": () => gallery?.resize(gallery.size * 1.15),
     "-": () => gallery?.resize(gallery.size / 1.15),

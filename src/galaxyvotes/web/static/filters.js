@@ -14,7 +14,7 @@ export class Filters {
     this.refreshSoon = debounce(() => this.refresh(), 60);
     this.element = h("div", { class: "filters" }, this.head(), this.chips(), this.body());
     onChange((changes) => {
-      if ("filters" in changes || "q" in changes || "cone" in changes) {
+      if ("filters" in changes || "q" in changes || "cone" in changes || "lasso" in changes) {
         this.drawChips();
         for (const row of this.rows.values()) row.follow();
         this.refreshSoon();
@@ -29,7 +29,7 @@ export class Filters {
       "div",
       { class: "panel-head" },
       h("h2", {}, this.about.tree ? "Decision tree" : "Columns"),
-      h("button", { type: "button", class: "quiet", onclick: () => show({ filters: new Map(), q: "", cone: "" }) }, "Clear"),
+      h("button", { type: "button", class: "quiet", onclick: () => show({ filters: new Map(), q: "", cone: "", lasso: "" }) }, "Clear"),
     );
   }
 
@@ -44,6 +44,7 @@ export class Filters {
     );
     if (view.q) items.push(this.chip(`id has “${view.q}”`, () => show({ q: "" })));
     if (view.cone) items.push(this.chip(`cone ${view.cone}″`, () => show({ cone: "" })));
+    if (view.lasso) items.push(this.chip("in the lasso on the map", () => show({ lasso: "" })));
     this.chipList.replaceChildren(...items);
   }
 

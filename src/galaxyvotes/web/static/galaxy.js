@@ -54,6 +54,7 @@ export class GalaxyPage {
       found.words ? inWords(found.words) : null,
       familiarity(found),
       found.answers ? drawAnswers(this.about.tree, found.answers) : null,
+      this.about.similar ? this.alike(found) : null,
       this.links(found),
       this.row(found),
     );
@@ -68,6 +69,21 @@ export class GalaxyPage {
     image.addEventListener("error", () => image.replaceWith(h("span", { class: "nopicture" }, "no image")));
     zoomable(figure, image);
     return figure;
+  }
+
+  alike({ id }) {
+    const list = h("ul", { class: "alike", "aria-label": "Galaxies that look alike" });
+    get(`similar?id=${encodeURIComponent(id)}&count=14`).then(
+      ({ galaxies }) =>
+        list.append(
+          ...galaxies.map((one) =>
+            h("li", {}, h("button", { type: "button", title: `${one.id}, distance ${one.distance.toFixed(3)}`, "aria-label": `Open ${one.id}`, onclick: () => show({ galaxy: one.id }) },
+              this.about.pictures ? h("img", { src: pictureOf(one.id), alt: "", loading: "lazy" }) : one.id)),
+          ),
+        ),
+      (error) => list.replaceWith(h("p", {}, h("small", {}, error.message))),
+    );
+    return h("section", {}, h("h3", {}, "Look alike"), list);
   }
 
   links({ sky }) {

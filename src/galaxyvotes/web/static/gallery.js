@@ -31,7 +31,7 @@ export class Gallery {
     new ResizeObserver(() => this.layout()).observe(this.scroller);
     this.fetchSoon = debounce(() => this.fetchMissing(), 40);
     onChange((changes) => {
-      if ("filters" in changes || "q" in changes || "sort" in changes || "cone" in changes) this.reload();
+      if ("filters" in changes || "q" in changes || "sort" in changes || "cone" in changes || "lasso" in changes) this.reload();
     });
   }
 

@@ -21,6 +21,7 @@ function read() {
     galaxy: query.get("galaxy"),
     q: query.get("q") || "",
     cone: query.get("cone") || "",
+    lasso: query.get("lasso") || "",
     sort: query.get("sort") || "",
     filters,
   };
@@ -32,6 +33,7 @@ export function selection({ sort = true } = {}) {
   for (const [column, [low, high]] of view.filters) query.append("filter", `${column}:${low}..${high}`);
   if (view.q) query.set("q", view.q);
   if (view.cone) query.set("cone", view.cone);
+  if (view.lasso) query.set("lasso", view.lasso);
   if (sort && view.sort) query.set("sort", view.sort);
   return query;
 }

@@ -1,0 +1,118 @@
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from matplotlib.path import Path as Polygon
+
+from galaxyvotes import ConfigError, DataError, GalaxyMap, serve
+from galaxyvotes.search.galaxy_map import map_schema
+from galaxyvotes.search.neighbours import nearest
+
+
+@pytest.fixture(scope="session")
+def zoo_map(zoo, tmp_path_factory) -> GalaxyMap:
+    """A map of the zoo in another order, without its first ten galaxies and with a stranger."""
+    random = np.random.default_rng(0)
+    ids = [*random.permutation(zoo.predictions.ids[10:]).tolist(), "stranger"]
+    vectors = random.gamma(1, size=(len(ids), 6)).astype(np.float32)
+    points = random.normal(size=(len(ids), 2)).astype(np.float32)
+    schema = map_schema(6, neighbours=False, thumbnails=False, meta={})
+    columns = [ids, points[:, 0].tolist(), points[:, 1].tolist(), vectors.tolist()]
+    path = tmp_path_factory.mktemp("zoo") / "map.parquet"
+    pq.write_table(pa.table(columns, schema=schema), path)
+    return GalaxyMap.open(path)
+
+
+@pytest.fixture(scope="session")
+def mapped(start, zoo, zoo_map):
+    """A client of a server of the zoo with its map."""
+    return start(zoo.table, images=zoo.images, galaxy_map=zoo_map.path, workers=1)
+
+
+def numbers(answered) -> np.ndarray:
+    return np.frombuffer(answered.content, "<f4")
+
+
+def test_points_stand_in_the_order_of_the_catalogue(mapped, zoo, zoo_map):
+    x, y = np.split(numbers(mapped.get("/points")), 2)
+    assert len(x) == len(zoo.predictions.ids)
+    assert np.isnan(x[:10]).all()
+    rows = zoo_map.rows_of(zoo.predictions.ids[10:])
+    assert np.array_equal(np.column_stack([x, y])[10:], zoo_map.points[rows])
+
+
+def test_points_have_the_values_of_any_column(mapped, zoo):
+    found = numbers(mapped.get("/points/values?column=Class1.1"))
+    assert np.allclose(found, zoo.predictions.values[:, 0])
+    assert mapped.get("/points/values?column=nothing").status_code == 422
+
+
+def test_a_lasso_selects_what_lies_inside(mapped, zoo, zoo_map):
+    corners = [(-1.0, -1.2), (1.3, -0.7), (0.2, 0.1), (0.9, 1.4), (-1.1, 0.8)]
+    lasso = ";".join(f"{x},{y}" for x, y in corners)
+    inside = Polygon(corners).contains_points(zoo_map.points)
+    expected = {name for name, here in zip(zoo_map.ids, inside, strict=True) if here}
+    chosen = np.frombuffer(mapped.get(f"/points/selected?lasso={lasso}").content, np.uint8)
+    ids = {name for name, here in zip(zoo.predictions.ids, chosen, strict=True) if here}
+    assert ids == expected - {"stranger"}
+    assert 10 < len(ids) < 120
+    page = mapped.get(f"/galaxies?lasso={lasso}&limit=500&filter=Class1.1:0.3..").json()
+    smooth = dict(zip(zoo.predictions.ids, zoo.predictions.values[:, 0], strict=True))
+    assert {one["id"] for one in page["galaxies"]} == {name for name in ids if smooth[name] >= 0.3}
+    counted = mapped.get(f"/histograms?column=Class1.1&lasso={lasso}").json()["Class1.1"]
+    assert sum(counted["counts"]) == len(ids)
+
+
+@pytest.mark.parametrize("lasso", ["1", "1,2;3,4", "1,2;3,4;x,5", "1,2;3,4;inf,5", "1,2,3;3,4;5,6"])
+def test_a_lasso_that_is_none_is_refused(mapped, lasso):
+    answered = mapped.get("/galaxies", params={"lasso": lasso})
+    assert answered.status_code == 422
+    assert "expected X,Y;X,Y;…" in answered.json()["error"]
+
+
+def test_a_lasso_of_too_many_corners_is_refused(mapped):
+    lasso = ";".join(f"{n},{n}" for n in range(201))
+    assert mapped.get("/galaxies", params={"lasso": lasso}).status_code == 422
+
+
+def test_rows_have_names(mapped, zoo):
+    found = mapped.get("/points/names?row=3&row=1&row=99999&row=-1").json()
+    assert {one["row"]: one["id"] for one in found} == {n: zoo.predictions.ids[n] for n in (1, 3)}
+
+
+def test_similar_galaxies_are_the_nearest_of_the_map(mapped, zoo_map):
+    name = zoo_map.ids[5]
+    expected = nearest(zoo_map.representations, zoo_map.representations[[5]], 4, np.array([5]))
+    found = mapped.get("/similar", params={"id": name, "count": 4}).json()
+    assert [one["id"] for one in found["galaxies"]] == [zoo_map.ids[n] for n in expected.rows[0]]
+    assert found["galaxies"][0]["distance"] == pytest.approx(float(expected.distances[0, 0]))
+    assert mapped.get("/similar?id=nobody").status_code == 422
+    assert mapped.get("/about").json()["catalogue"]["map"] is True
+
+
+def test_a_map_is_a_catalogue_itself(start, zoo_map):
+    client = start(zoo_map.path, workers=1)
+    assert np.array_equal(numbers(client.get("/points")), zoo_map.points.T.reshape(-1))
+    assert client.get("/similar", params={"id": zoo_map.ids[0]}).status_code == 200
+
+
+def test_a_server_without_a_map_says_so(site):
+    for address in ("/points", "/similar?id=g0001"):
+        answered = site.get(address)
+        assert answered.status_code == 422
+        assert "this server has no map" in answered.json()["error"]
+    assert site.get("/galaxies?lasso=0,0;1,0;1,1").status_code == 422
+    assert site.get("/about").json()["catalogue"]["map"] is False
+
+
+def test_a_map_of_other_galaxies_or_of_nothing_is_refused(zoo, tmp_path, zoo_map):
+    table = pq.read_table(zoo_map.path)
+    others = pa.array([f"other{n}" for n in range(len(table))])
+    pq.write_table(table.set_column(0, "id", others), tmp_path / "map.parquet")
+    with pytest.raises(DataError, match="not one of the galaxies of the catalogue"):
+        serve(zoo.table, galaxy_map=tmp_path / "map.parquet", port=0)
+    with pytest.raises(ConfigError, match="`galaxy_map=…` is the map of a catalogue"):
+        serve(galaxy_map=zoo_map.path, port=0)
+    pq.write_table(table.drop_columns(["x"]), tmp_path / "flat.parquet")
+    with pytest.raises(DataError, match="has no columns `x` and `y`"):
+        serve(zoo.table, galaxy_map=tmp_path / "flat.parquet", port=0)
