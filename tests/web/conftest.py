@@ -7,11 +7,14 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from galaxyvotes import Predictions, serve
+from galaxyvotes import GalaxyMap, Predictions, serve
 from galaxyvotes.answer_columns import table_schema
 from galaxyvotes.predictions import Bounds
+from galaxyvotes.search.galaxy_map import map_schema
 from galaxyvotes.table_formats.write import write_table
 from galaxyvotes.tree import DecisionTree
 
@@ -68,3 +71,23 @@ def start() -> Generator[Start]:
 def site(start: Start, zoo: Zoo) -> httpx.Client:
     """A client of a server of the zoo, with the bundled model."""
     return start(zoo.table, images=zoo.images, workers=1)
+
+
+@pytest.fixture(scope="session")
+def zoo_map(zoo: Zoo, tmp_path_factory) -> GalaxyMap:
+    """A map of the zoo in another order, without its first ten galaxies and with a stranger."""
+    random = np.random.default_rng(0)
+    ids = [*random.permutation(zoo.predictions.ids[10:]).tolist(), "stranger"]
+    vectors = random.gamma(1, size=(len(ids), 6)).astype(np.float32)
+    points = random.normal(size=(len(ids), 2)).astype(np.float32)
+    schema = map_schema(6, neighbours=False, thumbnails=False, meta={})
+    columns = [ids, points[:, 0].tolist(), points[:, 1].tolist(), vectors.tolist()]
+    path = tmp_path_factory.mktemp("zoo") / "map.parquet"
+    pq.write_table(pa.table(columns, schema=schema), path)
+    return GalaxyMap.open(path)
+
+
+@pytest.fixture(scope="session")
+def mapped(start: Start, zoo: Zoo, zoo_map: GalaxyMap) -> httpx.Client:
+    """A client of a server of the zoo with its map."""
+    return start(zoo.table, images=zoo.images, galaxy_map=zoo_map.path, workers=1)

@@ -4,29 +4,8 @@ import pyarrow.parquet as pq
 import pytest
 from matplotlib.path import Path as Polygon
 
-from galaxyvotes import ConfigError, DataError, GalaxyMap, serve
-from galaxyvotes.search.galaxy_map import map_schema
+from galaxyvotes import ConfigError, DataError, serve
 from galaxyvotes.search.neighbours import nearest
-
-
-@pytest.fixture(scope="session")
-def zoo_map(zoo, tmp_path_factory) -> GalaxyMap:
-    """A map of the zoo in another order, without its first ten galaxies and with a stranger."""
-    random = np.random.default_rng(0)
-    ids = [*random.permutation(zoo.predictions.ids[10:]).tolist(), "stranger"]
-    vectors = random.gamma(1, size=(len(ids), 6)).astype(np.float32)
-    points = random.normal(size=(len(ids), 2)).astype(np.float32)
-    schema = map_schema(6, neighbours=False, thumbnails=False, meta={})
-    columns = [ids, points[:, 0].tolist(), points[:, 1].tolist(), vectors.tolist()]
-    path = tmp_path_factory.mktemp("zoo") / "map.parquet"
-    pq.write_table(pa.table(columns, schema=schema), path)
-    return GalaxyMap.open(path)
-
-
-@pytest.fixture(scope="session")
-def mapped(start, zoo, zoo_map):
-    """A client of a server of the zoo with its map."""
-    return start(zoo.table, images=zoo.images, galaxy_map=zoo_map.path, workers=1)
 
 
 def numbers(answered) -> np.ndarray:
