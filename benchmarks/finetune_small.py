@@ -46,6 +46,7 @@ from galaxyvotes.evaluation.baselines import BASELINES
 from galaxyvotes.kinds import CLASSES as OF_CLASSES
 from galaxyvotes.metrics.roc import auc
 from galaxyvotes.questions import Answer, Question
+from galaxyvotes.runs.run import bundled_run
 from provenance import spread, write
 
 HELD, UNSEEN = 2_400, {"Q3": "Q4", "Q6": None, "Q8": None}  # what follows in their place
@@ -313,7 +314,7 @@ def main() -> None:
     for labels in given.labels:
         for task in [task for task in TASKS if task.name in given.tasks]:
             simulated = task.source == "simulated"
-            start = gv.bundled_run() if simulated else strangers.never_asked()
+            start = bundled_run() if simulated else strangers.never_asked()
             found: dict[str, dict[str, list[float]]] = {}
             for seed in range(given.seeds):
                 store = strangers.store(task, labels, seed, start.pack.size_px)

@@ -76,7 +76,16 @@ def test_a_recipe_has_the_name_it_is_loaded_by():
 
 
 def test_exactly_these_recipes_ship():
-    assert recipe_names() == ("compact", "finetune", "paper", "paper-notebook", "small", "strong")
+    assert recipe_names() == (
+        "compact",
+        "finetune",
+        "fitted",
+        "layered",
+        "paper",
+        "paper-notebook",
+        "small",
+        "strong",
+    )
 
 
 def test_the_papers_recipe_is_what_the_defaults_are():

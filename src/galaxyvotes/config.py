@@ -95,10 +95,11 @@ class LabelSettings:
 class ModelSettings:
     """Which network, and over how many views of an image a prediction is the mean.
 
-    name                 `vgg6`, `compact`, or `timm:NAME`, any encoder of timm
+    name                 `vgg6`, `compact`, `layered`, or `timm:NAME`, any encoder of timm
     batch_norm_momentum  the weight of the newest batch in the running statistics
-    width, depth         of `compact`
-    dropout              of `compact` and of timm's encoders
+    width, depth         of `compact` and `layered`
+    scale                of `layered`: how much larger or smaller than packed it takes images
+    dropout              of `compact`, `layered` and of timm's encoders
     views                how many flips and rotations are averaged: first the eight of the square,
                          then those of the image rotated by 45°; without `train.mirror` the four
                          rotations, then those after 45°, 22.5° and 67.5°
@@ -118,6 +119,7 @@ class ModelSettings:
     batch_norm_momentum: float = 0.01
     width: int = 32
     depth: int = 1
+    scale: float = 1.0
     dropout: float = 0.2
     views: int = 1
     zooms: tuple[float, ...] = ()
@@ -128,6 +130,10 @@ class ModelSettings:
         """Refuse numbers that no network can have."""
         if self.pixels != "rgb" and self.name != "vgg6":
             raise ConfigError(f"model.pixels {self.pixels} is for vgg6 only, not for {self.name}")
+        if not 0.25 <= self.scale <= 4 or (self.scale != 1 and self.name != "layered"):
+            raise ConfigError(
+                f"model.scale is {self.scale:g} of {self.name}: it is for layered, 0.25 to 4"
+            )
         if not (8 <= self.width <= 1024 and 1 <= self.depth <= 16 and 0 <= self.dropout < 1):
             raise ConfigError(
                 f"model.width {self.width}, depth {self.depth}, dropout {self.dropout}:"

@@ -4,9 +4,12 @@ import os
 import signal
 from collections.abc import Callable
 
+import numpy as np
 import pytest
+import simplejpeg
 
-from galaxyvotes import PackSettings, SplitSettings, Store, pack
+from galaxyvotes import PackSettings, Run, SplitSettings, Store, pack, train
+from galaxyvotes.config import LabelSettings
 from galaxyvotes.training.learner import Learner
 
 
@@ -47,3 +50,47 @@ def stop_after(monkeypatch) -> Callable[[int], None]:
         monkeypatch.setattr(Learner, "learn", learn_and_stop)
 
     return patch
+
+
+@pytest.fixture(scope="session")
+def base(blob_store, tmp_path_factory) -> Run:
+    """Our small network, which has learned round from long."""
+    settings = (
+        "train.epochs=15",
+        "train.batch_size=8",
+        "model.name=compact",
+        "model.width=8",
+        "train.keep=last",
+    )
+    return train(
+        blob_store,
+        tmp_path_factory.mktemp("base") / "run",
+        recipe="small",
+        settings=settings,
+        progress=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def upside(blobs, tmp_path_factory) -> Store:
+    """Thirty other blobs, asked another question with the same answer behind it."""
+    folder = tmp_path_factory.mktemp("upside")
+    random = np.random.default_rng(1)
+    y, x = np.mgrid[-16:16, -16:16] + 0.5
+    for number in range(30):
+        width = (5.5, 2.2)[number % 2]
+        light = np.exp(-((x / 5) ** 2 + (y / width) ** 2)) * 180 + random.normal(20, 5, x.shape)
+        image = np.repeat(light.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+        (folder / "images").mkdir(exist_ok=True)
+        path = folder / "images" / f"u{number}.jpg"
+        path.write_bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=95))
+    lines = [f"u{number},{('disc', 'needle')[number % 2]}\n" for number in range(30)]
+    (folder / "shapes.csv").write_text("name,shape\n" + "".join(lines), "utf-8")
+    return pack(
+        [folder / "images", folder / "shapes.csv"],
+        folder / "store",
+        labels=LabelSettings(classes="shape"),
+        settings=PackSettings(32, 32),
+        splits=SplitSettings(0.4, 0.2, 0.4),
+        progress=False,
+    )

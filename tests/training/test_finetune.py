@@ -37,52 +37,6 @@ SETTINGS = ("train.epochs=8", "train.batch_size=8")
 LONGER = ("train.epochs=40", "train.batch_size=8", "train.average=0.9")
 
 
-@pytest.fixture(scope="module")
-def base(blob_store, tmp_path_factory) -> Run:
-    """Our small network, which has learned round from long."""
-    settings = (
-        "train.epochs=15",
-        "train.batch_size=8",
-        "model.name=compact",
-        "model.width=8",
-        "train.keep=last",
-    )
-    return train(
-        blob_store,
-        tmp_path_factory.mktemp("base") / "run",
-        recipe="small",
-        settings=settings,
-        progress=False,
-    )
-
-
-@pytest.fixture(scope="module")
-def upside(blobs, tmp_path_factory) -> Store:
-    """Thirty other blobs, asked another question with the same answer behind it."""
-    import simplejpeg
-
-    folder = tmp_path_factory.mktemp("upside")
-    random = np.random.default_rng(1)
-    y, x = np.mgrid[-16:16, -16:16] + 0.5
-    for number in range(30):
-        width = (5.5, 2.2)[number % 2]
-        light = np.exp(-((x / 5) ** 2 + (y / width) ** 2)) * 180 + random.normal(20, 5, x.shape)
-        image = np.repeat(light.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
-        (folder / "images").mkdir(exist_ok=True)
-        path = folder / "images" / f"u{number}.jpg"
-        path.write_bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=95))
-    lines = [f"u{number},{('disc', 'needle')[number % 2]}\n" for number in range(30)]
-    (folder / "shapes.csv").write_text("name,shape\n" + "".join(lines), "utf-8")
-    return pack(
-        [folder / "images", folder / "shapes.csv"],
-        folder / "store",
-        labels=LabelSettings(classes="shape"),
-        settings=PackSettings(32, 32),
-        splits=SplitSettings(0.4, 0.2, 0.4),
-        progress=False,
-    )
-
-
 def test_a_network_trained_on_blobs_learns_new_classes_of_them_from_a_dozen(base, upside, tmp_path):
     run = finetune(upside, tmp_path / "run", start=base, settings=LONGER, progress=False)
     rows = upside.rows("test")
@@ -235,10 +189,19 @@ def test_a_run_that_has_lost_its_start_does_not_start_from_random_weights(base, 
 def test_finetuning_stopped_and_resumed_ends_bit_for_bit_as_if_never_stopped(
     base, upside, tmp_path, stop_after
 ):
-    whole = finetune(upside, tmp_path / "whole", start=base, settings=SETTINGS, progress=False)
+    whole = finetune(
+        upside, tmp_path / "whole", start=base, recipe="finetune", settings=SETTINGS, progress=False
+    )
     stop_after(3)
     with pytest.raises(KeyboardInterrupt):
-        finetune(upside, tmp_path / "run", start=base, settings=SETTINGS, progress=False)
+        finetune(
+            upside,
+            tmp_path / "run",
+            start=base,
+            recipe="finetune",
+            settings=SETTINGS,
+            progress=False,
+        )
     run = finetune(upside, tmp_path / "run", start=base, resume=True, progress=False)
     assert (run.path / "weights.safetensors").read_bytes() == (
         whole.path / "weights.safetensors"

@@ -84,8 +84,9 @@ def finetune(
 
     Args:
         start: The run to start from; by default the bundled model.
-        recipe: finetune (the default) or a .toml file. The network is that of the run to start
-            from.
+        recipe: finetune, fitted, layered or a .toml file. The network is that of the run to start
+            from. By default finetune for questions that this run knows; for others the last layer
+            is fitted, and a trial decides whether all layers learn.
         settings: Change one setting, e.g. --set train.encoder_rate=0 trains the last layer only;
             may be repeated.
         other_size: Accept a store with another size than the run's, e.g. with more pixels of the

@@ -2,8 +2,9 @@
 
 A network takes float images and gives one number per output, before any sigmoid or softmax: those
 belong to the objective. It is a sequence whose last layer is dense; what comes before that is the
-encoder, and what the encoder gives for an image are its features. `vgg6` and `compact` have a file
-each beside this one; `timm:NAME` is any encoder of timm's (see `networks.timm_encoder`).
+encoder, and what the encoder gives for an image are its features. `vgg6`, `compact` and `layered`
+have a file each beside this one; `timm:NAME` is any encoder of timm's (see
+`networks.timm_encoder`).
 """
 
 import difflib
@@ -15,12 +16,13 @@ from torch import Tensor, nn
 from galaxyvotes.config import ModelSettings
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.networks.compact import Compact
+from galaxyvotes.networks.layered import Layered
 from galaxyvotes.networks.timm_encoder import TimmNetwork
 from galaxyvotes.networks.vgg6 import VGG6
 
 __all__ = ["MODELS", "build", "encoder", "folded", "to_input"]
 
-MODELS = ("vgg6", "compact")
+MODELS = ("vgg6", "compact", "layered")
 
 
 def build(
@@ -47,6 +49,8 @@ def _build(settings: ModelSettings, answers: int, size_px: int) -> nn.Sequential
         return VGG6(answers, size_px=size_px, batch_norm_momentum=momentum, raw_bgr=raw)
     if settings.name == "compact":
         return Compact(answers, size_px=size_px, settings=settings)
+    if settings.name == "layered":
+        return Layered(answers, size_px=size_px, settings=settings)
     if settings.name.startswith("timm:"):
         return TimmNetwork(answers, size_px=size_px, settings=settings)
     close = difflib.get_close_matches(settings.name, MODELS, n=1)
@@ -63,12 +67,12 @@ def encoder(network: nn.Sequential) -> nn.Sequential:
 
 
 def folded(network: nn.Sequential) -> nn.Sequential:
-    """The network in evaluation mode; of `compact`, a copy whose batch norms are part of its
-    convolutions.
+    """The network in evaluation mode; of `compact` and `layered`, a copy whose batch norms are part
+    of its convolutions.
 
     It computes the same but for rounding, with a tenth less work, and cannot be trained.
     """
-    return network.folded() if isinstance(network, Compact) else network.eval()
+    return network.folded() if isinstance(network, Compact | Layered) else network.eval()
 
 
 def to_input(

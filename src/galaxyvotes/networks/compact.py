@@ -23,7 +23,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from galaxyvotes.config import ModelSettings
 from galaxyvotes.errors import ConfigError
 
-__all__ = ["Compact"]
+__all__ = ["Compact", "fold"]
 
 
 class Compact(nn.Sequential):
@@ -56,12 +56,7 @@ class Compact(nn.Sequential):
     def folded(self) -> "Compact":
         """A copy in evaluation mode whose batch norms have become part of their convolutions."""
         copy = deepcopy(self).eval()
-        _fold(copy, "stem", "norm")
-        for block in [module for module in copy.modules() if isinstance(module, _Block)]:
-            _fold(block, "conv1", "norm1")
-            _fold(block, "conv2", "norm2")
-            if isinstance(block.skip, nn.Sequential):
-                _fold(block.skip, "1", "2")
+        fold(copy)
         return copy.to(memory_format=torch.channels_last)
 
 
@@ -88,6 +83,18 @@ class _Block(nn.Module):
     ) -> Float[Tensor, "galaxy after height2 width2"]:
         changed = self.norm2(self.conv2(self.relu(self.norm1(self.conv1(image)))))
         return self.relu(changed + self.skip(image))
+
+
+def fold(layers: nn.Module) -> None:
+    """Let the batch norms of these layers, in evaluation mode, become part of their
+    convolutions.
+    """
+    _fold(layers, "stem", "norm")
+    for block in [module for module in layers.modules() if isinstance(module, _Block)]:
+        _fold(block, "conv1", "norm1")
+        _fold(block, "conv2", "norm2")
+        if isinstance(block.skip, nn.Sequential):
+            _fold(block.skip, "1", "2")
 
 
 def _fold(owner: nn.Module, conv: str, norm: str) -> None:

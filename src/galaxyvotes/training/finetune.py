@@ -2,7 +2,8 @@
 it.
 
 The new run starts with all that the other network has learned: its encoder, and the outputs for
-trees that both predict. A tree that the other run does not have starts with the outputs of the
+trees that both predict. A question that it was never asked starts with a last layer that is fitted
+(`training.linear_start`). A tree that the other run does not have starts with the outputs of the
 first tree of the same flowchart: another catalogue's names for the same questions. The encoder then
 learns slowly (`train.encoder_rate`) or not at all. Galaxies that the other run has seen count as
 seen by the new one, so neither is evaluated on them.
@@ -34,6 +35,7 @@ from galaxyvotes.training.initialise import WarmStart, create_run
 from galaxyvotes.training.log import note
 from galaxyvotes.training.loop import train
 from galaxyvotes.training.resume import check_recipe, run_to_resume
+from galaxyvotes.training.trial import fitted_or_learned
 
 __all__ = ["finetune"]
 
@@ -53,9 +55,11 @@ def finetune(
     """Train the network of another run, or the bundled model, to predict the labels of these
     stores.
 
-    As `train`, whose arguments these are, but with the recipe `finetune` and from the run `start`,
-    whose network it keeps (the first one of an ensemble): settings of `model` can change only what
-    has no weights, such as `model.views`. The stores must be packed as those of that run. With
+    As `train`, whose arguments these are, but from the run `start`, whose network it keeps (the
+    first one of an ensemble): settings of `model` can change only what has no weights, such as
+    `model.views`. The recipe is `finetune`; without one, for questions that a run of `compact` was
+    never asked, it is `fitted` or `layered`, which a trial decides (see `training.trial`), unless
+    `settings` name a rate. The stores must be packed as those of that run. With
     `other_size` they may be packed otherwise, such as with more pixels of the same sky, for a
     network whose weights fit any size: its encoder needs a few epochs at the full rate then
     (`train.encoder_rate=1`), and galaxies it has seen are recognised by their ids alone, because
@@ -73,16 +77,28 @@ def finetune(
         check_recipe(run, suited(asked, opened))
     else:
         source = open_run(start)
-        chosen = suited(_recipe(source, recipe or "finetune", settings), opened)
         if not other_size:
             opened[0].must_fit(source.pack, source.title, otherwise=", or pass `other_size=True`")
+        chosen = suited(_recipe(source, recipe or "finetune", settings), opened)
         batches = TrainingBatches.of(opened, chosen)
         if progress and distributed.rank() == 0:
             for remark in _remarks_on_seen(source, opened):
                 note(remark)
-        create_run(
-            batches, given_path(out), chosen, own_device, _warm_start(source, chosen, batches)
-        )
+        trained, copied = source.network(as_trained=True), ()
+        automatic = recipe is None and not _names_rates(settings) and distributed.count() == 1
+        if automatic and _suits_linear_start(trained, batches, chosen):
+            fitted, layered = (
+                suited(_recipe(source, name, settings), opened) for name in ("fitted", "layered")
+            )
+            network, remarks = fitted_or_learned(trained, fitted, layered, batches, own_device)
+            if progress and distributed.rank() == 0:
+                for remark in remarks:
+                    note(remark)
+        else:
+            network, copied = _with_weights(trained, source, chosen, batches)
+        warm = WarmStart(network, source.name, source.seen_by_successors, copied)
+        batches = replace(batches, settings=network.recipe.train)
+        create_run(batches, given_path(out), network.recipe, own_device, warm)
     return train(opened, out, resume=True, device=device, progress=progress)
 
 
@@ -99,7 +115,10 @@ def _check_start(run: Run, start: Run | str | Path | None) -> None:
 def _recipe(source: Run, recipe: str | Path | Recipe, settings: tuple[str, ...]) -> Recipe:
     """A recipe with the network of a run, and only then the settings of `model`."""
     chosen = Recipe.load(recipe, settings)
-    chosen = replace(chosen, model=replace(source.recipe.model, pretrained=""))
+    model = replace(source.recipe.model, pretrained="")
+    if chosen.model.name == "layered" and model.name == "compact":
+        model = replace(model, name="layered")
+    chosen = replace(chosen, model=model)
     for setting in settings:
         if setting.strip().startswith("model."):
             chosen = chosen.changed(setting)
@@ -145,21 +164,47 @@ def _remarks_on_seen(source: Run, stores: Sequence[Store]) -> list[str]:
     return remarks
 
 
-def _warm_start(source: Run, recipe: Recipe, batches: TrainingBatches) -> WarmStart:
-    """A network for these batches with the weights of a run, as far as they have the same
-    meaning.
+def _with_weights(
+    trained: Network, source: Run, recipe: Recipe, batches: TrainingBatches
+) -> tuple[Network, tuple[str, ...]]:
+    """A network for these batches with the weights of a trained one, as far as they have the same
+    meaning; the names of the trees that it predicts already.
     """
     pack = batches.stores[0].pack
     network = Network.build(recipe, batches.heads, pack)
-    trained = source.network(as_trained=True)
     if _shapes(trained) != _shapes(network):
         raise CheckpointError(
             f"the weights of {source.title} fit {trained.recipe.model.name} on images of"
             f" {source.pack.size_px} px only, not {recipe.model.name} on {pack.size_px} px: leave"
             " out `other_size=True`, and what `settings=…` say of model"
         )
-    copied = copy_weights(trained, network)
-    return WarmStart(network, source.name, source.seen_by_successors, copied)
+    return network, copy_weights(trained, network)
+
+
+def _names_rates(settings: tuple[str, ...]) -> bool:
+    """Whether settings say which layers learn: then nothing is tried."""
+    return any(
+        setting.strip().startswith(("train.encoder_rate", "train.learning_rate"))
+        for setting in settings
+    )
+
+
+def _suits_linear_start(trained: Network, batches: TrainingBatches, recipe: Recipe) -> bool:
+    """Whether `linear_start` can begin with a network: with a `compact` one that knows none of the
+    questions, for quantities or for fractions that are learned by cross-entropy.
+    """
+    network = Network.build(recipe, batches.heads, batches.stores[0].pack)
+    return (
+        trained.recipe.model.name == recipe.model.name == "compact"
+        and _shapes(trained) == _shapes(network)
+        and recipe.train.targets == "fractions"
+        and all(store.largest is None for store in batches.stores)
+        and all(
+            (head.tree.kind is QUANTITIES or recipe.train.objective == "cross_entropy")
+            and _head_like(head, trained) is None
+            for head in network.all_heads
+        )
+    )
 
 
 @torch.no_grad()

@@ -52,7 +52,7 @@ from galaxyvotes.training.state import Position, read_state, write_state
 from galaxyvotes.training.step_memory import memory_warning, remedy
 from galaxyvotes.training.validation import validate
 
-__all__ = ["train"]
+__all__ = ["Training", "train"]
 
 _AS_SAVED = "Nothing before the last saved state is lost: go on with `resume=True`"
 
@@ -109,7 +109,7 @@ def train(
             held.enter_context(_saying_how_to_resume(run))
             held.enter_context(distributed.all_processes(_AS_SAVED))
             with enough_memory(remedy(run.recipe.train)):
-                _Training(run, batches, own_device).go(progress=progress)
+                Training(run, batches, own_device).go(progress=progress)
     return run
 
 
@@ -127,10 +127,11 @@ def _saying_how_to_resume(run: Run) -> Generator[None]:
         raise
 
 
-class _Training:
+class Training:
     """A run in progress: its learner, its position, and the weights of its best epoch."""
 
     def __init__(self, run: Run, batches: TrainingBatches, device: torch.device) -> None:
+        """From its start, or from its last saved state."""
         self.run, self.batches, self.settings = run, batches, run.recipe.train
         self.learner = Learner(_initial_network(run, device), device)
         self.frozen = None
