@@ -269,20 +269,29 @@ def cutout(
         print(f"{counted(count, 'galaxy')} without an image: {problem}")
 
 
-def simulate(*, galaxies: int = 2000, seed: int = 0, size: int = 212, out: Path) -> None:
+def simulate(
+    *,
+    galaxies: int = 2000,
+    seed: int = 0,
+    size: int = 212,
+    mosaic: Annotated[bool, Flag] = False,
+    out: Path,
+) -> None:
     """Simulate a small Galaxy Zoo: images, volunteers' votes, and the true shapes beside them.
 
     Args:
         galaxies: How many to draw.
         seed: The same seed draws the same galaxies.
         size: Side of the images in pixels; 208 or more for the bundled model.
+        mosaic: Put the galaxies on one piece of sky instead: FITS mosaics in the bands g, r and z
+            (mosaic), and a table with their positions (catalogue.fits).
         out: The folder to make; galaxyvotes pack reads it.
     """
     from galaxyvotes.runtime.progress import counting
     from galaxyvotes.simulation.galaxies import simulate as simulate_
 
     with counting("simulating", galaxies) as progress:
-        simulate_(out, galaxies=galaxies, seed=seed, size_px=size, progress=progress)
+        simulate_(out, galaxies=galaxies, seed=seed, size_px=size, mosaic=mosaic, progress=progress)
     print(f"{out}: {counted(galaxies, 'galaxy')}")
 
 

@@ -13,7 +13,7 @@ import os
 import warnings
 from collections.abc import Callable, Generator
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import fields
 from functools import partial
 from importlib import import_module
@@ -25,6 +25,7 @@ import simplejpeg
 
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.runtime.files import given_path, new_folder
+from galaxyvotes.simulation.mosaic import ARCSEC_PX, Sky, stamp_of
 from galaxyvotes.simulation.painting import DISC_THICKNESS, load_galsim, paint
 from galaxyvotes.simulation.volunteers import Galaxy, Sight, ballots, count
 from galaxyvotes.tree import DecisionTree
@@ -52,11 +53,17 @@ def simulate(
     seed: int = 0,
     size_px: int = 212,
     volunteers: int = 40,
+    mosaic: bool = False,
     processes: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """A folder with `images/<id>.jpg` and `votes.csv`, which holds a row of fractions, votes and
     truth per galaxy.
+
+    With `mosaic` the galaxies lie on one piece of sky: the folder has `mosaic/sky-g.fits` and so on
+    for the bands g, r and z, in nanomaggies, with a WCS, and `catalogue.fits`, whose rows also have
+    the position (`ra`, `dec`, in degrees) and the half-light radius (`radius`, in arcsec). It is in
+    memory as a whole: half a megabyte a galaxy.
 
     About `volunteers` people look at each galaxy (Poisson distributed, at least one). Same seed,
     same bytes, whatever the number of processes; by default there are as many as the machine has
@@ -80,37 +87,85 @@ def simulate(
     load_galsim()
     out = given_path(out).absolute()
     tree = DecisionTree.load("kaggle")
-    truth = [field.name for field in fields(Galaxy)]
-    make = partial(_make, tree=tree, seed=seed, size_px=size_px, volunteers=volunteers)
+    names = _names(tree)
+    make = partial(
+        _make, tree=tree, seed=seed, size_px=size_px, volunteers=volunteers, mosaic=mosaic
+    )
     with new_folder(out) as folder, closing(_in_order(make, galaxies, processes)) as made:
-        (folder / "images").mkdir()
-        with (folder / "votes.csv").open("w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file, lineterminator="\n")
-            votes_columns = [f"{column}_votes" for column in tree.columns]
-            table.writerow(
-                ["SimulationID", *tree.columns, *votes_columns, *(f"true_{name}" for name in truth)]
-            )
-            for index, (jpeg, row) in enumerate(made):
-                (folder / "images" / f"{_FIRST_ID + index}.jpg").write_bytes(jpeg)
-                table.writerow([_FIRST_ID + index, *row])
+        write = (
+            _write_sky(folder, names, galaxies, seed) if mosaic else _write_images(folder, names)
+        )
+        with write as add:
+            for index, (picture, row) in enumerate(made):
+                add(index, picture, row)
                 if progress is not None:
                     progress(index + 1, galaxies)
     return out
 
 
+Add = Callable[[int, Any, list[Any]], None]  # a galaxy's number, its picture, its row
+
+
+def _names(tree: DecisionTree) -> list[str]:
+    """The columns of a table of galaxies, without the id."""
+    votes = [f"{column}_votes" for column in tree.columns]
+    return [*tree.columns, *votes, *(f"true_{field.name}" for field in fields(Galaxy))]
+
+
+@contextmanager
+def _write_images(folder: Path, names: list[str]) -> Generator[Add]:
+    """Write each galaxy's JPEG and its row."""
+    answers = sum(name.endswith("_votes") for name in names)
+    (folder / "images").mkdir()
+    with (folder / "votes.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["SimulationID", *names])
+
+        def add(index: int, jpeg: Any, row: list[Any]) -> None:
+            (folder / "images" / f"{_FIRST_ID + index}.jpg").write_bytes(jpeg)
+            shares = [f"{share:.6f}" for share in row[:answers]]
+            table.writerow([_FIRST_ID + index, *shares, *map(_cell, row[answers:])])
+
+        yield add
+
+
+@contextmanager
+def _write_sky(folder: Path, names: list[str], galaxies: int, seed: int) -> Generator[Add]:
+    """Write the mosaics of all galaxies, and their rows with positions."""
+    sky, rows = Sky(galaxies, seed), list[list[Any]]()
+
+    def add(index: int, stamp: Any, row: list[Any]) -> None:
+        sky.add(index, stamp)
+        radius = row[names.index("true_radius_px")] * ARCSEC_PX
+        rows.append([_FIRST_ID + index, *sky.position(index), radius, *row])
+
+    yield add
+    sky.write(folder / "mosaic")
+    table: Any = import_module("astropy.table")
+    columns = ["SimulationID", "ra", "dec", "radius", *names]
+    units = {"ra": "deg", "dec": "deg", "radius": "arcsec"}
+    table.Table(rows=rows, names=columns, units=units).write(folder / "catalogue.fits")
+
+
 def _make(
-    index: int, *, tree: DecisionTree, seed: int, size_px: int, volunteers: int
-) -> tuple[bytes, list[Any]]:
-    """One galaxy: its JPEG and its row of the table, without the id."""
+    index: int,
+    *,
+    tree: DecisionTree,
+    seed: int,
+    size_px: int,
+    volunteers: int,
+    mosaic: bool,
+) -> tuple[Any, list[Any]]:
+    """One galaxy: its JPEG, or its light on a mosaic, and its row of the table, without the id."""
     rng = np.random.default_rng([seed, index])
     galaxy = draw(rng)
     people = max(int(rng.poisson(volunteers)), 1)
     votes = count(ballots(Sight.of(galaxy), tree, people, rng), tree)
-    jpeg = simplejpeg.encode_jpeg(
-        paint(galaxy, rng, size_px=size_px), quality=95, colorsubsampling="444"
-    )
-    truth = [_cell(value) for value in vars(galaxy).values()]
-    return jpeg, [*(f"{share:.6f}" for share in votes / people), *votes.tolist(), *truth]
+    row = [*(votes / people).tolist(), *votes.tolist(), *vars(galaxy).values()]
+    if mosaic:
+        return stamp_of(galaxy, rng), row
+    picture = paint(galaxy, rng, size_px=size_px)
+    return simplejpeg.encode_jpeg(picture, quality=95, colorsubsampling="444"), row
 
 
 def _cell(value: str | int | float) -> str | int:

@@ -9,7 +9,6 @@ in the challenge's images.
 
 import math
 from dataclasses import dataclass
-from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -19,12 +18,12 @@ from jaxtyping import Float, UInt8
 from galaxyvotes.errors import MissingExtraError
 from galaxyvotes.simulation.volunteers import Galaxy, ramp
 
-__all__ = ["DISC_THICKNESS", "load_galsim", "paint"]
+__all__ = ["DISC_THICKNESS", "SKY_NOISE", "glow", "load_galsim", "paint"]
 
 # The light at which the stretch turns from linear to logarithmic, and at which it ends.
 _SOFTENING, _WHITE = 0.1, 16.0
 DISC_THICKNESS = 0.11  # of a disc seen edge-on
-_SKY_NOISE = 0.05  # one unit of light is the mean inside the half-light radius of a usual galaxy
+SKY_NOISE = 0.05  # one unit of light is the mean inside the half-light radius of a usual galaxy
 _YOUNG, _OLD = np.array([0.80, 0.93, 1.27]), np.array([1.42, 1.02, 0.56])  # stars, in R, G, B
 _GAS = np.array([0.5, 1.5, 1.0])  # glowing, in R, G, B
 
@@ -63,43 +62,79 @@ def paint(
     """The picture of a galaxy in its sky, as an RGB image; `rng` draws knots, neighbours and
     noise. Raises MissingExtraError without GalSim.
     """
-    galsim = load_galsim()
-    fast = galsim.GSParams(folding_threshold=5e-2, maxk_threshold=1e-2, kvalue_accuracy=1e-4)
-    psf = galsim.Moffat(beta=3.5, fwhm=galaxy.psf_fwhm_px, gsparams=fast)
-    pixels = _Pixels.of(galaxy, size_px)
+    painter = _Painter.of(galaxy, size_px)
+    light = painter.galaxy_light(galaxy, rng)
+    for _ in range(rng.poisson(3.0 * (size_px / 160) ** 2)):
+        place = rng.uniform(-0.5, 0.5, 2) * size_px
+        if np.hypot(*place) > 14.0:  # in front of the galaxy, too, but not of its centre
+            light += painter.neighbour_light(place, rng)
+    if galaxy.artifact:
+        light += painter.artifact_light(galaxy, rng)
+    grain = _smooth_noise(rng, (3, size_px, size_px), 0.18 * galaxy.psf_fwhm_px)
+    return _developed(light + SKY_NOISE * grain)
 
-    expose = partial(_exposed, size_px=size_px)
-    light = np.zeros((3, size_px, size_px))
-    if galaxy.type != "star":
-        blur = np.fft.rfft2(np.fft.ifftshift(expose(psf, use_true_center=False)))
-        layers = np.fft.rfft2(_structure(galaxy, pixels, rng))
-        gain, old, young, cloud = np.fft.irfft2(layers * blur, s=(size_px, size_px))
+
+def glow(galaxy: Galaxy, rng: np.random.Generator, *, size_px: int) -> Light:
+    """The light of a galaxy alone, without sky, neighbours and noise, in red, green and blue; one
+    unit is the mean inside the half-light radius of a usual galaxy. Raises MissingExtraError
+    without GalSim.
+    """
+    painter = _Painter.of(galaxy, size_px)
+    light = painter.galaxy_light(galaxy, rng)
+    return light + painter.artifact_light(galaxy, rng) if galaxy.artifact else light
+
+
+@dataclass(frozen=True)
+class _Painter:
+    """Paints on a square of pixels, blurred as the sky of a galaxy is."""
+
+    galsim: Any
+    psf: Any
+    fast: Any
+    pixels: _Pixels
+    size_px: int
+
+    @staticmethod
+    def of(galaxy: Galaxy, size_px: int) -> "_Painter":
+        galsim = load_galsim()
+        fast = galsim.GSParams(folding_threshold=5e-2, maxk_threshold=1e-2, kvalue_accuracy=1e-4)
+        psf = galsim.Moffat(beta=3.5, fwhm=galaxy.psf_fwhm_px, gsparams=fast)
+        return _Painter(galsim, psf, fast, _Pixels.of(galaxy, size_px), size_px)
+
+    def _expose(self, profile: Any, *, use_true_center: bool = True) -> Image:
+        return _exposed(profile, size_px=self.size_px, use_true_center=use_true_center)
+
+    def galaxy_light(self, galaxy: Galaxy, rng: np.random.Generator) -> Light:
+        size = (self.size_px, self.size_px)
+        light = np.zeros((3, *size))
+        if galaxy.type == "star":
+            return light
+        blur = np.fft.rfft2(np.fft.ifftshift(self._expose(self.psf, use_true_center=False)))
+        layers = np.fft.rfft2(_structure(galaxy, self.pixels, rng))
+        gain, old, young, cloud = np.fft.irfft2(layers * blur, s=size)
         light += (
             _tinted(old, galaxy.redness)
             + _tinted(young, galaxy.redness - 0.7)
             + _GAS[:, None, None] * cloud
         )
-        for profile, redness, patterned in _smooth_light(galaxy, galsim):
-            layer = expose(galsim.Convolve(profile, psf, gsparams=fast))
+        for profile, redness, patterned in _smooth_light(galaxy, self.galsim):
+            layer = self._expose(self.galsim.Convolve(profile, self.psf, gsparams=self.fast))
             light += _tinted(layer * (1.0 + patterned * np.minimum(gain, 0.0)), redness)
             light += _tinted(layer * patterned * np.maximum(gain, 0.0), redness - 0.45)
-        light *= galaxy.brightness * _dust(galaxy, pixels)
-    for _ in range(rng.poisson(3.0 * (size_px / 160) ** 2)):
-        place = rng.uniform(-0.5, 0.5, 2) * size_px
-        if np.hypot(*place) > 14.0:  # in front of the galaxy, too, but not of its centre
-            neighbour = psf
-            if rng.random() < 0.4:
-                small = galsim.Exponential(half_light_radius=rng.uniform(1.5, 5.0))
-                turn = rng.uniform(0.0, 180.0) * galsim.degrees
-                neighbour = galsim.Convolve(
-                    small.shear(q=rng.uniform(0.3, 1.0), beta=turn), psf, gsparams=fast
-                )
-            lit = neighbour.withFlux(20.0 * math.exp(rng.normal(0.0, 1.4))).shift(*place)
-            light += _tinted(expose(lit), rng.uniform(-0.2, 1.3))
-    if galaxy.artifact:
-        light += _artifact(galaxy, pixels, expose(psf), rng)
-    grain = _smooth_noise(rng, (3, size_px, size_px), 0.18 * galaxy.psf_fwhm_px)
-    return _developed(light + _SKY_NOISE * grain)
+        return light * (galaxy.brightness * _dust(galaxy, self.pixels))
+
+    def neighbour_light(self, place: Float[np.ndarray, " 2"], rng: np.random.Generator) -> Light:
+        neighbour = self.psf
+        if rng.random() < 0.4:
+            small = self.galsim.Exponential(half_light_radius=rng.uniform(1.5, 5.0))
+            turn = rng.uniform(0.0, 180.0) * self.galsim.degrees
+            small = small.shear(q=rng.uniform(0.3, 1.0), beta=turn)
+            neighbour = self.galsim.Convolve(small, self.psf, gsparams=self.fast)
+        lit = neighbour.withFlux(20.0 * math.exp(rng.normal(0.0, 1.4))).shift(*place)
+        return _tinted(self._expose(lit), rng.uniform(-0.2, 1.3))
+
+    def artifact_light(self, galaxy: Galaxy, rng: np.random.Generator) -> Light:
+        return _artifact(galaxy, self.pixels, self._expose(self.psf), rng)
 
 
 def _exposed(profile: Any, *, size_px: int, use_true_center: bool = True) -> Image:
