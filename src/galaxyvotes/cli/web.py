@@ -16,6 +16,7 @@ def serve(
     *,
     images: Annotated[tuple[Path, ...], Parameter(negative=(), show_default=False)] = (),
     galaxy_map: Annotated[Path | None, Parameter(name="--map")] = None,
+    votes: Path | None = None,
     run: FinishedRun = None,
     host: str = "127.0.0.1",
     port: int = 8642,
@@ -36,6 +37,7 @@ def serve(
         images: The folder, zip or store with the images of the catalogue; may be repeated.
         galaxy_map: A map of the catalogue that embed made: the page shows it, and galaxies that
             look alike. A map may be the catalogue itself.
+        votes: The file for what people answer on the page; by default CATALOGUE.votes.sqlite.
         host: The address to listen on. Others than this computer can reach any but the default,
             and need the token.
         port: 0 is any free port.
@@ -49,6 +51,7 @@ def serve(
         catalogue,
         images=images,
         galaxy_map=galaxy_map,
+        votes=votes,
         run=run,
         host=host,
         port=port,

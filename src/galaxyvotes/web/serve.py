@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from galaxyvotes.errors import ConfigError, MissingExtraError
+from galaxyvotes.kinds import QUANTITIES
 from galaxyvotes.runs.run import Run
 from galaxyvotes.runtime.files import given_path
 from galaxyvotes.search.galaxy_map import GalaxyMap
@@ -87,6 +88,7 @@ def serve(
     *,
     images: str | Path | Sequence[str | Path] = (),
     galaxy_map: GalaxyMap | str | Path | None = None,
+    votes: str | Path | None = None,
     run: Run | str | Path | None = None,
     host: str = "127.0.0.1",
     port: int = 8642,
@@ -101,14 +103,16 @@ def serve(
     `embed` wrote, with neighbours and, without images, with pictures. A map may be the catalogue
     itself. A run folder in its place is the same as
     `run`: the server then only predicts. Predictions come from `run`, by default the bundled model.
+    `votes` is the file (SQLite) for what people answer on the page, by default
+    `<catalogue>.votes.sqlite`; the first answer makes it.
 
     It listens on this computer only. With another `host` others can reach it, and every request
     needs the `token`, by default a new one, which is a part of `url`. Port 0 is any free one. The
     server runs in threads of this process until `stop()`; `wait()` waits for Ctrl-C.
 
     Raises MissingExtraError without the extra `web`; ConfigError if the address cannot be used, for
-    images or a map without a catalogue; DataError if the catalogue, the images or the map cannot be
-    read;
+    images or a map without a catalogue, and for a file of votes of another tree; DataError if the
+    catalogue, the images, the map or that file cannot be read;
     CheckpointError if the run is not finished or damaged.
     """
     _check_extra()
@@ -120,7 +124,7 @@ def serve(
     with ExitStack() as stack:
         stack.callback(listening.close)
         token = _token(host, token)
-        site = _open_site(stack, catalogue, images, galaxy_map, run, workers)
+        site = _open_site(stack, catalogue, images, galaxy_map, votes, run, workers)
         server = _server(site, listening, host, token)
         server._start(stack.pop_all())  # pyright: ignore[reportPrivateUsage]
     return server
@@ -139,10 +143,12 @@ def _open_site(
     path: str | Path | None,
     images: str | Path | Sequence[str | Path],
     galaxy_map: GalaxyMap | str | Path | None,
+    votes: str | Path | None,
     run: Run | str | Path | None,
     workers: int | None,
 ) -> "Site":
     from galaxyvotes.web.catalogue import Catalogue
+    from galaxyvotes.web.classifications import Classifications
     from galaxyvotes.web.look_alikes import LookAlikes
     from galaxyvotes.web.model import Model
     from galaxyvotes.web.pictures import OfMap, Pictures, open_images
@@ -167,7 +173,13 @@ def _open_site(
         pictures = Pictures(OfMap(catalogue))
     elif placed is not None and "thumbnail" in placed.columns:
         pictures = Pictures(OfMap(stack.enter_context(Catalogue.open(placed.path))))
-    return Site(model, catalogue, pictures, None if placed is None else LookAlikes(placed))
+    look_alikes = None if placed is None else LookAlikes(placed)
+    labels = None
+    if catalogue.answers is not None and catalogue.answers.tree.kind is not QUANTITIES:
+        file = given_path(votes or catalogue.path.with_name(f"{catalogue.path.name}.votes.sqlite"))
+        labels = Classifications(file, catalogue.answers.tree)
+        labels.progress()  # what is wrong with a file that is there is said now
+    return Site(model, catalogue, pictures, look_alikes, labels)
 
 
 def _token(host: str, token: str | None) -> str:

@@ -1,4 +1,4 @@
-"""What a server serves: a model, a catalogue and its pictures."""
+"""What a server serves: a model, a catalogue, its pictures and what labellers answered."""
 
 import secrets
 import time
@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.web.catalogue import Catalogue
+from galaxyvotes.web.classifications import Classifications
 from galaxyvotes.web.look_alikes import LookAlikes
 from galaxyvotes.web.model import Model
 from galaxyvotes.web.pictures import Pictures
@@ -21,12 +22,15 @@ _NO_MAP = "this server has no map: start it with `--map MAP`, which `galaxyvotes
 
 @dataclass(frozen=True)
 class Site:
-    """A model, and a catalogue with pictures if there is one; what was counted since the start."""
+    """A model; if there is one, a catalogue with pictures and what labellers answered; what was
+    counted since the start.
+    """
 
     model: Model
     catalogue: Catalogue | None = None
     pictures: Pictures | None = None
     look_alikes: LookAlikes | None = None
+    classifications: Classifications | None = None
     statistics: Statistics = field(default_factory=Statistics)
     started: float = field(default_factory=time.time)
     version: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -54,6 +58,13 @@ class Site:
         if (places := self.table.places) is None:
             raise ConfigError(_NO_MAP)
         return places
+
+    @property
+    def labels(self) -> Classifications:
+        """Where answers are kept; ConfigError if the catalogue has no tree to answer."""
+        if self.classifications is None:
+            raise ConfigError("no catalogue with the answers of a decision tree is served")
+        return self.classifications
 
 
 def _site_of(request: Request) -> Site:

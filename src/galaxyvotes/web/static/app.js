@@ -6,6 +6,7 @@ import { Filters } from "./filters.js";
 import { GalaxyPage } from "./galaxy.js";
 import { Gallery } from "./gallery.js";
 import { MapPage } from "./map.js";
+import { Bulk, LabelPage } from "./label.js";
 import { TryPage } from "./try.js";
 import { onChange, selection, show, view } from "./view.js";
 
@@ -17,7 +18,10 @@ const KEYS = [
   ["/", "search"],
   ["f", "filters"],
   ["+ −", "larger, smaller pictures"],
-  ["g, m, t", "gallery, map, try an image"],
+  ["x", "choose a galaxy, to vote for several"],
+  ["g, m, l, t", "gallery, map, label, try"],
+  ["1 – 9", "answer, when labelling"],
+  ["s, u", "skip, undo, when labelling"],
   ["d", "dark or light"],
   ["?", "these keys"],
 ];
@@ -37,7 +41,8 @@ async function start() {
   const tabs = [];
   if (about.catalogue) tabs.push({ name: "gallery", title: "Gallery", element: browse(about.catalogue) });
   if (about.catalogue?.map) tabs.push({ name: "map", title: "Map", element: new MapPage(about.catalogue).element });
-  tabs.push({ name: "try", title: "Try an image", element: new TryPage(about).element });
+  if (about.catalogue?.votes) tabs.push({ name: "label", title: "Label", element: new LabelPage(about.catalogue).element });
+  tabs.push({ name: "try", title: "Try", element: new TryPage(about).element });
   if (!about.catalogue) view.tab = "try";
   $(".tabs").replaceChildren(
     ...tabs.map(({ name, title }) =>
@@ -68,7 +73,7 @@ function browse(catalogue) {
     "div",
     { class: "browse" },
     panel,
-    h("section", { class: "stage" }, toolbar(catalogue), gallery.scroller),
+    h("section", { class: "stage" }, toolbar(catalogue), gallery.scroller, catalogue.votes ? new Bulk(catalogue, gallery).element : null),
   );
   search(catalogue);
   new GalaxyPage(catalogue, gallery);
@@ -188,6 +193,7 @@ function key(event) {
     f: togglePanel,
     g: () => show({ tab: "gallery", galaxy: null }),
     m: () => $("[data-tab=map]")?.click(),
+    l: () => $('.tabs [data-tab="label"]') && show({ tab: "label", galaxy: null }),
     t: () => show({ tab: "try", galaxy: null }),
     "+": () => gallery?.resize(gallery.size * 1.15),
     "-": () => gallery?.resize(gallery.size / 1.15),

@@ -50,7 +50,7 @@ export class GalaxyPage {
     );
     const side = h(
       "div",
-      { class: "galaxy-side" },
+      { class: "galaxy-side", tabindex: "0", autofocus: true, role: "region", "aria-label": "Predictions" },
       found.words ? inWords(found.words) : null,
       familiarity(found),
       found.answers ? drawAnswers(this.about.tree, found.answers) : null,
@@ -59,7 +59,9 @@ export class GalaxyPage {
       this.row(found),
     );
     this.dialog.setAttribute("aria-label", `Galaxy ${found.id}`);
+    const keep = this.dialog.open && this.dialog.contains(document.activeElement) && document.activeElement.getAttribute("aria-label");
     this.dialog.replaceChildren(head, h("div", { class: "galaxy-body" }, this.picture(found), side));
+    if (keep) [...this.dialog.querySelectorAll("[aria-label]")].find((one) => one.getAttribute("aria-label") === keep)?.focus();
   }
 
   picture(found) {

@@ -20,6 +20,8 @@ export class Gallery {
     this.cells = new Map();
     this.total = 0;
     this.at = 0;
+    this.chosen = new Set(); // ids
+    this.onChoice = () => {};
     this.size = Number(localStorage.getItem("galaxyvotes-size")) || 150;
     this.list = h("ul", { class: "grid", "aria-label": "Galaxies" });
     this.spacer = h("div", { class: "spacer" }, this.list);
@@ -187,6 +189,34 @@ export class Gallery {
       h("span", { class: "caption" }, ...this.caption(galaxy), h("small", {}, galaxy.id)),
     );
     cell.replaceChildren(link);
+    if (this.about.votes) cell.append(this.tick(galaxy.id));
+    this.mark(cell);
+  }
+
+  // ---- choosing several
+
+  tick(id) {
+    return h("button", { type: "button", class: "tick", tabindex: "-1", "aria-label": `Choose ${id}`, onclick: () => this.toggle(id) }, "✓");
+  }
+
+  toggle(id) {
+    if (!this.chosen.delete(id)) this.chosen.add(id);
+    this.choose(this.chosen);
+  }
+
+  choose(ids) {
+    const chosen = [...ids];
+    this.chosen.clear();
+    for (const id of chosen) this.chosen.add(id);
+    for (const cell of this.cells.values()) this.mark(cell);
+    this.list.classList.toggle("choosing", this.chosen.size > 0);
+    this.onChoice();
+  }
+
+  mark(cell) {
+    const chosen = this.chosen.has(cell.dataset.id);
+    cell.classList.toggle("chosen", chosen);
+    cell.querySelector(".tick")?.setAttribute("aria-pressed", String(chosen));
   }
 
   caption(galaxy) {
@@ -233,6 +263,11 @@ export class Gallery {
   }
 
   key(event) {
+    if ((event.key === "x" || event.key === " ") && this.about.votes && event.target.matches("a")) {
+      event.preventDefault();
+      this.toggle(this.galaxyAt(this.at).id);
+      return;
+    }
     const page = this.columnCount * Math.max(1, Math.floor(this.scroller.clientHeight / this.rowHeight));
     const steps = {
       ArrowRight: 1,
