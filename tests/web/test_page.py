@@ -92,7 +92,7 @@ def test_a_click_on_an_answer_filters_and_back_goes_back(open_page, served):
     page.get_by_role("button", name="smooth", exact=True).click()
     wanted = served.get("/galaxies?filter=Class1.1:0.5..").json()["matching"]
     expect(page.locator(".counter")).to_have_text(f"{wanted} of 150 galaxies")
-    assert "filter=Class1.1:0.5.." in page.url
+    expect(page).to_have_url(re.compile(re.escape("filter=Class1.1:0.5..")))
     page.go_back()
     expect(page.locator(".counter")).to_have_text("150 galaxies")
 
@@ -131,10 +131,10 @@ def test_a_galaxy_opens_with_its_path_and_keys_go_on(open_page):
     assert dialog.locator(".whisker").count() >= 3
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("dialog", name="Galaxy g0002")).to_be_visible()
-    assert "galaxy=g0002" in page.url
+    expect(page).to_have_url(re.compile(re.escape("galaxy=g0002")))
     page.keyboard.press("Escape")
     expect(page.locator("dialog[open]")).to_have_count(0)
-    assert "galaxy=" not in page.url
+    expect(page).not_to_have_url(re.compile("galaxy="))
 
 
 def test_an_id_is_searched(open_page):
@@ -142,7 +142,7 @@ def test_an_id_is_searched(open_page):
     page.keyboard.press("/")
     page.keyboard.type("G001")
     expect(page.locator(".counter")).to_have_text("10 of 150 galaxies")
-    assert "q=G001" in page.url
+    expect(page).to_have_url(re.compile(re.escape("q=G001")))
 
 
 def test_the_selection_is_exported(open_page, served):

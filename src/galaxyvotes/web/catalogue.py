@@ -64,8 +64,10 @@ class Catalogue:
     schema: pa.Schema
     galaxies: int
     answers: AnswerColumns | None
+    _metadata: pq.FileMetaData
     _connection: duckdb.DuckDBPyConnection
     _orders: _Orders = field(default_factory=_Orders)
+    _ranges: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
 
     @staticmethod
     @contextmanager
@@ -84,7 +86,8 @@ class Catalogue:
             file = path if _is_parquet(path) else _converted(path, Path(folder) / "table.parquet")
             try:
                 with pq.ParquetFile(file) as table:
-                    schema, galaxies = table.schema_arrow, table.metadata.num_rows
+                    schema, metadata = table.schema_arrow, table.metadata
+                galaxies = metadata.num_rows
                 meta = meta_of(schema)
             except (OSError, pa.ArrowException, ValueError) as error:
                 raise DataError(f"{path} cannot be read as a Parquet table: {error}") from None
@@ -95,7 +98,7 @@ class Catalogue:
                 raise DataError(f"{path} has no rows: there is nothing to show")
             answers = find_answers(schema.names, meta, trees)
             with duckdb.connect(":memory:", config={"threads": 2}) as connection:
-                catalogue = Catalogue(path, file, schema, galaxies, answers, connection)
+                catalogue = Catalogue(path, file, schema, galaxies, answers, metadata, connection)
                 catalogue._prepare()
                 yield catalogue
 
@@ -254,7 +257,7 @@ class Catalogue:
 
     def whole_row(self, row: int) -> dict[str, Any]:
         """All single values of a row; DataError if there is no such row."""
-        with pq.ParquetFile(self.file) as file:
+        with pq.ParquetFile(self.file, metadata=self._metadata) as file:
             for group in range(file.num_row_groups):
                 count = file.metadata.row_group(group).num_rows
                 if row < count:
@@ -286,7 +289,9 @@ class Catalogue:
         count.
         """
         sql = self.sql_of(column)
-        low, high = self._ends(sql)
+        if sql not in self._ranges:
+            self._ranges[sql] = self._ends(sql)
+        low, high = self._ranges[sql]
         width = (high - low) / _BINS or 1.0
         bins = f"least(greatest(floor(({sql} - {low}) / {width}), 0), {_BINS - 1})::int"
         where, values = selection.without(column).where(
