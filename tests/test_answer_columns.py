@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from astropy.io.votable.ucd import check_ucd
 
@@ -51,7 +53,7 @@ def test_columns_stand_in_order_with_descriptions_and_words_of_the_ivoas_list(ka
     for field in schema:
         assert fact(field, "description")
         assert check_ucd(fact(field, "ucd"), check_controlled_vocabulary=True)
-    assert meta_of(schema) == {"a": 1}
+    assert meta_of(schema) == {"a": 1, "answers": json.dumps(kaggle.columns)}
 
 
 def test_quantities_are_parameters_and_no_probabilities():

@@ -143,11 +143,41 @@ def test_every_format_says_what_the_columns_mean(tmp_path, suffix, kaggle, make_
     assert back.ids == table.ids
     np.testing.assert_array_equal(back.values, values)
     np.testing.assert_array_equal(back.bounds, ends)
-    plain = suffix in (".fits", ".vot", ".xml")
-    assert back.columns[0] == ("Class1_1" if plain else "Class1.1")
+    assert (back.columns, back.facts) == (kaggle.columns, {"tree": "kaggle"})
     text = (tmp_path / f"p{suffix}").read_bytes().replace(b"CONTINUE  '", b"")
     assert b"Is there anything odd? nothing odd" in text
     assert b"stat.probability;src.morph;stat.max" in text
+
+
+def test_an_astropy_table_has_the_facts_of_a_file_and_single_precision(
+    tmp_path, kaggle, make_fractions
+):
+    values = make_fractions(kaggle, 3).astype(np.float64)
+    facts = {"model": "run", "date": "2026-11-29T12:00:00"}
+    table = Predictions(
+        ("1", "2", "3"), kaggle.columns, values, bounds=Bounds(values / 2, values), facts=facts
+    )
+    table.write(tmp_path / "p.ecsv", kaggle)
+    for each in (table, Predictions.read(tmp_path / "p.ecsv"), table.take(np.array([1]))):
+        written = each.to_astropy(kaggle)
+        assert written.meta == {"tree": "kaggle", **facts}
+        assert {column.dtype.name for column in written.columns[1:].values()} == {"float32"}
+        assert written["Class1.1"].unit == ""
+
+
+@pytest.mark.parametrize(
+    "told", ["no JSON", "3", '["a"]', '["a", "a"]', '["a", 3]', '{"a": 1, "b": 2}']
+)
+def test_names_of_answers_that_do_not_fit_a_table_are_left_alone(tmp_path, told):
+    table = Predictions(("1",), ("x", "y"), np.zeros((1, 2)), facts={"answers": told})
+    table.write(tmp_path / "p.parquet")
+    assert Predictions.read(tmp_path / "p.parquet").columns == ("x", "y")
+
+
+def test_a_fact_of_a_file_that_is_no_json_is_no_fact(tmp_path):
+    rows = pa.table({"id": ["1"], "a": [0.5]}).replace_schema_metadata({"galaxyvotes.meta": "{"})
+    pq.write_table(rows, tmp_path / "p.parquet")
+    assert Predictions.read(tmp_path / "p.parquet").facts == {}
 
 
 def test_sides_that_do_not_fit_are_a_mistake_of_the_caller():

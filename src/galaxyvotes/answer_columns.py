@@ -4,6 +4,7 @@ The id comes first, then an answer a column, then the lower ends of all predicti
 upper ones, and the familiarity. UCDs are words of the IVOA's list (UCD1+ 1.6).
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +16,9 @@ from galaxyvotes.table_formats.columns import column, with_meta
 from galaxyvotes.table_settings import Naming
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["answer_names", "identifiers", "table_schema"]
+__all__ = ["ANSWERS", "answer_names", "identifiers", "table_schema"]
+
+ANSWERS = "answers"  # the fact about a table that names its answers as the tree does
 
 _NO_IDENTIFIER = re.compile(r"[^A-Za-z0-9_]+")
 
@@ -61,9 +64,12 @@ def table_schema(
     meta: Mapping[str, Any] | None = None,
 ) -> pa.Schema:
     """The columns of a table of predictions for these answers, called `names`, with what they
-    mean in the tree; `meta` are facts about the whole table.
+    mean in the tree; `meta` are facts about the whole table, to which the answers are added if they
+    are called otherwise there.
     """
-    names = answers if names is None else names
+    names, meta = answers if names is None else names, dict(meta or {})
+    if [*names] != [*answers]:
+        meta[ANSWERS] = json.dumps([*answers])
     meanings = {} if tree is None else _meanings(tree)
     units: Mapping[str, str] = {} if tree is None else tree.units
     ucd = (
@@ -82,7 +88,7 @@ def table_schema(
     if familiarity:
         meaning = "fraction of the calibration galaxies that are less typical"
         fields.append(_number(FAMILIARITY, meaning, "stat.probability"))
-    return with_meta(pa.schema(fields), meta or {})
+    return with_meta(pa.schema(fields), meta)
 
 
 def _number(name: str, description: str, ucd: str, unit: str = "") -> pa.Field:

@@ -6,22 +6,23 @@ table, `<answer>_low` and `<answer>_high` stand behind the answers, and `familia
 column.
 """
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, Int
 
-from galaxyvotes.answer_columns import answer_names, table_schema
-from galaxyvotes.errors import DataError, MissingExtraError
+from galaxyvotes.answer_columns import ANSWERS, answer_names, table_schema
+from galaxyvotes.errors import DataError
 from galaxyvotes.questions import BOUNDS, FAMILIARITY
 from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.files import given_path, new_file
-from galaxyvotes.table_formats.columns import fact
+from galaxyvotes.table_formats.to_astropy import to_astropy, to_pandas
 from galaxyvotes.table_formats.write import check_format, write_table
 from galaxyvotes.table_settings import TableSettings
 from galaxyvotes.tables.names import name_column
@@ -53,7 +54,7 @@ class Predictions:
     Fractions are joint, or conditional if a network was asked for those: NaN where nobody would be
     asked. `spread` is their standard deviation over the views and networks that they are the mean
     of, `bounds` the ends of their prediction intervals, `familiarity` a score in 0–1 of each galaxy
-    (see `confidence.familiarity`), each None if there is none.
+    (see `confidence.familiarity`), each None if there is none. `facts` say what predicted them.
     """
 
     ids: tuple[str, ...]
@@ -63,6 +64,7 @@ class Predictions:
     bounds: Bounds | None = None
     spread: Float[np.ndarray, "galaxy answer"] | None = None
     familiarity: Float[np.ndarray, " galaxy"] | None = None
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
         """Refuse a table whose sides do not fit."""
@@ -87,6 +89,7 @@ class Predictions:
             Bounds(*map(np.concatenate, zip(*bounds, strict=True))) if bounds else None,
             np.concatenate(spreads) if spreads else None,
             np.concatenate(scores) if scores else None,
+            first.facts,
         )
 
     def __len__(self) -> int:
@@ -110,6 +113,7 @@ class Predictions:
             None if self.bounds is None else Bounds(*(end[rows] for end in self.bounds)),
             None if self.spread is None else self.spread[rows],
             None if self.familiarity is None else self.familiarity[rows],
+            self.facts,
         )
 
     def to_table(self, schema: pa.Schema | None = None) -> pa.Table:
@@ -126,9 +130,10 @@ class Predictions:
     def schema(
         self, tree: DecisionTree | None = None, names: Sequence[str] | None = None
     ) -> pa.Schema:
-        """The columns of the table, with what they mean in the tree; `names` are what it calls the
-        answers.
+        """The columns of the table, with what they mean in the tree, and the facts; `names` are
+        what it calls the answers.
         """
+        of_tree = {} if tree is None else {"tree": tree.name}
         return table_schema(
             self.columns,
             names=names,
@@ -136,6 +141,7 @@ class Predictions:
             tree=tree,
             bounds=self.bounds is not None,
             familiarity=self.familiarity is not None,
+            meta={**of_tree, **self.facts},
         )
 
     def to_pandas(self) -> "pd.DataFrame":
@@ -143,31 +149,21 @@ class Predictions:
 
         Raises MissingExtraError without pandas.
         """
-        try:
-            import_module("pandas")
-        except ImportError:
-            raise MissingExtraError("pandas", "pandas") from None
-        return self.to_table().to_pandas()
+        return to_pandas(self.to_table())
 
     def to_astropy(self, tree: DecisionTree | None = None) -> "Table":
-        """The table as an astropy table, its columns those of a written table.
+        """The table as an astropy table, its columns those of a written table, and its `meta` what
+        predicted it.
 
         Columns of answers of `tree` have a description, fractions the unit of pure numbers, and
         quantities theirs, if it is known.
         """
-        from astropy.table import Column, Table
-
         units: Any = import_module("astropy.units")
-        fields, columns = self.schema(tree), list[Any]()
-        for name, values in self._numbers().items():
-            field = fields.field(name)
-            bounded = tree is not None and tree.kind.bounded
-            unit = units.dimensionless_unscaled if bounded else None
-            if known := fact(field, "unit"):
-                unit = units.Unit(known, parse_strict="silent")
-            columns.append(Column(values, name, unit=unit, description=fact(field, "description")))
-        meta = {} if tree is None else {"tree": tree.title}
-        return Table([Column(list(self.ids), self.id_name), *columns], meta=meta)
+        table: Any = to_astropy(self.to_table(self.schema(tree)))
+        if tree is not None and tree.kind.bounded:
+            for column in table.columns[1:].values():
+                column.unit = units.dimensionless_unscaled
+        return table
 
     def _numbers(self) -> dict[str, Float[np.ndarray, " galaxy"]]:
         """The columns of a table behind the id, by name."""
@@ -215,7 +211,8 @@ class Predictions:
     def of_table(
         table: SourceTable, id_column: str | None = None, columns: Mapping[str, str] | None = None
     ) -> "Predictions":
-        """The predictions in a table, as `read` has them.
+        """The predictions in a table, as `read` has them; answers are called as in the tree, if the
+        table says how that is.
 
         Raises DataError if it has no column beside the id, or holds anything but numbers there.
         """
@@ -234,14 +231,30 @@ class Predictions:
         if len(names) > 1 and names[-1] == FAMILIARITY:
             familiarity, names = values[:, -1], names[:-1]
         answers, ends = _answers_and_ends(names)
+        facts = table.facts
+        called = _called(tuple(names[index] for index in answers), facts.pop(ANSWERS, ""))
         return Predictions(
             tuple(table.texts(id_column or first)),
-            tuple(names[index] for index in answers),
+            called,
             values[:, answers],
             id_name=id_column or first,
             bounds=None if ends is None else Bounds(*(values[:, end] for end in ends)),
             familiarity=familiarity,
+            facts=facts,
         )
+
+
+def _called(answers: tuple[str, ...], in_tree: str) -> tuple[str, ...]:
+    """What the tree calls the answers of a table, if a fact says it that fits them."""
+    try:
+        names = json.loads(in_tree)
+    except ValueError:
+        return answers
+    if not isinstance(names, list):
+        return answers
+    names = cast("list[object]", names)
+    called = tuple(name for name in names if isinstance(name, str))
+    return called if len({*called}) == len(names) == len(answers) else answers
 
 
 def _read_numbers(table: SourceTable, columns: Sequence[str]) -> Float[np.ndarray, "galaxy column"]:

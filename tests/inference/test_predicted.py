@@ -86,6 +86,8 @@ def test_an_astropy_table_says_what_its_columns_mean(in_memory):
     assert np.array_equal(table["long"], in_memory.values[:, 0])
     assert table["long"].unit.is_equivalent("")
     assert table["long"].description.endswith(" long")
+    assert (table.meta["tree"], table.meta["model"]) == ("class", "run")
+    assert set(table.meta) >= {"creator", "date", "weights", "recipe", "views", "holds"}
 
 
 def test_a_sample_is_spread_over_the_job_and_has_the_least_familiar():

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from galaxyvotes.errors import DataError
+from galaxyvotes.tables.astropy_tables import META
 from galaxyvotes.tables.names import row_column
 
 __all__ = [
@@ -36,7 +37,6 @@ __all__ = [
 ]
 
 KEYS = ("description", "unit", "ucd", "utype", "shape", "display", "null", "width", "complex")
-META = b"galaxyvotes.meta"
 COLUMNS = b"galaxyvotes.columns"
 
 _INTEGERS = {pa.int8(), pa.int16(), pa.int32(), pa.int64()}

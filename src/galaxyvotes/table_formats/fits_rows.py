@@ -7,7 +7,6 @@ lengths, is in every slice.
 """
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,18 +19,14 @@ import pyarrow as pa
 from galaxyvotes.errors import DataError
 from galaxyvotes.runtime.quiet import quiet
 from galaxyvotes.table_formats.columns import column, fact, with_meta
-from galaxyvotes.table_formats.from_astropy import from_astropy, simple
-from galaxyvotes.tables.astropy_tables import check_single, read_astropy
+from galaxyvotes.table_formats.from_astropy import from_astropy
+from galaxyvotes.tables.astropy_tables import STRUCTURE, check_single, read_astropy, simple
 
 __all__ = ["FitsRows"]
 
 _BLOCK = 2880
 _FACTS = {"TCOMM": "description", "TUNIT": "unit", "TUCD": "ucd", "TUTYP": "utype",
           "TDISP": "display"}  # fmt: skip
-_STRUCTURE = re.compile(
-    r"XTENSION|SIMPLE|BITPIX|NAXIS\d*|PCOUNT|GCOUNT|TFIELDS|THEAP|CHECKSUM|DATASUM|EXTEND|EXTNAME"
-    r"|COMMENT|HISTORY|CONTINUE|T[A-Z]{3,5}\d+|"
-)
 
 
 @dataclass(frozen=True)
@@ -131,7 +126,7 @@ class FitsRows:
         meta = {
             name: value
             for name, value in cards.items()
-            if simple(value) and not _STRUCTURE.fullmatch(name)
+            if simple(value) and not STRUCTURE.fullmatch(name)
         }
         return pa.table(rows.columns, schema=with_meta(pa.schema(fields), meta))
 

@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from galaxyvotes.table_formats.columns import column, with_meta
+from galaxyvotes.tables.astropy_tables import simple
 
-__all__ = ["from_astropy", "simple"]
+__all__ = ["from_astropy"]
 
 _FACTS = ("ucd", "utype")
 
@@ -24,11 +25,6 @@ def from_astropy(table: Any) -> pa.Table:
     meta = {str(name): value for name, value in plain.meta.items() if simple(value)}
     schema = with_meta(pa.schema([field for field, _ in columns]), meta)
     return pa.table([values for _, values in columns], schema=schema)
-
-
-def simple(value: object) -> bool:
-    """Whether a fact about a table is text or a number, which every format has a place for."""
-    return isinstance(value, str | bool | int) or (isinstance(value, float) and value == value)
 
 
 def _column(column_: Any) -> tuple[pa.Field, pa.Array]:

@@ -6,6 +6,7 @@ met.
 """
 
 import io
+import json
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -22,9 +23,28 @@ from galaxyvotes.runtime.quiet import quiet
 from galaxyvotes.tables.lines import split_lines
 from galaxyvotes.tables.names import column_of
 
-__all__ = ["check_single", "read_astropy", "read_columns", "table_format"]
+__all__ = [
+    "META",
+    "STRUCTURE",
+    "check_single",
+    "read_astropy",
+    "read_columns",
+    "simple",
+    "table_format",
+]
+
+META = b"galaxyvotes.meta"  # where a schema of Arrow's holds what is known of the whole table
+STRUCTURE = re.compile(  # cards of FITS that say how the table is laid out
+    r"XTENSION|SIMPLE|BITPIX|NAXIS\d*|PCOUNT|GCOUNT|TFIELDS|THEAP|CHECKSUM|DATASUM|EXTEND|EXTNAME"
+    r"|COMMENT|HISTORY|CONTINUE|T[A-Z]{3,5}\d+|"
+)
 
 Result = TypeVar("Result")
+
+
+def simple(value: object) -> bool:
+    """Whether a fact about a table is text or a number, which every format has a place for."""
+    return isinstance(value, str | bool | int) or (isinstance(value, float) and value == value)
 
 
 def table_format(data: bytes) -> str | None:
@@ -117,9 +137,13 @@ def _take_nulls_of_unsigned(header: Any) -> dict[str, int]:
 
 def _read_votable(name: str, data: bytes) -> Any:
     votable: Any = import_module("astropy.io.votable")
-    tables = list(votable.parse(io.BytesIO(data), verify="ignore").iter_tables())
+    file = votable.parse(io.BytesIO(data), verify="ignore")
+    tables = list(file.iter_tables())
     check_single(name, len(tables))
-    return tables[0].to_table(use_names_over_ids=True)
+    table = tables[0].to_table(use_names_over_ids=True)
+    infos = [info for part in (*file.resources, tables[0]) for info in part.infos if info.name]
+    table.meta.update({str(info.name): str(info.value) for info in infos})
+    return table
 
 
 def check_single(name: str, tables: int) -> None:
@@ -131,14 +155,22 @@ def check_single(name: str, tables: int) -> None:
 
 
 def _as_arrow(table: Any) -> pa.Table:
-    """The columns with their units, as fields of Arrow's have them (see `table_formats`)."""
+    """The columns with their units, as fields of Arrow's have them (see `table_formats`), and what
+    is known of the table.
+    """
     columns = dict(_columns(table))
     units = {str(each.info.name): each.info.unit for each in table.itercols()}
     fields = [
         pa.field(name, column.type, metadata={"unit": str(unit)} if (unit := units[name]) else None)
         for name, column in columns.items()
     ]
-    return pa.table(list(columns.values()), schema=pa.schema(fields))
+    meta = {
+        str(name): value
+        for name, value in table.meta.items()
+        if simple(value) and not STRUCTURE.fullmatch(str(name))
+    }
+    schema = pa.schema(fields, {META: json.dumps(meta)})
+    return pa.table(list(columns.values()), schema=schema)
 
 
 def _columns(table: Any) -> Iterator[tuple[str, pa.Array]]:

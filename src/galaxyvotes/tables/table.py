@@ -7,6 +7,7 @@ bytes say, and not its name.
 
 import gzip
 import io
+import json
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.tables.astropy_tables import read_columns, table_format
+from galaxyvotes.tables.astropy_tables import META, read_columns, table_format
 from galaxyvotes.tables.cells import (
     LARGEST_WHOLE,
     rewrite,
@@ -69,6 +70,21 @@ class Table:
         there twice.
         """
         return self._header
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What the file says in words of the whole table, by names in lower case; nothing if that
+        cannot be read. DataError as `read`.
+        """
+        metadata = cast("dict[bytes, bytes]", self.read().schema.metadata or {})
+        try:
+            facts = json.loads(metadata.get(META, b"{}"))
+        except ValueError:
+            return {}
+        if not isinstance(facts, dict):
+            return {}
+        pairs = cast("dict[str, object]", facts).items()
+        return {name.lower(): value for name, value in pairs if isinstance(value, str)}
 
     def read(self) -> pa.Table:
         """All rows, types inferred; whole numbers that no type holds stay as they are written.
