@@ -59,9 +59,10 @@ def test_a_network_that_is_no_better_than_the_class_frequencies_is_warned_of(
     status, out, err = run(*train, "--set=train.learning_rate=1e-9")
     assert status == 0
     assert re.search(
-        r"warning: .* no better than the mean: class: validation accuracy [01]\.\d+, Brier score"
-        r" 0\.\d+, that of the class frequencies of the training galaxies is 0\.5\d*\. Try"
-        r" fine-tuning",
+        r"warning: .* no better than the mean on \d+ validation galaxies, too few to tell: class:"
+        r" validation accuracy [01]\.\d+, Brier score"
+        r" 0\.\d+, that of the class frequencies of the training galaxies is 0\.5\d*\."
+        r" Evaluate it to know more",
         err,
     )
     assert "1 epoch, validation accuracy" in out

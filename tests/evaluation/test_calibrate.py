@@ -2,6 +2,7 @@
 nobody measured."""
 
 import math
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +41,7 @@ from galaxyvotes.confidence.conformal import split_galaxies
 from galaxyvotes.confidence.familiarity import Shift
 from galaxyvotes.confidence.temperature import TemperatureScaling
 from galaxyvotes.config import LabelSettings
-from galaxyvotes.evaluation.calibrate import References, familiarity_of
+from galaxyvotes.evaluation.calibrate import References, familiarity_of, why_not
 from galaxyvotes.inference.engine import estimate, predict_views
 from galaxyvotes.metrics.coverage import empirical_coverage
 from galaxyvotes.networks.batch import Batch
@@ -551,6 +552,44 @@ def test_only_the_calibrated_head_is_scaled_and_exported_scaled(store, classes, 
     pytest.importorskip("onnxscript")
     done = export(tmp_path / "run.onnx", run=run, check=classes.path)
     assert done.real > 0  # and it answers as the calibrated run does, or there would be no file
+
+
+def test_a_copy_predicts_the_tree_that_it_was_calibrated_for(store, classes, tmp_path, capsys):
+    run = train(
+        [store, classes], tmp_path / "run", recipe="small", settings=SETTINGS, progress=False
+    )
+    names = [head.tree.name for head in run.heads]
+    assert (run.default_tree, run.network().tree.name) == (names[0], names[0])
+    main(["calibrate", str(classes.path), "--run", str(run.path), "--out", str(tmp_path / "copy")])
+    assert f"galaxyvotes predict IMAGES --run {tmp_path / 'copy'} --out" in capsys.readouterr().out
+    copy = Run.open(tmp_path / "copy")
+    assert (copy.default_tree, copy.network().tree.name) == (names[1], names[1])
+    assert predict(store.path, run=copy, progress=False).tree.name == names[1]
+    assert predict(store.path, run=copy, tree=names[0], progress=False).tree.name == names[0]
+    assert (run.digest == copy.digest, run.default_tree) == (False, names[0])
+    main(["calibrate", str(classes.path), "--run", str(run.path)])
+    assert f"--run {run.path} --tree {names[1]} --out" in capsys.readouterr().out
+
+
+def test_why_a_store_cannot_calibrate_a_run_is_told_with_what_can(store, run, tmp_path):
+    head = run.heads[0]
+    assert why_not(run, store, head) == ""
+    zoo, how = store.path.parent / "zoo", {"settings": PackSettings(128, 32), "progress": False}
+    few = pack(zoo, tmp_path / "few", splits=SplitSettings(0.9, 0.05, 0.05), **how)
+    assert re.match(
+        r"The store few has \d+ labelled validation galaxies and calibration needs \d\d: pack more",
+        why_not(run, few, head),
+    )
+    other = pack(zoo, tmp_path / "other", splits=SplitSettings(0.3, 0.5, 0.2, "another"), **how)
+    assert re.match(
+        r"It was trained on \d+ of the \d+ validation galaxies of other: calibrate it on a store",
+        why_not(run, other, head),
+    )
+    best = (*SETTINGS, "train.keep=best")
+    chosen = train(store, tmp_path / "best", recipe="small", settings=best, progress=False)
+    assert "train with --set train.keep=last" in why_not(chosen, store, head)
+    evaluation = evaluate(few, run, out=tmp_path / "report", allow_seen=True, progress=False)
+    assert "calibration needs" in evaluation.path.read_text("utf-8")
 
 
 def test_labels_of_another_survey_mend_what_is_wrong_with_all_of_its_galaxies(store, tmp_path):

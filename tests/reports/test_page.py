@@ -74,6 +74,12 @@ def test_an_empty_section_says_what_to_run(page_of, make_comparison):
     assert "galaxyvotes calibrate STORE --run RUN" in page_of(make_comparison(provenance={})).text
 
 
+def test_an_empty_section_says_why_calibrate_would_be_refused(page_of, make_comparison):
+    page = page_of(make_comparison(cannot_calibrate="It was trained on 3 of them."))
+    assert page.text.count("This run is not calibrated. It was trained on 3 of them.") == 2
+    assert "Run galaxyvotes calibrate" not in page.text
+
+
 def test_without_baselines_nothing_is_said_beside_them(page_of, make_comparison):
     page = page_of(
         make_comparison(baselines={}, no_baselines="No baselines: no training galaxies.")

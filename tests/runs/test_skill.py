@@ -5,7 +5,12 @@ import pytest
 from galaxyvotes import DecisionTree
 from galaxyvotes.kinds import Standard
 from galaxyvotes.runs.network import Head
-from galaxyvotes.runs.skill import no_better_than_mean, no_better_than_start
+from galaxyvotes.runs.skill import (
+    advice_after,
+    no_better_than_mean,
+    no_better_than_start,
+    warning_after_training,
+)
 
 VOTES = DecisionTree.load("kaggle")
 CLASSES = DecisionTree.of_classes(["disc", "needle"])
@@ -81,3 +86,17 @@ def test_several_quantities_are_compared_with_the_start_by_the_variance_explaine
     assert before_and_after(head, 0.3, 0.4) == (
         "validation 60 % of the variance explained; before 70 % of the variance explained"
     )
+
+
+def test_a_warning_says_on_how_many_galaxies_it_rests_and_that_few_are_too_few():
+    head = Head(VOTES, VOTES.columns)
+    row = {"validation_mse": 0.16, "validation_accuracy": None, "validation_skill": 0.0}
+    many, few = (warning_after_training([head], row, galaxies, {}) for galaxies in (800, 18))
+    assert many is not None
+    assert many.startswith(
+        "has learned nothing of use, it is no better than the mean on 800 validation galaxies: "
+    )
+    assert few is not None
+    assert few.startswith("is no better than the mean on 18 validation galaxies, too few to tell: ")
+    assert advice_after("finetune", 800, mirrors=True).startswith("Check that labels and images")
+    assert advice_after("finetune", 18, mirrors=True).startswith("Evaluate it to know more")

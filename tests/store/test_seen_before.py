@@ -63,7 +63,24 @@ def test_galaxies_that_the_starting_run_has_seen_are_drawn_for_training_alone(
         f"40 galaxies are in the training set, not drawn for validation or test, because {run}"
         in (store.summary)
     )
+    assert "trained on them; the shares divide the other 40" in store.summary
     assert "trained on them" not in free.summary
+
+
+def test_seen_galaxies_in_a_store_without_training_galaxies_are_called_set_aside(
+    blobs, run, tmp_path
+):
+    store = pack(
+        blobs,
+        tmp_path / "store",
+        settings=PackSettings(32, 32),
+        splits=SplitSettings(0.0, 0.5, 0.5, start=run),
+        progress=False,
+    )
+    assert (
+        f"no training galaxies were asked for, and 40 are set aside among them: {run} was trained"
+        " on them, so they cannot validate or test; 40 are left for that" in store.summary
+    )
 
 
 def test_what_a_run_has_not_seen_is_divided_though_all_of_it_was_its_test_set(blobs, tmp_path):

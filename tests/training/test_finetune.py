@@ -154,7 +154,9 @@ def test_fine_tuning_that_has_made_nothing_better_says_so(base, again, tmp_path)
     worse = {"validation_mse": before / 2, "validation_accuracy": None}
     warning = warning_after_training(better.heads, better.history[0] | worse, 100, worse)
     assert warning is not None
-    assert warning.startswith("is no better than before fine-tuning: class: validation Brier score")
+    assert warning.startswith(
+        "is no better than before fine-tuning on 100 validation galaxies: class: validation Brier"
+    )
 
 
 def test_another_catalogues_columns_of_the_same_flowchart_start_with_trained_weights():

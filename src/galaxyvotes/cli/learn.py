@@ -1,5 +1,6 @@
 """Commands that make runs: train, finetune, ensemble, calibrate."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -19,6 +20,7 @@ from galaxyvotes.runtime.counted import counted
 
 if TYPE_CHECKING:
     from galaxyvotes.runs.run import Run
+    from galaxyvotes.store.store import Store
 
 __all__ = ["calibrate", "ensemble", "finetune", "train"]
 
@@ -159,9 +161,12 @@ def calibrate(
         overwrite: Replace the calibration that the run has.
     """
     from galaxyvotes.evaluation.calibrate import calibrate as calibrate_
+    from galaxyvotes.runs.run import open_run
+    from galaxyvotes.store.store import Store
 
+    opened = Store.open(store)
     found = calibrate_(
-        store,
+        opened,
         run,
         out=out,
         overwrite=overwrite,
@@ -193,6 +198,17 @@ def calibrate(
             f"temperature scaling of {len(factors)} questions: logits × {min(factors):.2f} to"
             f" {max(factors):.2f}, shifted by up to {shift:.2f}"
         )
+    print(_how_to_predict(open_run(run), opened))
+
+
+def _how_to_predict(run: "Run", store: "Store") -> str:
+    """The command that predicts with a calibration, which names the tree if it has to."""
+    from galaxyvotes.evaluation.seen import head_for
+
+    tree = head_for(run, store).tree.name
+    option = "" if tree == run.default_tree else f" --tree {tree}"
+    folder = shlex.quote(str(run.path))
+    return f"predict with it: galaxyvotes predict IMAGES --run {folder}{option} --out answers.csv"
 
 
 def _note_if_new(out: Path, *, resume: bool) -> None:

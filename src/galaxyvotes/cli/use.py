@@ -62,8 +62,8 @@ def predict(
     Args:
         images: Folders, zips, image files, a table alone or beside its images, or one packed store.
         run: A run folder, or an ONNX file that export wrote; by default the bundled model.
-        tree: The tree to predict, if the run has several; by default its first. The bundled model
-            has kaggle, classes5 and gz2.
+        tree: The tree to predict, if the run has several; by default its first, or of a calibrated
+            copy the one that it was calibrated for. The bundled model has kaggle, classes5 and gz2.
         fractions: Fractions of all volunteers (joint, the default) or of those who were asked
             (conditional).
         intervals: Also write the bounds of each answer, <answer>_low and <answer>_high; by default

@@ -29,6 +29,7 @@ from galaxyvotes.confidence.conformal import (
     PredictionIntervals,
     check_coverage,
     fit_intervals,
+    galaxies_needed,
     split_galaxies,
 )
 from galaxyvotes.confidence.familiarity import Familiarity
@@ -45,6 +46,7 @@ from galaxyvotes.evaluation.seen import (
     run_and_start,
     seen_by,
     volunteers_of,
+    with_labels,
 )
 from galaxyvotes.inference.engine import appearance_rows, forward_rows, predict_store, predict_views
 from galaxyvotes.kinds import QUANTITIES, ValueKind
@@ -58,7 +60,7 @@ from galaxyvotes.runtime.locks import locked
 from galaxyvotes.runtime.memory_limits import enough_memory
 from galaxyvotes.store.store import Store
 
-__all__ = ["calibrate"]
+__all__ = ["calibrate", "why_not"]
 
 KNOWN = 4000  # training galaxies that familiarity is measured from: plenty for 256 features
 
@@ -91,7 +93,8 @@ def calibrate(
     """The calibration of a run, or the bundled one, on one split of a store.
 
     It is also written into the run folder, or into a copy of the run in the new folder `out`: its
-    predictions have bounds and familiarity scores from now on. The bundled run needs `out`, and a
+    predictions have bounds and familiarity scores from now on. Of several trees, a copy predicts
+    the one that it was calibrated for, unless another is named. The bundled run needs `out`, and a
     run that is calibrated for this tree already needs `out` or `overwrite`.
 
     For a galaxy like these, the label lies within the bounds of an answer with a probability of
@@ -127,7 +130,7 @@ def calibrate(
     if head.kind.intervals:
         check_coverage(coverage, len(rows))
     _refuse_training_galaxies(run, store, rows, split)
-    with _destination(run, out) as place:
+    with _destination(run, out, head) as place:
         network = run.network(choose_device(device), tree=head.tree.name, as_trained=True)
         references = _references(run, network, store, rows, split, familiar)
         labels = labels_of(store, rows, head)
@@ -152,16 +155,16 @@ def calibrate(
 
 
 @contextmanager
-def _destination(run: Run, out: str | Path | None) -> Generator[Run]:
+def _destination(run: Run, out: str | Path | None, head: Head) -> Generator[Run]:
     """The run to write the calibration into, held for writing: the run itself, or a copy that
-    appears whole.
+    appears whole and predicts the tree of the head.
     """
     if out is None:
         with locked(run.path / "calibration"):
             yield run
     else:
         with new_folder(given_path(out)) as folder:
-            yield run.copy_to(folder)
+            yield run.copy_to(folder, head.tree.name)
 
 
 def _refuse_calibrated_run(run: Run, head: Head) -> None:
@@ -175,6 +178,32 @@ def _refuse_calibrated_run(run: Run, head: Head) -> None:
 
 
 # ---- which galaxies
+
+
+def why_not(run: Run, store: Store, head: Head) -> str:
+    """Why the validation galaxies of a store cannot calibrate a run, and what can; empty if they
+    can.
+    """
+    rows = with_labels(store, store.rows("validation"), head)
+    needed = galaxies_needed() if head.kind.intervals else 1
+    if len(rows) < needed:
+        return (
+            f"The store {store.path.name} has {counted(len(rows), 'labelled validation galaxy')}"
+            f" and calibration needs {needed:,}: pack more galaxies, or larger shares for"
+            " validation and test (--splits 0.4,0.3,0.3), train or fine-tune on that store, and"
+            " calibrate the new run."
+        )
+    if not (used := _used_in_training(run, store)[rows]).any():
+        return ""
+    if seen_by(run, store, "train")[rows].any():
+        how, remedy = "trained on", "calibrate it on a store of galaxies that it has not seen"
+    else:
+        how = "chosen by"
+        remedy = "train with --set train.keep=last --set train.patience=0, or use other galaxies"
+    return (
+        f"It was {how} {int(used.sum()):,} of the {counted(len(rows), 'validation galaxy')} of"
+        f" {store.path.name}: {remedy}."
+    )
 
 
 def _used_in_training(run: Run, store: Store) -> Bool[np.ndarray, " galaxy"]:

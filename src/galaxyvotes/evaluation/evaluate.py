@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.evaluation.baselines import BASELINES
+from galaxyvotes.evaluation.calibrate import why_not
 from galaxyvotes.evaluation.published import check_published, published_protocol
 from galaxyvotes.evaluation.seen import (
     calibrated_on,
@@ -162,6 +163,7 @@ def evaluate(
             no_baselines=without,
             seen=_seen(run, store, rows, head),
             mirrored=run.recipe.mirrors,
+            cannot_calibrate=why_not(run, store, head),
             contaminated=published_protocol(store, network, seen, settings)
             if as_published
             else None,

@@ -70,11 +70,11 @@ def predict(
 
     Without a run, the bundled one predicts; an ONNX file that `export` wrote predicts as its run
     would, on the CPU, without intervals and familiarity. `tree` names the tree to predict, if the
-    run has several. `fractions` are of everybody ("joint", the default) or of those who were asked
-    ("conditional": NaN where nobody would be, without bounds where fewer than a quarter would be).
-    `intervals` adds the bounds of the prediction interval of each answer, or leaves them out; by
-    default they are there if the run is calibrated for such fractions. Classes have none: their
-    probabilities are calibrated.
+    run has several (by default `Run.default_tree`). `fractions` are of everybody ("joint", the
+    default) or of those who were asked ("conditional": NaN where nobody would be, without bounds
+    where fewer than a quarter would be). `intervals` adds the bounds of the prediction interval of
+    each answer, or leaves them out; by default they are there if the run is calibrated for such
+    fractions. Classes have none: their probabilities are calibrated.
 
     The first column is `id` (the file's stem, or the id in the store), whatever tables of labels
     call it; then one column an answer, then the bounds; of a calibrated run the last is the

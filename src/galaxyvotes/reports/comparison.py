@@ -75,6 +75,8 @@ class Comparison:
     - `seen`: how many of these galaxies are in the training, validation and calibration set.
     - `mirrored`: whether images were mirrored in training, so that nothing can be learned that
       mirroring changes; None if that is not known.
+    - `cannot_calibrate`: why the network cannot be calibrated with the same store, and what to do,
+      in sentences.
     - `contaminated`: the numbers of the published protocol (see `fractions.summarise`), with
       `seen`, how many of its galaxies the network was trained on, and a `note`.
     - `on_leaderboard`: whether these are galaxies of the 2014 challenge.
@@ -97,6 +99,7 @@ class Comparison:
     shift: Shift | None = None
     seen: Seen = field(default_factory=Seen)
     mirrored: bool | None = None
+    cannot_calibrate: str = ""
     contaminated: Mapping[str, Any] | None = None
     on_leaderboard: bool = False
     images: Images | None = None

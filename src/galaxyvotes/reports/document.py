@@ -124,6 +124,7 @@ def document_of(comparison: Comparison, settings: ReportSettings) -> dict[str, A
         **{key: section(comparison, settings) for key, section in contents.sections.items()},
         "chance": at_chance(comparison, settings),
         "familiarity": _familiarity(comparison),
+        "cannot_calibrate": comparison.cannot_calibrate,
         "history": [dict(row) for row in comparison.history],
         "provenance": dict(comparison.provenance),
     }

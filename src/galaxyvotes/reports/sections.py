@@ -56,6 +56,8 @@ class Section:
         """What to run to fill the section; nothing if it needs nothing or has no remedy."""
         if self.present(document) or not self.remedy:
             return ""
+        if document["cannot_calibrate"]:
+            return f"This run is not calibrated. {document['cannot_calibrate']}"
         names = {name: document["provenance"].get(name, name.upper()) for name in ("store", "run")}
         names["run"] = names["run"].partition(" (mean of ")[0]
         return self.remedy.format(**{name: shlex.quote(text) for name, text in names.items()})

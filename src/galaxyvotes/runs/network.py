@@ -155,14 +155,14 @@ class Network:
         return tuple(replace(self, head_index=index) for index in range(len(self.heads)))
 
     def for_tree(self, tree: str | None) -> "Network":
-        """This network, used for the tree of that name; for its first one if that is None.
+        """This network, used for the tree of that name; as it is if that is None.
 
         Raises ConfigError if it has no head for the tree.
         """
         names = [head.tree.name for head in self.heads]
         if tree is not None and tree not in names:
             raise ConfigError(f"there is no tree {tree!r} in this network, only {', '.join(names)}")
-        return replace(self, head_index=0 if tree is None else names.index(tree))
+        return self if tree is None else replace(self, head_index=names.index(tree))
 
     @property
     def as_conditional(self) -> "Network":

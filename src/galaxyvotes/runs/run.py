@@ -109,8 +109,7 @@ class Run:
             facts = {"format": FORMAT, **facts, "columns": columns, "digests": digests}
             if any(head.standards for head in heads):
                 facts["standards"] = [head.standards for head in heads]
-            facts["digest"] = _digest_of(facts)
-            write_text(folder / "run.json", json.dumps(facts, indent=2) + "\n")
+            _write_facts(folder, facts)
         return Run(path)
 
     @staticmethod
@@ -264,7 +263,7 @@ class Run:
             return None
         at_start = self.facts.get("validation_at_start", {})
         warning = warning_after_training(self.heads, self.kept, galaxies, at_start)
-        advice = advice_after(self.begun_by, mirrors=self.recipe.mirrors)
+        advice = advice_after(self.begun_by, galaxies, mirrors=self.recipe.mirrors)
         return warning and f"{self.path} {warning}. {advice}"
 
     @property
@@ -288,6 +287,13 @@ class Run:
     def members(self) -> tuple[str, ...]:
         """The names of the runs that an ensemble was made of; its own name otherwise."""
         return tuple(self.facts.get("members", [self.path.name]))
+
+    @property
+    def default_tree(self) -> str:
+        """The tree that it predicts unless another is named: the one that it is a calibrated copy
+        for, or its first.
+        """
+        return self.facts.get("default_tree", self.heads[0].tree.name)
 
     @property
     def weights(self) -> tuple[Path, ...]:
@@ -327,7 +333,7 @@ class Run:
         as_trained: bool = False,
     ) -> Network:
         """The trained network, or the members of the ensemble, in evaluation mode, for the tree of
-        that name or the first one.
+        that name or `default_tree`.
 
         Its logits are scaled by the temperature that calibration found; if `as_trained`, it is not
         calibrated at all.
@@ -350,7 +356,7 @@ class Run:
             if not as_trained:
                 member.scale_logits()
             member.module.to(device).eval()
-        return network.for_tree(tree)
+        return network.for_tree(tree or self.default_tree)
 
     def check(self) -> None:
         """Raise CheckpointError if training is not finished, or if a file is missing, damaged or
@@ -365,9 +371,9 @@ class Run:
         """
         return read_calibration(self.path, self.weights, number, self.heads[number - 1].tree)
 
-    def copy_to(self, folder: Path) -> "Run":
+    def copy_to(self, folder: Path, default_tree: str | None = None) -> "Run":
         """The same finished run in an empty folder, with the weights that it started from and its
-        calibrations, without reports.
+        calibrations, without reports; it predicts `default_tree` unless another is named.
         """
         names = ["run.json", *self.facts["digests"], *(path.name for path in self.weights)]
         names += [
@@ -382,11 +388,20 @@ class Run:
         ]
         for name in names:
             shutil.copyfile(self.path / name, folder / name)
+        if default_tree not in (None, self.default_tree):
+            facts = {name: fact for name, fact in self.facts.items() if name != "digest"}
+            _write_facts(folder, {**facts, "default_tree": default_tree})
         return Run(folder)
 
     def save_calibration(self, calibration: Calibration, number: int = 1) -> None:
         """Write a calibration, all of it or nothing; one that is there already is replaced."""
         write_calibration(calibration, self.path, self.weights, number)
+
+
+def _write_facts(folder: Path, facts: dict[str, Any]) -> None:
+    """Write run.json, with a digest of its own."""
+    facts = {**facts, "digest": _digest_of(facts)}
+    write_text(folder / "run.json", json.dumps(facts, indent=2) + "\n")
 
 
 def _write_small_files(

@@ -12,6 +12,7 @@ from typing import Any
 
 from galaxyvotes.kinds import CLASSES, QUANTITIES
 from galaxyvotes.runs.network import Head
+from galaxyvotes.runtime.counted import counted
 
 __all__ = [
     "advice_after",
@@ -22,6 +23,7 @@ __all__ = [
 ]
 
 _CHANCE, _MOST = 4.0, 0.05  # skill: this over the number of galaxies, at most so much
+_FEW = _CHANCE / _MOST  # galaxies, among which chance has a larger skill than that
 
 
 def warning_after_training(
@@ -41,15 +43,26 @@ def warning_after_training(
             useless.append(f"{head.tree.name}: {numbers}")
         elif numbers := no_better_than_start(head, prefix, kept, at_start):
             no_better.append(f"{head.tree.name}: {numbers}")
+    on = f"on {counted(galaxies, 'validation galaxy')}"
+    if galaxies < _FEW:
+        on += ", too few to tell"
     if useless:
-        return f"has learned nothing of use, it is no better than the mean: {'; '.join(useless)}"
+        verdict = "" if galaxies < _FEW else "has learned nothing of use, it "
+        return f"{verdict}is no better than the mean {on}: {'; '.join(useless)}"
     if no_better:
-        return f"is no better than before fine-tuning: {'; '.join(no_better)}"
+        return f"is no better than before fine-tuning {on}: {'; '.join(no_better)}"
     return None
 
 
-def advice_after(command: str, *, mirrors: bool) -> str:
-    """What to try if a network has learned nothing, begun by train or finetune."""
+def advice_after(command: str, galaxies: int, *, mirrors: bool) -> str:
+    """What to try if a network, begun by train or finetune, seems to have learned nothing by so
+    many validation galaxies.
+    """
+    if galaxies < _FEW:
+        return (
+            "Evaluate it to know more, on more galaxies if there are: pack with larger shares for"
+            " validation and test, such as `splits=SplitSettings(0.4, 0.3, 0.3)`"
+        )
     mirror = "train.mirror=false, if mirror images have other labels"
     if command == "finetune":
         tries = ["more labels", "the setting train.encoder_rate=1"]

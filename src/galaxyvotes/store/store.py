@@ -290,11 +290,20 @@ class Store:
                 f" evaluate refuse {these}; give other galaxies to these sets"
             )
             return [line]
+        asked, number = facts["split_settings"], seen["train"]
         line = (
-            sentence(seen["train"], "{galaxy} {is} in the training set, not drawn for validation")
-            + f" or test, because {seen['run']} was trained on {agreeing(seen['train'], 'it')}"
+            sentence(number, "{galaxy} {is} in the training set, not drawn for validation")
+            + f" or test, because {seen['run']} was trained on {agreeing(number, 'it')}"
         )
-        asked = facts["split_settings"]
+        if others := len(self) - number:
+            line += f"; the shares divide the other {others:,}"
+        if asked.get("train") == 0:
+            line = (
+                f"no training galaxies were asked for, and {number:,} {agreeing(number, 'is')} set"
+                f" aside among them: {seen['run']} was trained on {agreeing(number, 'it')}, so"
+                f" {agreeing(number, 'it')} cannot validate or test; {others:,}"
+                f" {agreeing(others, 'is')} left for that"
+            )
         few = [
             name
             for name in ("validation", "test")
