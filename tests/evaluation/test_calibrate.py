@@ -560,14 +560,17 @@ def test_a_copy_predicts_the_tree_that_it_was_calibrated_for(store, classes, tmp
     )
     names = [head.tree.name for head in run.heads]
     assert (run.default_tree, run.network().tree.name) == (names[0], names[0])
-    main(["calibrate", str(classes.path), "--run", str(run.path), "--out", str(tmp_path / "copy")])
+    call = ["calibrate", str(classes.path), "--run", str(run.path)]
+    with pytest.raises(SystemExit):
+        main([*call, "--out", str(tmp_path / "copy")])
     assert f"galaxyvotes predict IMAGES --run {tmp_path / 'copy'} --out" in capsys.readouterr().out
     copy = Run.open(tmp_path / "copy")
     assert (copy.default_tree, copy.network().tree.name) == (names[1], names[1])
     assert predict(store.path, run=copy, progress=False).tree.name == names[1]
     assert predict(store.path, run=copy, tree=names[0], progress=False).tree.name == names[0]
     assert (run.digest == copy.digest, run.default_tree) == (False, names[0])
-    main(["calibrate", str(classes.path), "--run", str(run.path)])
+    with pytest.raises(SystemExit):
+        main(call)
     assert f"--run {run.path} --tree {names[1]} --out" in capsys.readouterr().out
 
 

@@ -52,9 +52,19 @@ def test_the_galaxies_shown_are_the_extremes(written, full_comparison):
     assert worst[0]["id"] == f"galaxy-{errors.argmax()}"
     assert worst[0]["rmse"] == pytest.approx(errors.max())
     assert not {galaxy["id"] for galaxy in best} & {galaxy["id"] for galaxy in worst}
-    usual = [galaxy["id"] for galaxy in shown["random"]]
-    assert len(set(usual)) == SHOWN
-    assert usual != [galaxy["id"] for galaxy in best]
+    assert {len(group) for group in shown.values()} == {SHOWN}
+
+
+def test_no_galaxy_is_shown_in_two_groups(full_comparison):
+    few = replace(
+        full_comparison,
+        labels=full_comparison.labels[:5],
+        predicted=full_comparison.predicted.take(np.arange(5)),
+        baselines={},
+    )
+    for rows in (rows_shown(full_comparison), rows_shown(few)):
+        every = np.concatenate(list(rows.values())).tolist()
+        assert len(set(every)) == len(every)
 
 
 def test_unknown_labels_count_nowhere(make_comparison, make_labels, quick):
@@ -91,10 +101,12 @@ def test_the_lowest_familiarity_scores_are_shown_and_compared_with_the_expected(
     assert found["unfamiliar"]["galaxies"] == 5
     assert found["unfamiliar"]["share"] == pytest.approx(5 / 40)
     assert not found["shifted"]
-    lowest = np.argsort(familiarity)[:SHOWN]
-    shown = written.document["shown"]["least_familiar"]
-    assert [galaxy["id"] for galaxy in shown] == [f"galaxy-{i}" for i in lowest]
-    assert rows_shown(full_comparison)["least_familiar"].tolist() == lowest.tolist()
+    shown = rows_shown(full_comparison)
+    elsewhere = {*shown["best"].tolist(), *shown["worst"].tolist()}
+    lowest = [row for row in np.argsort(familiarity).tolist() if row not in elsewhere][:SHOWN]
+    assert shown["least_familiar"].tolist() == lowest
+    cards = written.document["shown"]["least_familiar"]
+    assert [galaxy["id"] for galaxy in cards] == [f"galaxy-{i}" for i in lowest]
     low = familiarity / 10
     predicted = replace(full_comparison.predicted, familiarity=low)
     other = replace(full_comparison, predicted=predicted, shift=Shift.count(low, 99))

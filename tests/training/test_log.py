@@ -48,7 +48,7 @@ def test_an_epoch_is_one_line_with_what_is_left_in_a_file(clock, capsys):
         shown.step(4, 100)
         shown.epoch(ROW, 60)
     assert lines_of(capsys.readouterr().err) == [
-        "epoch 5 of 60, loss 0.0123, validation 0.0130, 2 min left"
+        "epoch 5 of 60, loss 0.0123, validation 0.0130, at most 2 min left"
     ]
 
 
@@ -77,9 +77,9 @@ def test_in_a_long_epoch_a_file_has_a_line_a_minute_that_counts_galaxies(clock, 
             clock.now += 1
             shown.step(0, 256 * step)
     assert lines_of(capsys.readouterr().err) == [
-        "epoch 1 of 2, 15,616 of 61,578 galaxies, 7 min left",
-        "epoch 1 of 2, 31,232 of 61,578 galaxies, 6 min left",
-        "epoch 1 of 2, 46,848 of 61,578 galaxies, 5 min left",
+        "epoch 1 of 2, 15,616 of 61,578 galaxies, at most 7 min left",
+        "epoch 1 of 2, 31,232 of 61,578 galaxies, at most 6 min left",
+        "epoch 1 of 2, 46,848 of 61,578 galaxies, at most 5 min left",
     ]
 
 

@@ -137,21 +137,22 @@ def document_of(comparison: Comparison, settings: ReportSettings) -> dict[str, A
 
 
 def rows_shown(comparison: Comparison) -> dict[str, Int[np.ndarray, " shown"]]:
-    """The galaxies that a report shows: `best` and `worst` have the smallest and largest errors,
-    none is among both; `random` are drawn from all, so they show what is usual; `least_familiar`
-    have the lowest familiarity scores.
+    """The galaxies that a report shows, each in one group: `best` and `worst` have the smallest and
+    largest errors; of the others, `least_familiar` have the lowest familiarity scores, and `random`
+    are drawn from the rest, so that they show what is usual.
     """
     labels, predicted = comparison.labels, comparison.predicted
     order = np.argsort(CONTENTS[comparison.kind].errors(labels, predicted.values), kind="stable")
     order = order[~np.isnan(labels[order]).all(axis=1)]
     shown = min(SHOWN, len(order) // 2)
-    least_familiar = np.empty(0, np.int64)
+    least_familiar, others = order[:0], order[shown : len(order) - shown]
     if comparison.shift is not None and predicted.familiarity is not None:
-        least_familiar = np.argsort(predicted.familiarity, kind="stable")[:SHOWN]
+        rising = np.argsort(predicted.familiarity[others], kind="stable")
+        least_familiar, others = others[rising[:SHOWN]], others[rising[SHOWN:]]
     return {
         "best": order[:shown],
         "worst": order[::-1][:shown],
-        "random": np.random.default_rng(0).permutation(order)[:SHOWN],
+        "random": np.random.default_rng(0).permutation(np.sort(others))[:SHOWN],
         "least_familiar": least_familiar,
     }
 

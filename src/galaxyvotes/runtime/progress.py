@@ -8,6 +8,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 __all__ = ["announce", "bar", "counting"]
 
+_PERIOD = 300.0  # seconds whose mean speed gives the time left, which jumps with shorter ones
+
 
 def bar(*, show: bool = True) -> Progress:
     """A bar on standard error: what, how far, how long still."""
@@ -19,7 +21,11 @@ def bar(*, show: bool = True) -> Progress:
         TimeRemainingColumn(),
     )
     return Progress(
-        *columns, console=console, disable=not (show and console.is_terminal), transient=True
+        *columns,
+        console=console,
+        disable=not (show and console.is_terminal),
+        transient=True,
+        speed_estimate_period=_PERIOD,
     )
 
 

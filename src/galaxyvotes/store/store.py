@@ -301,7 +301,7 @@ class Store:
             line = (
                 f"no training galaxies were asked for, and {number:,} {agreeing(number, 'is')} set"
                 f" aside among them: {seen['run']} was trained on {agreeing(number, 'it')}, so"
-                f" {agreeing(number, 'it')} cannot validate or test; {others:,}"
+                f" {'it' if number == 1 else 'they'} cannot validate or test; {others:,}"
                 f" {agreeing(others, 'is')} left for that"
             )
         few = [

@@ -1,10 +1,11 @@
 """What training prints on standard error while it learns, and the bar below that on a terminal.
 
-    epoch 5 of 60, loss 0.0123, validation 0.0130, 2 min left
+    epoch 5 of 60, loss 0.0123, validation 0.0130, at most 2 min left
 
-That is one line, whatever the width of the terminal, and the same in a log file. Epochs that end
-within a second of the last line are passed over, but for the last one; in an epoch that takes long
-there is a line a minute where no bar can show how far it is.
+"At most", because training also ends when it has converged. That is one line, whatever the width of
+the terminal, and the same in a log file. Epochs that end within a second of the last line are
+passed over, but for the last one; in an epoch that takes long there is a line a minute where no bar
+can show how far it is.
 """
 
 import sys
@@ -67,7 +68,7 @@ class TrainingLog:
     def _left(self, end: int) -> str:
         seconds = time.monotonic() - self.began
         rest = end * self.galaxies - self.done
-        return f"{duration(seconds * rest / max(self.done - self.first, 1))} left"
+        return f"at most {duration(seconds * rest / max(self.done - self.first, 1))} left"
 
     def _print(self, line: str) -> None:
         console = self.progress.console
