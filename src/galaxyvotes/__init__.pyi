@@ -17,6 +17,8 @@ from .images.cutout import cutout as cutout
 from .inference.engine import predict_store as predict_store
 from .inference.export import Exported as Exported
 from .inference.export import export as export
+from .inference.job import Merged as Merged
+from .inference.job import merge as merge
 from .inference.predict import predict as predict
 from .inference.predicted import Predicted as Predicted
 from .predictions import Predictions as Predictions

@@ -103,3 +103,17 @@ def test_predict_says_what_became_of_the_rows_of_a_table(run, make_jpeg, tmp_pat
     assert second.startswith("2,18,,")
     status, _, err = run(*command[:3], "{name}.jpg", "--out", tmp_path / "p.csv")
     assert (status, "has no column 'name'" in err) == (2, True)
+
+
+def test_shards_are_merged_to_one_table(run, blobs, blob_run, tmp_path):
+    out = tmp_path / "t.csv"
+    command = ("predict", blobs, "--run", blob_run.path, "--out", out, "--shard")
+    status, printed, _ = run(*command, "1/2")
+    assert (status, f"shard 1/2, {out}.parts: 40 galaxies" in printed) == (0, True)
+    status, _, err = run("merge", out)
+    assert (status, "lacks rows of 1 shard of 2 (2/2): run it to the end" in err) == (2, True)
+    assert run(*command, "2/2")[0] == 0
+    assert run("merge", out)[:2] == (0, f"{out}: 80 galaxies\n")
+    assert len(out.read_text().splitlines()) == 81
+    status, _, err = run(*command, "2/1", "--overwrite")
+    assert (status, "shard is '2/1'; expected e.g. 2/8" in err) == (2, True)

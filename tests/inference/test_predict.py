@@ -20,11 +20,12 @@ from galaxyvotes import (
     predict_store,
 )
 from galaxyvotes.images.read import read_square
+from galaxyvotes.inference import galaxies, opened, parts
 from galaxyvotes.inference import predict as module
-from galaxyvotes.inference import stream
+from galaxyvotes.inference.engine import predict_batch
 from galaxyvotes.networks.batch import Batch
 from galaxyvotes.sources.listed_images import open_source
-from galaxyvotes.table_formats import parquet_writer, write
+from galaxyvotes.table_formats import parquet_writer
 
 
 def test_files_and_a_store_have_the_same_predictions(blob_run, blob_store, blobs, tmp_path):
@@ -40,7 +41,7 @@ def test_predictions_for_a_store_are_written_as_they_come(
     blob_run, blob_store, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(parquet_writer, "_ROW_GROUP", 16)
-    monkeypatch.setattr(write, "_TOGETHER", 16)
+    monkeypatch.setattr(parts, "BLOCK", 16)
     whole = predict_store(blob_run.network(), blob_store)
     done = predict(blob_store.path, tmp_path / "out.parquet", run=blob_run, progress=False)
     assert pq.ParquetFile(done.path).num_row_groups > 1
@@ -65,7 +66,7 @@ def test_a_file_is_read_once_for_all_views_and_members(
 ):
     read = []
     monkeypatch.setattr(
-        stream,
+        galaxies,
         "read_square",
         lambda image, pack: (read.append(image.id), read_square(image, pack))[1],
     )
@@ -206,7 +207,7 @@ def test_the_number_of_threads_is_as_before_after_an_error(blob_run, blobs, tmp_
     def out_of_memory(*_):
         raise MemoryError
 
-    monkeypatch.setattr(module, "predict_batch", out_of_memory)
+    monkeypatch.setattr(opened, "predict_batch", out_of_memory)
     torch.set_num_threads(3)
     try:
         with pytest.raises(DataError, match="too little memory: lower `workers=…`"):
@@ -248,7 +249,7 @@ def test_a_crop_of_another_scale_or_whole_images_are_what_the_network_takes(
     network = replace(blob_run.network(), pack=PackSettings(crop, 32))
     squares = [read_square(image, network.pack) for image in images_of(small_images)]
     batch = torch.from_numpy(np.stack([square.pixels for square in squares]))
-    expected = module.predict_batch(network.folded, Batch(batch), done.ids)
+    expected = predict_batch(network.folded, Batch(batch), done.ids)
     assert np.array_equal(done.values, expected.values)
 
 

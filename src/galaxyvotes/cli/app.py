@@ -41,7 +41,14 @@ asked, and a recipe the settings of a training.
 Example: galaxyvotes predict my-galaxies --out answers.csv
 """
 _GROUPS = {
-    "Use a trained network": (use.predict, use.evaluate, use.export, use.submit, use.figures),
+    "Use a trained network": (
+        use.predict,
+        use.merge,
+        use.evaluate,
+        use.export,
+        use.submit,
+        use.figures,
+    ),
     "Look at galaxies in the browser": (web.serve,),
     "Find galaxies": (search.embed, search.similar, search.odd, search.choose),
     "Prepare data": (data.pack, data.cutout, data.tree, data.simulate),

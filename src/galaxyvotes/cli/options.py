@@ -45,6 +45,7 @@ USAGES = {
     "ensemble": "RUN RUN [RUN ...] --out RUN",
     "calibrate": "STORE [--run RUN] [--out RUN]",
     "predict": "IMAGES [IMAGES ...] --out TABLE [--sheet PAGE]",
+    "merge": "OUT",
     "embed": "IMAGES [IMAGES ...] --out MAP",
     "similar": "MAP [ID ...] [--image FILE] [--sheet PAGE]",
     "odd": "MAP [--sheet PAGE] [--out TABLE]",

@@ -1,7 +1,7 @@
 """Commands that use runs: predict, evaluate, figures, export, submit, demo."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -24,7 +24,11 @@ from galaxyvotes.errors import ConfigError
 from galaxyvotes.runtime.counted import agreeing, counted
 from galaxyvotes.table_settings import Naming, TableSettings
 
-__all__ = ["demo", "evaluate", "export", "figures", "predict", "submit"]
+if TYPE_CHECKING:
+    from galaxyvotes.inference.job import Merged
+    from galaxyvotes.inference.predicted import Predicted
+
+__all__ = ["demo", "evaluate", "export", "figures", "merge", "predict", "submit"]
 
 
 def predict(
@@ -47,6 +51,7 @@ def predict(
     names: Naming | None = None,
     prefix: str = "",
     sheet: Path | None = None,
+    shard: str | None = None,
     out: Path | None = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -56,6 +61,7 @@ def predict(
     prediction interval, and each image a familiarity score. A contact sheet shows
     pictures of some 200 galaxies with their answers in words. A table that names its
     images is written with its own columns as they are, and the predictions behind them.
+    A job that was stopped goes on where it was when the same command is run again.
 
     Example: galaxyvotes predict my-galaxies --out answers.csv --sheet answers.html
 
@@ -83,6 +89,8 @@ def predict(
             catalogues call conditional fractions (galaxyzoo).
         sheet: The contact sheet to write: a page (.html), or a figure of 24 galaxies (.png, .svg or
             .pdf).
+        shard: Predict one of so many parts of the job only, e.g. 2/8; when all are done, on
+            whatever machines, merge makes the table.
         out: The table to write: .csv, .ecsv, .fits, .parquet, .vot or .xml (VOTable).
     """
     from galaxyvotes.inference.predict import predict as predict_
@@ -113,30 +121,55 @@ def predict(
         layout=fits_layout(hdu, bands, mosaic, size, position),
         image=image,
         table=TableSettings(names, prefix),
+        shard=shard,
         overwrite=overwrite,
     )
     if sheet is not None:
         done.contact_sheet(sheet, overwrite=overwrite)
+    where = f"shard {done.shard}, {done.path}" if done.shard else done.path or sheet
     rows = f"{counted(done.galaxies + done.unpredicted, 'row')}, " if done.of_table else ""
-    print(f"{done.path or sheet}: {rows}{counted(done.galaxies, 'galaxy')}")
+    print(f"{where}: {rows}{counted(done.galaxies, 'galaxy')}")
     if sheet is not None and done.path is not None:
         print(f"{sheet}: pictures with their answers")
+    _print_left_out(done, done.rejected_path)
+    for note in filter(None, (done.lacking, *done.notes)):
+        print(as_options(note))
+    for line in (done.warning or "").splitlines():
+        print(f"warning: {as_options(line)}")
+    print(f"predicted by {done.made_by}")
+
+
+def _print_left_out(done: "Predicted | Merged", path: Path | None) -> None:
+    """Which images could not be used and which files were passed over."""
     if done.unpredicted:
         print(
             f"{counted(done.unpredicted, 'row')} without a prediction, and why in the last column;"
             f" the first, {': '.join(done.rejected[0])}"
         )
     elif done.rejected:
-        where = done.rejected_path or f"the first, {': '.join(done.rejected[0])}"
+        where = path or f"the first, {': '.join(done.rejected[0])}"
         print(f"{counted(len(done.rejected), 'image')} could not be used: {where}")
     if done.passed_over:
-        where = done.rejected_path or f"the first, {': '.join(done.passed_over[0])}"
+        where = path or f"the first, {': '.join(done.passed_over[0])}"
         print(f"{counted(len(done.passed_over), 'file', 'was')} passed over: {where}")
-    for note in filter(None, (done.lacking, *done.notes)):
-        print(as_options(note))
-    for line in (done.warning or "").splitlines():
-        print(f"warning: {as_options(line)}")
-    print(f"predicted by {done.made_by}")
+
+
+def merge(out: Path, *, overwrite: Overwrite = False) -> None:
+    """Make one table of the shards of a job: row for row that of predict without --shard.
+
+    Example: galaxyvotes merge answers.csv
+
+    Args:
+        out: The table, as --out named it for each shard; its shards are in OUT.parts beside it.
+    """
+    from galaxyvotes.inference.job import merge as merge_
+
+    done = merge_(out, overwrite=overwrite)
+    rows = f"{counted(done.galaxies + done.unpredicted, 'row')}, " if done.unpredicted else ""
+    print(f"{done.path}: {rows}{counted(done.galaxies, 'galaxy')}")
+    _print_left_out(done, done.rejected_path)
+    if done.warning:
+        print(f"warning: {as_options(done.warning)}")
 
 
 def evaluate(

@@ -19,11 +19,12 @@ _LISTED = 100  # rows of a table without predictions: their reasons stand in the
 @dataclass
 class Outcome:
     """The galaxies so far, of a job of `total`: how many there are and are predicted, those that
-    are not, with the reasons (of a table the first hundred), a sample, and the shift.
+    are not, with the reasons (of a table the first hundred), a sample, and the shift, if there are
+    so many `references` of familiarity scores.
     """
 
     total: int
-    network: Network
+    references: int
     keeps_all: bool
     galaxies: int = 0
     predicted: int = 0
@@ -36,6 +37,11 @@ class Outcome:
         """Choose a sample of the whole job."""
         self.sample = Sample(self.total)
 
+    @property
+    def unpredicted(self) -> int:
+        """The number of rows without predictions that stay in a user's table."""
+        return self.galaxies - self.predicted if self.keeps_all else 0
+
     def add(self, part: Part[Predictions]) -> None:
         """Count some galaxies."""
         self.galaxies += len(part.ids)
@@ -45,11 +51,13 @@ class Outcome:
         if part.result is not None:
             self.predicted += len(part.result)
             self.sample.add(part.result)
-            shift = shift_of(self.network, part.result)
-            self.shift = shift if shift is None or self.shift is None else self.shift + shift
+            scores = part.result.familiarity
+            if self.references and scores is not None:
+                shift = Shift.count(scores, self.references)
+                self.shift = shift if self.shift is None else self.shift + shift
 
     def check(self, pack: PackSettings) -> None:
-        """Raise a DataError if not one image could be used."""
+        """Raise a DataError if not one image could be used; `pack` is how images were cropped."""
         if self.rejected and not self.predicted:
             raise DataError(none_usable(self.galaxies, self.rejected[0], self.sizes, pack))
 

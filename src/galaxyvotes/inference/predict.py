@@ -6,40 +6,35 @@ decode beside them.
 """
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
-from galaxyvotes.answer_columns import answer_names, table_schema
-from galaxyvotes.errors import CheckpointError, ConfigError
-from galaxyvotes.images.read import with_stretch
-from galaxyvotes.inference.catalogue import CatalogueColumns
-from galaxyvotes.inference.engine import predict_batch
-from galaxyvotes.inference.left_out import path_of_left_out, write_left_out
+from galaxyvotes.errors import CheckpointError, ConfigError, DataError
+from galaxyvotes.inference.job import begun, count_outcome, new_table, predict_blocks, write_whole
 from galaxyvotes.inference.onnx_model import OnnxModule, is_onnx, read_onnx
+from galaxyvotes.inference.opened import ImageSettings, Opened, open_job
 from galaxyvotes.inference.outcome import Outcome
-from galaxyvotes.inference.pictures import pictures_of, pictures_of_rows
-from galaxyvotes.inference.predicted import Pictures, Predicted
-from galaxyvotes.inference.provenance import in_words, not_calibrated, provenance_of
-from galaxyvotes.inference.stream import Stream, of_table, open_stream, pack_for
-from galaxyvotes.inference.table_images import named_table, open_table_images
+from galaxyvotes.inference.parts import WHOLE, Parts, Shard
+from galaxyvotes.inference.predicted import Predicted
+from galaxyvotes.inference.provenance import in_words, not_calibrated
+from galaxyvotes.inference.stream import pack_for
 from galaxyvotes.kinds import FractionKind
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run, open_run
-from galaxyvotes.runtime.counted import duration
+from galaxyvotes.runtime.counted import agreeing, counted, duration
 from galaxyvotes.runtime.devices import choose_device
-from galaxyvotes.runtime.files import given_source, new_file
+from galaxyvotes.runtime.files import given_source
 from galaxyvotes.runtime.locks import locked
 from galaxyvotes.runtime.memory_limits import enough_memory
 from galaxyvotes.runtime.threads import check_workers
 from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
-from galaxyvotes.table_formats.write import check_format, open_table
-from galaxyvotes.table_settings import Naming, TableSettings
+from galaxyvotes.table_settings import TableSettings
 
 __all__ = ["folder_of", "open_network", "predict"]
 
@@ -61,6 +56,7 @@ def predict(
     layout: FitsLayout = ANYWHERE,
     image: str | None = None,
     table: TableSettings | None = None,
+    shard: str | None = None,
     overwrite: bool = False,
     progress: bool = True,
 ) -> Predicted:
@@ -96,20 +92,26 @@ def predict(
 
     An image that cannot be used never stops the others: it is left out and listed with its
     reason in `rejected` and, beside a table, in `<out>.rejected.csv`. Neither file may be there,
-    unless `overwrite`. With `out`, memory holds the names and places of all images of folders and
+    unless `overwrite`. While the job runs, its rows are in parts in the folder `<out>.parts`: if it
+    is stopped, however that happens, the same call goes on with it. `shard`, as "2/8", predicts one
+    of so many parts of the job only; any number of processes and machines that share the folder, or
+    copy their files into one, do the others, and `merge` makes the one table. With `out`, memory
+    holds the names and places of all images of folders and
     archives (a tenth of a kilobyte each), and neither their pixels nor their predictions, nor the
     rows of a FITS or Parquet table.
 
     Raises ConfigError for an unknown extension, device, tree or number of workers, for a table that
     is there already or has columns called as those of the predictions, for conditional fractions
     that the run cannot have, for a store beside images, for a template that does not fit the table,
-    and for FITS images of several bands without a stretch; CheckpointError if the run is not
+    for a shard that cannot be, for parts of a job with other images, model or settings, and for
+    FITS images of several bands without a stretch; CheckpointError if the run is not
     finished, damaged or not calibrated for the intervals that were asked for, or if the store is
     packed otherwise; DataError if there is no image that can be used, if the table cannot be
     written, or if memory is short.
     """
     began = time.monotonic()
-    out = None if out is None else _new_table(out, overwrite=overwrite)
+    part = _shard(shard, out)
+    out = None if out is None else new_table(out, overwrite=overwrite)
     table = table or TableSettings()
     fractions = table.kind(fractions)
     check_workers(workers)
@@ -124,51 +126,91 @@ def predict(
         _check_intervals(network, origin)
     elif intervals is False:
         network = network.without_intervals
-    compute = partial(predict_batch, network)
-    with nullcontext() if out is None else locked(out), ExitStack() as stack:
-        source, others = named_table(paths)
-        if source is None:
-            _check_without_table(image, table)
-            stream = stack.enter_context(
-                open_stream(pack, paths, compute, layout, workers, progress=progress)
-            )
-            pictures = partial(pictures_of, paths, stream.pack, layout)
-            named = None
-        else:
-            as_text = out is not None and out.suffix.lower() == ".csv"
-            named = stack.enter_context(
-                open_table_images(source, others, image, layout, as_text=as_text)
-            )
-            pack = with_stretch(pack, named.first_images())
-            parts = of_table(compute, pack, named, workers, progress=progress)
-            stream = Stream(parts, len(named), pack)
-            pictures = (
-                partial(pictures_of_rows, source.parent, others, pack, layout)
-                if layout.mosaic is None
-                else partial(pictures_of, [source], pack, layout)
-            )
-        network = replace(network, pack=stream.pack)
-        facts = provenance_of(network, origin)
-        columns = _columns(network, table.naming(out), facts)
-        if named is not None:
-            own = named.rows
-            columns = CatalogueColumns.behind(own.schema, columns, own.name, table.prefix)
-        predicted = _collect(out, columns, network, stream, pictures, scale)
-    return replace(
-        predicted,
-        id_column="id" if named is None else named.id_column,
-        facts=facts,
-        lacking=lacking,
-        made_by=f"{in_words(network, origin)}, in {duration(time.monotonic() - began)}",
+    settings = ImageSettings(paths, pack, layout, image, workers, progress=progress)
+    lock = nullcontext() if out is None or part is not None else locked(out)
+    with lock, open_job(settings, network, origin, table, out) as job:
+        done = (
+            _in_memory(job, scale)
+            if out is None
+            else _to_table(job, out, part, scale, overwrite=overwrite)
+        )
+    made_by = f"{in_words(network, origin)}, in {duration(time.monotonic() - began)}"
+    return replace(done, lacking=lacking, made_by=made_by)
+
+
+def _shard(text: str | None, out: str | Path | None) -> Shard | None:
+    if text is not None and out is None:
+        raise ConfigError("a shard is kept beside its table, and none is named: pass `out=…`")
+    return None if text is None else Shard.parse(text)
+
+
+def _in_memory(job: Opened, scale: float | None) -> Predicted:
+    columns = job.columns
+    outcome = Outcome(len(job.stream.galaxies), job.references, keeps_all=columns.keeps_all)
+    rows: list[pa.Table] = []
+    for part in job.stream.parts():
+        outcome.add(part)
+        rows.append(columns.written(columns.rows(part)))
+    outcome.check(job.network.pack)
+    return replace(_predicted(job, outcome, scale), rows=pa.concat_tables(rows))
+
+
+def _to_table(
+    job: Opened, out: Path, shard: Shard | None, scale: float | None, *, overwrite: bool
+) -> Predicted:
+    """Predict what earlier attempts have not, and write the table; of a shard the parts only."""
+    which = shard or WHOLE
+    plan = job.plan(which)
+    with begun(out, plan, which, overwrite=overwrite) as parts:
+        before = predict_blocks(job.stream, parts, which)
+        outcome = count_outcome(parts, plan.blocks_of(which))
+        if shard is None:
+            _refuse_none(outcome, job, parts)
+        done = replace(_predicted(job, outcome, scale), path=out)
+        if before:
+            rows = f"{before:,} of {counted(plan.rows, 'row')} {agreeing(before, 'was')}"
+            done = replace(done, notes=(f"{rows} predicted by an earlier attempt", *done.notes))
+        if shard is not None:
+            return replace(done, path=parts.folder, shard=str(shard))
+        write_whole(parts, out, outcome)
+    return done
+
+
+def _refuse_none(outcome: Outcome, job: Opened, parts: Parts) -> None:
+    """Raise a DataError if not one image could be used; nothing is kept of them then."""
+    try:
+        outcome.check(job.network.pack)
+    except DataError:
+        parts.discard()
+        raise
+
+
+def _predicted(job: Opened, outcome: Outcome, scale: float | None) -> Predicted:
+    """The result of a job; `scale` is the one that was given, if any was."""
+    network, columns = job.network, job.columns
+    none = Predictions((), network.columns, np.empty((0, len(network.columns)), np.float32))
+    stream = replace(job.stream, rejected=outcome.rejected, sizes=outcome.sizes)
+    return Predicted(
+        None,
+        outcome.predicted,
+        tuple(outcome.rejected),
+        outcome.shift,
+        stream.passed_over,
+        tree=network.tree,
+        fractions=network.fraction_kind,
+        sample=outcome.sample.predictions if outcome.predicted else none,
+        chosen=outcome.sample.chosen,
+        pictures=job.pictures,
+        notes=(*filter(None, [job.stale]), *stream.notes),
+        too_large=stream.sizes.too_large(network.pack),
+        other_scale=stream.sizes.other_scale(network.pack, scale),
+        stretch=stream.pack.stretch,
+        facts=job.facts,
+        columns_of=columns.meanings,
+        id_column=job.id_column,
+        of_table=columns.keeps_all,
+        unpredicted=outcome.unpredicted,
     )
-
-
-def _new_table(out: str | Path, *, overwrite: bool) -> Path:
-    """The path of a table to write; nothing that `predict` writes is there, or may be replaced."""
-    out = new_file(out, overwrite=overwrite)
-    check_format(out)
-    new_file(path_of_left_out(out), overwrite=overwrite)
-    return out
 
 
 # ---- the network
@@ -216,73 +258,3 @@ def _check_intervals(network: Network, origin: Path) -> None:
             " prediction intervals: run `galaxyvotes.calibrate(…)` (again, if it was for joint"
             " fractions only), or leave out `intervals=True`"
         )
-
-
-def _check_without_table(image: str | None, table: TableSettings) -> None:
-    given = {'`image="…"`': image, '`table=TableSettings(prefix="…")`': table.prefix}
-    if option := next((name for name, value in given.items() if value), None):
-        raise ConfigError(
-            f"{option} is for images that a table names, and no table is given: name one"
-            " (.fits, .vot, .ecsv, .parquet, .csv …), or leave it out"
-        )
-
-
-# ---- the table
-
-
-def _columns(network: Network, naming: Naming, meta: Mapping[str, str]) -> CatalogueColumns:
-    """The columns of a table of a network's predictions."""
-    bounds, familiarity = network.intervals is not None, network.familiarity is not None
-    schema = table_schema(
-        network.columns,
-        names=answer_names(network.columns, naming, network.tree),
-        tree=network.tree,
-        bounds=bounds,
-        familiarity=familiarity,
-        meta=meta,
-    )
-    return CatalogueColumns(schema, network.columns, bounds=bounds, familiarity=familiarity)
-
-
-def _collect(
-    out: Path | None,
-    columns: CatalogueColumns,
-    network: Network,
-    stream: Stream[Predictions],
-    pictures: Pictures,
-    scale: float | None,
-) -> Predicted:
-    """Write predictions as they come, or keep them; DataError, and no table, if no image can be
-    used. `scale` is the one that was given, if any was.
-    """
-    outcome = Outcome(stream.images, network, keeps_all=columns.keeps_all)
-    kept: list[pa.Table] = []
-    with nullcontext(kept.append) if out is None else open_table(out, columns.schema) as write:
-        for part in stream.parts:
-            outcome.add(part)
-            write(columns.written(columns.rows(part)))
-        outcome.check(network.pack)
-    if out is not None and not columns.keeps_all:
-        write_left_out(out, [*outcome.rejected, *stream.passed_over])
-    stream = replace(stream, rejected=outcome.rejected, sizes=outcome.sizes)
-    stale = network.module.stale if isinstance(network.module, OnnxModule) else ""
-    return Predicted(
-        out,
-        outcome.predicted,
-        tuple(outcome.rejected),
-        outcome.shift,
-        stream.passed_over,
-        tree=network.tree,
-        fractions=network.fraction_kind,
-        sample=outcome.sample.predictions,
-        chosen=outcome.sample.chosen,
-        pictures=pictures,
-        rows=pa.concat_tables(kept) if out is None else None,
-        notes=(*filter(None, [stale]), *stream.notes),
-        too_large=stream.sizes.too_large(network.pack),
-        other_scale=stream.sizes.other_scale(network.pack, scale),
-        stretch=stream.pack.stretch,
-        columns_of=columns.meanings,
-        of_table=columns.keeps_all,
-        unpredicted=outcome.galaxies - outcome.predicted if columns.keeps_all else 0,
-    )

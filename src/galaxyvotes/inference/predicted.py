@@ -13,6 +13,7 @@ import pyarrow as pa
 from jaxtyping import Float, Int, UInt8
 
 from galaxyvotes.confidence.familiarity import Shift
+from galaxyvotes.errors import ConfigError
 from galaxyvotes.kinds import FractionKind
 from galaxyvotes.predictions import Bounds, Predictions, Values
 from galaxyvotes.runtime.counted import counted
@@ -57,7 +58,8 @@ class Predicted:
 
     Predictions for a table stand behind its own columns. All its rows are there, `unpredicted` of
     them without predictions, of which `rejected` has the first hundred. `id_column` is the column
-    that names the images. `columns_of` says which columns hold predictions, and what of; `rows` are
+    that names the images. The predictions of a `shard` are in parts in the folder at `path`.
+    `columns_of` says which columns hold predictions, and what of; `rows` are
     those of a table in memory.
     """
 
@@ -83,13 +85,16 @@ class Predicted:
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
     lacking: str = ""
     made_by: str = ""
+    shard: str = ""
 
     @cached_property
     def predictions(self) -> Predictions:
         """All predictions; of a table those of all its rows, NaN where it has none.
 
-        Raises DataError if they are in a table that cannot be read any more.
+        Raises DataError if they are in a table that cannot be read any more; ConfigError for a
+        shard.
         """
+        self._refuse_shard()
         if self.rows is not None:
             rows = SourceTable("the table", self.rows)
             return Predictions.of_table(rows, self.id_column, self.columns_of)
@@ -99,13 +104,21 @@ class Predicted:
     def to_arrow(self) -> pa.Table:
         """The table: the columns of the user's own, if it was one, and all predictions.
 
-        Raises DataError if it cannot be read any more.
+        Raises DataError if it cannot be read any more, ConfigError for a shard.
         """
+        self._refuse_shard()
         if self.rows is not None:
             return self.rows
         assert self.path is not None
         with open_rows(self.path) as rows:
             return pa.concat_tables(rows.slices(_SLICE))
+
+    def _refuse_shard(self) -> None:
+        if self.shard:
+            raise ConfigError(
+                f"shard {self.shard} is in parts in {self.path}: `galaxyvotes.merge(…)` makes a"
+                " table of all shards, which can be read"
+            )
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -149,7 +162,9 @@ class Predicted:
         """The table of images that could not be used and of files that were passed over, with
         their reasons; None without a table of predictions, or if there are none.
         """
-        if self.path is None or not (self.rejected or self.passed_over) or self.of_table:
+        if self.path is None or not (self.rejected or self.passed_over):
+            return None
+        if self.of_table or self.shard:
             return None
         return self.path.with_name(self.path.name + ".rejected.csv")
 

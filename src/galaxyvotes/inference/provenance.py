@@ -10,10 +10,10 @@ from galaxyvotes.inference.onnx_model import OnnxModule
 from galaxyvotes.kinds import CLASSES
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run
-from galaxyvotes.runtime.digests import file_digest
+from galaxyvotes.runtime.digests import digest_of, file_digest
 from galaxyvotes.store.seen_before import BUNDLED
 
-__all__ = ["in_words", "network_facts", "not_calibrated", "provenance_of"]
+__all__ = ["calibration_digest", "in_words", "network_facts", "not_calibrated", "provenance_of"]
 
 _DEVICES = {"cpu": "the CPU", "cuda": "the GPU", "mps": "Apple's GPU"}
 
@@ -87,3 +87,9 @@ def not_calibrated(network: Network, origin: Path) -> str:
         f" {network.tree.name}; `galaxyvotes.calibrate('STORE', {which})` does that, with labelled"
         " galaxies that it was not trained on"
     )
+
+
+def calibration_digest(origin: Path) -> str:
+    """A digest of what `calibrate` measured of a run; of an ONNX file, of nothing."""
+    files = sorted(origin.glob("calibration*.toml")) if origin.is_dir() else []
+    return digest_of(path.read_bytes() for path in files)

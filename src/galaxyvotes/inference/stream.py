@@ -17,26 +17,26 @@ from typing import Generic, TypeVar
 import numpy as np
 import pyarrow as pa
 import torch
-from rich.progress import Progress
 
 from galaxyvotes.config import PackSettings
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.images.read import Square, read_square, with_stretch
+from galaxyvotes.images.read import with_stretch
 from galaxyvotes.images.sizes import ImageSizes
-from galaxyvotes.inference.engine import chunk_size, chunks_of, compute_rows
+from galaxyvotes.inference.engine import chunk_size
+from galaxyvotes.inference.galaxies import Chunk, Galaxies, ImageGalaxies, StoreGalaxies
 from galaxyvotes.inference.predicted import Rejected
-from galaxyvotes.inference.table_images import Chunk, TableImages
 from galaxyvotes.networks.batch import Batch
 from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.progress import bar
 from galaxyvotes.runtime.threads import on_a_core_each
 from galaxyvotes.sky.fits import FitsLayout
 from galaxyvotes.sources.listed_images import open_source
-from galaxyvotes.sources.members import Member, Members
 from galaxyvotes.sources.no_images import refuse_without_images
 from galaxyvotes.store.store import Store
 
-__all__ = ["Part", "Stream", "compute_part", "none_usable", "of_table", "open_stream", "pack_for"]
+__all__ = ["Part", "Stream", "none_usable", "open_stream", "pack_for"]
+
+_BLOCK = 8192  # galaxies
 
 Result = TypeVar("Result")
 Compute = Callable[[Batch, tuple[str, ...]], Result]
@@ -71,24 +71,54 @@ class Stream(Generic[Result]):
     of all so far, and `passed_over` the files that are no images.
     """
 
-    parts: Iterator[Part[Result]]
-    images: int
+    galaxies: Galaxies
+    compute: Compute[Result]
     pack: PackSettings
+    workers: int
     passed_over: tuple[Rejected, ...] = ()
+    progress: bool = False
     rejected: list[Rejected] = field(default_factory=list[Rejected])
     sizes: ImageSizes = field(default_factory=ImageSizes)
 
     def __iter__(self) -> Iterator[Result]:
         """The results, once; DataError at the end if no image could be used."""
         usable = False
-        for part in self.parts:
+        for part in self.parts():
             self.rejected.extend(part.rejected)
             self.sizes.add(part.sizes)
             if part.result is not None:
                 usable = True
                 yield part.result
         if self.rejected and not usable:
-            raise DataError(none_usable(self.images, self.rejected[0], self.sizes, self.pack))
+            first, images = self.rejected[0], len(self.galaxies)
+            raise DataError(none_usable(images, first, self.sizes, self.pack))
+
+    def parts(
+        self, start: int = 0, stop: int | None = None, block: int = _BLOCK
+    ) -> Iterator[Part[Result]]:
+        """What is computed, some galaxies at a time, of those from a place on, up to another; each
+        part is of one block of so many.
+        """
+        stop = len(self.galaxies) if stop is None else stop
+        with bar(show=self.progress) as shown:
+            task = shown.add_task("predicting", total=len(self.galaxies), completed=start)
+            size = chunk_size(stop - start, self.workers)
+            chunks = self.galaxies.chunks(size, start, stop, block)
+            for chunk, part in on_a_core_each(self._work, chunks, self.workers):
+                shown.advance(task, len(chunk.ids))
+                yield part
+
+    def _work(self, chunk: Chunk) -> Part[Result]:
+        squares, sizes = chunk.squares(self.pack), ImageSizes()
+        for square in squares:
+            sizes.count(square.size, square.arcsec_px)
+        pixels = [square.pixels for square in squares if square.pixels is not None]
+        named = zip(chunk.ids, squares, strict=True)
+        usable = tuple(name for name, square in named if square.pixels is not None)
+        result = self.compute(Batch(torch.from_numpy(np.stack(pixels))), usable) if usable else None
+        problems = [square.reason for square in squares]
+        ids = [chunk.name(row) if bad else chunk.ids[row] for row, bad in enumerate(problems)]
+        return Part(ids, problems, result, sizes, chunk.rows)
 
     @property
     def left_out(self) -> list[Rejected]:
@@ -160,13 +190,15 @@ def open_stream(
     if stores:
         store = Store.open(stores[0])
         store.must_fit(pack, "the network")
-        yield Stream(_of_store(compute, store, workers, progress=progress), len(store), store.pack)
+        galaxies, workers = StoreGalaxies(store), workers or torch.get_num_threads()
+        yield Stream(galaxies, compute, store.pack, workers, progress=progress)
         return
-    with open_source(paths, layout) as source, bar(show=progress) as shown:
+    with open_source(paths, layout) as source:
         refuse_without_images(source, paths)
         pack = with_stretch(pack, source.images)
-        parts = _of_images(compute, pack, source.images, workers or os.cpu_count() or 1, shown)
-        yield Stream(parts, len(source.images), pack, tuple(source.passed_over))
+        galaxies, workers = ImageGalaxies(source.images), workers or os.cpu_count() or 1
+        passed_over = tuple(source.passed_over)
+        yield Stream(galaxies, compute, pack, workers, passed_over, progress=progress)
 
 
 def none_usable(images: int, first: Rejected, sizes: ImageSizes, pack: PackSettings) -> str:
@@ -174,77 +206,3 @@ def none_usable(images: int, first: Rejected, sizes: ImageSizes, pack: PackSetti
     too_small = sizes.too_small(pack)
     why = f": {too_small}" if too_small else f"; the first: {': '.join(first)}"
     return f"not one of {counted(images, 'image')} could be used{why}"
-
-
-def _of_store(
-    compute: Compute[Result], store: Store, workers: int | None, *, progress: bool
-) -> Iterator[Part[Result]]:
-    rows = np.arange(len(store))
-    for ids, result in compute_rows(
-        lambda batch, ids: (ids, compute(batch, ids)), store, rows, workers, progress=progress
-    ):
-        yield Part(ids, ("",) * len(ids), result)
-
-
-def _of_images(
-    compute: Compute[Result], pack: PackSettings, images: Members, workers: int, shown: Progress
-) -> Iterator[Part[Result]]:
-    ids = images.unique_ids()
-    task = shown.add_task("predicting", total=len(images))
-
-    def work(chunk: slice) -> Part[Result]:
-        return compute_part(compute, pack, ids[chunk].to_pylist(), images[chunk])
-
-    for chunk, part in on_a_core_each(work, chunks_of(len(images), workers), workers):
-        shown.advance(task, chunk.stop - chunk.start)
-        yield part
-
-
-def of_table(
-    compute: Compute[Result],
-    pack: PackSettings,
-    named: TableImages,
-    workers: int | None,
-    *,
-    progress: bool,
-) -> Iterator[Part[Result]]:
-    """What is computed from the images of a table, some rows at a time, in their order."""
-    workers = workers or os.cpu_count() or 1
-
-    def work(chunk: Chunk) -> Part[Result]:
-        return compute_part(compute, pack, chunk.ids, chunk.images, chunk.rows)
-
-    with bar(show=progress) as shown:
-        task = shown.add_task("predicting", total=len(named))
-        chunks = named.chunks(chunk_size(len(named), workers))
-        for chunk, part in on_a_core_each(work, chunks, workers):
-            shown.advance(task, len(chunk.ids))
-            yield part
-
-
-def compute_part(
-    compute: Compute[Result],
-    pack: PackSettings,
-    ids: Sequence[str],
-    images: Sequence[Member | str],
-    rows: pa.Table | None = None,
-) -> Part[Result]:
-    """What is computed from some images, or why there is no image. Those of a folder or archive
-    that cannot be used go by the names of their files.
-    """
-    squares = [
-        Square(None, image) if isinstance(image, str) else read_square(image, pack)
-        for image in images
-    ]
-    sizes = ImageSizes()
-    for square in squares:
-        sizes.count(square.size, square.arcsec_px)
-    pixels = [square.pixels for square in squares if square.pixels is not None]
-    usable = [name for name, square in zip(ids, squares, strict=True) if square.pixels is not None]
-    result = compute(Batch(torch.from_numpy(np.stack(pixels))), tuple(usable)) if usable else None
-    if rows is None:
-        ids = [
-            image.name if square.reason and isinstance(image, Member) else name
-            for name, image, square in zip(ids, images, squares, strict=True)
-        ]
-    return Part(ids, [square.reason for square in squares], result, sizes, rows)

@@ -8,15 +8,18 @@ relative to the table, or absolute. A row whose image is not there keeps its pla
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.inference.galaxies import Chunk, names_digest, read_squares
 from galaxyvotes.inference.image_names import ImageNames
 from galaxyvotes.runtime.counted import counted
+from galaxyvotes.runtime.digests import file_digest
 from galaxyvotes.runtime.files import given_source
 from galaxyvotes.sky.fits import FitsLayout
 from galaxyvotes.sky.mosaic import Mosaic
@@ -26,13 +29,13 @@ from galaxyvotes.sky.tiles import Tile
 from galaxyvotes.sources.archives import Source
 from galaxyvotes.sources.cut_outs import CutOuts, cut_outs_of, id_column
 from galaxyvotes.sources.matching import Images, match_images
-from galaxyvotes.sources.members import Member, files_at
+from galaxyvotes.sources.members import Member, Members, files_at
 from galaxyvotes.sources.no_images import has_positions
 from galaxyvotes.sources.suffixes import IMAGE_SUFFIXES, split_suffix
 from galaxyvotes.table_formats.read import Rows, open_rows
 from galaxyvotes.tables.table import Table
 
-__all__ = ["Chunk", "TableImages", "named_table", "open_table_images"]
+__all__ = ["TableImages", "named_table", "open_table_images"]
 
 SLICE = 8192  # rows that are read at a time
 _TRIED = 1000  # rows of a slice, to see which column holds paths
@@ -42,46 +45,49 @@ Image = Member | str  # a file, or why there is none
 Find = Callable[[Table], tuple[list[str], list[Image]]]  # what rows call their images, and these
 
 
-class Chunk(NamedTuple):
-    """Some rows of a table, what they call their images, and these."""
-
-    rows: pa.Table
-    ids: list[str]
-    images: list[Image]
-
-
 @dataclass(frozen=True)
 class TableImages:
     """A table of galaxies and their images, while its file is open; `id_column` names them."""
 
     rows: Rows
+    path: Path
     id_column: str
+    beside: Members | None  # the images of folders and archives, if some are given beside it
     _find: Find
 
     def __len__(self) -> int:
         """The number of rows."""
         return self.rows.count
 
-    def chunks(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[Chunk]:
-        """So many rows at a time, from a row on, up to another; DataError if they cannot be read,
-        or if ids have lost digits.
-        """
-        stop = len(self) if stop is None else stop
-        together = size * max(1, SLICE // size)
-        for read in self.rows.slices(together, start):
+    def chunks(self, size: int, start: int, stop: int, block: int) -> Iterator[Chunk]:
+        """See `Galaxies`; DataError if rows cannot be read, or if ids have lost digits."""
+        for read in self.rows.slices(block, start):
             rows = read[: stop - start]
             ids, images = self._find(Table(self.rows.name, rows, start))
             for first in range(0, len(rows), size):
-                last = first + size
-                yield Chunk(rows[first:last], ids[first:last], images[first:last])
+                part = slice(first, first + size)
+                yield Chunk(ids[part], partial(read_squares, images[part]), rows[part])
             start += len(rows)
             if start >= stop:
                 return
 
+    def digest(self) -> str:
+        """A digest of the table's bytes, and of the names of the images beside it."""
+        beside = names_digest(self.beside) if self.beside else ""
+        return f"{file_digest(self.path)} {beside}"
+
     def first_images(self) -> list[Member]:
         """The images of the first rows that are there."""
-        chunk = next(self.chunks(_TRIED))
-        return [image for image in chunk.images if isinstance(image, Member)]
+        return [image for image in self._first(_TRIED)[1] if isinstance(image, Member)]
+
+    def first_names(self, most: int) -> Iterator[list[str]]:
+        """What the first rows call their images, some of them at a time."""
+        for start in range(0, min(most, len(self)), SLICE):
+            yield self._first(SLICE, start)[0]
+
+    def _first(self, count: int, start: int = 0) -> tuple[list[str], list[Image]]:
+        rows = next(self.rows.slices(count, start))
+        return self._find(Table(self.rows.name, rows, start))
 
 
 def named_table(paths: Sequence[Path]) -> tuple[Path | None, list[Path]]:
@@ -141,13 +147,14 @@ def open_table_images(
                     " the mosaic"
                 )
             with closing(_CutFromMosaic.open(rows, layout, layout.mosaic)) as cut:
-                yield TableImages(rows, cut.id_name or columns[0], cut.find)
+                yield TableImages(rows, path, cut.id_name or columns[0], None, cut.find)
             return
         names = None if image is None else ImageNames.of(image, columns, rows.name)
         if not others:
             root = given_source(path).parent
             names = names or ImageNames.of_column(_path_column(rows, root))
-            named = TableImages(rows, _id_column(names, columns), _paths(names, root, layout))
+            find = _paths(names, root, layout)
+            named = TableImages(rows, path, _id_column(names, columns), None, find)
             _refuse_absent(named, names, root)
             yield named
             return
@@ -157,7 +164,8 @@ def open_table_images(
                 raise DataError(f"no image (JPEG, PNG …) in {where}{source.passed_over.hint}")
             images = Images(source.images)
             names = names or ImageNames.of_column(_matching_column(rows, images))
-            yield TableImages(rows, _id_column(names, columns), _members(names, images))
+            id_column, find = _id_column(names, columns), _members(names, images)
+            yield TableImages(rows, path, id_column, source.images, find)
 
 
 def _id_column(names: ImageNames, columns: Sequence[str]) -> str:
@@ -235,17 +243,17 @@ def _is_image(root: Path, word: str) -> bool:
         return False
 
 
-def _refuse_absent(named: TableImages, names: ImageNames, root: Path) -> None:
+def _refuse_absent(named: TableImages, template: ImageNames, root: Path) -> None:
     """Raise a DataError if no image is there of the first that are named: paths are wrong, or
     relative to something else.
     """
     looked, word = 0, ""
-    for chunk in named.chunks(_TRIED, 0, _MOST_TRIED):
-        if any((root / each).is_file() for each in chunk.ids if not _unusable(each)):
+    for names in named.first_names(_MOST_TRIED):
+        if any((root / each).is_file() for each in names if not _unusable(each)):
             return
-        looked, word = looked + len(chunk.ids), word or next(filter(None, chunk.ids), "")
+        looked, word = looked + len(names), word or next(filter(None, names), "")
     if not word:
-        where = ", ".join(names.columns)
+        where = ", ".join(template.columns)
         raise DataError(f"{named.rows.name}: the first {looked:,} rows name no image ({where})")
     is_here = Path(word).is_file()
     raise DataError(

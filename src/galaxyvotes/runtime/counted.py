@@ -12,6 +12,7 @@ _PLURALS = {
     "is": "are",
     "it": "them",
     "it is": "they are",
+    "it was": "they were",
     "its": "their",
     "lies": "lie",
     "passes": "pass",
