@@ -77,6 +77,8 @@ def new_table(out: str | Path, *, overwrite: bool) -> Path:
 def begun(out: Path, plan: Plan, shard: Shard, *, overwrite: bool) -> Generator[Parts]:
     """The parts of a shard, or of a whole job, which nobody else writes while the context lasts;
     where it is left by an error or Ctrl-C, that says what is kept and how to go on.
+
+    Raises DataError if another process writes them, ConfigError as `Parts.begin`.
     """
     parts = Parts.begin(out, plan, anew=overwrite and shard.of == 1)
     try:
