@@ -27,6 +27,7 @@ def embed(
     run: FinishedRun = None,
     neighbours: int = 10,
     index: Annotated[bool, Flag] = False,
+    projection: Literal["pca", "umap"] = "pca",
     thumbnails: Annotated[bool, Parameter(negative="--no-thumbnails")] = True,
     device: Device = "auto",
     workers: int | None = None,
@@ -50,6 +51,8 @@ def embed(
         neighbours: How many of the most similar galaxies are kept with each galaxy; 0 keeps none.
         index: Also write an index beside the map, which finds nearly all neighbours and takes
             milliseconds among a million galaxies (needs the extra search).
+        projection: How galaxies are placed on the map: by their principal components (pca), or by
+            UMAP (umap), where groups that look alike lie apart (needs the extra umap).
         thumbnails: Also keep a small picture of each galaxy, some 2 kilobytes.
         workers: Threads, each with images of its own; by default one per core.
         scale: How many times as many pixels a galaxy covers as in the images that the network was
@@ -65,6 +68,7 @@ def embed(
         run=run,
         neighbours=neighbours,
         index=index,
+        projection=projection,
         thumbnails=thumbnails,
         device=device,
         workers=workers,

@@ -35,15 +35,17 @@ from galaxyvotes.runtime.locks import locked
 from galaxyvotes.runtime.memory_limits import enough_memory
 from galaxyvotes.runtime.progress import bar
 from galaxyvotes.runtime.threads import check_workers
-from galaxyvotes.search.galaxy_map import GalaxyMap, map_schema
+from galaxyvotes.search.galaxy_map import PRINCIPAL, GalaxyMap, map_schema
 from galaxyvotes.search.index import NeighbourIndex, new_graph, path_of_index, write_index
 from galaxyvotes.search.neighbours import Find, Neighbours, Representations, nearest_of_each
 from galaxyvotes.search.projection import Projection
+from galaxyvotes.search.umap_layout import LEAST_NEIGHBOURS, load_umap, umap_points
 from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
 from galaxyvotes.table_formats.write import write_table
 
 __all__ = ["Embedded", "Represented", "embed", "represent", "weights_digest"]
 
+PROJECTIONS = ("pca", "umap")
 _THUMBNAIL_PX = 96
 _TOGETHER = 1024  # rows that are written and read at a time
 
@@ -92,6 +94,7 @@ def embed(
     run: Run | str | Path | None = None,
     neighbours: int = 10,
     index: bool = False,
+    projection: str = "pca",
     thumbnails: bool = True,
     device: str = "auto",
     workers: int | None = None,
@@ -111,15 +114,18 @@ def embed(
     others. With `index` an index lies beside the map, `<out>.index`, which finds nearly all
     neighbours, also those of the map, much faster. The map opens in Apple's Embedding Atlas.
 
+    `projection` is how galaxies are placed: by their principal components (`pca`), or by UMAP
+    (`umap`), where groups of galaxies that look alike lie apart.
+
     Images are read, and cropped, as `predict` does; those that cannot be used are left out and
     listed with their reasons in `<out>.rejected.csv`.
 
     Raises ConfigError for a table that is there already (unless `overwrite`) or whose name does not
-    end in .parquet, for a negative number of neighbours, an unknown device or number of workers, a
-    store beside images, and FITS images of several bands without a stretch; CheckpointError if the
-    run is not finished or damaged, or if the store is packed otherwise; DataError if there is no
-    image that can be used, if the table cannot be written, or if memory is short; MissingExtraError
-    for an index without usearch.
+    end in .parquet, for a negative number of neighbours, an unknown projection, device or number of
+    workers, a store beside images, and FITS images of several bands without a stretch;
+    CheckpointError if the run is not finished or damaged, or if the store is packed otherwise;
+    DataError if there is no image that can be used, if the table cannot be written, or if memory is
+    short; MissingExtraError for an index without usearch, and for UMAP without umap-learn.
     """
     out = new_file(out, overwrite=overwrite)
     if out.suffix.lower() != ".parquet":
@@ -128,6 +134,10 @@ def embed(
     if neighbours < 0:
         raise ConfigError(f"neighbours is {neighbours}; expected 0 or more")
     check_workers(workers)
+    if projection not in PROJECTIONS:
+        raise ConfigError(f"projection is {projection!r}; expected {' or '.join(PROJECTIONS)}")
+    if projection == "umap":
+        load_umap()
     if index:
         new_graph(1)
         new_file(path_of_index(out), overwrite=overwrite)
@@ -153,7 +163,8 @@ def embed(
             meta |= (facts := write_index(numbers, built, progress=progress))
             opened = NeighbourIndex.open(built, facts, *numbers.shape)
             find = partial(opened.nearest, threads=workers or os.cpu_count() or 1)
-        _write_map(out, waiting, meta, neighbours, find, thumbnails=thumbnails, progress=progress)
+        how = {"thumbnails": thumbnails, "progress": progress, "umap": projection == "umap"}
+        _write_map(out, waiting, meta, neighbours, find, **how)
         if index:
             with replacing(path_of_index(out)) as partial_index:
                 built.rename(partial_index)
@@ -268,6 +279,7 @@ def _write_map(
     *,
     thumbnails: bool,
     progress: bool,
+    umap: bool,
 ) -> None:
     representations = waiting.representations
     galaxies, features = representations.shape
@@ -276,8 +288,16 @@ def _write_map(
     for start in range(0, galaxies, _TOGETHER):
         rows = slice(start, start + _TOGETHER)
         points[rows] = projection.points(np.asarray(representations[rows]))
-    found = _all_neighbours(representations, count, find, progress=progress) if count else None
-    schema = map_schema(features, neighbours=bool(count), thumbnails=thumbnails, meta=meta)
+    found, most = None, max(count, LEAST_NEIGHBOURS) if umap else count
+    if most:
+        found = _all_neighbours(representations, most, find, progress=progress)
+    if found and umap:
+        points = umap_points(points, found)
+    found = Neighbours(*(array[:, :count] for array in found)) if found and count else None
+    axes = ("UMAP, first axis", "UMAP, second axis") if umap else PRINCIPAL
+    schema = map_schema(
+        features, neighbours=bool(count), thumbnails=thumbnails, meta=meta, axes=axes
+    )
     write_table(out, schema, _Rows(waiting, points, found, schema))
 
 

@@ -34,21 +34,28 @@ from galaxyvotes.search.neighbours import Neighbours, Representations, nearest, 
 from galaxyvotes.table_formats.columns import column, meta_of, with_meta
 from galaxyvotes.tables.names import iterate
 
-__all__ = ["GalaxyMap", "map_schema"]
+__all__ = ["PRINCIPAL", "GalaxyMap", "map_schema"]
+
+PRINCIPAL = ("first principal component", "second principal component")
 
 _NEIGHBORS = pa.struct([("ids", pa.list_(pa.int64())), ("distances", pa.list_(pa.float32()))])
 _THUMBNAIL = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 def map_schema(
-    features: int, *, neighbours: bool, thumbnails: bool, meta: dict[str, str]
+    features: int,
+    *,
+    neighbours: bool,
+    thumbnails: bool,
+    meta: dict[str, str],
+    axes: tuple[str, str] = PRINCIPAL,
 ) -> pa.Schema:
     """The columns of a map of representations of so many features."""
     what = "features from which the network's last layer predicts"
     fields = [
         column("id", pa.string(), description="name of the image", ucd="meta.id;meta.main"),
-        column("x", pa.float32(), description="first principal component"),
-        column("y", pa.float32(), description="second principal component"),
+        column("x", pa.float32(), description=axes[0]),
+        column("y", pa.float32(), description=axes[1]),
         column("representation", pa.list_(pa.float32(), features), description=what),
     ]
     if neighbours:

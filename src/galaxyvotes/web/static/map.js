@@ -179,7 +179,7 @@ export class MapPage {
     const ratio = devicePixelRatio || 1;
     this.canvas.width = Math.max(1, this.stage.clientWidth * ratio);
     this.canvas.height = Math.max(1, this.stage.clientHeight * ratio);
-    if (this.scale > 0 && Number.isFinite(this.scale)) this.draw();
+    if (this.scale > 0 && this.scale !== this.whole) this.draw();
     else this.fit();
   }
 
@@ -206,7 +206,7 @@ export class MapPage {
     const density = (wide * tall) / this.total; // pixels a dot
     const size = Math.max(2, Math.min(9, Math.sqrt(density) / 4)) * Math.min(2.5, Math.max(1, this.zoomed() ** 0.25));
     gl.uniform1f(this.at("size"), size * ratio);
-    gl.uniform1f(this.at("opacity"), Math.max(0.35, Math.min(0.85, density / 8)));
+    gl.uniform1f(this.at("opacity"), Math.max(0.15, Math.min(0.85, density / 8)));
     gl.uniform1f(this.at("low"), this.low ?? 0);
     gl.uniform1f(this.at("high"), this.high ?? 1);
     gl.uniform3fv(this.at("colours"), [...RAMP.flatMap(rgb), ...plain]);
