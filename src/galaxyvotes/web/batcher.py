@@ -97,23 +97,27 @@ class Batcher:
 
     def _take(self) -> list[_Job]:
         """The next images for one network; none when the server stops."""
+        jobs = list[_Job]()
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed)
-            if self._computing:
-                self._changed.wait_for(self._is_full, _LINGER_SECONDS)
-            jobs = list[_Job]()
-            while (
-                self._waiting
-                and len(jobs) < _TOGETHER
-                and (not jobs or self._waiting[0].network is jobs[0].network)
-            ):
-                job = self._waiting.popleft()
-                if job.result.set_running_or_notify_cancel():
-                    jobs.append(job)
-            if not jobs and not self._closed:
-                return self._take()
-            self._computing += 1
-            return jobs
+            while not jobs and not (self._closed and not self._waiting):
+                self._changed.wait_for(lambda: self._waiting or self._closed)
+                if self._computing:
+                    self._changed.wait_for(self._is_full, _LINGER_SECONDS)
+                jobs = self._next()
+            self._computing += len(jobs) > 0
+        return jobs
+
+    def _next(self) -> list[_Job]:
+        jobs = list[_Job]()
+        while (
+            self._waiting
+            and len(jobs) < _TOGETHER
+            and (not jobs or self._waiting[0].network is jobs[0].network)
+        ):
+            job = self._waiting.popleft()
+            if job.result.set_running_or_notify_cancel():
+                jobs.append(job)
+        return jobs
 
     def _is_full(self) -> bool:
         return self._closed or len(self._waiting) >= _TOGETHER
