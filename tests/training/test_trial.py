@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from galaxyvotes import calibrate, finetune, predict_store
+from galaxyvotes import ConfigError, calibrate, finetune, predict_store
 from galaxyvotes.training import trial as trials
 from galaxyvotes.training.trial import Trial
 
@@ -31,6 +31,44 @@ def test_a_run_has_the_recipe_that_the_trial_found_better(
     before, after = (_layers(run, name) for name in ("start", "weights"))
     changed = any(not np.array_equal(before[name], after[name]) for name in before)
     assert changed == (learned < 1)
+
+
+@pytest.mark.parametrize("recipe", ["fitted", "layered"])
+def test_both_ways_can_be_named_and_need_no_trial(base, upside, tmp_path, monkeypatch, recipe):
+    monkeypatch.setattr(trials, "trial", lambda *_: pytest.fail("a trial"))
+    how = {"recipe": recipe, "settings": FEW, "progress": False}
+    run = finetune(upside, tmp_path / "run", start=base, **how)
+    assert (run.recipe.name, run.recipe.model.name) == (recipe, "layered")
+    further = finetune(upside, tmp_path / "further", start=run, settings=FEW, progress=False)
+    assert further.recipe.model.name == "layered"
+
+
+def test_what_cannot_be_fitted_is_refused_before_anything_is_computed(base, upside, tmp_path):
+    with pytest.raises(ConfigError, match=r"recipe fitted .* train.objective is mse .* finetune"):
+        finetune(
+            upside, tmp_path / "run", start=base, recipe="fitted", settings=("train.objective=mse",)
+        )
+
+
+def test_a_folder_that_exists_is_refused_before_the_trial(base, upside, tmp_path, monkeypatch):
+    monkeypatch.setattr(trials, "trial", lambda *_: pytest.fail("a trial"))
+    (tmp_path / "run").mkdir()
+    with pytest.raises(ConfigError, match="exists already"):
+        finetune(upside, tmp_path / "run", start=base, settings=FEW, progress=False)
+
+
+def test_many_galaxies_are_learned_without_a_trial(base, upside, tmp_path, monkeypatch):
+    monkeypatch.setattr(trials, "trial", lambda *_: pytest.fail("a trial"))
+    monkeypatch.setattr(trials, "MANY", 5)
+    run = finetune(upside, tmp_path / "run", start=base, settings=FEW, progress=False)
+    assert run.recipe.name == "layered"
+
+
+def test_too_few_galaxies_to_leave_some_out_have_no_trial(base, upside, tmp_path, monkeypatch):
+    monkeypatch.setattr(trials, "trial", lambda *_: pytest.fail("a trial"))
+    monkeypatch.setattr(trials, "LEFT_OUT", 20)
+    run = finetune(upside, tmp_path / "run", start=base, settings=FEW, progress=False)
+    assert run.recipe.name == "fitted"
 
 
 def _layers(run, name: str) -> dict[str, np.ndarray]:

@@ -31,7 +31,8 @@ from galaxyvotes.runtime.files import given_path
 from galaxyvotes.store.store import Store
 from galaxyvotes.training.batches import TrainingBatches, open_stores
 from galaxyvotes.training.choice import suited
-from galaxyvotes.training.initialise import WarmStart, create_run
+from galaxyvotes.training.initialise import WarmStart, check_new, create_run
+from galaxyvotes.training.linear_start import linear_start
 from galaxyvotes.training.log import note
 from galaxyvotes.training.loop import train
 from galaxyvotes.training.resume import check_recipe, run_to_resume
@@ -76,6 +77,7 @@ def finetune(
         asked = _recipe(run, run.recipe if recipe is None else recipe, settings)
         check_recipe(run, suited(asked, opened))
     else:
+        check_new(given_path(out))
         source = open_run(start)
         if not other_size:
             opened[0].must_fit(source.pack, source.title, otherwise=", or pass `other_size=True`")
@@ -84,18 +86,21 @@ def finetune(
         if progress and distributed.rank() == 0:
             for remark in _remarks_on_seen(source, opened):
                 note(remark)
-        trained, copied = source.network(as_trained=True), ()
+        trained, copied, remarks = source.network(as_trained=True), (), list[str]()
         automatic = recipe is None and not _names_rates(settings) and distributed.count() == 1
         if automatic and _suits_linear_start(trained, batches, chosen):
             fitted, layered = (
                 suited(_recipe(source, name, settings), opened) for name in ("fitted", "layered")
             )
             network, remarks = fitted_or_learned(trained, fitted, layered, batches, own_device)
-            if progress and distributed.rank() == 0:
-                for remark in remarks:
-                    note(remark)
+        elif chosen.model.name == "layered" and trained.recipe.model.name == "compact":
+            begun = linear_start(trained, chosen, batches, own_device)
+            network, remarks = begun.network, [begun.remark]
         else:
             network, copied = _with_weights(trained, source, chosen, batches)
+        if progress and distributed.rank() == 0:
+            for remark in remarks:
+                note(remark)
         warm = WarmStart(network, source.name, source.seen_by_successors, copied)
         batches = replace(batches, settings=network.recipe.train)
         create_run(batches, given_path(out), network.recipe, own_device, warm)
@@ -116,8 +121,8 @@ def _recipe(source: Run, recipe: str | Path | Recipe, settings: tuple[str, ...])
     """A recipe with the network of a run, and only then the settings of `model`."""
     chosen = Recipe.load(recipe, settings)
     model = replace(source.recipe.model, pretrained="")
-    if chosen.model.name == "layered" and model.name == "compact":
-        model = replace(model, name="layered")
+    if chosen.model.name == "layered":
+        model = replace(model, name=_layered_name(source, chosen))
     chosen = replace(chosen, model=model)
     for setting in settings:
         if setting.strip().startswith("model."):
@@ -181,6 +186,24 @@ def _with_weights(
     return network, copy_weights(trained, network)
 
 
+def _layered_name(source: Run, recipe: Recipe) -> str:
+    """The network of a recipe that reads out all layers of that of a run.
+
+    Raises ConfigError if it cannot, or if the last layer cannot be fitted to what is learned.
+    """
+    objective, targets = recipe.train.objective, recipe.train.targets
+    if source.recipe.model.name not in ("compact", "layered"):
+        problem = f"the network of {source.title} is {source.recipe.model.name}, not compact"
+    elif (objective, targets) != ("cross_entropy", "fractions"):
+        problem = f"train.objective is {objective} and train.targets {targets}"
+    else:
+        return "layered"
+    raise ConfigError(
+        f"recipe {recipe.name} fits the last layer to features of compact, by cross_entropy of"
+        f" fractions, and {problem}: use recipe finetune"
+    )
+
+
 def _names_rates(settings: tuple[str, ...]) -> bool:
     """Whether settings say which layers learn: then nothing is tried."""
     return any(
@@ -191,19 +214,15 @@ def _names_rates(settings: tuple[str, ...]) -> bool:
 
 def _suits_linear_start(trained: Network, batches: TrainingBatches, recipe: Recipe) -> bool:
     """Whether `linear_start` can begin with a network: with a `compact` one that knows none of the
-    questions, for quantities or for fractions that are learned by cross-entropy.
+    questions, where what is learned is quantities or fractions, by cross-entropy.
     """
     network = Network.build(recipe, batches.heads, batches.stores[0].pack)
     return (
         trained.recipe.model.name == recipe.model.name == "compact"
         and _shapes(trained) == _shapes(network)
-        and recipe.train.targets == "fractions"
+        and (recipe.train.objective, recipe.train.targets) == ("cross_entropy", "fractions")
         and all(store.largest is None for store in batches.stores)
-        and all(
-            (head.tree.kind is QUANTITIES or recipe.train.objective == "cross_entropy")
-            and _head_like(head, trained) is None
-            for head in network.all_heads
-        )
+        and all(_head_like(head, trained) is None for head in network.all_heads)
     )
 
 

@@ -28,7 +28,7 @@ from galaxyvotes.training.heads import means_of
 from galaxyvotes.training.step_memory import memory_warning
 from galaxyvotes.training.validation import validate
 
-__all__ = ["WarmStart", "create_run"]
+__all__ = ["WarmStart", "check_new", "create_run"]
 
 
 class WarmStart(NamedTuple):
@@ -57,8 +57,7 @@ def create_run(
     there is, or if batch norms of an encoder of timm's would have a single galaxy; whatever else
     prevents the network from being built comes before there is a folder, too.
     """
-    if distributed.first_finds(out.exists()):
-        raise ConfigError(_existing(out))
+    check_new(out)
     pack = batches.stores[0].pack
     recipe = replace(recipe, pack=pack)
     network = start.network if start else Network.initial(recipe, batches.heads, pack)
@@ -81,6 +80,12 @@ def create_run(
         lambda: Run.create(out, recipe, batches.heads, seen, facts, start=network if name else None)
     )
     return Run(out)
+
+
+def check_new(out: Path) -> None:
+    """Raise ConfigError if a path exists, so that no new run can have it."""
+    if distributed.first_finds(out.exists()):
+        raise ConfigError(_existing(out))
 
 
 def _existing(out: Path) -> str:
