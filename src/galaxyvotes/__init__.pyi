@@ -14,6 +14,8 @@ from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.paper_figures import draw_figures as draw_figures
 from .images.cutout import CutoutFolder as CutoutFolder
 from .images.cutout import cutout as cutout
+from .images.detect import Detected as Detected
+from .images.detect import detect as detect
 from .inference.engine import predict_store as predict_store
 from .inference.export import Exported as Exported
 from .inference.export import export as export
@@ -37,6 +39,7 @@ from .search.odd import odd as odd
 from .search.similar import Similar as Similar
 from .search.similar import similar as similar
 from .simulation.galaxies import simulate as simulate
+from .sky.detection import DetectionSettings as DetectionSettings
 from .sky.fits import FitsLayout as FitsLayout
 from .sky.mosaic import Mosaic as Mosaic
 from .sources.catalog import Catalog as Catalog

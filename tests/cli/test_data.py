@@ -1,5 +1,7 @@
 import shutil
 
+import pytest
+
 from galaxyvotes import Store
 from galaxyvotes.tree import DecisionTree
 from mosaics import pixels, wcs_of, write_mosaic, write_table
@@ -156,3 +158,12 @@ def test_cutout_says_what_became_of_every_galaxy(run, tmp_path):
     assert "name its side, such as --size 30arcsec or, times a column, --size '8*petro_r50'" in err
     status, _, err = run("pack", table, "--size", "10arcsec", "--out", tmp_path / "x")
     assert "--size is for images that are cut from a mosaic: name its files, --mosaic FITS" in err
+
+
+def test_detect_says_how_many_sources_there_are(run, tmp_path):
+    pytest.importorskip("photutils", reason="photutils finds the sources: install the extra detect")
+    data = pixels() / 20
+    data[100:110, 200:210] += 3
+    mosaic = write_mosaic(tmp_path / "m.fits", data)
+    status, out, _ = run("detect", mosaic, "--sigma", "4", "--out", tmp_path / "s.csv")
+    assert (status, out) == (0, f"{tmp_path / 's.csv'}: 1 source\n")

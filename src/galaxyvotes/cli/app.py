@@ -51,7 +51,7 @@ _GROUPS = {
     ),
     "Look at galaxies in the browser": (web.serve,),
     "Find galaxies": (search.embed, search.similar, search.odd, search.choose),
-    "Prepare data": (data.pack, data.cutout, data.tree, data.simulate),
+    "Prepare data": (data.pack, data.cutout, data.detect, data.tree, data.simulate),
     "Train": (learn.finetune, learn.calibrate, learn.train, learn.ensemble),
     "Try it": (use.demo,),
 }

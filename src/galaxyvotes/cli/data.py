@@ -1,4 +1,4 @@
-"""Commands that make data: simulate, cutout, pack, tree."""
+"""Commands that make data: simulate, detect, cutout, pack, tree."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from galaxyvotes.runtime.counted import agreeing, counted
 if TYPE_CHECKING:
     from galaxyvotes.config import PackSettings, SplitSettings
 
-__all__ = ["cutout", "pack", "simulate", "tree"]
+__all__ = ["cutout", "detect", "pack", "simulate", "tree"]
 
 
 def pack(
@@ -267,6 +267,44 @@ def cutout(
         )
     for problem, count in made.problems.items():
         print(f"{counted(count, 'galaxy')} without an image: {problem}")
+
+
+def detect(
+    *mosaic: Path,
+    band: str | None = None,
+    hdu: Hdu = None,
+    sigma: float = 1.5,
+    area: int = 12,
+    contrast: float = 0.005,
+    out: Path,
+    overwrite: Overwrite = False,
+) -> None:
+    """Find the sources in a mosaic: a table with their positions, sizes, shapes and fluxes.
+
+    The mosaic may be larger than memory, and several tiles. The table is one that cutout,
+    predict and pack take with --mosaic, e.g. with --size "8*radius".
+
+    Example: galaxyvotes detect mosaic-r.fits --out sources.fits
+
+    Args:
+        mosaic: FITS files of one band, or of several (--band).
+        band: The band in which sources are found, if the mosaic has several.
+        sigma: How many times the noise of the background a pixel of a source exceeds it.
+        area: How many pixels together make a source.
+        contrast: Which share of the light of a source a part of it has that counts as another one.
+        out: The table to write: .csv, .ecsv, .fits, .parquet, .vot or .xml (VOTable).
+    """
+    from galaxyvotes.images.detect import detect as detect_
+    from galaxyvotes.sky.detection import DetectionSettings
+
+    done = detect_(
+        named(mosaic, "detect"),
+        out,
+        settings=DetectionSettings(sigma, area, contrast),
+        layout=fits_layout(hdu, band),
+        overwrite=overwrite,
+    )
+    print(f"{done.path}: {counted(done.sources, 'source')}")
 
 
 def simulate(

@@ -55,6 +55,7 @@ USAGES = {
     "figures": "[STORE] [--run RUN]",
     "export": "[--run RUN] --out FILE",
     "submit": "PREDICTIONS --sample FILE --out FILE",
+    "detect": "FITS [FITS ...] --out TABLE",
     "cutout": "TABLE --mosaic FITS [FITS ...] --size SIZE --out FOLDER",
     "simulate": "--out FOLDER",
     "tree": "[NAME]",
