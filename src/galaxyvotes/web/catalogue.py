@@ -283,29 +283,39 @@ class Catalogue:
             familiarity=None if scores is None else np.array([scores], np.float32),
         )
 
-    def histogram(self, column: str, selection: Selection) -> dict[str, Any]:
-        """How many galaxies of the whole catalogue, and of a selection, have values of a column in
-        each of a number of equal bins; conditions of the selection on the column itself do not
-        count.
+    def histograms(self, columns: Sequence[str], selection: Selection) -> dict[str, Any]:
+        """How many galaxies of a selection have values of each column in each of a number of equal
+        bins; conditions of the selection on the column itself do not count.
+
+        Raises ConfigError for a column that there is not.
         """
-        sql = self.sql_of(column)
+        together = dict[Selection, list[str]]()  # columns of the same galaxies are read at once
+        for name in columns:
+            together.setdefault(selection.without(name), []).append(name)
+        found = dict[str, Any]()
+        for chosen, names in together.items():
+            found |= self._histograms(names, chosen)
+        return {name: found[name] for name in columns}
+
+    def _histograms(self, names: Sequence[str], selection: Selection) -> dict[str, Any]:
+        ranges = {name: self._range(self.sql_of(name)) for name in names}
+        bins = [_bin(self.sql_of(name), *ends) for name, ends in ranges.items()]
+        where, values = selection.where(self.sql_of, self.id_column, self.sky, self.places)
+        listed = ", ".join(f"{sql} AS b{number}" for number, sql in enumerate(bins))
+        result = self._query(f"SELECT {listed} FROM galaxies WHERE {where}", values)
+        return {
+            name: {
+                "low": low,
+                "high": high,
+                "counts": np.bincount(result[f"b{number}"], minlength=_BINS)[:_BINS].tolist(),
+            }
+            for number, (name, (low, high)) in enumerate(ranges.items())
+        }
+
+    def _range(self, sql: str) -> tuple[float, float]:
         if sql not in self._ranges:
             self._ranges[sql] = self._ends(sql)
-        low, high = self._ranges[sql]
-        width = (high - low) / _BINS or 1.0
-        bins = f"least(greatest(floor(({sql} - {low}) / {width}), 0), {_BINS - 1})::int"
-        where, values = selection.without(column).where(
-            self.sql_of, self.id_column, self.sky, self.places
-        )
-        counts = {"low": low, "high": high}
-        result = self._query(
-            f"SELECT {bins} AS b, count(*) AS n FROM galaxies WHERE {where} AND"
-            f" isfinite({sql}::double) GROUP BY b",
-            values,
-        )
-        histogram = np.zeros(_BINS, np.int64)
-        histogram[result["b"]] = result["n"]
-        return counts | {"counts": histogram.tolist()}
+        return self._ranges[sql]
 
     def _ends(self, sql: str) -> tuple[float, float]:
         """The range that a histogram shows: 0 to 1 of fractions, else that of the values."""
@@ -334,6 +344,13 @@ class Catalogue:
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         return self._connection.cursor()
+
+
+def _bin(sql: str, low: float, high: float) -> str:
+    """The number of the bin of a value in SQL; one more than there are of what is not finite."""
+    width = (high - low) / _BINS or 1.0
+    number = f"least(greatest(floor(({sql} - {low}) / {width}), 0), {_BINS - 1})"
+    return f"CASE WHEN isfinite({sql}::double) THEN {number} ELSE {_BINS} END::utinyint"
 
 
 def _floats(values: dict[str, Any], columns: Any) -> Any:
