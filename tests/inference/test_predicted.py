@@ -1,8 +1,10 @@
 import re
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from galaxyvotes import DataError, MissingExtraError, Predictions, predict
 from galaxyvotes.inference.predicted import EVENLY, UNFAMILIAR, Sample
@@ -135,3 +137,18 @@ def test_an_image_that_cannot_be_used_is_listed_by_its_file(blob_run, make_jpeg,
 def test_no_image_at_all_is_refused_in_words(blob_run):
     with pytest.raises(DataError, match=r"^no image is named: give folders, zips"):
         predict([], run=blob_run)
+
+
+def test_one_image_of_noise_is_warned_of_by_its_name_and_a_galaxy_is_not(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (424, 424, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    done = predict(tmp_path / "noise.png", progress=False)
+    assert done.shift is not None
+    assert not done.shift.detected
+    assert re.fullmatch(
+        r"noise is unlike the calibration galaxies \(familiarity 0\.000\d\), so the answers for it"
+        r" may mean nothing",
+        done.warning or "",
+    )
+    usual = replace(done.sample, familiarity=np.array([0.02], np.float32))
+    assert replace(done, sample=usual).warning is None

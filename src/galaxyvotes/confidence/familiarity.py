@@ -45,7 +45,7 @@ from torch import Tensor
 from galaxyvotes.errors import DataError
 from galaxyvotes.runtime.counted import agreeing, counted
 
-__all__ = ["LEVEL", "Familiarity", "Scatter", "Shift", "cumulative_counts"]
+__all__ = ["FALSE_ALARMS", "LEVEL", "Familiarity", "Scatter", "Shift", "cumulative_counts"]
 
 LEVEL = 0.05  # galaxies of this familiarity or less are called unfamiliar
 FALSE_ALARMS = 0.01  # the chance that a catalogue like the references is called shifted

@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, Int, UInt8
 
-from galaxyvotes.confidence.familiarity import Shift
+from galaxyvotes.confidence.familiarity import FALSE_ALARMS, Shift
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.kinds import FractionKind
 from galaxyvotes.predictions import Bounds, Predictions, Values
-from galaxyvotes.runtime.counted import counted
+from galaxyvotes.runtime.counted import agreeing, counted
 from galaxyvotes.runtime.files import new_file
 from galaxyvotes.table_formats.read import open_rows
 from galaxyvotes.table_formats.to_astropy import to_astropy, to_pandas
@@ -36,6 +36,7 @@ Pictures = Callable[[tuple[str, ...]], Mapping[str, UInt8[np.ndarray, "side side
 
 EVENLY, UNFAMILIAR = 180, 20  # galaxies of a sample
 _IN_NOTEBOOK = 12
+_NAMED = 3  # galaxies that a warning names
 _SLICE = 2**16  # rows that are read at a time
 
 
@@ -148,14 +149,27 @@ class Predicted:
     @property
     def warning(self) -> str | None:
         """A warning if the images are much larger than those that the crop is meant for, or have
-        pixels of another size on the sky, or if the galaxies are unlike the calibration galaxies; a
-        line each.
+        pixels of another size on the sky, or if the galaxies are unlike the calibration galaxies,
+        all of them or one as none of so many would be; a line each.
         """
         return "\n".join(filter(None, (self.too_large, self.other_scale, self._unlike))) or None
 
     @property
     def _unlike(self) -> str:
-        return str(self.shift) if self.shift is not None and self.shift.detected else ""
+        if self.shift is None or self.sample.familiarity is None:
+            return ""
+        if self.shift.detected:
+            return str(self.shift)
+        scores = self.sample.familiarity  # of the least familiar galaxies, too
+        odd = np.flatnonzero(scores * self.galaxies < FALSE_ALARMS)
+        if not len(odd):
+            return ""
+        named = self.sample.take(odd[:_NAMED]).ids
+        names = ", ".join(named) + (" …" if len(odd) > _NAMED else "")
+        return (
+            f"{names} {agreeing(len(odd), 'is')} unlike the calibration galaxies (familiarity"
+            f" {scores.min():.2g}), so the answers for {agreeing(len(odd), 'it')} may mean nothing"
+        )
 
     @property
     def rejected_path(self) -> Path | None:
