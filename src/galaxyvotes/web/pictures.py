@@ -26,6 +26,7 @@ from galaxyvotes.sky.fits import is_fits
 from galaxyvotes.sources.listed_images import open_source
 from galaxyvotes.sources.members import Members
 from galaxyvotes.sources.no_images import refuse_without_images
+from galaxyvotes.sources.suffixes import split_suffix
 from galaxyvotes.store.store import Store
 from galaxyvotes.tables.names import iterate, name_column
 from galaxyvotes.web.catalogue import Catalogue
@@ -67,14 +68,16 @@ class Index:
         return Index(ids, digests[order], order)
 
     def row(self, name: str) -> int:
-        """The first row of an id; DataError if there is none."""
-        digest = np.uint64(_digest(name))
-        first, last = (
-            int(np.searchsorted(self.digests, digest, side)) for side in ("left", "right")
-        )
-        for row in self.order[first:last].tolist():
-            if self.ids[row].as_py() == name:
-                return row
+        """The first row of an id, or of the file that a table names by its path; DataError if there
+        is none.
+        """
+        for tried in dict.fromkeys((name, split_suffix(name)[0])):
+            digest = np.uint64(_digest(tried))
+            first = int(np.searchsorted(self.digests, digest, "left"))
+            last = int(np.searchsorted(self.digests, digest, "right"))
+            for row in self.order[first:last].tolist():
+                if self.ids[row].as_py() == tried:
+                    return row
         raise DataError(f"there is no image of {name!r}")
 
 
