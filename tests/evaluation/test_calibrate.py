@@ -192,7 +192,7 @@ def test_a_calibrated_run_gives_familiarity_scores_and_warns_of_other_images(
         )
     other = predict(tmp_path / "inverted", tmp_path / "other.csv", run=run, progress=False)
     assert other.shift.galaxies == len(alike)
-    assert other.warning.startswith(f"100.0 % of {len(alike)} galaxies have a familiarity of")
+    assert other.warning.startswith(f"{len(alike)} of {len(alike)} galaxies have a familiarity of")
     assert (Predictions.read(other.path).familiarity <= 0.05).all()
     with pytest.raises(SystemExit, match="0"):
         main(

@@ -117,7 +117,7 @@ class ExportedOtherwise(nn.Module):
 def test_a_file_that_would_predict_otherwise_is_not_written(blob_run, tmp_path, monkeypatch):
     network = blob_run.network()
     network = replace(network, module=nn.Sequential(ExportedOtherwise(), *network.module))
-    monkeypatch.setattr(Run, "network", lambda self: network)
+    monkeypatch.setattr(Run, "network", lambda self, **_: network)
     (tmp_path / "model.onnx").write_bytes(b"what was there before")
     with pytest.raises(
         CheckpointError, match=r"predicts otherwise as ONNX, by up to [\d.]+ .*was not written"

@@ -233,7 +233,7 @@ def cutout(
     with the file of each galaxy, or the reason why there is none; predict and pack read it.
     Both also take --mosaic themselves.
 
-    Example: galaxyvotes cutout catalogue.fits --mosaic g.fits r.fits --size 30arcsec --out cutouts
+    Example: galaxyvotes cutout t.fits --mosaic r.fits --size 30arcsec --out cutouts
 
     Args:
         table: A table with right ascension and declination in degrees.

@@ -121,7 +121,10 @@ class CatalogueColumns:
         own = rows.select(range(self.own)) if self.keeps_all else None
         if not len(used):
             return Part(ids, problems, None, rows=own)
-        predicted = [column.to_numpy() for column in used.columns[self.own : self._stop]]
+        predicted = [
+            np.from_dlpack(column.combine_chunks())  # to_numpy would import pandas
+            for column in used.columns[self.own : self._stop]
+        ]
         count = len(self.answers)
         values, *ends = (
             np.stack(predicted[start : start + count], axis=1)

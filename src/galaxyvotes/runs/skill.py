@@ -58,12 +58,13 @@ def advice_after(command: str, galaxies: int, *, mirrors: bool) -> str:
     """What to try if a network, begun by train or finetune, seems to have learned nothing by so
     many validation galaxies.
     """
+    mirror = "train.mirror=false, if mirror images have other labels"
     if galaxies < _FEW:
         return (
             "Evaluate it to know more, on more galaxies if there are: pack with larger shares for"
             " validation and test, such as `splits=SplitSettings(0.4, 0.3, 0.3)`"
+            + (f"; or try {mirror}" if mirrors else "")
         )
-    mirror = "train.mirror=false, if mirror images have other labels"
     if command == "finetune":
         tries = ["more labels", "the setting train.encoder_rate=1"]
         first = "Check that labels and images belong together; then try"
