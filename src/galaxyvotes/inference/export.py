@@ -112,7 +112,7 @@ def export(
     if onnx.suffix.lower() != ".onnx":
         raise ConfigError(f"{onnx}: name a file that ends in .onnx")
     run = open_run(run)
-    network = run.network(tree=run.heads[0].tree.name)
+    network = run.network().for_tree(run.heads[0].tree.name)
     random = _random_images(network.pack.size_px)
     real = random[:0] if check is None else _real_images(Path(check), network)
     model = _model_of(network, run)
