@@ -19,6 +19,7 @@ from .images.detect import detect as detect
 from .inference.engine import predict_store as predict_store
 from .inference.export import Exported as Exported
 from .inference.export import export as export
+from .inference.frame import predict_frame as predict_frame
 from .inference.job import Merged as Merged
 from .inference.job import merge as merge
 from .inference.predict import predict as predict

@@ -27,9 +27,9 @@ from galaxyvotes.predictions import Predictions
 from galaxyvotes.runs.network import Network
 from galaxyvotes.sky.fits import FitsLayout
 from galaxyvotes.sky.stretch import Stretch
-from galaxyvotes.table_settings import TableSettings
+from galaxyvotes.table_settings import Naming, TableSettings
 
-__all__ = ["ImageSettings", "Opened", "open_job"]
+__all__ = ["ImageSettings", "Opened", "columns_of", "open_job"]
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _of_images(
     ) as stream:
         network = replace(network, pack=stream.pack)
         facts = provenance_of(network, origin)
-        columns = _columns(network, facts, table, out)
+        columns = columns_of(network, facts, table.naming(out))
         pictures = partial(pictures_of, paths, stream.pack, layout)
         yield Opened(images, network, origin, stream, columns, pictures, facts)
 
@@ -158,7 +158,7 @@ def _of_table(
         )
         network, rows = replace(network, pack=pack), named.rows
         facts = provenance_of(network, origin)
-        columns = _columns(network, facts, table, out)
+        columns = columns_of(network, facts, table.naming(out))
         columns = CatalogueColumns.behind(rows.schema, columns, rows.name, table.prefix)
         pictures = (
             partial(pictures_of_rows, source.parent, others, pack, images.layout)
@@ -168,14 +168,12 @@ def _of_table(
         yield Opened(images, network, origin, stream, columns, pictures, facts, named.id_column)
 
 
-def _columns(
-    network: Network, facts: Mapping[str, str], table: TableSettings, out: Path | None
-) -> CatalogueColumns:
-    """The columns of a table of a network's predictions."""
+def columns_of(network: Network, facts: Mapping[str, str], naming: Naming) -> CatalogueColumns:
+    """The columns of a table of a network's predictions; `facts` are those of the whole table."""
     bounds, familiarity = network.intervals is not None, network.familiarity is not None
     schema = table_schema(
         network.columns,
-        names=answer_names(network.columns, table.naming(out), network.tree),
+        names=answer_names(network.columns, naming, network.tree),
         tree=network.tree,
         bounds=bounds,
         familiarity=familiarity,

@@ -36,7 +36,7 @@ from galaxyvotes.runtime.threads import check_workers
 from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
 from galaxyvotes.table_settings import TableSettings
 
-__all__ = ["folder_of", "open_network", "predict"]
+__all__ = ["folder_of", "network_for", "open_network", "predict"]
 
 
 @enough_memory("lower `workers=…`, each of which holds images, or use `device='cpu'`")
@@ -117,14 +117,10 @@ def predict(
     check_workers(workers)
     paths = [*map(given_source, [images] if isinstance(images, str | Path) else images)]
     network, origin = open_network(run, device)
-    network = network.folded.for_tree(tree)
-    if fractions == "conditional":
-        network = network.as_conditional
+    network = network_for(network, origin, tree, fractions, intervals=bool(intervals))
     pack = pack_for(network.pack, paths, scale=scale, fit=fit, stretch=stretch)
     lacking = not_calibrated(network, origin)
-    if intervals:
-        _check_intervals(network, origin)
-    elif intervals is False:
+    if intervals is False:
         network = network.without_intervals
     settings = ImageSettings(paths, pack, layout, image, workers, progress=progress)
     lock = nullcontext() if out is None or part is not None else locked(out)
@@ -238,6 +234,27 @@ def folder_of(network: Network, origin: Path) -> Path:
     """
     module = network.module
     return (module.exported_from if isinstance(module, OnnxModule) else None) or origin
+
+
+def network_for(
+    network: Network,
+    origin: Path,
+    tree: str | None,
+    fractions: FractionKind,
+    *,
+    intervals: bool,
+) -> Network:
+    """The network as it predicts a tree, and such fractions; with `intervals`, if it can.
+
+    Raises ConfigError for a tree or for fractions that it does not predict; CheckpointError if it
+    is not calibrated for the intervals that are asked for.
+    """
+    network = network.folded.for_tree(tree)
+    if fractions == "conditional":
+        network = network.as_conditional
+    if intervals:
+        _check_intervals(network, origin)
+    return network
 
 
 def _check_intervals(network: Network, origin: Path) -> None:

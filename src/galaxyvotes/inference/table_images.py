@@ -32,7 +32,7 @@ from galaxyvotes.sources.matching import Images, match_images
 from galaxyvotes.sources.members import Member, Members, files_at
 from galaxyvotes.sources.no_images import has_positions
 from galaxyvotes.sources.suffixes import IMAGE_SUFFIXES, split_suffix
-from galaxyvotes.table_formats.read import Rows, open_rows
+from galaxyvotes.table_formats.read import MemoryRows, Rows, open_rows
 from galaxyvotes.tables.table import Table
 
 __all__ = ["TableImages", "named_table", "open_table_images"]
@@ -54,6 +54,19 @@ class TableImages:
     id_column: str
     beside: Members | None  # the images of folders and archives, if some are given beside it
     _find: Find
+
+    @staticmethod
+    def in_memory(
+        rows: pa.Table, columns: Sequence[str], image: str, folder: Path, layout: FitsLayout
+    ) -> "TableImages":
+        """Rows in memory, of a table that has these columns, and the images whose paths from the
+        folder on a template names; none need be there.
+
+        Raises ConfigError for a template that does not fit the table.
+        """
+        names = ImageNames.of(image, columns, "the table")
+        find = _paths(names, folder, layout)
+        return TableImages(MemoryRows("the table", rows), folder, names.columns[0], None, find)
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -86,7 +99,9 @@ class TableImages:
             yield self._first(SLICE, start)[0]
 
     def _first(self, count: int, start: int = 0) -> tuple[list[str], list[Image]]:
-        rows = next(self.rows.slices(count, start))
+        rows = next(self.rows.slices(count, start), None)
+        if rows is None:
+            return [], []
         return self._find(Table(self.rows.name, rows, start))
 
 
