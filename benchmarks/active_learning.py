@@ -28,7 +28,7 @@ from sklearn.linear_model import LogisticRegression
 
 import galaxyvotes as gv
 from frozen import frozen_features, knows_fractions
-from galaxyvotes.search.information import entropy, information
+from galaxyvotes.metrics.information import entropy, information
 from provenance import spread, write
 
 POOL, TEST, MEMBERS = 8000, 4000, 5

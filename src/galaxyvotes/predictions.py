@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 
 from galaxyvotes.answer_columns import ANSWERS, answer_names, table_schema
 from galaxyvotes.errors import DataError
-from galaxyvotes.questions import BOUNDS, FAMILIARITY
+from galaxyvotes.questions import BOUNDS, FAMILIARITY, SUMMARY
 from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.files import given_path, new_file
 from galaxyvotes.table_formats.to_astropy import to_astropy, to_pandas
@@ -222,6 +222,7 @@ class Predictions:
                 f"{table.name} has one column, {first!r}: expected an id, then a column for each"
                 " answer"
             )
+        others = [name for name in others if name not in SUMMARY]
         columns = columns or {}
         columns = {name: columns[name] for name in others if name in columns} or {
             name: name for name in others

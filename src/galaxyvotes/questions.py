@@ -20,6 +20,7 @@ __all__ = [
     "FAMILIARITY",
     "FRACTION_COLUMNS",
     "QUANTITY_COLUMNS",
+    "SUMMARY",
     "Answer",
     "Question",
     "TreeFile",
@@ -34,6 +35,8 @@ __all__ = [
 # prediction interval, and call their last column by the third.
 BOUNDS = ("_low", "_high")
 FAMILIARITY = "familiarity"
+# What a summary of predictions adds behind them: words, and bits.
+SUMMARY = ("likely_path", "entropy")
 
 Holds = Literal["joint", "conditional", "votes", "class", "quantity"]
 

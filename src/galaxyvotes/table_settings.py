@@ -22,11 +22,13 @@ class TableSettings:
     in programs can have them ("identifier"); or those that Galaxy Zoo's catalogues have, for
     conditional fractions ("galaxyzoo": `{question}_{answer}_fraction`). By default FITS and VOTable
     have identifiers, and other formats the names of the tree. `prefix` stands before the names of
-    all predicted columns where these follow the columns of a user's table.
+    all predicted columns where these follow the columns of a user's table. `summary` adds two
+    columns: the most likely way down the tree in words, and the entropy of the answers.
     """
 
     names: Naming | None = None
     prefix: str = ""
+    summary: bool = False
 
     def naming(self, path: Path | None) -> Naming:
         """What a table at that path, or in memory, calls the answers."""

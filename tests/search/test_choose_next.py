@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from galaxyvotes import ConfigError, DataError, choose, predict
+from galaxyvotes.metrics.information import entropy
 from galaxyvotes.networks.batch import Batch
 from galaxyvotes.search import choose_next as module
-from galaxyvotes.search.information import entropy
 
 
 @pytest.fixture

@@ -50,6 +50,7 @@ def predict(
     position: Position = None,
     names: Naming | None = None,
     prefix: str = "",
+    summary: Annotated[bool, Flag] = False,
     sheet: Path | None = None,
     shard: str | None = None,
     out: Path | None = None,
@@ -84,6 +85,8 @@ def predict(
         prefix: Of a table: put this before the names of the predicted columns.
         size: With --mosaic, how much of the sky an image shows: 30arcsec, 200px (of the mosaic) or
             "8*petro_r50" (times a column).
+        summary: Add two columns: the most likely answers down the tree in words, and the entropy of
+            the answers in bits.
         names: What the table calls the answers: as the tree does (tree), with letters, digits and
             underlines only (identifier, the default of FITS and VOTable), or as Galaxy Zoo's
             catalogues call conditional fractions (galaxyzoo).
@@ -120,7 +123,7 @@ def predict(
         stretch=stretch,
         layout=fits_layout(hdu, bands, mosaic, size, position),
         image=image,
-        table=TableSettings(names, prefix),
+        table=TableSettings(names, prefix, summary),
         shard=shard,
         overwrite=overwrite,
     )

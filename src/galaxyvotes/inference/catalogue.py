@@ -3,7 +3,7 @@ table as they are; what is predicted; and in a user's table why a row has no pre
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -11,10 +11,13 @@ import pyarrow as pa
 
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.inference.stream import Part
+from galaxyvotes.inference.summary import SUMMARY_FIELDS, summary_columns
+from galaxyvotes.kinds import FractionKind
 from galaxyvotes.predictions import Bounds, Predictions
 from galaxyvotes.questions import BOUNDS, FAMILIARITY
 from galaxyvotes.table_formats.columns import column, meta_of, with_meta
 from galaxyvotes.tables.names import column_of, row_column
+from galaxyvotes.tree import DecisionTree
 
 __all__ = ["IMAGE", "PROBLEM", "CatalogueColumns"]
 
@@ -32,7 +35,8 @@ class CatalogueColumns:
     the image and its problem.
 
     `schema` is the table's, of which the first `own` columns are not predicted; `answers` are those
-    of the predictions, and the others follow as `Predictions.to_table` has them.
+    of the predictions, and the others follow as `Predictions.to_table` has them, then a summary
+    of `fractions` of a tree, if there is one.
     """
 
     schema: pa.Schema
@@ -40,6 +44,9 @@ class CatalogueColumns:
     own: int = 1
     bounds: bool = False
     familiarity: bool = False
+    summary: bool = False
+    tree: DecisionTree | None = None  # what a summary is made by, and not needed to read it
+    fractions: FractionKind = "joint"
 
     @staticmethod
     def behind(
@@ -61,9 +68,7 @@ class CatalogueColumns:
             )
         whole = pa.schema([*own, *added], own.metadata)
         whole = with_meta(whole, {**meta_of(own), **meta_of(schema)})
-        return CatalogueColumns(
-            whole, predicted.answers, len(own), predicted.bounds, predicted.familiarity
-        )
+        return replace(predicted, schema=whole, own=len(own))
 
     @property
     def keeps_all(self) -> bool:
@@ -76,7 +81,7 @@ class CatalogueColumns:
         names = [*self.answers]
         names += [name + end for end in BOUNDS for name in self.answers if self.bounds]
         names += [FAMILIARITY] if self.familiarity else []
-        return dict(zip(self.schema.names[self.own : self._stop], names, strict=True))
+        return dict(zip(self.schema.names[self.own : self._end], names, strict=True))
 
     @property
     def of_rows(self) -> pa.Schema:
@@ -85,9 +90,15 @@ class CatalogueColumns:
         return pa.schema([*self.schema][: self._stop] + added)
 
     @property
-    def _stop(self) -> int:
+    def _end(self) -> int:
+        """Where the columns of `Predictions` end."""
         ends = 2 * len(self.answers) if self.bounds else 0
         return self.own + len(self.answers) + ends + self.familiarity
+
+    @property
+    def _stop(self) -> int:
+        """Where the columns end that are predicted."""
+        return self._end + (len(SUMMARY_FIELDS) if self.summary else 0)
 
     def rows(self, part: Part[Predictions]) -> pa.Table:
         """The rows of some galaxies; null where nothing is predicted."""
@@ -100,10 +111,17 @@ class CatalogueColumns:
         else:
             used = np.array([not problem for problem in part.problems])
             places = row_column(np.cumsum(used) - 1, used)
-            table = part.result.to_table().drop_columns([part.result.id_name])
+            table = pa.table(self._computed(part.result), schema=added)
             predicted = table.take(places).columns
         columns = [*own, *predicted, names, problems]
         return pa.table(columns, schema=self.of_rows)
+
+    def _computed(self, predictions: Predictions) -> list[pa.Array | pa.ChunkedArray]:
+        columns = predictions.to_table().columns[1:]
+        if self.summary:
+            assert self.tree is not None
+            columns += summary_columns(self.tree, self.fractions, predictions)
+        return columns
 
     def written(self, rows: pa.Table) -> pa.Table:
         """These rows as the table has them."""
@@ -123,7 +141,7 @@ class CatalogueColumns:
             return Part(ids, problems, None, rows=own)
         predicted = [
             np.from_dlpack(column.combine_chunks())  # to_numpy would import pandas
-            for column in used.columns[self.own : self._stop]
+            for column in used.columns[self.own : self._end]
         ]
         count = len(self.answers)
         values, *ends = (

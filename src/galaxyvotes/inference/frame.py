@@ -76,7 +76,7 @@ def predict_frame(
     named = TableImages.in_memory(own, names, image, Path(folder), layout)
     pack = network.pack.for_images(scale=scale, fit=fit, stretch=stretch)
     network = replace(network, pack=with_stretch(pack, named.first_images()))
-    columns = columns_of(network, provenance_of(network, origin), settings.naming(None))
+    columns = columns_of(network, provenance_of(network, origin), settings, None)
     everything = pa.schema([(name, pa.null()) for name in names])
     CatalogueColumns.behind(everything, columns, "the table", settings.prefix)  # names may clash
     columns = CatalogueColumns.behind(own.schema, columns, "the table", settings.prefix)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
+
 from galaxyvotes.answer_columns import answer_names, table_schema
 from galaxyvotes.config import PackSettings
 from galaxyvotes.errors import ConfigError
@@ -22,12 +24,13 @@ from galaxyvotes.inference.pictures import pictures_of, pictures_of_rows
 from galaxyvotes.inference.predicted import Pictures
 from galaxyvotes.inference.provenance import calibration_digest, provenance_of
 from galaxyvotes.inference.stream import Stream, open_stream
+from galaxyvotes.inference.summary import SUMMARY_FIELDS, check_summary
 from galaxyvotes.inference.table_images import named_table, open_table_images
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.runs.network import Network
 from galaxyvotes.sky.fits import FitsLayout
 from galaxyvotes.sky.stretch import Stretch
-from galaxyvotes.table_settings import Naming, TableSettings
+from galaxyvotes.table_settings import TableSettings
 
 __all__ = ["ImageSettings", "Opened", "columns_of", "open_job"]
 
@@ -131,7 +134,7 @@ def _of_images(
     ) as stream:
         network = replace(network, pack=stream.pack)
         facts = provenance_of(network, origin)
-        columns = columns_of(network, facts, table.naming(out))
+        columns = columns_of(network, facts, table, out)
         pictures = partial(pictures_of, paths, stream.pack, layout)
         yield Opened(images, network, origin, stream, columns, pictures, facts)
 
@@ -158,7 +161,7 @@ def _of_table(
         )
         network, rows = replace(network, pack=pack), named.rows
         facts = provenance_of(network, origin)
-        columns = columns_of(network, facts, table.naming(out))
+        columns = columns_of(network, facts, table, out)
         columns = CatalogueColumns.behind(rows.schema, columns, rows.name, table.prefix)
         pictures = (
             partial(pictures_of_rows, source.parent, others, pack, images.layout)
@@ -168,18 +171,34 @@ def _of_table(
         yield Opened(images, network, origin, stream, columns, pictures, facts, named.id_column)
 
 
-def columns_of(network: Network, facts: Mapping[str, str], naming: Naming) -> CatalogueColumns:
-    """The columns of a table of a network's predictions; `facts` are those of the whole table."""
+def columns_of(
+    network: Network, facts: Mapping[str, str], table: TableSettings, out: Path | None
+) -> CatalogueColumns:
+    """The columns of a table of a network's predictions; `facts` are those of the whole table.
+
+    Raises ConfigError as `check_summary`.
+    """
     bounds, familiarity = network.intervals is not None, network.familiarity is not None
     schema = table_schema(
         network.columns,
-        names=answer_names(network.columns, naming, network.tree),
+        names=answer_names(network.columns, table.naming(out), network.tree),
         tree=network.tree,
         bounds=bounds,
         familiarity=familiarity,
         meta=facts,
     )
-    return CatalogueColumns(schema, network.columns, bounds=bounds, familiarity=familiarity)
+    if table.summary:
+        check_summary(network)
+        schema = pa.schema([*schema, *SUMMARY_FIELDS], schema.metadata)
+    return CatalogueColumns(
+        schema,
+        network.columns,
+        bounds=bounds,
+        familiarity=familiarity,
+        summary=table.summary,
+        tree=network.tree,
+        fractions=network.fraction_kind,
+    )
 
 
 def _refuse_without_table(image: str | None, table: TableSettings) -> None:

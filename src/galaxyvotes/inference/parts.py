@@ -124,6 +124,7 @@ class Plan:
                 "own": columns.own,
                 "bounds": columns.bounds,
                 "familiarity": columns.familiarity,
+                "summary": columns.summary,
                 "passed_over": self.passed_over,
             },
             indent=1,
@@ -141,6 +142,7 @@ class Plan:
             plan["own"],
             plan["bounds"],
             plan["familiarity"],
+            plan["summary"],
         )
         passed_over = tuple((str(name), str(reason)) for name, reason in plan["passed_over"])
         facts, rows, shards = dict(plan["facts"]), int(plan["rows"]), int(plan["shards"])

@@ -16,6 +16,7 @@ from galaxyvotes.inference.onnx_model import OnnxModule
 from galaxyvotes.inference.predict import open_network
 from galaxyvotes.inference.predicted import Rejected
 from galaxyvotes.inference.stream import open_stream, pack_for
+from galaxyvotes.metrics.information import entropy, information
 from galaxyvotes.networks.batch import Batch
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run
@@ -23,7 +24,6 @@ from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.digests import image_digest
 from galaxyvotes.runtime.files import given_path, given_source, new_file
 from galaxyvotes.runtime.memory_limits import enough_memory
-from galaxyvotes.search.information import entropy, information
 from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
 from galaxyvotes.table_formats.columns import column
 from galaxyvotes.table_formats.write import check_format, write_table

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import entropy as scipy_entropy
 
 from galaxyvotes import DecisionTree
-from galaxyvotes.search.information import entropy, information
+from galaxyvotes.metrics.information import entropy, information
 
 KAGGLE, CLASSES = DecisionTree.load("kaggle"), DecisionTree.load("classes5")
 
