@@ -49,8 +49,10 @@ def check(words: list[str]) -> list[str]:
         case ["pip", "install", *names]:
             project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
             extras = project["optional-dependencies"]
-            known = {f"{package}[{extra}]" for package in ("galaxyvotes", ".") for extra in extras}
-            missing = {name for name in names if "[" in name} - known
+            pattern = re.compile(
+                rf"(galaxyvotes|\.)\[({'|'.join(extras)})(,({'|'.join(extras)}))*\]"
+            )
+            missing = {name for name in names if "[" in name and not pattern.fullmatch(name)}
         case ["python3", "-m", "venv", ".venv", "&&", "source", ".venv/bin/activate"]:
             missing = set[str]()
         case ["python", script, *options]:
