@@ -23,7 +23,7 @@ import shutil
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +42,11 @@ from galaxyvotes.runs.calibration import (
 )
 from galaxyvotes.runs.network import Head, Network
 from galaxyvotes.runs.skill import advice_after, warning_after_training
+from galaxyvotes.runs.small_files import facts_digest, write_facts, write_small_files
 from galaxyvotes.runs.tensors import FORMAT, load_state, read_tensors, write_tensors
 from galaxyvotes.runtime.counted import agreeing, counted
-from galaxyvotes.runtime.digests import contents_digest, digest_of, file_digest
-from galaxyvotes.runtime.files import given_path, new_folder, replacing, write_text
+from galaxyvotes.runtime.digests import digest_of, file_digest
+from galaxyvotes.runtime.files import given_path, new_folder, replacing
 from galaxyvotes.store.seen_before import BUNDLED, bundled_folder
 from galaxyvotes.tree import DecisionTree
 
@@ -97,7 +98,7 @@ class Run:
                 f"{path} exists already: continue it with `resume=True`, or name another folder"
             )
         with new_folder(path) as folder:
-            small = _write_small_files(folder, recipe, heads, seen)
+            small = write_small_files(folder, recipe, heads, seen)
             if start is not None:
                 state = dict(start.module.state_dict())
                 write_tensors(folder / "start.safetensors", state, {"start": facts["start"]})
@@ -109,7 +110,7 @@ class Run:
             facts = {"format": FORMAT, **facts, "columns": columns, "digests": digests}
             if any(head.standards for head in heads):
                 facts["standards"] = [head.standards for head in heads]
-            _write_facts(folder, facts)
+            write_facts(folder, facts)
         return Run(path)
 
     @staticmethod
@@ -133,7 +134,7 @@ class Run:
                 f" {FORMAT}): upgrade galaxyvotes"
             )
         lacking = [name for name in ("pack", "stores", "columns") if name not in facts]
-        digest = _digest_of(facts)
+        digest = facts_digest(facts)
         if lacking or facts.get("digest", digest) != digest:  # older runs have no digest
             raise CheckpointError(
                 f"{path / 'run.json'} is damaged or has changed since the run began; restore it"
@@ -390,32 +391,9 @@ class Run:
             shutil.copyfile(self.path / name, folder / name)
         if default_tree not in (None, self.default_tree):
             facts = {name: fact for name, fact in self.facts.items() if name != "digest"}
-            _write_facts(folder, {**facts, "default_tree": default_tree})
+            write_facts(folder, {**facts, "default_tree": default_tree})
         return Run(folder)
 
     def save_calibration(self, calibration: Calibration, number: int = 1) -> None:
         """Write a calibration, all of it or nothing; one that is there already is replaced."""
         write_calibration(calibration, self.path, self.weights, number)
-
-
-def _write_facts(folder: Path, facts: dict[str, Any]) -> None:
-    """Write run.json, with a digest of its own."""
-    facts = {**facts, "digest": _digest_of(facts)}
-    write_text(folder / "run.json", json.dumps(facts, indent=2) + "\n")
-
-
-def _write_small_files(
-    folder: Path, recipe: Recipe, heads: Sequence[Head], seen: pa.Table
-) -> tuple[str, ...]:
-    """Write the files whose digests stand in run.json; their names."""
-    write_text(folder / "config.toml", recipe.to_toml())
-    trees = [numbered_file("tree.toml", number) for number in range(1, len(heads) + 1)]
-    for name, head in zip(trees, heads, strict=True):
-        write_text(folder / name, head.tree.to_toml())
-    with replacing(folder / "seen.parquet") as partial:
-        pq.write_table(seen, partial)
-    return ("config.toml", *trees, "seen.parquet")
-
-
-def _digest_of(facts: dict[str, Any]) -> str:
-    return contents_digest(facts, partial(json.dumps, sort_keys=True))

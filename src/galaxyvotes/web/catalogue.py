@@ -27,15 +27,20 @@ from galaxyvotes.questions import BOUNDS, FAMILIARITY
 from galaxyvotes.runtime.files import given_path
 from galaxyvotes.search.galaxy_map import GalaxyMap
 from galaxyvotes.table_formats.columns import meta_of
-from galaxyvotes.table_formats.read import open_rows
 from galaxyvotes.tree import DecisionTree
 from galaxyvotes.web.answer_table import AnswerColumns, find_answers
+from galaxyvotes.web.parquet_file import (
+    PLACES,
+    converted,
+    id_column_of,
+    is_parquet,
+    with_places,
+)
 from galaxyvotes.web.selection import Selection, quoted
 
-__all__ = ["PLACES", "UNCERTAINTY", "Catalogue"]
+__all__ = ["UNCERTAINTY", "Catalogue"]
 
 UNCERTAINTY = "uncertainty"
-PLACES = ("map_x", "map_y")
 _KEPT = 16  # selections
 _BINS = 40
 _SLICE = 65_536  # rows
@@ -83,7 +88,7 @@ class Catalogue:
         """
         path = given_path(path)
         with TemporaryDirectory(prefix="galaxyvotes-") as folder:
-            file = path if _is_parquet(path) else _converted(path, Path(folder) / "table.parquet")
+            file = path if is_parquet(path) else converted(path, Path(folder) / "table.parquet")
             try:
                 with pq.ParquetFile(file) as table:
                     schema, metadata = table.schema_arrow, table.metadata
@@ -92,7 +97,7 @@ class Catalogue:
             except (OSError, pa.ArrowException, ValueError) as error:
                 raise DataError(f"{path} cannot be read as a Parquet table: {error}") from None
             if galaxy_map is not None:
-                file = _with_places(file, galaxy_map, Path(folder) / "placed.parquet")
+                file = with_places(file, galaxy_map, Path(folder) / "placed.parquet")
                 schema = pq.read_schema(file)
             if not galaxies:
                 raise DataError(f"{path} has no rows: there is nothing to show")
@@ -122,7 +127,7 @@ class Catalogue:
     @cached_property
     def id_column(self) -> str:
         """The column of ids: `id`, or the first of texts; DataError if there is none."""
-        return _id_column(self.schema, self.path)
+        return id_column_of(self.schema, self.path)
 
     @cached_property
     def sky(self) -> tuple[str, str] | None:
@@ -356,57 +361,3 @@ def _bin(sql: str, low: float, high: float) -> str:
 def _floats(values: dict[str, Any], columns: Any) -> Any:
     numbers = [values.get(name) for name in columns]
     return np.array([[np.nan if n is None else n for n in numbers]], np.float32)
-
-
-def _is_text(dtype: pa.DataType) -> bool:
-    types = pa.types
-    return types.is_string(dtype) or types.is_large_string(dtype) or types.is_string_view(dtype)
-
-
-def _is_parquet(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(4) == b"PAR1"
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
-
-
-def _converted(path: Path, file: Path) -> Path:
-    """The table in a file of another format, written as Parquet."""
-    with open_rows(path) as rows, pq.ParquetWriter(file, rows.schema) as writer:
-        for part in rows.slices(_SLICE):
-            writer.write_table(part.cast(rows.schema))
-    return file
-
-
-def _id_column(schema: pa.Schema, path: Path) -> str:
-    names = [field.name for field in schema if _is_text(field.type)]
-    if not names:
-        raise DataError(f"{path} has no column of texts that could be ids")
-    return "id" if "id" in names else names[0]
-
-
-def _with_places(file: Path, galaxy_map: GalaxyMap, out: Path) -> Path:
-    """The table with the places of its galaxies on a map as two more columns, null for those that
-    are not on it; DataError if the map has no places, or no galaxy of the table.
-    """
-    rows, found = galaxy_map.row_by_id, False
-    points = np.append(galaxy_map.points, [[np.nan, np.nan]], axis=0).astype(np.float32)
-    with pq.ParquetFile(file) as table:
-        id_column = _id_column(table.schema_arrow, file)
-        kept = [name for name in table.schema_arrow.names if name not in PLACES]
-        schema = pa.schema(
-            [table.schema_arrow.field(name) for name in kept], table.schema_arrow.metadata
-        )
-        for name in PLACES:
-            schema = schema.append(pa.field(name, pa.float32()))
-        with pq.ParquetWriter(out, schema) as writer:
-            for batch in table.iter_batches(_SLICE, columns=kept, use_threads=False):
-                names = cast("list[str | None]", batch.column(id_column).to_pylist())
-                here = np.array([rows.get(name or "", -1) for name in names])
-                found = found or bool((here >= 0).any())
-                places = [pa.array(points[here, axis], from_pandas=True) for axis in (0, 1)]
-                writer.write_batch(pa.record_batch([*batch.columns, *places], schema=schema))
-    if not found:
-        raise DataError(f"{galaxy_map.path} has not one of the galaxies of the catalogue")
-    return out
