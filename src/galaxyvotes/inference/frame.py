@@ -60,7 +60,7 @@ def predict_frame(
     are arguments of `predict`. Nothing but the row decides what is predicted for it: images that
     are not there, and tables without rows, are no errors. A process opens a network once, and
     computes in one thread unless `workers` says otherwise: tools that call this run several
-    processes.
+    processes::
 
         catalog.map_partitions(galaxyvotes.predict_frame, image="cutouts/{iauname}.fits")   # LSDB
         dataset.map_batches(galaxyvotes.predict_frame, batch_format="pyarrow",
