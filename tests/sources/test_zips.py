@@ -180,5 +180,5 @@ def test_whatever_the_bytes_the_answer_is_files_or_a_data_error(path):
         with suppress(DataError), Source.open(path) as source:
             for image in source.images:
                 with suppress(DataError):
-                    right += image.read() == FILES[image.entry]
+                    right += image.read() == FILES.get(image.entry)  # a name may be changed
     assert right > 500
