@@ -27,3 +27,8 @@ def test_other_words_of_a_sentence_agree_with_its_number():
     assert sentence(1, text) == "1 galaxy has no label; leave it out, it is of no use"
     assert sentence(1234, text).startswith("1,234 galaxies have no label; leave them out, they are")
     assert [agreeing(number, "shares") for number in (0, 1, 2)] == ["share", "shares", "share"]
+
+
+def test_one_image_reaches_and_two_reach():
+    assert agreeing(1, "reaches") == "reaches"
+    assert agreeing(2, "reaches") == "reach"

@@ -271,7 +271,7 @@ def cutout(
 
 def detect(
     *mosaic: Path,
-    band: str | None = None,
+    bands: str | None = None,
     hdu: Hdu = None,
     sigma: float = 1.5,
     area: int = 12,
@@ -287,8 +287,8 @@ def detect(
     Example: galaxyvotes detect mosaic-r.fits --out sources.fits
 
     Args:
-        mosaic: FITS files of one band, or of several (--band).
-        band: The band in which sources are found, if the mosaic has several.
+        mosaic: FITS files of one band, or of several (--bands).
+        bands: The band in which sources are found, if the mosaic has several.
         sigma: How many times the noise of the background a pixel of a source exceeds it.
         area: How many pixels together make a source.
         contrast: Which share of the light of a source a part of it has that counts as another one.
@@ -301,7 +301,7 @@ def detect(
         named(mosaic, "detect"),
         out,
         settings=DetectionSettings(sigma, area, contrast),
-        layout=fits_layout(hdu, band),
+        layout=fits_layout(hdu, bands),
         overwrite=overwrite,
     )
     print(f"{done.path}: {counted(done.sources, 'source')}")

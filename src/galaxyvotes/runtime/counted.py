@@ -17,6 +17,7 @@ _PLURALS = {
     "lies": "lie",
     "passes": "pass",
     "process": "processes",
+    "reaches": "reach",
     "shares": "share",
     "was": "were",
 }
