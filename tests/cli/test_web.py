@@ -21,7 +21,13 @@ def table(tmp_path, kaggle, make_fractions):
 def test_a_server_prints_its_address_and_ends_well(table, end):
     command = [sys.executable, "-m", "galaxyvotes", "serve", table, "--port", "0"]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ,
+        # A shell starts what runs in the background with SIGINT ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
         address = process.stdout.readline().strip()
