@@ -33,10 +33,20 @@ def is_parquet(path: Path) -> bool:
 
 def converted(path: Path, file: Path) -> Path:
     """The table in a file of another format, written as Parquet."""
-    with open_rows(path) as rows, pq.ParquetWriter(file, rows.schema) as writer:
-        for part in rows.slices(_SLICE):
-            writer.write_table(part.cast(rows.schema))
+    with open_rows(path) as rows:
+        schema = _with_ids_as_text(rows.schema)
+        with pq.ParquetWriter(file, schema) as writer:
+            for part in rows.slices(_SLICE):
+                writer.write_table(part.cast(schema))
     return file
+
+
+def _with_ids_as_text(schema: pa.Schema) -> pa.Schema:
+    """CSV does not say that ids of digits are texts."""
+    place = schema.get_field_index("id")
+    if place < 0 or not pa.types.is_integer(schema.field(place).type):
+        return schema
+    return schema.set(place, schema.field(place).with_type(pa.string()))
 
 
 def id_column_of(schema: pa.Schema, path: Path) -> str:
