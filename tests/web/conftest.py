@@ -1,5 +1,8 @@
-"""A catalogue of small galaxies with their images, and servers of it."""
+"""A catalogue of small galaxies with their images, servers of it, and their pages."""
 
+import json
+import os
+import re
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from galaxyvotes import GalaxyMap, Predictions, serve
 from galaxyvotes.answer_columns import table_schema
@@ -19,6 +23,7 @@ from galaxyvotes.table_formats.write import write_table
 from galaxyvotes.tree import DecisionTree
 
 GALAXIES = 150
+CHROMIUM = Path("/usr/bin/chromium")
 
 
 @dataclass(frozen=True)
@@ -91,3 +96,68 @@ def zoo_map(zoo: Zoo, tmp_path_factory) -> GalaxyMap:
 def mapped(start: Start, zoo: Zoo, zoo_map: GalaxyMap) -> httpx.Client:
     """A client of a server of the zoo with its map."""
     return start(zoo.table, images=zoo.images, galaxy_map=zoo_map.path, workers=1)
+
+
+# ---- the page in Debian's browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Generator[Browser]:
+    """The browser, which a module shares; without it its tests are skipped."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"the page is tested in Debian's browser, and {CHROMIUM} is not here")
+    # As root, Chromium starts without its sandbox only.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+OpenSite = Callable[..., Page]
+
+
+@pytest.fixture
+def open_site(browser: Browser) -> Generator[OpenSite]:
+    """`open_site(client, query, …)`: the page of a server, which must load nothing from elsewhere
+    and fail nowhere.
+    """
+    problems: list[str] = []
+    contexts = []
+
+    def go(
+        client: httpx.Client,
+        query: str = "",
+        *,
+        width: int = 1280,
+        scheme: str = "light",
+        name: str = "",
+    ) -> Page:
+        own = str(client.base_url)
+        context = browser.new_context(
+            viewport={"width": width, "height": 800},
+            color_scheme=scheme,
+            base_url=own,
+            reduced_motion="reduce",
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda said: said.type == "error" and problems.append(said.text))
+        page.on(
+            "request",
+            lambda sent: sent.url.startswith((own, "blob:", "data:")) or problems.append(sent.url),
+        )
+        if name:
+            store = f"localStorage.setItem('galaxyvotes-labeller', {json.dumps(name)})"
+            page.add_init_script(store)
+        page.goto("/" + query)
+        page.wait_for_selector("main > *")
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    # The browser writes down what the page tells in words: no image, or none that is read.
+    told = re.compile(r"the server responded with a status of 4(04|22)")
+    assert [problem for problem in problems if not told.search(problem)] == []

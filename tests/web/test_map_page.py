@@ -1,45 +1,19 @@
 """The map of the page in Debian's browser."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from galaxyvotes.images.read import decode
 
-CHROMIUM = Path("/usr/bin/chromium")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM.exists():
-        pytest.skip(f"the page is tested in Debian's browser, and {CHROMIUM} is not here")
-    # As root, Chromium starts without its sandbox only.
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
-
 
 @pytest.fixture
-def page(browser, mapped):
-    """The map, where no error is thrown."""
-    problems: list[str] = []
-    page = browser.new_page(
-        viewport={"width": 1100, "height": 800},
-        base_url=str(mapped.base_url),
-        reduced_motion="reduce",
-    )
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.goto("/?tab=map")
+def page(open_site, mapped):
+    """The map."""
+    page = open_site(mapped, "?tab=map", width=1100)
     expect(page.locator(".map .counter")).to_have_text("150 galaxies")
-    yield page
-    page.close()
-    assert problems == []
+    return page
 
 
 def colours(page: Page) -> int:

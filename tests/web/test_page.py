@@ -1,28 +1,12 @@
 """The page in Debian's browser."""
 
-import json
-import os
 import re
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-
-CHROMIUM = Path("/usr/bin/chromium")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM.exists():
-        pytest.skip(f"the page is tested in Debian's browser, and {CHROMIUM} is not here")
-    # As root, Chromium starts without its sandbox only.
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
+from playwright.sync_api import Page, expect
 
 
 @pytest.fixture(scope="module")
@@ -31,44 +15,10 @@ def served(start, zoo, tmp_path_factory):
     return start(zoo.table, images=zoo.images, votes=votes, workers=1)
 
 
-Open = Callable[..., Page]
-
-
 @pytest.fixture
-def open_page(browser: Browser, served):
-    """`open_page(query, …)`: the page, which must load nothing from elsewhere and fail nowhere."""
-    problems: list[str] = []
-    contexts = []
-
-    def go(query: str = "", *, width: int = 1280, scheme: str = "light", name: str = "") -> Page:
-        context = browser.new_context(
-            viewport={"width": width, "height": 800},
-            color_scheme=scheme,
-            base_url=str(served.base_url),
-            reduced_motion="reduce",
-        )
-        contexts.append(context)
-        page = context.new_page()
-        own = str(served.base_url)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda said: said.type == "error" and problems.append(said.text))
-        page.on(
-            "request",
-            lambda sent: sent.url.startswith((own, "blob:", "data:")) or problems.append(sent.url),
-        )
-        if name:
-            store = f"localStorage.setItem('galaxyvotes-labeller', {json.dumps(name)})"
-            page.add_init_script(store)
-        page.goto("/" + query)
-        page.wait_for_selector("main > *")
-        return page
-
-    yield go
-    for context in contexts:
-        context.close()
-    # The browser writes down what the page tells in words: no image, or none that is read.
-    told = re.compile(r"the server responded with a status of 4(04|22)")
-    assert [problem for problem in problems if not told.search(problem)] == []
+def open_page(open_site, served):
+    """`open_page(query, …)`: the page of this server."""
+    return partial(open_site, served)
 
 
 def ids(page: Page) -> list[str]:
