@@ -4,8 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pyarrow as pa
 import pytest
+from astropy.io import fits
 
 import galaxyvotes as gv
+from galaxyvotes.errors import ConfigError
 from galaxyvotes.web.predict_api import ARROW
 
 
@@ -87,3 +89,21 @@ def test_a_request_without_a_file_is_an_error_in_words(site):
     answered = site.post("/predict")
     assert answered.status_code == 422
     assert answered.json()["error"].startswith("file: ")
+
+
+def test_fits_images_become_pictures_by_the_stretch_of_the_server(start, site, zoo, tmp_path):
+    light = np.random.default_rng(0).normal(1, 0.5, (3, 256, 256)).astype(np.float32)
+    fits.writeto(tmp_path / "g0000.fits", light)
+    file = [("file", ("g0000.fits", (tmp_path / "g0000.fits").read_bytes()))]
+    assert "name a stretch" in site.post("/predict", files=file).json()["error"]
+    answered, pictures = [], []
+    for stretch in ("legacy", "sdss"):
+        client = start(zoo.table, images=tmp_path, stretch=stretch, workers=1)
+        answered.append(client.post("/predict", files=file).json()["galaxies"][0]["answers"])
+        pictures.append(client.get("/galaxies/g0000/thumbnail").content)
+    assert answered[0] != answered[1]
+    assert pictures[0] != pictures[1]
+    by_request = site.post("/predict?stretch=sdss", files=file).json()["galaxies"][0]["answers"]
+    assert by_request == answered[1]
+    with pytest.raises(ConfigError, match="stretch"):
+        start(zoo.table, images=tmp_path, stretch="nix")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from galaxyvotes.cli.options import FinishedRun, Flag
+from galaxyvotes.cli.options import FinishedRun, Flag, Stretch
 
 __all__ = ["serve"]
 
@@ -18,6 +18,7 @@ def serve(
     galaxy_map: Annotated[Path | None, Parameter(name="--map")] = None,
     votes: Path | None = None,
     run: FinishedRun = None,
+    stretch: Stretch = None,
     host: str = "127.0.0.1",
     port: int = 8642,
     token: Annotated[str | None, Parameter(env_var="GALAXYVOTES_TOKEN")] = None,
@@ -53,6 +54,7 @@ def serve(
         galaxy_map=galaxy_map,
         votes=votes,
         run=run,
+        stretch=stretch,
         host=host,
         port=port,
         token=token,

@@ -27,7 +27,6 @@ from galaxyvotes.runtime.threads import pool_on_a_core_each
 __all__ = ["Batcher", "Busy"]
 
 _TOGETHER = 16  # images that a thread takes at a time: more only make the next ones wait
-_LINGER_SECONDS = 0.004  # for who is just answered and asks again; a group takes some 60 ms
 _MOST_WAITING = 4096  # images, of some 27 kilobytes each
 
 
@@ -47,7 +46,6 @@ class Batcher:
 
     _waiting: deque[_Job] = field(default_factory=deque[_Job])
     _changed: threading.Condition = field(default_factory=threading.Condition)
-    _computing: int = 0  # threads
     _closed: bool = False
 
     @staticmethod
@@ -92,8 +90,6 @@ class Batcher:
         while jobs := self._take():
             with suppress(Exception):  # of futures that are cancelled meanwhile
                 _compute(jobs)
-            with self._changed:
-                self._computing -= 1
 
     def _take(self) -> list[_Job]:
         """The next images for one network; none when the server stops."""
@@ -101,10 +97,7 @@ class Batcher:
         with self._changed:
             while not jobs and not (self._closed and not self._waiting):
                 self._changed.wait_for(lambda: self._waiting or self._closed)
-                if self._computing:
-                    self._changed.wait_for(self._is_full, _LINGER_SECONDS)
                 jobs = self._next()
-            self._computing += len(jobs) > 0
         return jobs
 
     def _next(self) -> list[_Job]:
@@ -118,9 +111,6 @@ class Batcher:
             if job.result.set_running_or_notify_cancel():
                 jobs.append(job)
         return jobs
-
-    def _is_full(self) -> bool:
-        return self._closed or len(self._waiting) >= _TOGETHER
 
 
 def _compute(jobs: list[_Job]) -> None:

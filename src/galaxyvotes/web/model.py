@@ -25,6 +25,7 @@ from galaxyvotes.predictions import Predictions
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run
 from galaxyvotes.runtime.counted import counted
+from galaxyvotes.sky.stretch import Stretch
 from galaxyvotes.sources.suffixes import split_suffix
 from galaxyvotes.tree import DecisionTree
 from galaxyvotes.web.batcher import Batcher
@@ -68,30 +69,37 @@ class Replies(NamedTuple):
 
 @dataclass(frozen=True)
 class Model:
-    """A network that answers at any time; `Model.open` starts its threads."""
+    """A network that answers at any time; `Model.open` starts its threads. FITS images get its
+    `stretch` where a request names none.
+    """
 
     network: Network
     origin: Path
     batcher: Batcher
     _decoders: ThreadPoolExecutor
+    stretch: str | None = None
     _networks: dict[tuple[str | None, FractionKind], Network] = field(
         default_factory=dict[tuple[str | None, FractionKind], Network]
     )
 
     @staticmethod
     @contextmanager
-    def open(run: Run | str | Path | None, workers: int | None = None) -> "Generator[Model]":
+    def open(
+        run: Run | str | Path | None, workers: int | None = None, stretch: str | None = None
+    ) -> "Generator[Model]":
         """The network of a run, by default the bundled one, and its threads, by default as many as
         there are cores.
 
-        Raises what `open_network` raises.
+        Raises what `open_network` and `Stretch.load` raise.
         """
+        if stretch is not None:
+            Stretch.load(stretch)
         network, origin = open_network(run, "cpu")
         cores = workers or os.cpu_count() or 1
         with ExitStack() as stack:
             batcher = stack.enter_context(Batcher.open(cores))
             decoders = stack.enter_context(ThreadPoolExecutor(cores))
-            yield Model(network.folded, origin, batcher, decoders)
+            yield Model(network.folded, origin, batcher, decoders, stretch)
 
     @property
     def trees(self) -> tuple[DecisionTree, ...]:
@@ -114,7 +122,8 @@ class Model:
         Raises ConfigError as `predict`; DataError if not one can be used; Busy if too many wait.
         """
         network = self.for_ask(ask.tree, ask.fractions)
-        pack = network.pack.for_images(scale=ask.scale, fit=ask.fit, stretch=ask.stretch)
+        stretch = ask.stretch or self.stretch
+        pack = network.pack.for_images(scale=ask.scale, fit=ask.fit, stretch=stretch)
         loop = asyncio.get_running_loop()
         squares: list[Square] = await asyncio.gather(*(
             loop.run_in_executor(self._decoders, square_of, image.name, image.data, pack)

@@ -90,6 +90,7 @@ def serve(
     galaxy_map: GalaxyMap | str | Path | None = None,
     votes: str | Path | None = None,
     run: Run | str | Path | None = None,
+    stretch: str | None = None,
     host: str = "127.0.0.1",
     port: int = 8642,
     token: str | None = None,
@@ -103,6 +104,7 @@ def serve(
     `embed` wrote, with neighbours and, without images, with pictures. A map may be the catalogue
     itself. A run folder in its place is the same as
     `run`: the server then only predicts. Predictions come from `run`, by default the bundled model.
+    FITS images become pictures by the `stretch`, by default that of the catalogue or the run.
     `votes` is the file (SQLite) for what people answer on the page, by default
     `<catalogue>.votes.sqlite`; the first answer makes it.
 
@@ -111,8 +113,8 @@ def serve(
     server runs in threads of this process until `stop()`; `wait()` waits for Ctrl-C.
 
     Raises MissingExtraError without the extra `web`; ConfigError if the address cannot be used, for
-    images or a map without a catalogue, and for a file of votes of another tree; DataError if the
-    catalogue, the images, the map or that file cannot be read;
+    images or a map without a catalogue, a stretch that there is not, and a file of votes of another
+    tree; DataError if the catalogue, the images, the map or that file cannot be read;
     CheckpointError if the run is not finished or damaged.
     """
     _check_extra()
@@ -124,7 +126,7 @@ def serve(
     with ExitStack() as stack:
         stack.callback(listening.close)
         token = _token(host, token)
-        site = _open_site(stack, catalogue, images, galaxy_map, votes, run, workers)
+        site = _open_site(stack, catalogue, images, galaxy_map, votes, run, stretch, workers)
         server = _server(site, listening, host, token)
         server._start(stack.pop_all())  # pyright: ignore[reportPrivateUsage]
     return server
@@ -145,6 +147,7 @@ def _open_site(
     galaxy_map: GalaxyMap | str | Path | None,
     votes: str | Path | None,
     run: Run | str | Path | None,
+    stretch: str | None,
     workers: int | None,
 ) -> "Site":
     from galaxyvotes.web.catalogue import Catalogue
@@ -158,7 +161,7 @@ def _open_site(
     if path is None and (has_images or galaxy_map is not None):
         named = "images=…` are the pictures" if has_images else "galaxy_map=…` is the map"
         raise ConfigError(f"`{named} of a catalogue: name the catalogue, too")
-    model = stack.enter_context(Model.open(run, workers))
+    model = stack.enter_context(Model.open(run, workers, stretch))
     if path is None:
         return Site(model)
     placed = None if galaxy_map is None else GalaxyMap.open(galaxy_map)
@@ -167,7 +170,7 @@ def _open_site(
         placed = GalaxyMap.open(path)
     pictures = None
     if has_images:
-        pack = model.network.pack.for_images(stretch=catalogue.stretch or None)
+        pack = model.network.pack.for_images(stretch=stretch or catalogue.stretch or None)
         pictures = Pictures(stack.enter_context(open_images(images, pack)))
     elif catalogue.has_thumbnails:
         pictures = Pictures(OfMap(catalogue))
