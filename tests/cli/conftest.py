@@ -1,5 +1,6 @@
 """The command line, called as a function."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -7,11 +8,14 @@ import pytest
 from galaxyvotes.cli.app import main
 
 Run = Callable[..., tuple[int, str, str]]
+PYTHON = re.compile(r"`\w+=|`galaxyvotes\.|Settings\(")
 
 
 @pytest.fixture
 def run(capsys) -> Run:
-    """`run(*arguments)`: exit status, standard output and standard error of a command."""
+    """`run(*arguments)`: exit status, standard output and standard error of a command, which speak
+    no Python.
+    """
 
     def call(*arguments: object) -> tuple[int, str, str]:
         status = 0
@@ -20,6 +24,7 @@ def run(capsys) -> Run:
         except SystemExit as stop:
             status = int(stop.code or 0)
         captured = capsys.readouterr()
+        assert not PYTHON.search(captured.out + captured.err), "the command line speaks Python"
         return status, captured.out, captured.err
 
     return call

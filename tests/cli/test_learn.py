@@ -67,6 +67,8 @@ def test_a_network_that_is_no_better_than_the_class_frequencies_is_warned_of(
     )
     assert "1 epoch, validation accuracy" in out
     assert "RMSE" not in out + err
+    assert "pack with larger shares for validation and test, --splits 0.4,0.3,0.3, or more" in err
+    assert "or try --no-mirror, if mirror images" in err
 
 
 def test_finetune_warns_of_validation_galaxies_that_were_training_galaxies(

@@ -29,6 +29,8 @@ def test_settings_become_the_options_that_are_in_them():
         "labels=LabelSettings(quantity=('a', 'b'))": "--quantity a --quantity b",
         "splits=SplitSettings(key=…)": "--split-key",
         "splits=SplitSettings(column='set')": "--splits set",
+        "splits=SplitSettings(0.4, 0.3, 0.3)": "--splits 0.4,0.3,0.3",
+        "splits=SplitSettings(0.4, 0.3, 0.3, key='b')": "--splits 0.4,0.3,0.3 --split-key b",
         "settings=('train.epochs=9', 'train.keep=last')": (
             "--set train.epochs=9 --set train.keep=last"
         ),
@@ -59,6 +61,7 @@ def test_everything_else_stays_as_it_is():
         "`f(a=1)`",
         "`a=`",
         "`a=b c`",
+        "`settings=OtherSettings(1, 2)`",
     ):
         assert as_options(message) == message
 
@@ -79,6 +82,8 @@ EXEMPT = {
     ("reports/sections.py", "galaxyvotes calibrate"): "the page is read without Python, too",
     ("reports/sections.py", "--run"): "the page is read without Python, too",
     ("evaluation/calibrate.py", "--splits"): "of the page, which is read without Python, too",
+    ("reports/chance.py", "--no-mirror"): "the page is read without Python, too",
+    ("evaluation/calibrate.py", "--coverage"): "of the page, which is read without Python, too",
     ("evaluation/calibrate.py", "--set"): "of the page, which is read without Python, too",
     ("web/gallery_api.py", "--images"): "the answer of a server that a command started",
     ("web/site.py", "--map"): "the answer of a server that a command started",
@@ -149,5 +154,6 @@ def test_arguments_in_messages_of_the_library_are_options_that_there_are():
     for code in codes:
         words = as_options(code)
         assert "`" not in words, code
+        assert words.startswith(("--", "galaxyvotes ")), code
         assert set(re.findall(r"(?<![\w-])--[\w-]+", words)) <= OPTIONS, code
         assert set(re.findall(r"galaxyvotes (\w+)", words)) <= COMMANDS, code

@@ -5,7 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from galaxyvotes.confidence.conformal import fit_intervals, galaxies_needed
+from galaxyvotes.confidence.conformal import (
+    check_coverage,
+    fit_intervals,
+    galaxies_needed,
+    largest_coverage,
+)
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.metrics.coverage import (
     coverage_per_answer,
@@ -369,6 +374,17 @@ def test_too_few_galaxies_are_an_error_that_says_how_many_are_needed(level, need
         DataError, match=f"need {needed} calibration galaxies or more .* here are {needed - 1}"
     ):
         fit_intervals(labels[1:], predicted[1:], TREE, coverage=level)
+
+
+def test_so_few_galaxies_are_told_the_coverage_that_they_allow():
+    for galaxies in (1, 6, 12, 27):
+        lower = largest_coverage(galaxies)
+        assert galaxies_needed(lower) <= galaxies < galaxies_needed(lower + 0.05)
+    assert (largest_coverage(6), largest_coverage(0)) == (0.8, 0)
+    with pytest.raises(DataError, match=r"or ask for a lower coverage, `coverage=0\.8`$"):
+        check_coverage(0.9, 6)
+    with pytest.raises(DataError, match=r"that were not used in training, .*`$"):
+        check_coverage(0.9, 0)
 
 
 def test_what_cannot_be_calibrated_or_used_is_refused():

@@ -31,7 +31,7 @@ def test_a_pair_at_chance_is_named_with_the_reason(hands, quick, tmp_path, read_
     (pair,) = found["pairs"]
     assert pair["answers"] == ["anticlockwise", "clockwise"]
     assert pair["auc"]["low"] <= 0.5
-    assert "train again with the setting train.mirror=false" in found["why"]
+    assert "train again with --no-mirror (train.mirror=false)" in found["why"]
     page = read_page(write_report(hands, tmp_path, quick).html.read_text("utf-8"))
     assert "Not better than chance" in page.text
     assert "anticlockwise or clockwise" in page.text

@@ -98,5 +98,17 @@ def test_a_warning_says_on_how_many_galaxies_it_rests_and_that_few_are_too_few()
     )
     assert few is not None
     assert few.startswith("is no better than the mean on 18 validation galaxies, too few to tell: ")
-    assert advice_after("finetune", 800, mirrors=True).startswith("Check that labels and images")
-    assert advice_after("finetune", 18, mirrors=True).startswith("Evaluate it to know more")
+
+
+def test_advice_names_what_can_be_done_and_not_what_was_done_already():
+    def advice(command: str, galaxies: int, *, large_shares: bool = False) -> str:
+        return advice_after(command, galaxies, mirrors=True, large_shares=large_shares)
+
+    assert advice("finetune", 800).startswith("Check that labels and images")
+    few = advice("finetune", 18)
+    assert few.startswith("Evaluate it to know more")
+    assert "`splits=SplitSettings(0.4, 0.3, 0.3)`, or more labelled galaxies, that the" in few
+    already = advice("finetune", 18, large_shares=True)
+    assert "if there are: pack with more labelled galaxies, that" in already
+    assert "shares" not in already
+    assert "not seen" not in advice("train", 18)

@@ -144,9 +144,8 @@ def test_only_stores_that_fit_the_bundled_model_look_for_its_galaxies(make_jpeg,
     labels = LabelSettings(classes="class")
     fitting = pack(folder, tmp_path / "a", labels=labels, splits=HALVES, progress=False)
     assert set(fitting.splits) == {"train"}
-    assert "the bundled model was trained on them: pack galaxies that it has not seen" in (
-        fitting.summary
-    )
+    assert "because the bundled model was trained on them\n" in fitting.summary
+    assert fitting.summary.endswith("more labelled galaxies that the bundled model has not seen")
     settings = PackSettings(128, 64)
     other = pack(
         folder, tmp_path / "b", labels=labels, settings=settings, splits=HALVES, progress=False

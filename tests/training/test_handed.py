@@ -141,7 +141,9 @@ def test_with_mirror_images_it_is_learned_at_chance_and_the_warning_says_what_to
     assert np.ptp(predict_store(mirrored.network(), plain, rows).values) < 0.5
     assert accuracy(mirrored, plain) < 0.75
     assert mirrored.warning is not None
-    assert "train.mirror=false, if mirror images have other labels" in mirrored.warning
+    assert (
+        "`settings=('train.mirror=false',)`, if mirror images have other labels" in mirrored.warning
+    )
 
 
 def test_a_file_of_a_handed_network_predicts_what_the_run_does(run, handed, spirals, tmp_path):

@@ -28,6 +28,7 @@ from galaxyvotes.cli.streams import (
     print_error,
 )
 from galaxyvotes.errors import ConfigError, GalaxyVotesError
+from galaxyvotes.runtime.notes import notes_in_words_of
 from galaxyvotes.runtime.signals import interrupted_by_termination
 
 __all__ = ["app", "main"]
@@ -129,7 +130,8 @@ def _run(arguments: Sequence[str]) -> None:
         _refuse_empty(arguments)
         if "WORLD_SIZE" in os.environ:
             _check_processes(arguments)
-        app(arguments, exit_on_error=False, print_error=False)
+        with notes_in_words_of(as_options):
+            app(arguments, exit_on_error=False, print_error=False)
     except (GalaxyVotesError, CycloptsError) as error:
         print_error(_message(error, arguments))
         sys.exit(2)

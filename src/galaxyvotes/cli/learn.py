@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from galaxyvotes.cli.messages import as_options
 from galaxyvotes.cli.options import (
     Device,
     FinishedRun,
@@ -225,4 +226,4 @@ def _print_trained(run: "Run") -> None:
         figures += f", of epoch {kept['epoch']}, the best one"
     print(f"{run.path}: {counted(epochs, 'epoch')}, {figures}")
     if run.caveat:
-        print(run.caveat)
+        print(as_options(run.caveat))

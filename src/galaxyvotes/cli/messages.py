@@ -30,6 +30,7 @@ _OPTIONS = {  # that have other names than the arguments
 }
 _TOGETHER = ("bands", "hdu", "position")  # several values are one word, a,b,c
 _BY_PLACE = {"PackSettings": ("crop_px", "size_px")}
+_ONE_OPTION = {"SplitSettings": "splits"}  # of all values that have no name
 _SHORTER = {"--set train.mirror=false": "--no-mirror"}
 
 
@@ -58,11 +59,17 @@ def _translated(code: re.Match[str]) -> str:
 def _words(call: ast.expr) -> str:
     """What the arguments of a call are on the command line."""
     assert isinstance(call, ast.Call)
-    names = _BY_PLACE.get(ast.unparse(call.func))
-    if names is None:
+    what = ast.unparse(call.func)
+    if not call.args:
+        words = list[str]()
+    elif names := _BY_PLACE.get(what):
+        words = [_option(name, value) for name, value in zip(names, call.args, strict=False)]
+    elif option := _ONE_OPTION.get(what):
+        words = [f"--{option} {','.join(map(ast.unparse, call.args))}"]
+    elif what.startswith("galaxyvotes."):
         words = [word for value in call.args for word in _values(ast.literal_eval(value))]
     else:
-        words = [_option(name, value) for name, value in zip(names, call.args, strict=False)]
+        raise ValueError("settings whose values have no names")
     return " ".join(words + [_option(word.arg or "", word.value) for word in call.keywords])
 
 

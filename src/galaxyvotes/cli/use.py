@@ -217,7 +217,7 @@ def evaluate(
         seed=seed,
         device=device,
     )
-    print(result.table(), result.path, result.report.predictions, sep="\n")
+    print(as_options(result.table()), result.path, result.report.predictions, sep="\n")
 
 
 def figures(
@@ -320,6 +320,6 @@ def demo(*, galaxies: int = 600, seed: int = 0, out: Path = Path("demo")) -> Non
     from galaxyvotes.demo import demo as demo_
 
     result = demo_(out, galaxies=galaxies, seed=seed)
-    print(result.table())
+    print(as_options(result.table()))
     print(f"what the bundled model predicts: {out / 'answers.html'}")
     print(f"report of the fine-tuned model: {result.path}")

@@ -68,9 +68,17 @@ from galaxyvotes.confidence.prediction_intervals import (
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.kinds import ValueKind
 from galaxyvotes.predictions import Values
+from galaxyvotes.runtime.counted import agreeing
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["COVERAGE", "MIN_ASKED", "fit_intervals", "galaxies_needed", "split_galaxies"]
+__all__ = [
+    "COVERAGE",
+    "MIN_ASKED",
+    "fit_intervals",
+    "galaxies_needed",
+    "largest_coverage",
+    "split_galaxies",
+]
 
 COVERAGE = 0.9
 MIN_ASKED = 0.25  # of everybody, for a conditional fraction to count
@@ -159,12 +167,22 @@ def check_coverage(coverage: float, galaxies: int) -> None:
 
 
 def _too_few(coverage: float, galaxies: int) -> DataError:
-    here = "is" if galaxies == 1 else "are"
+    lower = largest_coverage(galaxies)
     return DataError(
         f"intervals of {coverage:.4g} coverage need {galaxies_needed(coverage):,} calibration"
-        f" galaxies or more whose fractions are known; here {here} {galaxies:,}. Give more"
-        " galaxies, or ask for a lower coverage"
+        f" galaxies or more whose fractions are known; here {agreeing(galaxies, 'is')}"
+        f" {galaxies:,}. Give more galaxies that were not used in training, such as a larger share"
+        " for validation, `splits=SplitSettings(0.4, 0.3, 0.3)`"
+        + (f"; or ask for a lower coverage, `coverage={lower:g}`" if lower else "")
     )
+
+
+def largest_coverage(galaxies: int) -> float:
+    """The largest coverage, in steps of 5 %, whose intervals so many galaxies can give; 0 if that
+    is less than a half.
+    """
+    steps = (step / 20 for step in range(19, 9, -1))
+    return next((coverage for coverage in steps if galaxies_needed(coverage) <= galaxies), 0.0)
 
 
 def galaxies_needed(coverage: float = COVERAGE) -> int:

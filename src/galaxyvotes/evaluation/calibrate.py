@@ -30,6 +30,7 @@ from galaxyvotes.confidence.conformal import (
     check_coverage,
     fit_intervals,
     galaxies_needed,
+    largest_coverage,
     split_galaxies,
 )
 from galaxyvotes.confidence.familiarity import Familiarity
@@ -187,11 +188,13 @@ def why_not(run: Run, store: Store, head: Head) -> str:
     rows = with_labels(store, store.rows("validation"), head)
     needed = galaxies_needed() if head.kind.intervals else 1
     if len(rows) < needed:
+        lower = largest_coverage(len(rows)) if head.kind.intervals else 0
         return (
             f"The store {store.path.name} has {counted(len(rows), 'labelled validation galaxy')}"
             f" and calibration needs {needed:,}: pack more galaxies, or larger shares for"
             " validation and test (--splits 0.4,0.3,0.3), train or fine-tune on that store, and"
-            " calibrate the new run."
+            " calibrate the new run"
+            + (f"; or calibrate with --coverage {lower:g}." if lower else ".")
         )
     if not (used := _used_in_training(run, store)[rows]).any():
         return ""

@@ -11,6 +11,7 @@ from galaxyvotes.errors import CheckpointError, DataError
 from galaxyvotes.runs.network import Head
 from galaxyvotes.runs.run import Run
 from galaxyvotes.runtime.counted import agreeing, counted
+from galaxyvotes.store.held_out import remedy_for_few
 from galaxyvotes.store.seen_before import BUNDLED
 from galaxyvotes.store.store import Store
 
@@ -70,9 +71,11 @@ def labelled_rows(store: Store, split: str, head: Head) -> Int[np.ndarray, " gal
     """
     rows = with_labels(store, store.rows(split), head)
     if not len(rows):
-        only = "" if store.largest is None else ": which fraction is the largest is no fraction"
+        only = "" if store.largest is None else " (which fraction is the largest is no fraction)"
+        remedy = "" if split == "train" else f": {remedy_for_few(store.manifest)}"
         raise DataError(
             f"{store.path} has no galaxy with {head.tree.kind.label} in its {split} split{only}"
+            f"{remedy}"
         )
     return rows
 

@@ -16,8 +16,9 @@ from jaxtyping import Float, UInt8
 
 from galaxyvotes.metrics.statistic import Statistic, value_of
 
-__all__ = ["Interval", "Measure", "confidence_intervals", "number"]
+__all__ = ["FEW_GALAXIES", "Interval", "Measure", "confidence_intervals", "number"]
 
+FEW_GALAXIES = 30  # from fewer, little can be concluded: half right is known to 18 % at best
 KEPT_BYTES = 2**27  # a thousand resamples of 80,000 galaxies are 80 MB
 
 Measure = dict[str, float | None]  # value, low and high; None where undefined

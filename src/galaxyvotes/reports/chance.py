@@ -20,7 +20,7 @@ _MIRRORED = (
     "Images were rotated and mirrored in training, and predictions are the mean over such views, so"
     " nothing can be learned that this changes: clockwise and anticlockwise arms, or an angle on"
     " the sky, have to come out at chance. If mirror images differ in what is asked here, train"
-    " again with the setting train.mirror=false."
+    " again with --no-mirror (train.mirror=false)."
 )
 _NOT_MIRRORED = "Images were not mirrored in training, so this is not because of mirror images."
 _OTHERWISE = (

@@ -264,7 +264,12 @@ class Run:
             return None
         at_start = self.facts.get("validation_at_start", {})
         warning = warning_after_training(self.heads, self.kept, galaxies, at_start)
-        advice = advice_after(self.begun_by, galaxies, mirrors=self.recipe.mirrors)
+        advice = advice_after(
+            self.begun_by,
+            galaxies,
+            mirrors=self.recipe.mirrors,
+            large_shares=all(store.get("large_shares") for store in self.facts["stores"]),
+        )
         return warning and f"{self.path} {warning}. {advice}"
 
     @property

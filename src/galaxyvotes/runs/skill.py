@@ -54,22 +54,24 @@ def warning_after_training(
     return None
 
 
-def advice_after(command: str, galaxies: int, *, mirrors: bool) -> str:
+def advice_after(command: str, galaxies: int, *, mirrors: bool, large_shares: bool) -> str:
     """What to try if a network, begun by train or finetune, seems to have learned nothing by so
-    many validation galaxies.
+    many validation galaxies; `large_shares` if a larger share of the galaxies is of no use.
     """
-    mirror = "train.mirror=false, if mirror images have other labels"
+    mirror = "`settings=('train.mirror=false',)`, if mirror images have other labels"
     if galaxies < _FEW:
+        unseen = ", that the network it started from has not seen" if command == "finetune" else ""
+        larger = "larger shares for validation and test, `splits=SplitSettings(0.4, 0.3, 0.3)`, or"
         return (
-            "Evaluate it to know more, on more galaxies if there are: pack with larger shares for"
-            " validation and test, such as `splits=SplitSettings(0.4, 0.3, 0.3)`"
+            "Evaluate it to know more, on more galaxies if there are: pack with"
+            f"{'' if large_shares else ' ' + larger} more labelled galaxies{unseen}"
             + (f"; or try {mirror}" if mirrors else "")
         )
     if command == "finetune":
-        tries = ["more labels", "the setting train.encoder_rate=1"]
+        tries = ["more labels", "`settings=('train.encoder_rate=1',)`"]
         first = "Check that labels and images belong together; then try"
     else:
-        tries = ["more labels", "more epochs (the setting train.epochs)"]
+        tries = ["more labels", "more epochs, `settings=('train.epochs=…',)`"]
         first = "Try fine-tuning, which needs far fewer galaxies;"
     return f"{first} {', or '.join(tries + ([mirror] if mirrors else []))}"
 

@@ -26,10 +26,11 @@ from jaxtyping import Bool, Float32, Int, Int32, Shaped, UInt8
 from galaxyvotes.config import PackSettings
 from galaxyvotes.errors import CheckpointError, DataError
 from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES
-from galaxyvotes.runtime.counted import agreeing, counted, sentence
+from galaxyvotes.runtime.counted import counted, sentence
 from galaxyvotes.runtime.digests import contents_digest, file_digest, image_digest
 from galaxyvotes.runtime.files import given_path
 from galaxyvotes.store.format import FORMAT, LARGEST, value_column, votes_column
+from galaxyvotes.store.held_out import remarks_on_sets
 from galaxyvotes.store.seen_before import galaxies_in
 from galaxyvotes.store.splits import SPLITS
 from galaxyvotes.tree import DecisionTree
@@ -237,7 +238,7 @@ class Store:
             if number := facts.get(fact):
                 where = f" {rejected}" if text.endswith(":") else ""
                 lines.append(sentence(number, text) + where)
-        lines += self._seen_before()
+        lines += remarks_on_sets(facts)
         if arrays := facts.get("columns_of_arrays"):
             several = sentence(
                 len(arrays), "{column} {has} several values a row and {was} left out"
@@ -269,54 +270,6 @@ class Store:
                 " are not"
             )
         return lines
-
-    def _seen_before(self) -> list[str]:
-        """Which galaxies the network to be fine-tuned was trained on, in a line."""
-        facts = self.manifest
-        if run := facts.get("seen_unknown"):
-            line = (
-                f"{run} has no table of the galaxies that it was trained on: some may be in the"
-                " validation and test sets, where errors on them are too small; pack for the"
-                " folder of its run to have them found"
-            )
-            return [line]
-        if not (seen := facts.get("seen_before")):
-            return []
-        if held_out := seen["validation"] + seen["test"]:
-            these = "it" if held_out == 1 else f"these {held_out:,}"
-            line = (
-                f"{seen['run']} was trained on {seen['validation']:,} of the validation and"
-                f" {seen['test']:,} of the test galaxies: once it is fine-tuned, calibrate and"
-                f" evaluate refuse {these}; give other galaxies to these sets"
-            )
-            return [line]
-        asked, number = facts["split_settings"], seen["train"]
-        line = (
-            sentence(number, "{galaxy} {is} in the training set, not drawn for validation")
-            + f" or test, because {seen['run']} was trained on {agreeing(number, 'it')}"
-        )
-        if others := len(self) - number:
-            line += f"; the shares divide the other {others:,}"
-        if asked.get("train") == 0:
-            line = (
-                f"no training galaxies were asked for, and {number:,} {agreeing(number, 'is')} set"
-                f" aside among them: {seen['run']} was trained on {agreeing(number, 'it')}, so"
-                f" {'it' if number == 1 else 'they'} cannot validate or test; {others:,}"
-                f" {agreeing(others, 'is')} left for that"
-            )
-        few = [
-            name
-            for name in ("validation", "test")
-            if asked.get(name, 1) and not facts["splits"][name]
-        ]
-        if few and len(self) > seen["train"]:
-            line += (
-                f"; none is left for {' and '.join(few)}: give larger shares to these sets, e.g."
-                " 0.2,0.4,0.4"
-            )
-        elif few:
-            line += ": pack galaxies that it has not seen, too, to validate and to test"
-        return [line]
 
     def _count_classes(self) -> list[str]:
         """How many galaxies each class has, and a warning for those with few."""

@@ -83,6 +83,6 @@ def note_of_handed(recipe: Recipe, stores: Sequence[Store]) -> str | None:
             return (
                 f"warning: {' and '.join(names)} of {question.name} seem to be mirror images of"
                 " each other, and training mirrors images, so they cannot be told apart: begin"
-                " again with the setting train.mirror=false"
+                " again with `settings=('train.mirror=false',)`"
             )
     return None

@@ -28,12 +28,13 @@ from galaxyvotes.runtime import distributed
 from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.runtime.files import given_path
+from galaxyvotes.runtime.notes import note
+from galaxyvotes.store.held_out import sets_are_given
 from galaxyvotes.store.store import Store
 from galaxyvotes.training.batches import TrainingBatches, open_stores
 from galaxyvotes.training.choice import suited
 from galaxyvotes.training.initialise import WarmStart, check_new, create_run
 from galaxyvotes.training.linear_start import linear_start
-from galaxyvotes.training.log import note
 from galaxyvotes.training.loop import train
 from galaxyvotes.training.resume import check_recipe, run_to_resume
 from galaxyvotes.training.trial import fitted_or_learned
@@ -155,16 +156,15 @@ def _remarks_on_seen(source: Run, stores: Sequence[Store]) -> list[str]:
             for used, of, split in counts
             if used
         )
-        given = store.manifest["split_settings"].keys() & {"column", "lists"}
         remedy = (
             "give other galaxies to these sets"
-            if given
+            if sets_are_given(store.manifest)
             else f"pack the store again for {source.title}, which then draws others for these sets"
         )
         remarks.append(
             f"warning: {source.title} was trained on {found} of {store.path}: calibrate"
-            f" and evaluate will refuse them. {remedy.capitalize()}, or evaluate with seen galaxies"
-            " allowed, whose errors are too small"
+            f" and evaluate will refuse them. {remedy[0].upper() + remedy[1:]}, or evaluate with"
+            " `allow_seen=True`: the errors are too small then"
         )
     return remarks
 

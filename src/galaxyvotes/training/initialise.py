@@ -22,6 +22,7 @@ from galaxyvotes.runs.run import Run
 from galaxyvotes.runtime import distributed
 from galaxyvotes.runtime.devices import low_precision
 from galaxyvotes.runtime.locks import writer_of
+from galaxyvotes.store.held_out import has_large_shares
 from galaxyvotes.training.batches import TrainingBatches
 from galaxyvotes.training.frozen import versions_for
 from galaxyvotes.training.heads import means_of
@@ -115,6 +116,7 @@ def _facts(batches: TrainingBatches) -> dict[str, Any]:
                 "id_name": store.id_name,
                 "train": len(train),
                 "validation": len(validation),
+                "large_shares": has_large_shares(store.manifest),
             }
             for store, train, validation in zip(
                 batches.stores, batches.train, batches.validation, strict=True

@@ -8,7 +8,6 @@ passed over, but for the last one; in an epoch that takes long there is a line a
 can show how far it is.
 """
 
-import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from rich.progress import Progress, TaskID
 from galaxyvotes.runtime.counted import counted, duration
 from galaxyvotes.runtime.progress import bar
 
-__all__ = ["TrainingLog", "note"]
+__all__ = ["TrainingLog"]
 
 _LEAST, _MOST = 1.0, 60.0  # seconds between lines
 
@@ -77,8 +76,3 @@ class TrainingLog:
             console.print(line, highlight=False, markup=False, no_wrap=True, overflow="ellipsis")
         else:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def note(text: str) -> None:
-    """Print a remark on standard error."""
-    sys.stderr.write(f"{text}\n")

@@ -37,6 +37,7 @@ from galaxyvotes.runtime.devices import choose_device, low_precision
 from galaxyvotes.runtime.files import given_path, write_text
 from galaxyvotes.runtime.locks import locked_folder
 from galaxyvotes.runtime.memory_limits import enough_memory
+from galaxyvotes.runtime.notes import note
 from galaxyvotes.runtime.signals import stop_requested
 from galaxyvotes.store.store import Store
 from galaxyvotes.training.batches import TrainingBatches, open_stores, seed_of
@@ -45,7 +46,7 @@ from galaxyvotes.training.ending import ending_in_words, finished_in_words, pati
 from galaxyvotes.training.frozen import FrozenFeatures, versions_for
 from galaxyvotes.training.initialise import create_run
 from galaxyvotes.training.learner import SUMS, Learner, check_finite
-from galaxyvotes.training.log import TrainingLog, note
+from galaxyvotes.training.log import TrainingLog
 from galaxyvotes.training.optimiser import converged_after, last_epoch, learning_rate
 from galaxyvotes.training.resume import check_recipe, run_to_resume
 from galaxyvotes.training.state import Position, read_state, write_state
