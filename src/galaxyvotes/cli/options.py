@@ -20,6 +20,7 @@ __all__ = [
     "FinishedRun",
     "Flag",
     "Hdu",
+    "IdColumn",
     "Missing",
     "MosaicFiles",
     "NewRun",
@@ -84,6 +85,13 @@ Hdu = Annotated[
     Parameter(
         help="The HDU of FITS files that holds the image, by number (the first is 0) or name, or"
         " those of its bands, e.g. 1,3,5; by default the only one with an image."
+    ),
+]
+IdColumn = Annotated[
+    str | None,
+    Parameter(
+        help="The column with the ids of the galaxies of a table; by default the one that predict"
+        " took, one that is called as ids are, or the first of texts."
     ),
 ]
 Device = Annotated[str, Parameter(help="Where to compute: auto, cpu, cuda or mps.")]

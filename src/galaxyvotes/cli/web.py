@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from galaxyvotes.cli.options import FinishedRun, Flag, Stretch
+from galaxyvotes.cli.options import FinishedRun, Flag, IdColumn, Stretch
 
 __all__ = ["serve"]
 
@@ -16,6 +16,7 @@ def serve(
     *,
     images: Annotated[tuple[Path, ...], Parameter(negative=(), show_default=False)] = (),
     galaxy_map: Annotated[Path | None, Parameter(name="--map")] = None,
+    id_column: IdColumn = None,
     votes: Path | None = None,
     run: FinishedRun = None,
     stretch: Stretch = None,
@@ -52,6 +53,7 @@ def serve(
         catalogue,
         images=images,
         galaxy_map=galaxy_map,
+        id_column=id_column,
         votes=votes,
         run=run,
         stretch=stretch,

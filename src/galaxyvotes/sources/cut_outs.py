@@ -4,7 +4,6 @@ To whoever reads them they are FITS files called by the id of each row; where th
 table, by position (see `positions`), and from what the `Mosaic`.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -18,15 +17,12 @@ from galaxyvotes.sky.mosaic import Mosaic
 from galaxyvotes.sky.places import find_places
 from galaxyvotes.sky.tiles import Tile
 from galaxyvotes.sources.positions import At, PositionColumns, find_position
+from galaxyvotes.tables.ids import unique_column
 from galaxyvotes.tables.names import column_of, iterate
 
 __all__ = ["CutOuts", "cut_outs_of", "id_column"]
 
 _SUFFIX = ".fits"
-_CALLED_ID = re.compile(
-    r"(?:.*[^a-z])?(?:id|name|number|source|object|designation)|[a-z0-9]+id|iauname"
-)
-_FLOATS = (pa.types.is_floating, pa.types.is_decimal, pa.types.is_nested, pa.types.is_temporal)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -93,22 +89,8 @@ def cut_outs_of(
 
 
 def id_column(rows: pa.Table) -> str | None:
-    """The column that tells the rows apart: one that is called as ids are, or else the first that
-    is no position, if it has a value in each row and none twice; None if there is none.
-    """
-    positions = find_position(rows.schema) or ()
-    plain = [
-        field.name
-        for field in rows.schema
-        if field.name not in positions and not any(is_so(field.type) for is_so in _FLOATS)
-    ]
-    called = [name for name in plain if _CALLED_ID.fullmatch(name.strip().lower())]
-    others = [name for name in plain[:1] if name not in called]
-    for name in [*called, *others]:
-        column = rows.column(name)
-        if not column.null_count and len(pc.unique(column)) == len(rows):
-            return name
-    return None
+    """The column that tells the rows apart, which is no position; None if there is none."""
+    return unique_column(rows.schema, rows.select, find_position(rows.schema) or ())
 
 
 def _ids(rows: pa.Table, name: str | None, first: int) -> pa.Array:

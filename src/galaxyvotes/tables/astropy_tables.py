@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,7 @@ __all__ = [
     "read_astropy",
     "read_columns",
     "simple",
+    "table_facts",
     "table_format",
 ]
 
@@ -45,6 +46,20 @@ Result = TypeVar("Result")
 def simple(value: object) -> bool:
     """Whether a fact about a table is text or a number, which every format has a place for."""
     return isinstance(value, str | bool | int) or (isinstance(value, float) and value == value)
+
+
+def table_facts(schema: pa.Schema) -> dict[str, str]:
+    """What a schema of Arrow's says in words of the whole table, by names in lower case; nothing if
+    that cannot be read.
+    """
+    try:
+        facts = json.loads(cast("dict[bytes, bytes]", schema.metadata or {}).get(META, b"{}"))
+    except ValueError:
+        return {}
+    if not isinstance(facts, dict):
+        return {}
+    pairs = cast("dict[str, object]", facts).items()
+    return {name.lower(): value for name, value in pairs if isinstance(value, str)}
 
 
 def table_format(data: bytes) -> str | None:

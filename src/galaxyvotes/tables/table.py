@@ -7,7 +7,6 @@ bytes say, and not its name.
 
 import gzip
 import io
-import json
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.tables.astropy_tables import META, read_columns, table_format
+from galaxyvotes.tables.astropy_tables import read_columns, table_facts, table_format
 from galaxyvotes.tables.cells import (
     LARGEST_WHOLE,
     rewrite,
@@ -76,15 +75,7 @@ class Table:
         """What the file says in words of the whole table, by names in lower case; nothing if that
         cannot be read. DataError as `read`.
         """
-        metadata = cast("dict[bytes, bytes]", self.read().schema.metadata or {})
-        try:
-            facts = json.loads(metadata.get(META, b"{}"))
-        except ValueError:
-            return {}
-        if not isinstance(facts, dict):
-            return {}
-        pairs = cast("dict[str, object]", facts).items()
-        return {name.lower(): value for name, value in pairs if isinstance(value, str)}
+        return table_facts(self.read().schema)
 
     def read(self) -> pa.Table:
         """All rows, types inferred; whole numbers that no type holds stay as they are written.

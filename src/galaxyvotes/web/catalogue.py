@@ -7,7 +7,7 @@ that a page anywhere in it is read directly.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,7 +26,7 @@ from galaxyvotes.predictions import Bounds, Predictions
 from galaxyvotes.questions import BOUNDS, FAMILIARITY
 from galaxyvotes.runtime.files import given_path
 from galaxyvotes.search.galaxy_map import GalaxyMap
-from galaxyvotes.table_formats.columns import meta_of
+from galaxyvotes.tables.astropy_tables import table_facts
 from galaxyvotes.tree import DecisionTree
 from galaxyvotes.web.answer_table import AnswerColumns, find_answers
 from galaxyvotes.web.parquet_file import (
@@ -34,6 +34,8 @@ from galaxyvotes.web.parquet_file import (
     converted,
     id_column_of,
     is_parquet,
+    naming_column,
+    rows_on_map,
     with_places,
 )
 from galaxyvotes.web.selection import Selection, quoted
@@ -41,6 +43,7 @@ from galaxyvotes.web.selection import Selection, quoted
 __all__ = ["UNCERTAINTY", "Catalogue"]
 
 UNCERTAINTY = "uncertainty"
+_ID = "id as text"  # the column of the view
 _KEPT = 16  # selections
 _BINS = 40
 _SLICE = 65_536  # rows
@@ -61,13 +64,17 @@ class _Orders:
 class Catalogue:
     """A Parquet table of galaxies; `path` is what the user named, `file` what is read.
 
-    `answers` says which columns hold a tree's answers, None if no tree fits.
+    `id_column` has the ids, texts or whole numbers. `answers` says which columns hold a tree's
+    answers, None if no tree fits, and `on_map` on which row of the map beside it each galaxy is, -1
+    for none, None if it has no map beside it.
     """
 
     path: Path
     file: Path
     schema: pa.Schema
     galaxies: int
+    id_column: str
+    on_map: Rows | None
     answers: AnswerColumns | None
     _metadata: pq.FileMetaData
     _connection: duckdb.DuckDBPyConnection
@@ -80,11 +87,14 @@ class Catalogue:
         path: str | Path,
         trees: Sequence[DecisionTree] = (),
         galaxy_map: GalaxyMap | None = None,
+        id_column: str | None = None,
     ) -> "Generator[Catalogue]":
         """The catalogue in a table of any format, while the context lasts. `trees` are known
-        besides those that come with the package; galaxies get their places on `galaxy_map`.
+        besides those that come with the package; galaxies get their places on `galaxy_map`. The
+        ids are in `id_column`, or else where `tables.ids` finds them.
 
-        Raises DataError if the file cannot be read, or has no rows or no column of ids.
+        Raises DataError if the file cannot be read, or has no rows, no column of ids or no galaxy
+        of the map; ConfigError if there is no column of that name.
         """
         path = given_path(path)
         with TemporaryDirectory(prefix="galaxyvotes-") as folder:
@@ -92,29 +102,32 @@ class Catalogue:
             try:
                 with pq.ParquetFile(file) as table:
                     schema, metadata = table.schema_arrow, table.metadata
-                galaxies = metadata.num_rows
-                meta = meta_of(schema)
+                galaxies, here = metadata.num_rows, None
+                if not galaxies:
+                    raise DataError(f"{path} has no rows: there is nothing to show")
+                id_column = id_column_of(file, path, id_column)
+                if galaxy_map is not None:
+                    here = rows_on_map(file, path, id_column, galaxy_map)
+                    file = with_places(file, here, galaxy_map, Path(folder) / "placed.parquet")
+                    schema = pq.read_schema(file)
             except (OSError, pa.ArrowException, ValueError) as error:
                 raise DataError(f"{path} cannot be read as a Parquet table: {error}") from None
-            if galaxy_map is not None:
-                file = with_places(file, galaxy_map, Path(folder) / "placed.parquet")
-                schema = pq.read_schema(file)
-            if not galaxies:
-                raise DataError(f"{path} has no rows: there is nothing to show")
-            answers = find_answers(schema.names, meta, trees)
+            answers = find_answers(schema.names, table_facts(schema), trees)
             with duckdb.connect(":memory:", config={"threads": 2}) as connection:
-                catalogue = Catalogue(path, file, schema, galaxies, answers, metadata, connection)
+                catalogue = Catalogue(
+                    path, file, schema, galaxies, id_column, here, answers, metadata, connection
+                )
                 catalogue._prepare()
                 yield catalogue
 
     def _prepare(self) -> None:
-        _ = self.id_column
         connection = self._connection
         connection.execute("SET parquet_metadata_cache = true")
         file = str(self.file).replace("'", "''")
         uncertainty = self.answers.uncertainty if self.answers else "0.0"
         connection.execute(
-            f"CREATE VIEW galaxies AS SELECT *, {uncertainty} AS _uncertainty"
+            f"CREATE VIEW galaxies AS SELECT *, {uncertainty} AS _uncertainty,"
+            f" {quoted(self.id_column)}::varchar AS {quoted(_ID)}"
             f" FROM read_parquet('{file}', file_row_number = true)"
         )
         # Nothing but this table can be read, whatever a query says.
@@ -123,11 +136,6 @@ class Catalogue:
         connection.execute("SET lock_configuration = true")
 
     # ---- its columns
-
-    @cached_property
-    def id_column(self) -> str:
-        """The column of ids: `id`, or the first of texts; DataError if there is none."""
-        return id_column_of(self.schema, self.path)
 
     @cached_property
     def sky(self) -> tuple[str, str] | None:
@@ -140,10 +148,16 @@ class Catalogue:
 
     @cached_property
     def numbers(self) -> tuple[str, ...]:
-        """The columns of numbers."""
+        """The columns of numbers; ids are none."""
         return tuple(
-            field.name for field in self.schema if any(is_of(field.type) for is_of in _NUMBERS)
+            field.name
+            for field in self.schema
+            if field.name != self.id_column and any(is_of(field.type) for is_of in _NUMBERS)
         )
+
+    def naming_column(self, is_one: Callable[[str], bool]) -> str:
+        """The column whose words are names of something, as `parquet_file.naming_column`."""
+        return naming_column(self.file, self.id_column, is_one)
 
     @cached_property
     def places(self) -> tuple[str, str] | None:
@@ -165,7 +179,7 @@ class Catalogue:
     @property
     def stretch(self) -> str:
         """The stretch that FITS images were predicted with; empty if nothing says it."""
-        return str(meta_of(self.schema).get("stretch", ""))
+        return table_facts(self.schema).get("stretch", "")
 
     @property
     def has_thumbnails(self) -> bool:
@@ -216,7 +230,7 @@ class Catalogue:
     def _find(self, selection: Selection) -> Rows:
         if selection == Selection():
             return np.arange(self.galaxies, dtype=np.int32)
-        where, values = selection.where(self.sql_of, self.id_column, self.sky, self.places)
+        where, values = selection.where(self.sql_of, _ID, self.sky, self.places)
         order = "file_row_number"
         if selection.sort:
             column = selection.sort.removeprefix("-")
@@ -236,7 +250,7 @@ class Catalogue:
         listed = ", ".join([f"{sql} AS {quoted(f'c{n}')}" for n, sql in enumerate(chosen.values())])
         numbers = ",".join(str(int(row)) for row in rows)
         result = self._cursor().execute(
-            f"SELECT file_row_number, {quoted(self.id_column)}{listed and ', ' + listed}"
+            f"SELECT file_row_number, {quoted(_ID)}{listed and ', ' + listed}"
             f" FROM galaxies WHERE file_row_number IN ({numbers})"
         )
         found = {int(row): (name, values) for row, name, *values in result.fetchall()}
@@ -251,14 +265,22 @@ class Catalogue:
 
     def row_of(self, name: str) -> int:
         """The first row with that id; DataError if there is none."""
+        return int(self._cell("file_row_number", name))
+
+    def word_of(self, column: str, name: str) -> str:
+        """What stands in a column of texts or whole numbers in the first row with that id;
+        DataError if there is none.
+        """
+        return str(self._cell(f"coalesce({quoted(column)}::varchar, '')", name))
+
+    def _cell(self, sql: str, name: str) -> Any:
         result = self._cursor().execute(
-            f"SELECT file_row_number FROM galaxies WHERE {quoted(self.id_column)} = ? LIMIT 1",
-            [name],
+            f"SELECT {sql} FROM galaxies WHERE {quoted(_ID)} = ? LIMIT 1", [name]
         )
         found = result.fetchone()
         if found is None:
             raise DataError(f"{self.path.name} has no galaxy {name!r}")
-        return int(found[0])
+        return found[0]
 
     def whole_row(self, row: int) -> dict[str, Any]:
         """All single values of a row; DataError if there is no such row."""
@@ -305,7 +327,7 @@ class Catalogue:
     def _histograms(self, names: Sequence[str], selection: Selection) -> dict[str, Any]:
         ranges = {name: self._range(self.sql_of(name)) for name in names}
         bins = [_bin(self.sql_of(name), *ends) for name, ends in ranges.items()]
-        where, values = selection.where(self.sql_of, self.id_column, self.sky, self.places)
+        where, values = selection.where(self.sql_of, _ID, self.sky, self.places)
         listed = ", ".join(f"{sql} AS b{number}" for number, sql in enumerate(bins))
         result = self._query(f"SELECT {listed} FROM galaxies WHERE {where}", values)
         return {

@@ -1,25 +1,37 @@
-"""The file that DuckDB asks: a Parquet table of whatever table of galaxies was named."""
+"""The file that DuckDB asks: a Parquet table of whatever table of galaxies was named.
 
+Galaxies are known by the ids of one column (`tables.ids`). What else names them, as a map or images
+do, may have the words of another one, such as paths: the first rows show which.
+"""
+
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from jaxtyping import Int32
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.search.galaxy_map import GalaxyMap
+from galaxyvotes.sources.suffixes import split_suffix
 from galaxyvotes.table_formats.read import open_rows
+from galaxyvotes.tables.ids import id_candidates, id_texts, ids_in
 
-__all__ = ["PLACES", "converted", "id_column_of", "is_parquet", "with_places"]
+__all__ = [
+    "PLACES",
+    "called",
+    "converted",
+    "id_column_of",
+    "is_parquet",
+    "naming_column",
+    "rows_on_map",
+    "with_places",
+]
 
 PLACES = ("map_x", "map_y")
 _SLICE = 65_536  # rows
-
-
-def _is_text(dtype: pa.DataType) -> bool:
-    types = pa.types
-    return types.is_string(dtype) or types.is_large_string(dtype) or types.is_string_view(dtype)
+_TRIED = 100  # rows that show which column names images, or the galaxies of a map
 
 
 def is_parquet(path: Path) -> bool:
@@ -33,51 +45,88 @@ def is_parquet(path: Path) -> bool:
 
 def converted(path: Path, file: Path) -> Path:
     """The table in a file of another format, written as Parquet."""
-    with open_rows(path) as rows:
-        schema = _with_ids_as_text(rows.schema)
-        with pq.ParquetWriter(file, schema) as writer:
-            for part in rows.slices(_SLICE):
-                writer.write_table(part.cast(schema))
+    with open_rows(path) as rows, pq.ParquetWriter(file, rows.schema) as writer:
+        for part in rows.slices(_SLICE):
+            writer.write_table(part)
     return file
 
 
-def _with_ids_as_text(schema: pa.Schema) -> pa.Schema:
-    """CSV does not say that ids of digits are texts."""
-    place = schema.get_field_index("id")
-    if place < 0 or not pa.types.is_integer(schema.field(place).type):
-        return schema
-    return schema.set(place, schema.field(place).with_type(pa.string()))
-
-
-def id_column_of(schema: pa.Schema, path: Path) -> str:
-    """The column of ids: `id`, or the first of texts; DataError if there is none."""
-    names = [field.name for field in schema if _is_text(field.type)]
-    if not names:
-        raise DataError(f"{path} has no column of texts that could be ids")
-    return "id" if "id" in names else names[0]
-
-
-def with_places(file: Path, galaxy_map: GalaxyMap, out: Path) -> Path:
-    """The table with the places of its galaxies on a map as two more columns, null for those that
-    are not on it; DataError if the map has no places, or no galaxy of the table.
+def id_column_of(file: Path, path: Path, wanted: str | None) -> str:
+    """The column of ids in the file of the table at `path`, as `ids_in` has it; DataError also if
+    it holds anything but texts and whole numbers.
     """
-    rows, found = galaxy_map.row_by_id, False
-    points = np.append(galaxy_map.points, [[np.nan, np.nan]], axis=0).astype(np.float32)
-    with pq.ParquetFile(file) as table:
-        id_column = id_column_of(table.schema_arrow, file)
-        kept = [name for name in table.schema_arrow.names if name not in PLACES]
-        schema = pa.schema(
-            [table.schema_arrow.field(name) for name in kept], table.schema_arrow.metadata
+    schema = pq.read_schema(file)
+    name = ids_in(schema, lambda names: next(_slices(file, names)), str(path), wanted)
+    if name not in id_candidates(schema, floats=False):
+        raise DataError(
+            f"{path}: the column {name!r} holds {schema.field(name).type}, which can be no ids:"
+            " write them as whole numbers or as text, or name another column, `id_column=…`"
         )
-        for name in PLACES:
-            schema = schema.append(pa.field(name, pa.float32()))
-        with pq.ParquetWriter(out, schema) as writer:
-            for batch in table.iter_batches(_SLICE, columns=kept, use_threads=False):
-                names = cast("list[str | None]", batch.column(id_column).to_pylist())
-                here = np.array([rows.get(name or "", -1) for name in names])
-                found = found or bool((here >= 0).any())
-                places = [pa.array(points[here, axis], from_pandas=True) for axis in (0, 1)]
-                writer.write_batch(pa.record_batch([*batch.columns, *places], schema=schema))
-    if not found:
-        raise DataError(f"{galaxy_map.path} has not one of the galaxies of the catalogue")
+    return name
+
+
+def called(word: str) -> tuple[str, ...]:
+    """What else may be called as a word of a table: the word, or the file whose path it is."""
+    return tuple(dict.fromkeys((word, split_suffix(word)[0])))
+
+
+def naming_column(file: Path, id_column: str, is_one: Callable[[str], bool]) -> str:
+    """The column whose words are names of something: that of ids, unless none of its first is one
+    and another column has some.
+    """
+    names = id_candidates(pq.read_schema(file), floats=False)
+    rows = next(_slices(file, names, _TRIED))
+    hits = {name: sum(map(is_one, {*id_texts(rows.column(name))})) for name in names}
+    return id_column if hits[id_column] else max([id_column, *names], key=hits.__getitem__)
+
+
+def rows_on_map(
+    file: Path, path: Path, id_column: str, galaxy_map: GalaxyMap
+) -> Int32[np.ndarray, " galaxy"]:
+    """The row on a map of each galaxy in the file of the table at `path`, -1 if it is not there;
+    DataError if none is.
+    """
+    rows = galaxy_map.row_by_id
+
+    def row(word: str) -> int:
+        return next((rows[name] for name in called(word) if name in rows), -1)
+
+    column = naming_column(file, id_column, lambda word: row(word) >= 0)
+    words = (word for part in _slices(file, [column]) for word in id_texts(part.column(column)))
+    here = np.fromiter(map(row, words), np.int32)
+    if not (here >= 0).any():
+        like = id_texts(next(_slices(file, [id_column], 1)).column(0))[0]
+        raise DataError(
+            f"{galaxy_map.path} has not one of the galaxies of {path}: the map calls them like"
+            f" {next(iter(rows), '')!r}, the column {id_column!r} like {like!r}; name the column"
+            " that has the map's ids, `id_column=…`, or make a map of these galaxies"
+        )
+    return here
+
+
+def with_places(
+    file: Path, here: Int32[np.ndarray, " galaxy"], galaxy_map: GalaxyMap, out: Path
+) -> Path:
+    """The table with the places of its galaxies on a map as two more columns, null for those that
+    are not on it; DataError if the map has no places.
+    """
+    points = np.append(galaxy_map.points, [[np.nan, np.nan]], axis=0).astype(np.float32)
+    schema = pq.read_schema(file)
+    kept = [name for name in schema.names if name not in PLACES]
+    schema = pa.schema([schema.field(name) for name in kept], schema.metadata)
+    for name in PLACES:
+        schema = schema.append(pa.field(name, pa.float32()))
+    start = 0
+    with pq.ParquetWriter(out, schema) as writer:
+        for part in _slices(file, kept):
+            rows = here[start : start + len(part)]
+            places = [pa.array(points[rows, axis], from_pandas=True) for axis in (0, 1)]
+            writer.write_table(pa.table([*part.columns, *places], schema=schema))
+            start += len(part)
     return out
+
+
+def _slices(file: Path, names: list[str], size: int = _SLICE) -> Iterator[pa.Table]:
+    with pq.ParquetFile(file) as table:
+        for batch in table.iter_batches(size, columns=names, use_threads=False):
+            yield pa.Table.from_batches([batch])

@@ -7,9 +7,10 @@ through the checked readers, and what a browser gets was encoded here.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +27,10 @@ from galaxyvotes.sky.fits import is_fits
 from galaxyvotes.sources.listed_images import open_source
 from galaxyvotes.sources.members import Members
 from galaxyvotes.sources.no_images import refuse_without_images
-from galaxyvotes.sources.suffixes import split_suffix
 from galaxyvotes.store.store import Store
 from galaxyvotes.tables.names import iterate, name_column
 from galaxyvotes.web.catalogue import Catalogue
+from galaxyvotes.web.parquet_file import called
 
 __all__ = ["LARGE_PX", "SMALL_PX", "OfMap", "Pictures", "open_images"]
 
@@ -42,7 +43,7 @@ Pixels = UInt8[np.ndarray, "height width 3"]
 
 @dataclass(frozen=True)
 class OfMap:
-    """The thumbnails of a map, which may come from a stranger."""
+    """The thumbnails of a map, by its own ids; it may come from a stranger."""
 
     catalogue: Catalogue
 
@@ -71,14 +72,23 @@ class Index:
         """The first row of an id, or of the file that a table names by its path; DataError if there
         is none.
         """
-        for tried in dict.fromkeys((name, split_suffix(name)[0])):
+        if (row := self._find(name)) is None:
+            raise DataError(f"there is no image of {name!r}")
+        return row
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is one."""
+        return self._find(name) is not None
+
+    def _find(self, name: str) -> int | None:
+        for tried in called(name):
             digest = np.uint64(_digest(tried))
             first = int(np.searchsorted(self.digests, digest, "left"))
             last = int(np.searchsorted(self.digests, digest, "right"))
             for row in self.order[first:last].tolist():
                 if self.ids[row].as_py() == tried:
                     return row
-        raise DataError(f"there is no image of {name!r}")
+        return None
 
 
 def _digest(name: str) -> int:
@@ -125,7 +135,9 @@ Images = OfMap | OfStore | OfFiles
 
 
 @contextmanager
-def open_images(paths: str | Path | Sequence[str | Path], pack: PackSettings) -> Generator[Images]:
+def open_images(
+    paths: str | Path | Sequence[str | Path], pack: PackSettings
+) -> Generator[OfStore | OfFiles]:
     """The images in folders and archives, or of a store, cropped as `pack` has it.
 
     Raises DataError if there is none, CheckpointError for a damaged store.
@@ -144,14 +156,25 @@ def open_images(paths: str | Path | Sequence[str | Path], pack: PackSettings) ->
 
 @dataclass
 class Pictures:
-    """Pictures as JPEG files, the last ones kept in memory."""
+    """Pictures as JPEG files, the last ones kept in memory; `name_of` gives what the images call a
+    galaxy.
+    """
 
     images: Images
+    name_of: Callable[[str], str] = str
     _kept: OrderedDict[tuple[str, bool], bytes] = field(
         default_factory=OrderedDict[tuple[str, bool], bytes]
     )
     _bytes: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @staticmethod
+    def of(catalogue: Catalogue, images: "OfStore | OfFiles") -> "Pictures":
+        """The pictures of a catalogue, called as one of its columns does."""
+        column = catalogue.naming_column(images.index.__contains__)
+        if column == catalogue.id_column:
+            return Pictures(images)
+        return Pictures(images, partial(catalogue.word_of, column))
 
     def jpeg(self, name: str, *, large: bool = False) -> bytes:
         """The picture of a galaxy; DataError if there is none that can be used."""
@@ -160,7 +183,8 @@ class Pictures:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        jpeg = jpeg_bytes(self.images.pixels(name, large=large), LARGE_PX if large else SMALL_PX)
+        pixels = self.images.pixels(self.name_of(name), large=large)
+        jpeg = jpeg_bytes(pixels, LARGE_PX if large else SMALL_PX)
         with self._lock:
             self._bytes += len(jpeg) - len(self._kept.pop(key, b""))
             self._kept[key] = jpeg

@@ -88,6 +88,7 @@ def serve(
     *,
     images: str | Path | Sequence[str | Path] = (),
     galaxy_map: GalaxyMap | str | Path | None = None,
+    id_column: str | None = None,
     votes: str | Path | None = None,
     run: Run | str | Path | None = None,
     stretch: str | None = None,
@@ -102,7 +103,9 @@ def serve(
     `catalogue` is a table that `predict` wrote, or any other table of galaxies; `images` are the
     folders, archives or the store with their pictures, and `galaxy_map` is a map of them, which
     `embed` wrote, with neighbours and, without images, with pictures. A map may be the catalogue
-    itself. A run folder in its place is the same as
+    itself. Galaxies are known by the ids in `id_column`; by default that is the column that
+    `predict` took, one that is called as ids are, or the first of texts. The images and the map may
+    call them as another column does. A run folder in its place is the same as
     `run`: the server then only predicts. Predictions come from `run`, by default the bundled model.
     FITS images become pictures by the `stretch`, by default that of the catalogue or the run.
     `votes` is the file (SQLite) for what people answer on the page, by default
@@ -126,7 +129,9 @@ def serve(
     with ExitStack() as stack:
         stack.callback(listening.close)
         token = _token(host, token)
-        site = _open_site(stack, catalogue, images, galaxy_map, votes, run, stretch, workers)
+        site = _open_site(
+            stack, catalogue, images, galaxy_map, id_column, votes, run, stretch, workers
+        )
         server = _server(site, listening, host, token)
         server._start(stack.pop_all())  # pyright: ignore[reportPrivateUsage]
     return server
@@ -145,6 +150,7 @@ def _open_site(
     path: str | Path | None,
     images: str | Path | Sequence[str | Path],
     galaxy_map: GalaxyMap | str | Path | None,
+    id_column: str | None,
     votes: str | Path | None,
     run: Run | str | Path | None,
     stretch: str | None,
@@ -165,18 +171,19 @@ def _open_site(
     if path is None:
         return Site(model)
     placed = None if galaxy_map is None else GalaxyMap.open(galaxy_map)
-    catalogue = stack.enter_context(Catalogue.open(path, model.trees, placed))
+    catalogue = stack.enter_context(Catalogue.open(path, model.trees, placed, id_column))
     if placed is None and catalogue.places is not None:
         placed = GalaxyMap.open(path)
+    look_alikes = None if placed is None else LookAlikes(placed, catalogue)
     pictures = None
     if has_images:
         pack = model.network.pack.for_images(stretch=stretch or catalogue.stretch or None)
-        pictures = Pictures(stack.enter_context(open_images(images, pack)))
+        pictures = Pictures.of(catalogue, stack.enter_context(open_images(images, pack)))
     elif catalogue.has_thumbnails:
         pictures = Pictures(OfMap(catalogue))
-    elif placed is not None and "thumbnail" in placed.columns:
-        pictures = Pictures(OfMap(stack.enter_context(Catalogue.open(placed.path))))
-    look_alikes = None if placed is None else LookAlikes(placed)
+    elif look_alikes is not None and "thumbnail" in look_alikes.galaxy_map.columns:
+        of_map = stack.enter_context(Catalogue.open(look_alikes.galaxy_map.path))
+        pictures = Pictures(OfMap(of_map), look_alikes.id_on_map)
     labels = None
     if catalogue.answers is not None and catalogue.answers.tree.kind is not QUANTITIES:
         file = given_path(votes or catalogue.path.with_name(f"{catalogue.path.name}.votes.sqlite"))
