@@ -75,6 +75,11 @@ BROKEN = [
         TABLE + 'columns = "{answer}"\nholds = "joint"\nnormalise = 1\n[[question]]',
         "table 1: normalise is 1; expected true or false",
     ),
+    (
+        "[[question]]",
+        TABLE + 'columns = "{question}-dr5_{answer}"\nholds = "votes"\n[[question]]',
+        "the answer 'yes' has no underline that ends its question; leave out {question}",
+    ),
 ]
 
 
@@ -123,6 +128,8 @@ def test_an_answer_belongs_to_its_question(kaggle):
 def test_the_column_of_an_answer_is_named_after_the_pattern():
     columns = VoteColumns("debiased", "{answer}_debiased", "joint")
     assert columns.of("smooth") == "smooth_debiased"
+    columns = VoteColumns("votes", "{question}-dr5_{answer}_count", "votes")
+    assert columns.of("bar_no_bar") == "bar-dr5_no_bar_count"
 
 
 def test_questions_and_answers_cannot_be_changed_in_place():

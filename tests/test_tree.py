@@ -11,7 +11,19 @@ from galaxyvotes.kinds import CLASSES, FRACTIONS
 from galaxyvotes.questions import FRACTION_COLUMNS
 from galaxyvotes.tree import Answer, DecisionTree, Question, VoteColumns, bundled_trees
 
-TREES = ["classes5", "decals", "decals12", "gz2", "kaggle"]
+TREES = [
+    "candels",
+    "classes5",
+    "cosmic_dawn",
+    "decals",
+    "decals12",
+    "euclid",
+    "gz2",
+    "hubble",
+    "jwst",
+    "kaggle",
+    "ukidss",
+]
 
 words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
 
@@ -226,7 +238,7 @@ def test_a_tree_is_loaded_from_a_file_of_ones_own(tmp_path, kaggle):
 
 def test_an_unknown_tree_is_refused_with_the_names_of_those_that_ship(tmp_path):
     with pytest.raises(
-        ConfigError, match="no tree 'kagle': give one of classes5, decals, decals12, gz2, kaggle"
+        ConfigError, match=f"no tree 'kagle': give one of {', '.join(TREES)}, or a .toml file"
     ):
         DecisionTree.load("kagle")
     with pytest.raises(ConfigError, match=r"no tree file .*missing.toml"):

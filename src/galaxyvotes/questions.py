@@ -85,7 +85,8 @@ class Question(Struct, frozen=True, omit_defaults=True):
 
 class VoteColumns(Struct, frozen=True, omit_defaults=True):
     """How tables of a campaign name one kind of column, `{answer}` standing for the answer's own
-    name.
+    name. With `{question}` in them, this stands for what is before the first underline of that
+    name, and `{answer}` for what follows it: `bar-dr5_no` for the answer `bar_no`.
 
     `holds` says what is in them: joint or conditional fractions, whole votes, quantities, or (one
     column) a class. `normalise` divides the answers of a question by their sum: for fractions
@@ -99,9 +100,13 @@ class VoteColumns(Struct, frozen=True, omit_defaults=True):
 
     def of(self, answer: str) -> str:
         """The name of the column that holds this answer."""
-        return self.columns.replace("{answer}", answer)
+        columns = self.columns
+        if "{question}" in columns:
+            question, _, answer = answer.partition("_")
+            columns = columns.replace("{question}", question)
+        return columns.replace("{answer}", answer)
 
-    def check(self, kind: Kind, tree: str) -> None:
+    def check(self, kind: Kind, answers: Sequence[str], tree: str) -> None:
         """Refuse columns of what a tree of that kind does not ask for, and a pattern that does not
         name one column an answer. `tree` names the tree in the ConfigError.
         """
@@ -113,6 +118,12 @@ class VoteColumns(Struct, frozen=True, omit_defaults=True):
             expected = "one column, without {answer}" if self.holds == "class" else "{answer} in it"
             raise ConfigError(
                 f"{tree}, table {self.name!r}: columns is {self.columns!r}; expected {expected}"
+            )
+        whole = [answer for answer in answers if "_" not in answer]
+        if "{question}" in self.columns and whole:
+            raise ConfigError(
+                f"{tree}, table {self.name!r}: columns is {self.columns!r}, but the answer"
+                f" {whole[0]!r} has no underline that ends its question; leave out {{question}}"
             )
 
 
@@ -180,11 +191,15 @@ def check_questions(questions: Sequence[Question], tree: str) -> None:
     _check_circles(questions, tree)
 
 
-def check_tables(tables: Sequence[VoteColumns], kind: Kind, tree: str) -> None:
-    """Raise ConfigError for two tables of one name, and for columns of another kind."""
+def check_tables(
+    tables: Sequence[VoteColumns], kind: Kind, answers: Sequence[str], tree: str
+) -> None:
+    """Raise ConfigError for two tables of one name, and for columns of another kind or that the
+    answers have no names for.
+    """
     _check_different([table.name for table in tables], "table", tree)
     for table in tables:
-        table.check(kind, tree)
+        table.check(kind, answers, tree)
 
 
 def check_units(units: Mapping[str, str], questions: Sequence[Question], tree: str) -> None:

@@ -19,7 +19,7 @@ Source: Willett et al. 2013, MNRAS 435, 2835, section 2 and table 2.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 
@@ -80,7 +80,7 @@ class DecisionTree:
         """Refuse a tree that contradicts itself, naming the question."""
         check_questions(self.questions, f"tree {self.name!r}")
         check_units(self.units, self.questions, f"tree {self.name!r}")
-        check_tables(self.tables, self.kind, f"tree {self.name!r}")
+        check_tables(self.tables, self.kind, self.columns, f"tree {self.name!r}")
 
     def __repr__(self) -> str:
         """One line: its name and size."""
@@ -352,9 +352,7 @@ class DecisionTree:
         contradict each other, DataError for a file that is not UTF-8 text.
         """
         if str(name) in bundled_trees():
-            return DecisionTree.from_toml(
-                (_TREES / f"{name}.toml").read_text("utf-8"), origin=f"tree {name}"
-            )
+            return _bundled(str(name))
         path = Path(name)
         if path.suffix != ".toml":
             raise ConfigError(
@@ -384,6 +382,13 @@ class DecisionTree:
         )
 
 
+@cache
+def _bundled(name: str) -> DecisionTree:
+    text = (_TREES / f"{name}.toml").read_text("utf-8")
+    return DecisionTree.from_toml(text, origin=f"tree {name}")
+
+
+@cache
 def bundled_trees() -> tuple[str, ...]:
     """The names of the trees that come with the package."""
     return tuple(

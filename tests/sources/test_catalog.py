@@ -452,8 +452,7 @@ def test_a_kind_of_columns_that_is_not_there_is_refused_with_the_nearest(galaxie
     message = refusal(galaxies_folder, votes="debiased")
     assert message.startswith(
         "no table holds votes of kind 'debiased' that a known tree describes (solutions.csv:"
-        " nearest is tree 'kaggle', columns 'fraction': all are there; other trees are classes5,"
-        " decals, decals12, gz2)."
+        " nearest is tree 'kaggle', columns 'fraction': all are there; other trees are candels,"
     )
 
 
