@@ -6,6 +6,7 @@ import pytest
 from galaxyvotes.predictions import Bounds, Predictions
 from galaxyvotes.reports.comparison import BEFORE_FINE_TUNING, Comparison, Seen
 from galaxyvotes.reports.document import document_of
+from galaxyvotes.reports.write import write_report
 from galaxyvotes.tree import DecisionTree
 
 
@@ -90,9 +91,49 @@ def test_each_quantity_has_its_own_sentences(quick):
     predicted = Predictions(tuple("abc"), tree.columns, np.full((3, 2), 2.0))
     comparison = Comparison(tree, labels, predicted)
     summary = document_of(comparison, quick)["summary"]
-    assert summary.startswith("On 3 galaxies that were not used in training, the RMSE of ttype is")
+    assert "On 3 galaxies that were not used in training, the RMSE of ttype is" in summary
     assert "colour is not known for any of these galaxies." in summary
     baselines = {"mean": replace(predicted, values=np.full((3, 2), 7 / 3))}
     summary = document_of(replace(comparison, baselines=baselines), quick)["summary"]
     assert summary.startswith("By RMSE of ttype, the network is")
     assert "than that of mean by" in summary
+
+
+def test_with_few_galaxies_there_is_no_verdict_but_that_nothing_can_be_concluded(
+    make_comparison, make_labels, make_predictions, quick, tmp_path
+):
+    labels = make_labels()
+    comparison = make_comparison(
+        predicted=make_predictions(labels[:, :5], 0.05),
+        baselines={"another": make_predictions(labels, 0.6)},
+    )
+    few = document_of(first_galaxies(comparison, 29), quick)
+    assert few["summary"].startswith("With 29 galaxies, nothing can be concluded about other")
+    assert "is better" not in few["summary"]
+    many = document_of(first_galaxies(comparison, 30), quick)
+    assert many["summary"].startswith("By RMSE, the network is better")
+    page = write_report(first_galaxies(comparison, 29), tmp_path, quick).html.read_text("utf-8")
+    assert '<p class="lead warn">With 29 galaxies' in page
+
+
+def first_galaxies(comparison: Comparison, number: int) -> Comparison:
+    rows = np.arange(number)
+    return replace(
+        comparison,
+        labels=comparison.labels[rows],
+        predicted=comparison.predicted.take(rows),
+        baselines={name: each.take(rows) for name, each in comparison.baselines.items()},
+        conditional=None,
+        shift=None,
+    )
+
+
+def test_a_run_that_is_not_calibrated_is_said_to_have_no_intervals(make_comparison, quick):
+    said = "It has no prediction intervals: the run is not calibrated (galaxyvotes calibrate)."
+    bare = make_comparison()
+    bare = replace(bare, predicted=replace(bare.predicted, bounds=None), nominal_coverage=None)
+    assert said in document_of(bare, quick)["summary"]
+    summaries = [document_of(each, quick) for each in (make_comparison(), bare)]
+    assert [each["intervals"] is None for each in summaries] == [
+        said in e["summary"] for e in summaries
+    ]

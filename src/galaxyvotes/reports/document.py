@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 
 from galaxyvotes.confidence.familiarity import cumulative_counts
 from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES, Kind
+from galaxyvotes.metrics.bootstrap import FEW_GALAXIES
 from galaxyvotes.reports import classes, fractions, quantities
 from galaxyvotes.reports.chance import at_chance
 from galaxyvotes.reports.comparison import Comparison, ReportSettings, Values
@@ -105,6 +106,7 @@ def document_of(comparison: Comparison, settings: ReportSettings) -> dict[str, A
         "title": f"{contents.title}: {comparison.tree.name}",
         "tree": comparison.tree.name,
         "galaxies": len(comparison.predicted),
+        "few_galaxies": len(comparison.predicted) < FEW_GALAXIES,
         "decimals": decimals_for(len(comparison.predicted)),
         "seen": comparison.seen._asdict() | {"influential": comparison.seen.influential},
         "bootstrap": {

@@ -5,7 +5,7 @@ or worse than the best baseline, and how often prediction intervals hold), then 
 from collections.abc import Mapping
 from typing import Any
 
-from galaxyvotes.metrics.bootstrap import Measure
+from galaxyvotes.metrics.bootstrap import FEW_GALAXIES, Measure
 from galaxyvotes.reports.comparison import BEFORE_FINE_TUNING
 from galaxyvotes.reports.digits import digits_of
 from galaxyvotes.reports.units import in_unit
@@ -32,9 +32,10 @@ def summary_of_fractions(document: Mapping[str, Any]) -> str:
     )
     return " ".join(
         [
-            *_verdict("RMSE", errors, document["differences"]),
+            *(_few(document) or _verdict("RMSE", errors, document["differences"])),
             first,
             *_coverage(document["intervals"]),
+            *_not_calibrated(document),
             *_chance(document),
             *_warning(document),
         ]
@@ -65,7 +66,7 @@ def summary_of_classes(document: Mapping[str, Any]) -> str:
         sentences[0] = sentences[0].replace("It predicts", "The network predicts", 1)
     return " ".join(
         [
-            *_verdict("the Brier score", scores, differences),
+            *(_few(document) or _verdict("the Brier score", scores, differences)),
             *sentences,
             *_chance(document),
             *_warning(document),
@@ -75,14 +76,15 @@ def summary_of_classes(document: Mapping[str, Any]) -> str:
 
 def summary_of_quantities(document: Mapping[str, Any]) -> str:
     """The RMSE and R² of each quantity beside its best baseline, and the coverage."""
-    sentences: list[str] = []
+    few = _few(document)
+    sentences = [*few]
     for i, row in enumerate(document["network"]):
         if row["rmse"]["value"] is None:
             sentences.append(f"{row['quantity']} is not known for any of these galaxies.")
             continue
         errors = {name: rows[i]["rmse"]["value"] for name, rows in document["baselines"].items()}
         differences = {name: rows[i] for name, rows in document["differences"].items()}
-        sentences += _verdict(f"RMSE of {row['quantity']}", errors, differences)
+        sentences += [] if few else _verdict(f"RMSE of {row['quantity']}", errors, differences)
         sentences.append(
             f"On {_galaxies(document, row['galaxies'])}, the RMSE of {row['quantity']} is"
             f" {_in_words(row['rmse'], None, row['unit'])}"
@@ -92,7 +94,9 @@ def summary_of_quantities(document: Mapping[str, Any]) -> str:
         if document["intervals"] is not None:
             found = document["intervals"]["quantities"][i]
             sentences += _coverage({**found, "nominal": document["intervals"]["nominal"]})
-    return " ".join([*sentences, *_chance(document), *_warning(document)])
+    return " ".join(
+        [*sentences, *_not_calibrated(document), *_chance(document), *_warning(document)]
+    )
 
 
 def _galaxies(document: Mapping[str, Any], number: int | None = None) -> str:
@@ -157,6 +161,25 @@ def _beside(
 
 
 # ---- coverage, and what to beware of
+
+
+def _few(document: Mapping[str, Any]) -> list[str]:
+    """That little can be concluded from so few galaxies, in the place of a verdict."""
+    if not document["few_galaxies"]:
+        return []
+    number = document["galaxies"]
+    return [
+        (
+            f"With {counted(number, 'galaxy')}, nothing can be concluded about other galaxies:"
+            f" {FEW_GALAXIES} or more are needed, and hundreds for small differences."
+        )
+    ]
+
+
+def _not_calibrated(document: Mapping[str, Any]) -> list[str]:
+    if document["intervals"] is not None:
+        return []
+    return ["It has no prediction intervals: the run is not calibrated (galaxyvotes calibrate)."]
 
 
 def _coverage(found: Mapping[str, Any] | None) -> list[str]:
