@@ -103,10 +103,68 @@ def test_ctrl_c_and_a_full_disk_say_what_is_kept_and_how_to_go_on(
 
 
 def test_nothing_stays_of_a_job_that_has_kept_nothing(blob_run, blobs, tmp_path, monkeypatch):
-    stop_after(monkeypatch, 20, KeyboardInterrupt())
+    stop_after(monkeypatch, 0, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         predict(blobs, tmp_path / "out.csv", run=blob_run, progress=False)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("source", ["folder", "table"])
+def test_a_job_smaller_than_a_block_keeps_its_rows_and_goes_on_behind_them(
+    blob_run, blobs, table, tmp_path, monkeypatch, source
+):
+    images = blobs if source == "folder" else table
+    out, how = tmp_path / "out.csv", {"run": blob_run, "progress": False, "workers": 1}
+    whole = predict(images, tmp_path / "whole.csv", **how)
+    with monkeypatch.context() as patch:
+        stop_after(patch, 60, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt, match=r"stopped: \d+ of 80 rows are kept") as stopped:
+            predict(images, out, **how)
+    kept = int(str(stopped.value).split()[1])
+    assert 0 < kept <= 60
+    with monkeypatch.context() as patch:
+        stop_after(patch, 80 - kept, AssertionError())
+        done = predict(images, out, **how)
+    assert done.notes[0] == f"{kept} of 80 rows were predicted by an earlier attempt"
+    assert out.read_bytes() == whole.path.read_bytes()
+
+
+def test_a_block_is_kept_while_it_grows_not_only_when_it_is_whole(
+    blob_run, blobs, tmp_path, monkeypatch
+):
+    written: list[int] = []
+    write = parts.Parts.write
+
+    def note(self, block, rows, sizes):
+        written.append(len(rows))
+        write(self, block, rows, sizes)
+
+    monkeypatch.setattr(parts.Parts, "write", note)
+    how = {"run": blob_run, "progress": False, "workers": 1}
+    predict(blobs, tmp_path / "late.csv", **how)
+    assert written == [80]
+    monkeypatch.setattr(job, "PERIOD", -1.0)
+    predict(blobs, tmp_path / "often.csv", **how)
+    assert written[1:] == sorted({*written[1:]})
+    assert (len(written) > 3, written[-1]) == (True, 80)
+    assert (tmp_path / "often.csv").read_bytes() == (tmp_path / "late.csv").read_bytes()
+
+
+def test_a_shard_that_is_done_counts_its_own_rows_and_a_second_merge_says_there_is_none(
+    small_blocks, blob_run, blobs, tmp_path
+):
+    out, how = tmp_path / "out.csv", {"run": blob_run, "progress": False}
+    predict(blobs, out, shard="1/2", **how)
+    again = predict(blobs, out, shard="1/2", **how)
+    rows = again.galaxies
+    assert rows < 80
+    assert again.notes[0] == f"{rows} of {rows} rows were predicted by an earlier attempt"
+    predict(blobs, out, shard="2/2", **how)
+    assert merge(out).galaxies == 80
+    for overwrite in (False, True):
+        with pytest.raises(ConfigError, match=r"none to merge, or they have been merged$"):
+            merge(out, overwrite=overwrite)
+    assert len(out.read_text().splitlines()) == 81
 
 
 def test_a_damaged_block_is_predicted_again(small_blocks, blob_run, blobs, tmp_path, monkeypatch):
@@ -165,7 +223,7 @@ def test_shards_in_any_order_merge_to_the_table_of_one_job(
                 _ = done.predictions
             assert not out.exists()
         merged = merge(out)
-        with pytest.raises(ConfigError, match="exists"):
+        with pytest.raises(ConfigError, match="none to merge"):
             merge(out)
         assert (merged.galaxies, merged.unpredicted, merged.rejected) == (
             whole.galaxies,

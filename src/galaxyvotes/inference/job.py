@@ -2,15 +2,16 @@
 become one table.
 """
 
+import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
 from galaxyvotes.confidence.familiarity import Shift
-from galaxyvotes.errors import DataError
+from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.images.sizes import ImageSizes
 from galaxyvotes.inference.left_out import path_of_left_out, write_left_out
 from galaxyvotes.inference.outcome import Outcome
@@ -19,7 +20,7 @@ from galaxyvotes.inference.predicted import Rejected
 from galaxyvotes.inference.stream import Stream
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.runtime.counted import agreeing, counted
-from galaxyvotes.runtime.files import new_file
+from galaxyvotes.runtime.files import given_path, new_file
 from galaxyvotes.runtime.locks import locked
 from galaxyvotes.table_formats.write import check_format, write_table
 
@@ -32,6 +33,8 @@ __all__ = [
     "predict_blocks",
     "write_whole",
 ]
+
+PERIOD = 60.0  # seconds after which the rows of a block that is not whole yet are kept, too
 
 
 @dataclass(frozen=True)
@@ -100,13 +103,12 @@ def begun(out: Path, plan: Plan, shard: Shard, *, overwrite: bool) -> Generator[
 def _kept(parts: Parts, shard: Shard) -> str:
     """How many rows of a shard are there, in words; if none is, nothing stays of a whole job."""
     blocks = parts.plan.blocks_of(shard)
-    there = len(blocks) - len(parts.missing(blocks))
-    if not there:
+    rows = parts.count(blocks)
+    if not rows:
         if shard.of == 1:
             parts.discard()
         return ""
     first, last = parts.plan.rows_of(blocks)
-    rows = min(there * parts.plan.block, last - first)
     return (
         f"{rows:,} of {counted(last - first, 'row')} {agreeing(rows, 'is')} kept in {parts.folder}"
     )
@@ -116,21 +118,36 @@ def predict_blocks(stream: Stream[Predictions], parts: Parts, shard: Shard) -> i
     """Predict the blocks of a shard that are missing, and keep each; the number of rows that were
     there before.
     """
-    plan, blocks = parts.plan, parts.plan.blocks_of(shard)
-    first, last = plan.rows_of(blocks)
-    before = last - first if blocks else 0
+    blocks = parts.plan.blocks_of(shard)
+    before = parts.count(blocks)
     for run in parts.runs(blocks):
-        start, stop = plan.rows_of(run)
-        before -= stop - start
-        waiting, sizes, block = list[pa.Table](), ImageSizes(), run.start
-        for part in stream.parts(start, stop, plan.block):
+        _predict_run(stream, parts, run)
+    return before
+
+
+def _predict_run(stream: Stream[Predictions], parts: Parts, run: range) -> None:
+    """Predict blocks that follow each other; of the first one, some rows may be there."""
+    plan, block = parts.plan, run.start
+    kept, sizes = parts.begun(block) or (None, ImageSizes())
+    waiting = [] if kept is None else [kept]
+    start, stop = plan.rows_of(run)
+    written = time.monotonic()
+    try:
+        for part in stream.parts(start + sum(map(len, waiting)), stop, plan.block):
             waiting.append(plan.columns.rows(part))
             sizes.add(part.sizes)
             block_start, block_stop = plan.rows_of(range(block, block + 1))
-            if sum(map(len, waiting)) == block_stop - block_start:
+            is_whole = sum(map(len, waiting)) == block_stop - block_start
+            if is_whole or time.monotonic() - written > PERIOD:
                 parts.write(block, pa.concat_tables(waiting), sizes)
+                written = time.monotonic()
+            if is_whole:
                 waiting, sizes, block = [], ImageSizes(), block + 1
-    return before
+    except BaseException:
+        if waiting:
+            with suppress(DataError, OSError):
+                parts.write(block, pa.concat_tables(waiting), sizes)
+        raise
 
 
 def count_outcome(parts: Parts, blocks: range) -> Outcome:
@@ -171,10 +188,16 @@ def merge(out: str | Path, *, overwrite: bool = False) -> Merged:
     """Make one table of the shards that `predict` has written for `out`, row for row that of one
     job without shards, and remove these.
 
-    Raises ConfigError if the table is there already, unless `overwrite`; DataError if there are no
-    shards, if rows of some are missing (the message names these shards), or if the table cannot be
-    written.
+    Raises ConfigError if the table is there already, unless `overwrite` and there are shards to
+    replace it; DataError if there is neither a table nor a shard, if rows of some shards are
+    missing (the message names these), or if the table cannot be written.
     """
+    out = given_path(out)
+    if out.exists() and not Parts.are_there(out):
+        raise ConfigError(
+            f"{out} is there, and no shards are beside it: there are none to merge, or they have"
+            " been merged"
+        )
     out = new_table(out, overwrite=overwrite)
     with locked(out):
         parts = Parts.open(out)

@@ -1,11 +1,13 @@
 """The rows of a job in parts, so that any later attempt, on any machine, can go on with it.
 
     OUT.parts/plan.json       what is predicted, how, and which columns the table has
-    OUT.parts/000000.arrow    the rows of a block, each file whole or not there
+    OUT.parts/000000.arrow    the rows of a block, or the first ones of it, each file whole or not
+                              there
 
 The rows are divided into blocks of one size. A shard is a run of blocks, and a job without shards
 is one. After a crash, a kill or a full disk the blocks that are there are kept, and those that are
-not are predicted.
+not are predicted. A block is also written while it grows, once a minute and where Ctrl-C or an
+error stops the job, so that small jobs keep their rows, too.
 """
 
 import base64
@@ -196,11 +198,15 @@ class Parts:
         return _folder_of(out).is_dir()
 
     def missing(self, blocks: range) -> list[int]:
-        """Those of some blocks that are not there, or are damaged."""
-        return [block for block in blocks if self._read(block) is None]
+        """Those of some blocks that are not there as a whole, or are damaged."""
+        return [block for block in blocks if self._rows_there(block) < self._rows_of(block)]
+
+    def count(self, blocks: range) -> int:
+        """How many rows of some blocks are there."""
+        return sum(map(self._rows_there, blocks))
 
     def write(self, block: int, rows: pa.Table, sizes: ImageSizes) -> None:
-        """Write a block in one step; DataError if it cannot be written."""
+        """Write a block, or its first rows, in one step; DataError if it cannot be written."""
         counts = [[*size, number] for size, number in sizes.counts.items()]
         texts = {_SIZES: json.dumps([counts, [*sizes.arcsec.items()]])}
         schema = self.plan.columns.of_rows.with_metadata(texts)
@@ -213,8 +219,8 @@ class Parts:
 
     def read(self, block: int) -> tuple[pa.Table, ImageSizes]:
         """The rows of a block, and the sizes of their images; DataError if it is damaged."""
-        there = self._read(block)
-        if there is None:
+        there = self.begun(block)
+        if there is None or len(there[0]) < self._rows_of(block):
             raise DataError(
                 f"{self._path(block)} is damaged or not there any more: run the same command again"
             )
@@ -225,17 +231,31 @@ class Parts:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def runs(self, blocks: range) -> Iterator[range]:
-        """Those of some blocks that are missing, as runs of blocks that follow each other."""
+        """Those of some blocks that are missing, as runs of blocks that follow each other; one that
+        is begun is a run by itself.
+        """
         missing = np.array(self.missing(blocks), np.int64)
-        for run in np.split(missing, np.flatnonzero(np.diff(missing) > 1) + 1):
+        begun = np.array([self._rows_there(int(block)) > 0 for block in missing], bool)
+        ends = (np.diff(missing) > 1) | begun[1:] | begun[:-1]
+        for run in np.split(missing, np.flatnonzero(ends) + 1):
             if len(run):
                 yield range(int(run[0]), int(run[-1]) + 1)
 
     def _path(self, block: int) -> Path:
         return self.folder / f"{block:06}.arrow"
 
-    def _read(self, block: int) -> tuple[pa.Table, ImageSizes] | None:
+    def _rows_of(self, block: int) -> int:
         first, last = self.plan.rows_of(range(block, block + 1))
+        return last - first
+
+    def _rows_there(self, block: int) -> int:
+        there = self.begun(block)
+        return 0 if there is None else len(there[0])
+
+    def begun(self, block: int) -> tuple[pa.Table, ImageSizes] | None:
+        """The first rows of a block, or all, and the sizes of their images; None if it is damaged
+        or not there.
+        """
         try:
             with pa.OSFile(str(self._path(block))) as file:
                 rows = pa.ipc.open_file(file).read_all()
@@ -245,7 +265,7 @@ class Parts:
             rows = rows.cast(self.plan.columns.of_rows)
         except _BROKEN:
             return None
-        return (rows, sizes) if len(rows) == last - first else None
+        return (rows, sizes) if len(rows) <= self._rows_of(block) else None
 
 
 def _folder_of(out: Path) -> Path:

@@ -164,7 +164,8 @@ def _to_table(
             _refuse_none(outcome, job, parts)
         done = replace(_predicted(job, outcome, scale), path=out)
         if before:
-            rows = f"{before:,} of {counted(plan.rows, 'row')} {agreeing(before, 'was')}"
+            first, last = plan.rows_of(plan.blocks_of(which))
+            rows = f"{before:,} of {counted(last - first, 'row')} {agreeing(before, 'was')}"
             done = replace(done, notes=(f"{rows} predicted by an earlier attempt", *done.notes))
         if shard is not None:
             return replace(done, path=parts.folder, shard=str(shard))
