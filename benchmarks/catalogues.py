@@ -13,6 +13,7 @@ from msgspec import structs
 import galaxyvotes as gv
 
 PACK, LARGER = gv.PackSettings(208, 64), gv.PackSettings(208, 96)
+ANEW = gv.SplitSettings(start=None)  # for a network with new weights
 ENLARGING = ("train.epochs=8", "train.learning_rate=0.0015", "model.views=4")
 IMAGES = "kaggle/images_training_rev1_part*.zip"
 FRACTIONS = (IMAGES, "kaggle/training_solutions_rev1.csv")
@@ -20,6 +21,7 @@ IN_PART = (IMAGES, "kaggle/training_solutions_17.csv")
 LARGEST = (IMAGES, "kaggle/largest_fraction.csv")
 CLASSES = (IMAGES, "kaggle/classes5.csv")
 GZ2 = ("gz2/images.zip", "gz2/gz2_hart16.csv")
+WEIGHTED = gv.LabelSettings(votes="weighted")
 
 
 class Catalogue:
@@ -28,8 +30,7 @@ class Catalogue:
     def __init__(self, data: Path, work: Path, name: str, sources: tuple[str, str], **how) -> None:
         images, table = sources
         self.images, self.table = sorted(data.glob(images)), data / table
-        self.work, self.name, self.how = work, name, {"settings": PACK, **how}
-        self.how |= {"splits": gv.SplitSettings(start=None)}  # for a network with new weights
+        self.work, self.name, self.how = work, name, {"settings": PACK, "splits": ANEW, **how}
 
     @property
     def whole(self) -> gv.Store:
@@ -40,7 +41,7 @@ class Catalogue:
         return (
             gv.Store.open(path)
             if path.exists()
-            else gv.pack([*self.images, table], path, **self.how, **how)
+            else gv.pack([*self.images, table], path, **(self.how | how))
         )
 
     def only(self, name: str, ids: Container[str]) -> gv.Store:
@@ -112,8 +113,8 @@ def without_judged(
         )
         for name, sources, how in (
             ("classes", CLASSES, {}),
-            ("gz2_debiased", GZ2, {"tree": debiased()}),
-            ("gz2", GZ2, {"votes": "weighted"}),
+            ("gz2_debiased", GZ2, {"labels": gv.LabelSettings(tree=debiased())}),
+            ("gz2", GZ2, {"labels": WEIGHTED}),
         )
     ]
     return fractions, others

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 import galaxyvotes as gv
-from catalogues import CLASSES, FRACTIONS, GZ2, Catalogue, trained
+from catalogues import CLASSES, FRACTIONS, GZ2, WEIGHTED, Catalogue, trained
 from galaxyvotes.evaluation.baselines import boosted_trees
 from provenance import spread, write
 
@@ -77,8 +77,8 @@ def main() -> None:
     given.work.mkdir(parents=True, exist_ok=True)
     fractions = Catalogue(given.data, given.work, "fractions", FRACTIONS)
     classes = Catalogue(given.data, given.work, "classes", CLASSES)
-    splits = gv.SplitSettings(0.2, 0.1, 0.7)
-    gz2 = Catalogue(given.data, given.work, "gz2", GZ2, votes="weighted", splits=splits)
+    splits = gv.SplitSettings(0.2, 0.1, 0.7, start=None)
+    gz2 = Catalogue(given.data, given.work, "gz2", GZ2, labels=WEIGHTED, splits=splits)
     tasks = {
         "five classes": (classes, [fractions.whole, gz2.whole], "fractions", 60),
         "Galaxy Zoo 2's fractions": (
