@@ -24,7 +24,7 @@ from galaxyvotes.search.sheet import card, write_cards
 from galaxyvotes.table_formats.columns import column
 from galaxyvotes.table_formats.write import check_format, write_table
 
-__all__ = ["OddGalaxies", "odd"]
+__all__ = ["OddGalaxies", "odd", "oddness_of"]
 
 _NEAREST = 10  # where the map has no neighbours
 _DISTANCE = "mean distance from the nearest galaxies, 1 - cos"
@@ -119,11 +119,7 @@ def odd(
     if count < 1:
         raise ConfigError(f"count is {count}; expected 1 or more")
     galaxy_map = GalaxyMap.open(galaxy_map)
-    distances = galaxy_map.neighbour_distances
-    if distances is None:
-        parts = galaxy_map.nearest_of_each(_NEAREST)
-        distances = np.concatenate([part.distances for part in parts])
-    scores = distances.mean(axis=1) if distances.shape[1] else np.zeros(len(distances), np.float32)
+    scores = oddness_of(galaxy_map)
     if stars is None:
         rows = np.argsort(-scores, kind="stable")[:count]
         return OddGalaxies(galaxy_map, rows, scores[rows])
@@ -135,3 +131,15 @@ def odd(
     order = np.argsort(-scores, kind="stable")
     rows = order[~np.isin(order, seen)][:count]
     return OddGalaxies(galaxy_map, rows, scores[rows], len(seen))
+
+
+def oddness_of(galaxy_map: GalaxyMap) -> Float32[np.ndarray, " galaxy"]:
+    """The mean distance of every galaxy of a map from its nearest neighbours.
+
+    Raises DataError if the map or its index cannot be read.
+    """
+    distances = galaxy_map.neighbour_distances
+    if distances is None:
+        parts = galaxy_map.nearest_of_each(_NEAREST)
+        distances = np.concatenate([part.distances for part in parts])
+    return distances.mean(axis=1) if distances.shape[1] else np.zeros(len(distances), np.float32)

@@ -11,7 +11,14 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from galaxyvotes.errors import GalaxyVotesError
-from galaxyvotes.web import gallery_api, labelling_api, map_api, page_api, predict_api
+from galaxyvotes.web import (
+    gallery_api,
+    labelling_api,
+    map_api,
+    page_api,
+    predict_api,
+    stars_api,
+)
 from galaxyvotes.web.batcher import Busy
 from galaxyvotes.web.guard import Guard
 from galaxyvotes.web.site import Site
@@ -31,7 +38,7 @@ def create_app(site: Site, *, token: str = "", max_bytes: int = MAX_BYTES) -> Gu
         redoc_url=None,
     )
     app.state.site = site
-    for module in (predict_api, gallery_api, map_api, labelling_api, page_api):
+    for module in (predict_api, gallery_api, map_api, labelling_api, stars_api, page_api):
         app.include_router(module.router)
     _add_errors(app)
 

@@ -5,9 +5,7 @@ a selection, in its order, are kept as numbers while it is looked through (4 byt
 that a page anywhere in it is read directly.
 """
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,7 +17,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32
 
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.predictions import Bounds, Predictions
@@ -29,6 +27,7 @@ from galaxyvotes.search.galaxy_map import GalaxyMap
 from galaxyvotes.tables.astropy_tables import table_facts
 from galaxyvotes.tree import DecisionTree
 from galaxyvotes.web.answer_table import AnswerColumns, find_answers
+from galaxyvotes.web.orders import Orders, Rows
 from galaxyvotes.web.parquet_file import (
     PLACES,
     converted,
@@ -40,24 +39,14 @@ from galaxyvotes.web.parquet_file import (
 )
 from galaxyvotes.web.selection import Selection, quoted
 
-__all__ = ["UNCERTAINTY", "Catalogue"]
+__all__ = ["STARS", "UNCERTAINTY", "Catalogue"]
 
-UNCERTAINTY = "uncertainty"
+UNCERTAINTY, STARS = "uncertainty", "given_stars"
 _ID = "id as text"  # the column of the view
-_KEPT = 16  # selections
 _BINS = 40
 _SLICE = 65_536  # rows
+_STARS = pa.schema([("name", pa.string()), ("stars", pa.uint8())])
 _NUMBERS = (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal, pa.types.is_boolean)
-
-Rows = Int32[np.ndarray, " galaxy"]
-
-
-@dataclass
-class _Orders:
-    """The rows of the last selections."""
-
-    kept: OrderedDict[Selection, Rows] = field(default_factory=OrderedDict[Selection, Rows])
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass(frozen=True)
@@ -78,7 +67,7 @@ class Catalogue:
     answers: AnswerColumns | None
     _metadata: pq.FileMetaData
     _connection: duckdb.DuckDBPyConnection
-    _orders: _Orders = field(default_factory=_Orders)
+    orders: Orders = field(default_factory=Orders)
     _ranges: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
 
     @staticmethod
@@ -130,6 +119,7 @@ class Catalogue:
             f" {quoted(self.id_column)}::varchar AS {quoted(_ID)}"
             f" FROM read_parquet('{file}', file_row_number = true)"
         )
+        self.set_stars({})
         # Nothing but this table can be read, whatever a query says.
         connection.execute(f"SET allowed_paths = ['{file}']")
         connection.execute("SET enable_external_access = false")
@@ -207,6 +197,8 @@ class Catalogue:
         """A column of numbers in SQL; ConfigError if there is none of that name."""
         if column == UNCERTAINTY and UNCERTAINTY not in self.numbers and self.answers:
             return "_uncertainty"
+        if column == STARS and STARS not in self.numbers:
+            return f"(SELECT stars FROM _stars WHERE name = {quoted(_ID)})"
         name = self.answers.column_of(column) if self.answers else column
         if name not in self.numbers:
             raise ConfigError(f"{self.path.name} has no column of numbers {column!r}")
@@ -216,16 +208,7 @@ class Catalogue:
 
     def rows(self, selection: Selection) -> Rows:
         """The rows of a selection, in its order; ConfigError for a column that there is not."""
-        with self._orders.lock:
-            if selection in self._orders.kept:
-                self._orders.kept.move_to_end(selection)
-                return self._orders.kept[selection]
-        rows = self._find(selection)
-        with self._orders.lock:
-            self._orders.kept[selection] = rows
-            while len(self._orders.kept) > _KEPT:
-                self._orders.kept.popitem(last=False)
-        return rows
+        return self.orders.rows(selection, self._find)
 
     def _find(self, selection: Selection) -> Rows:
         if selection == Selection():
@@ -241,6 +224,14 @@ class Catalogue:
             order = f"{sql}{down} nulls last, file_row_number"
         sql = f"SELECT file_row_number::int AS r FROM galaxies WHERE {where} ORDER BY {order}"
         return self._query(sql, values)["r"].astype(np.int32)
+
+    def set_stars(self, stars: Mapping[str, int]) -> None:
+        """Give galaxies, by their ids, the values of the column `STARS`; others have none."""
+        cursor = self._cursor()
+        cursor.register("given", pa.table([[*stars], [*stars.values()]], schema=_STARS))
+        cursor.execute("CREATE OR REPLACE TABLE _stars AS SELECT * FROM given")
+        cursor.unregister("given")
+        self.orders.forget(STARS)
 
     def read(self, rows: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
         """The id and these columns of numbers, in the order of the rows; each row has its `row`."""

@@ -6,22 +6,20 @@ step, and taken back together. The last one of a person for a galaxy counts.
 """
 
 import json
-import sqlite3
-import threading
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.errors import ConfigError
 from galaxyvotes.tree import DecisionTree
+from galaxyvotes.web.votes_file import VotesFile
 
 __all__ = ["Classifications", "Progress"]
 
-_FORMAT = 1
 _TABLES = """
 CREATE TABLE IF NOT EXISTS steps (
     number INTEGER PRIMARY KEY,
@@ -58,7 +56,11 @@ class Classifications:
 
     path: Path
     tree: DecisionTree
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @cached_property
+    def file(self) -> VotesFile:
+        """The file itself, in which there may be more than answers."""
+        return VotesFile(self.path, self.tree.name)
 
     # ---- what is answered
 
@@ -76,7 +78,7 @@ class Classifications:
         if not galaxies:
             raise ConfigError("no galaxy is named")
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        with self._writing() as database:
+        with self.file.writing(_TABLES) as database:
             step = database.execute(
                 "INSERT INTO steps (labeller, answers, at) VALUES (?, ?, ?)",
                 (labeller, json.dumps(sorted(answers)), at),
@@ -93,7 +95,7 @@ class Classifications:
         """
         if not self.path.exists():
             return []
-        with self._writing() as database:
+        with self.file.writing(_TABLES) as database:
             found = database.execute(
                 "SELECT max(number) FROM steps WHERE labeller = ? AND NOT taken_back",
                 (labeller.strip(),),
@@ -186,45 +188,8 @@ class Classifications:
         """Labeller, galaxy and answers of all that counts."""
         if not self.path.exists():
             return []
-        with self._opened() as database:
+        with self.file.opened() as database:
+            if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'steps'").fetchone():
+                return []
             rows: list[Any] = database.execute(_CURRENT.format(which=which), values).fetchall()
         return [(labeller, galaxy, json.loads(answers)) for labeller, galaxy, answers, _ in rows]
-
-    @contextmanager
-    def _writing(self) -> Generator[sqlite3.Connection]:
-        """The file, in a transaction that is on the disk at its end."""
-        with self._lock, self._opened() as database:
-            database.executescript(_TABLES)
-            database.execute("BEGIN IMMEDIATE")
-            yield database
-            database.execute("COMMIT")
-
-    @contextmanager
-    def _opened(self) -> Generator[sqlite3.Connection]:
-        try:
-            database = sqlite3.connect(self.path, timeout=10, isolation_level=None)
-            try:
-                database.execute("PRAGMA journal_mode = WAL")
-                database.execute("PRAGMA synchronous = FULL")
-                self._check_file(database)
-                yield database
-            finally:
-                database.close()  # what was not committed is undone
-        except sqlite3.Error as error:
-            raise DataError(f"{self.path} cannot be read or written: {error}") from None
-
-    def _check_file(self, database: sqlite3.Connection) -> None:
-        """Refuse a file of another tree or of a newer version; sign a new one."""
-        version = database.execute("PRAGMA user_version").fetchone()[0]
-        database.execute("CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT)")
-        if not version:
-            database.execute("INSERT OR IGNORE INTO facts VALUES ('tree', ?)", (self.tree.name,))
-            database.execute(f"PRAGMA user_version = {_FORMAT}")
-        elif version > _FORMAT:
-            raise DataError(f"{self.path} is of a newer version of galaxyvotes")
-        found = database.execute("SELECT value FROM facts WHERE name = 'tree'").fetchone()
-        if found and found[0] != self.tree.name:
-            raise ConfigError(
-                f"{self.path} holds answers to the tree {found[0]!r}, and the catalogue has"
-                f" {self.tree.name!r}: name another file with `votes=…`"
-            )

@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.web.answers import galaxy_json, number
-from galaxyvotes.web.catalogue import Catalogue
+from galaxyvotes.web.catalogue import STARS, Catalogue
 from galaxyvotes.web.selection import Selection
 from galaxyvotes.web.site import InSite, Site
 
@@ -120,7 +120,8 @@ def galaxy(site: InSite, id: Id) -> Any:  # noqa: A002
     if table.sky is not None:
         ra, dec = (values[name] for name in table.sky)
         place = None if ra is None or dec is None else {"ra": ra, "dec": dec}
-    return {**answered, "row": row, "sky": place, "columns": _plain(values)}
+    stars = table.read([row], [STARS])[0][STARS]
+    return {**answered, "row": row, "sky": place, "stars": stars, "columns": _plain(values)}
 
 
 def _picture(site: Site, name: str, *, large: bool) -> Response:

@@ -60,6 +60,7 @@ def about(site: InSite) -> dict[str, Any]:
             "pictures": site.pictures is not None,
             "map": table.places is not None,
             "similar": site.look_alikes is not None,
+            "interest": site.learned is not None,
             "votes": site.classifications is not None,
         },
     }

@@ -108,6 +108,11 @@ class Selection:
         ranges = tuple(one for one in self.ranges if one.column != column)
         return Selection(ranges, self.text, self.cone, lasso=self.lasso)
 
+    def uses(self, column: str) -> bool:
+        """Whether a condition or the order is of a column."""
+        named = {one.column for one in self.ranges} | {self.sort.removeprefix("-")}
+        return column in named
+
     def where(
         self,
         sql_of: Callable[[str], str],

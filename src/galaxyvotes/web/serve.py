@@ -108,7 +108,7 @@ def serve(
     call them as another column does. A run folder in its place is the same as
     `run`: the server then only predicts. Predictions come from `run`, by default the bundled model.
     FITS images become pictures by the `stretch`, by default that of the catalogue or the run.
-    `votes` is the file (SQLite) for what people answer on the page, by default
+    `votes` is the file (SQLite) for what people answer and star on the page, by default
     `<catalogue>.votes.sqlite`; the first answer makes it.
 
     It listens on this computer only. With another `host` others can reach it, and every request
@@ -162,6 +162,8 @@ def _open_site(
     from galaxyvotes.web.model import Model
     from galaxyvotes.web.pictures import OfMap, Pictures, open_images
     from galaxyvotes.web.site import Site
+    from galaxyvotes.web.stars import Interest, Stars
+    from galaxyvotes.web.votes_file import VotesFile
 
     has_images = isinstance(images, str | Path) or len(images) > 0
     if path is None and (has_images or galaxy_map is not None):
@@ -184,12 +186,14 @@ def _open_site(
     elif look_alikes is not None and "thumbnail" in look_alikes.galaxy_map.columns:
         of_map = stack.enter_context(Catalogue.open(look_alikes.galaxy_map.path))
         pictures = Pictures(OfMap(of_map), look_alikes.id_on_map)
+    file = given_path(votes or catalogue.path.with_name(f"{catalogue.path.name}.votes.sqlite"))
     labels = None
     if catalogue.answers is not None and catalogue.answers.tree.kind is not QUANTITIES:
-        file = given_path(votes or catalogue.path.with_name(f"{catalogue.path.name}.votes.sqlite"))
         labels = Classifications(file, catalogue.answers.tree)
         labels.progress()  # what is wrong with a file that is there is said now
-    return Site(model, catalogue, pictures, look_alikes, labels)
+    stars = Stars(VotesFile(file) if labels is None else labels.file, catalogue)
+    interest = None if placed is None else Interest(placed, stars)
+    return Site(model, catalogue, pictures, look_alikes, labels, stars, interest)
 
 
 def _token(host: str, token: str | None) -> str:

@@ -13,6 +13,7 @@ from galaxyvotes.web.classifications import Classifications
 from galaxyvotes.web.look_alikes import LookAlikes
 from galaxyvotes.web.model import Model
 from galaxyvotes.web.pictures import Pictures
+from galaxyvotes.web.stars import Interest, Stars
 from galaxyvotes.web.statistics import Statistics
 
 __all__ = ["InSite", "Site"]
@@ -22,8 +23,8 @@ _NO_MAP = "this server has no map: start it with `--map MAP`, which `galaxyvotes
 
 @dataclass(frozen=True)
 class Site:
-    """A model; if there is one, a catalogue with pictures and what labellers answered; what was
-    counted since the start.
+    """A model; if there is one, a catalogue with pictures, what labellers answered and which
+    galaxies they starred; what was counted since the start.
     """
 
     model: Model
@@ -31,6 +32,8 @@ class Site:
     pictures: Pictures | None = None
     look_alikes: LookAlikes | None = None
     classifications: Classifications | None = None
+    given_stars: Stars | None = None
+    learned: Interest | None = None
     statistics: Statistics = field(default_factory=Statistics)
     started: float = field(default_factory=time.time)
     version: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -51,6 +54,20 @@ class Site:
         if self.look_alikes is None:
             raise ConfigError(_NO_MAP)
         return self.look_alikes
+
+    @property
+    def stars(self) -> Stars:
+        """The stars of the catalogue; ConfigError if there is no catalogue."""
+        _ = self.table
+        assert self.given_stars is not None
+        return self.given_stars
+
+    @property
+    def interest(self) -> Interest:
+        """What learns from stars; ConfigError if there is no map."""
+        if self.learned is None:
+            raise ConfigError(_NO_MAP)
+        return self.learned
 
     @property
     def places(self) -> tuple[str, str]:

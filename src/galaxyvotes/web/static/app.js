@@ -7,6 +7,7 @@ import { GalaxyPage } from "./galaxy.js";
 import { Gallery } from "./gallery.js";
 import { MapPage } from "./map.js";
 import { Bulk, LabelPage } from "./label.js";
+import { INTEREST, starredFilter } from "./stars.js";
 import { TryPage } from "./try.js";
 import { onChange, selection, show, view } from "./view.js";
 
@@ -19,6 +20,7 @@ const KEYS = [
   ["f", "filters"],
   ["+ −", "larger, smaller pictures"],
   ["x", "choose a galaxy, to vote for several"],
+  ["s", "star a galaxy, or take the star back"],
   ["g, m, l, t", "gallery, map, label, try"],
   ["1 – 9", "answer, when labelling"],
   ["s, u", "skip, undo, when labelling"],
@@ -88,6 +90,7 @@ function toolbar(catalogue) {
     { class: "toolbar" },
     h("button", { type: "button", class: "button filters-button", "aria-controls": "panel", onclick: togglePanel }, "Filters"),
     gallery.counter,
+    starredFilter(),
     ...sorting(catalogue),
     size,
     exporting(),
@@ -108,6 +111,7 @@ function sorting(catalogue) {
     option("", "As in the catalogue"),
     catalogue.sorts.map((name) => option(name, name === "uncertainty" ? "Uncertainty" : name)),
     catalogue.familiarity ? option("familiarity", "Familiarity") : null,
+    catalogue.interest ? option(INTEREST, "Interesting to you") : null,
     [...groups].map(([title, list]) => h("optgroup", { label: title }, list.map(([column, text]) => option(column, text)))),
     others.length ? h("optgroup", { label: "Columns" }, others.map((name) => option(name, name))) : null,
   );
@@ -142,7 +146,7 @@ function exporting() {
     "details",
     { class: "menu" },
     h("summary", { class: "button" }, "Export"),
-    h("div", {}, item("csv", "Table (CSV)"), item("parquet", "Table (Parquet)"), item("ids", "List of ids"), h("button", { type: "button", onclick: share }, "Copy the address")),
+    h("div", {}, item("csv", "Table (CSV)"), item("parquet", "Table (Parquet)"), item("ids", "List of ids"), h("button", { type: "button", onclick: () => location.assign("stars/export") }, "Stars (CSV)"), h("button", { type: "button", onclick: share }, "Copy the address")),
   );
   addEventListener("click", (event) => menu.contains(event.target) || menu.removeAttribute("open"));
   return menu;

@@ -3,6 +3,7 @@
 import { get, pictureOf } from "./api.js";
 import { drawAnswers, familiarity, inWords } from "./answers.js";
 import { $, h, say } from "./dom.js";
+import { give, onStars, starButton } from "./stars.js";
 import { onChange, show, view } from "./view.js";
 
 export class GalaxyPage {
@@ -13,6 +14,7 @@ export class GalaxyPage {
     this.dialog.addEventListener("close", () => view.galaxy && show({ galaxy: null }));
     this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
     this.dialog.addEventListener("keydown", (event) => this.key(event));
+    onStars((id, stars) => id === this.star?.id && this.star.button.follow(stars));
     onChange((changes) => "galaxy" in changes && this.follow());
     this.follow();
   }
@@ -31,6 +33,7 @@ export class GalaxyPage {
       if (view.galaxy !== id) return;
       this.draw(found);
       if (!this.dialog.open) this.dialog.showModal();
+      if (this.about.interest && found.stars === null) give(id, 0); // seen, and not starred
     } catch (error) {
       say(error.message);
       show({ galaxy: null }, true);
@@ -40,10 +43,12 @@ export class GalaxyPage {
   draw(found) {
     const button = (text, label, work) =>
       h("button", { type: "button", class: "icon", "aria-label": label, title: label, onclick: work }, text);
+    this.star = { id: found.id, button: starButton(found.id, found.stars) };
     const head = h(
       "header",
       { class: "galaxy-head" },
       h("h2", { title: found.id }, found.id),
+      this.star.button,
       button("‹", "Previous galaxy (←)", () => this.step(-1)),
       button("›", "Next galaxy (→)", () => this.step(1)),
       button("×", "Close (Esc)", () => this.dialog.close()),
@@ -121,6 +126,7 @@ export class GalaxyPage {
   }
 
   key(event) {
+    if (event.key === "s" && !event.ctrlKey && !event.metaKey && !event.altKey) return this.star?.button.click();
     const steps = { ArrowLeft: -1, ArrowRight: 1, j: 1, k: -1 };
     if (!(event.key in steps) || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();

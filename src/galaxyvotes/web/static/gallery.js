@@ -2,6 +2,7 @@
 
 import { get, pictureOf } from "./api.js";
 import { $, count, debounce, h, percent } from "./dom.js";
+import { INTEREST, STARS, learn, onStars, starButton, turn } from "./stars.js";
 import { address, onChange, selection, show, view } from "./view.js";
 
 const CHUNK = 90;
@@ -32,6 +33,7 @@ export class Gallery {
     this.list.addEventListener("keydown", (event) => this.key(event));
     new ResizeObserver(() => this.layout()).observe(this.scroller);
     this.fetchSoon = debounce(() => this.fetchMissing(), 40);
+    onStars((id, stars) => this.star(id, stars));
     onChange((changes) => {
       if ("filters" in changes || "q" in changes || "sort" in changes || "cone" in changes || "lasso" in changes) this.reload();
     });
@@ -43,6 +45,7 @@ export class Gallery {
     this.chunks.clear();
     this.scroller.classList.add("loading");
     try {
+      if (view.sort.endsWith(INTEREST)) await learn();
       await this.chunk(0);
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -84,6 +87,7 @@ export class Gallery {
   columns() {
     const sort = view.sort.replace(/^-/, "");
     const columns = this.first ? this.first.answers.map((answer) => answer.column) : [];
+    columns.push(STARS);
     const known = sort && (this.about.sorts.includes(sort) || sort in (this.about.answers || {}) || this.about.numbers.includes(sort));
     return known ? [...new Set([...columns, sort])] : columns;
   }
@@ -188,9 +192,15 @@ export class Gallery {
       h("span", { class: "frame" }, picture),
       h("span", { class: "caption" }, ...this.caption(galaxy), h("small", {}, galaxy.id)),
     );
-    cell.replaceChildren(link);
+    cell.replaceChildren(link, starButton(galaxy.id, galaxy[STARS], { tabindex: "-1" }));
     if (this.about.votes) cell.append(this.tick(galaxy.id));
     this.mark(cell);
+  }
+
+  star(id, stars) {
+    for (const { page } of this.chunks.values())
+      for (const galaxy of page?.galaxies ?? []) if (galaxy.id === id) galaxy[STARS] = stars;
+    for (const cell of this.cells.values()) if (cell.dataset.id === id) cell.querySelector(".star").follow(stars);
   }
 
   // ---- choosing several
@@ -266,6 +276,11 @@ export class Gallery {
     if ((event.key === "x" || event.key === " ") && this.about.votes && event.target.matches("a")) {
       event.preventDefault();
       this.toggle(this.galaxyAt(this.at).id);
+      return;
+    }
+    if (event.key === "s" && event.target.matches("a")) {
+      const galaxy = this.galaxyAt(this.at);
+      turn(galaxy.id, galaxy[STARS]);
       return;
     }
     const page = this.columnCount * Math.max(1, Math.floor(this.scroller.clientHeight / this.rowHeight));
