@@ -1,3 +1,8 @@
+import csv
+import io
+import shutil
+import subprocess
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -5,6 +10,7 @@ import pytest
 
 from example_tables import everything, parts_of
 from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.table_formats.columns import fact
 from galaxyvotes.table_formats.write import open_table, write_table
 
 FORMATS = [".csv", ".ecsv", ".fits", ".parquet", ".vot", ".xml"]
@@ -39,6 +45,31 @@ def test_when_writing_is_interrupted_the_old_table_stays(tmp_path, suffix):
         fail()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS is not installed")
+@pytest.mark.parametrize(("suffix", "kind"), [(".fits", "fits"), (".vot", "votable")])
+def test_stilts_reads_the_columns_their_units_meanings_and_64_bit_ids(tmp_path, suffix, kind):
+    table = everything()
+    write_table(path := tmp_path / f"t{suffix}", table.schema, [table])
+
+    def rows(command: str) -> list[dict[str, str]]:
+        task = ["stilts", "tpipe", f"in={path}", f"ifmt={kind}", f"cmd={command}", "ofmt=csv"]
+        run = subprocess.run(task, check=True, capture_output=True, text=True, timeout=300)
+        return [*csv.DictReader(io.StringIO(run.stdout))]
+
+    columns = rows("meta")
+    assert [column["Name"] for column in columns] == table.schema.names
+    for column in columns:
+        ours = table.schema.field(column["Name"])
+        assert (column["Units"], column["UCD"]) == (fact(ours, "unit"), fact(ours, "ucd"))
+        assert column["Description"] == fact(ours, "description").strip()
+    ids = [row["objid"] for row in rows("keepcols 'id objid'")]
+    known = ["" if value is None else str(value) for value in table["objid"].to_pylist()]
+    assert ids == known
+    if kind == "votable":
+        lint = subprocess.run(["stilts", "votlint", path], capture_output=True, timeout=300)
+        assert (lint.stdout, lint.stderr) == (b"", b"")
 
 
 def test_small_parts_share_a_group_of_rows(tmp_path):
