@@ -28,6 +28,13 @@ def test_the_largest_component_of_each_axis_is_positive():
     assert (np.take_along_axis(axes, np.abs(axes).argmax(1)[:, None], 1) > 0).all()
 
 
+def test_where_a_galaxy_lies_does_not_depend_on_the_others():
+    representations = vectors(200, 256)
+    fitted = Projection.fit(representations)
+    alone = [fitted.points(representations[row : row + 1]) for row in range(200)]
+    assert np.array_equal(np.concatenate(alone), fitted.points(representations))
+
+
 def test_of_many_galaxies_some_are_taken_evenly(monkeypatch):
     monkeypatch.setattr(projection, "SAMPLE", 11)
     representations = vectors(101, 4)

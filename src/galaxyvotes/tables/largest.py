@@ -48,14 +48,15 @@ def _tree_of(words: set[str], where: str) -> DecisionTree:
     if not most:
         listed = ", ".join(map(repr, sorted(words)[:3])) or "nothing"
         raise DataError(
-            f"{where} names no answer of the tree {' or '.join(number)}: it has {listed}. Name the"
+            f"{where} names no answer of the trees {', '.join(number)}: it has {listed}. Name the"
             " tree with `labels=LabelSettings(tree=…)`"
         )
     best = [tree for tree in campaigns() if number[tree.name] == most]
     if len(best) > 1:
+        *names, last = (repr(tree.name) for tree in best)
         raise ConfigError(
-            f"{where} names answers of the trees {' and '.join(repr(tree.name) for tree in best)}:"
-            " say which with `labels=LabelSettings(tree=…)`"
+            f"{where} names answers of the trees {', '.join(names)} and {last}: say which with"
+            " `labels=LabelSettings(tree=…)`"
         )
     return best[0]
 
