@@ -4,14 +4,12 @@ import pyarrow as pa
 import pytest
 
 from galaxyvotes import ConfigError, DataError
-from galaxyvotes.table_formats.columns import with_meta
-from galaxyvotes.tables.ids import ID_COLUMN, id_texts, ids_in
+from galaxyvotes.tables.ids import id_texts, ids_in
 
 
-def column_of(wanted: str | None = None, meta: dict[str, str] | None = None, **columns: object):
+def column_of(wanted: str | None = None, **columns: object):
     table = pa.table({name: pa.array(values) for name, values in columns.items()})
-    schema = with_meta(table.schema, meta or {})
-    return ids_in(schema, table.select, "cat.csv", wanted)
+    return ids_in(table.schema, table.select, "cat.csv", wanted)
 
 
 def test_a_column_that_is_called_as_ids_are_comes_before_paths_whatever_its_type():
@@ -28,11 +26,9 @@ def test_a_column_with_gaps_or_a_value_twice_stands_back():
     assert column_of(id=[5, 5], z=[0.1, 0.2]) == "id"
 
 
-def test_the_table_itself_or_the_user_says_which_it_is():
+def test_the_user_says_which_it_is():
     columns = {"id": [1, 2], "asset": [3, 4]}
-    assert column_of(meta={ID_COLUMN: "asset"}, **columns) == "asset"
-    assert column_of(meta={ID_COLUMN.upper(): "ASSET"}, **columns) == "asset"
-    assert column_of("Asset ", meta={ID_COLUMN: "id"}, **columns) == "asset"
+    assert column_of("Asset ", **columns) == "asset"
     with pytest.raises(ConfigError, match="no column 'objid' for ids, it has id, asset"):
         column_of("objid", **columns)
 

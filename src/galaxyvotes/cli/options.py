@@ -90,8 +90,8 @@ Hdu = Annotated[
 IdColumn = Annotated[
     str | None,
     Parameter(
-        help="The column with the ids of the galaxies of a table; by default the one that predict"
-        " took, one that is called as ids are, or the first of texts."
+        help="The column with the ids of the galaxies of a table; by default one that is called as"
+        " ids are, or the first of texts."
     ),
 ]
 Device = Annotated[str, Parameter(help="Where to compute: auto, cpu, cuda or mps.")]

@@ -1,7 +1,6 @@
 """Which column of a table of galaxies holds their ids, and these as texts.
 
-It is the column that the table itself names, as tables that `predict` made of a user's own do; else
-one that is called as ids are, `id` before others; else one of texts, or of whole numbers. Of
+It is one that is called as ids are, `id` before others; else one of texts, or of whole numbers. Of
 several it is the first with a value in each row and none twice.
 """
 
@@ -13,12 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.tables.astropy_tables import table_facts
 from galaxyvotes.tables.headers import Header
 
-__all__ = ["ID_COLUMN", "id_candidates", "id_texts", "ids_in", "unique_column"]
-
-ID_COLUMN = "idcolumn"  # the fact about a whole table that names its column of ids
+__all__ = ["id_candidates", "id_texts", "ids_in", "unique_column"]
 
 _CALLED_ID = re.compile(
     r"(?:.*[^a-z])?(?:id|name|number|source|object|designation)|[a-z0-9]+id|iauname"
@@ -82,7 +78,6 @@ def id_candidates(
     """The columns that could be ids, the likeliest first; with `floats` also those of floats that
     are called so.
     """
-    named = Header([table_facts(schema).get(ID_COLUMN, "")])
     ranks: list[tuple[tuple[bool, ...], str]] = []
     for field in schema:
         dtype = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
@@ -94,6 +89,6 @@ def id_candidates(
         if field.name in without:
             continue
         if exact or (floats and called and pa.types.is_floating(dtype)):
-            rank = (field.name in named, word == "id", exact, called, texts or called)
+            rank = (word == "id", exact, called, texts or called)
             ranks.append((tuple(not each for each in rank), field.name))
     return [name for _, name in sorted(ranks, key=lambda pair: pair[0])]

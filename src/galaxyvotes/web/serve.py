@@ -103,9 +103,9 @@ def serve(
     `catalogue` is a table that `predict` wrote, or any other table of galaxies; `images` are the
     folders, archives or the store with their pictures, and `galaxy_map` is a map of them, which
     `embed` wrote, with neighbours and, without images, with pictures. A map may be the catalogue
-    itself. Galaxies are known by the ids in `id_column`; by default that is the column that
-    `predict` took, one that is called as ids are, or the first of texts. The images and the map may
-    call them as another column does. A run folder in its place is the same as
+    itself. Galaxies are known by the ids in `id_column`; by default that is one that is
+    called as ids are, or the first of texts. The images and the map may call them as another column
+    does. A run folder in its place is the same as
     `run`: the server then only predicts. Predictions come from `run`, by default the bundled model.
     FITS images become pictures by the `stretch`, by default that of the catalogue or the run.
     `votes` is the file (SQLite) for what people answer and star on the page, by default
