@@ -30,7 +30,7 @@ def test_small_sets_are_counted_and_the_way_out_is_named():
     assert line == (
         "warning: the validation set has 6 galaxies and the test set has 3 galaxies; from fewer"
         " than 30 little can be concluded: pack with larger shares for validation and test,"
-        " `splits=SplitSettings(0.2, 0.4, 0.4)`, or more labelled galaxies"
+        " `splits=SplitSettings(0.4, 0.3, 0.3)`, or more labelled galaxies"
     )
     (line,) = remarks_on_sets(manifest(30, 0))
     assert line.startswith("warning: the test set is empty; from fewer")
@@ -41,7 +41,7 @@ def test_where_most_galaxies_were_seen_others_are_asked_for():
     on_seen, on_few = remarks_on_sets(manifest(6, 3, **seen(180)))
     assert on_seen.endswith(f"because {RUN} was trained on them; the shares divide the other 29")
     assert on_few.endswith(
-        "`splits=SplitSettings(0.2, 0.4, 0.4)`, or more labelled galaxies that the bundled model"
+        "`splits=SplitSettings(0.4, 0.3, 0.3)`, or more labelled galaxies that the bundled model"
         " has not seen"
     )
     _, none_left = remarks_on_sets(manifest(0, 0, **seen(200)))

@@ -11,7 +11,7 @@ from galaxyvotes.runtime.counted import agreeing, counted, sentence
 __all__ = ["has_large_shares", "remarks_on_sets", "remedy_for_few", "sets_are_given"]
 
 _LARGE = 0.5  # share of all galaxies
-_LARGER = "`splits=SplitSettings(0.2, 0.4, 0.4)`"
+_LARGER = "`splits=SplitSettings(0.4, 0.3, 0.3)`"
 
 
 def has_large_shares(manifest: Mapping[str, Any]) -> bool:
