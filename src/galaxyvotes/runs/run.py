@@ -256,20 +256,16 @@ class Run:
     @property
     def warning(self) -> str | None:
         """A warning if a head is no better on the validation galaxies than the mean label of the
-        training galaxies, or than it was before fine-tuning; None if all are, and before training
-        has ended.
+        training galaxies, or than before fine-tuning; None if all are, or training has not ended.
         """
-        galaxies = sum(store["validation"] for store in self.facts["stores"])
+        stores = self.facts["stores"]
+        galaxies = sum(store["validation"] for store in stores)
         if not (self.finished and galaxies):
             return None
         at_start = self.facts.get("validation_at_start", {})
         warning = warning_after_training(self.heads, self.kept, galaxies, at_start)
-        advice = advice_after(
-            self.begun_by,
-            galaxies,
-            mirrors=self.recipe.mirrors,
-            large_shares=all(store.get("large_shares") for store in self.facts["stores"]),
-        )
+        large, mirrors = all(one.get("large_shares") for one in stores), self.recipe.mirrors
+        advice = advice_after(self.begun_by, galaxies, mirrors=mirrors, large_shares=large)
         return warning and f"{self.path} {warning}. {advice}"
 
     @property
