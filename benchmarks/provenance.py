@@ -11,6 +11,16 @@ from pathlib import Path
 from typing import Any
 
 
+def _git(*words: str) -> str:
+    asked = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
+    return asked.stdout.strip()
+
+
+# Of the code that runs: the branch may go on during hours of work.
+COMMIT = _git("rev-parse", "--short", "HEAD")
+COMMIT += " with changes" if _git("status", "--porcelain", "src") else ""
+
+
 def machine() -> str:
     """The processor, the number of cores this process may use, and memory."""
     model = platform.processor() or platform.machine()
@@ -32,15 +42,9 @@ def write(path: Path | None, figures: dict[str, Any]) -> None:
     """Write figures with their provenance as JSON; without a path, nothing."""
     if path is None:
         return
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    dirty = subprocess.run(
-        ["git", "status", "--porcelain", "src"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     provenance = {
         "command": " ".join(["python", *sys.argv]),
-        "commit": commit + (" with changes" if dirty else ""),
+        "commit": COMMIT,
         "machine": machine(),
         "python": platform.python_version(),
         "torch": version("torch"),
