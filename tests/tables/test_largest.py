@@ -55,7 +55,7 @@ def test_a_word_that_is_no_answer_is_refused_with_its_row_and_the_nearest(kaggle
 def test_words_of_no_tree_or_of_several_are_refused():
     with pytest.raises(DataError, match=r"names no answer of the trees .*: it has 'round'"):
         layout_of(table_of("round", "round"))
-    with pytest.raises(ConfigError, match="'decals', .* and 'ukidss': say which"):
+    with pytest.raises(ConfigError, match=r"'decals', .* and 'ukidss': say which"):
         layout_of(table_of("smooth-or-featured_smooth"))
     decals = DecisionTree.load("decals")
     assert layout_of(table_of("smooth-or-featured_smooth"), decals).tree == decals

@@ -41,6 +41,6 @@ class Projection:
         return Projection(middle, axes * np.where(largest < 0, -1, 1).astype(np.float32))
 
     def points(self, representations: Representations) -> Float32[np.ndarray, "galaxy 2"]:
-        """Where galaxies lie on the map, x and y; a galaxy's place does not depend on the others."""
+        """Where galaxies lie on the map, x and y; none depends on the others."""
         # A product of matrices rounds a row differently among few rows than among many.
         return np.einsum("gf,af->ga", unit_vectors(representations) - self.middle, self.axes)
