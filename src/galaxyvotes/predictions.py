@@ -201,11 +201,7 @@ class Predictions:
         """
         path = given_path(path)
         check_format(path)
-        try:
-            table = SourceTable(str(path), path.read_bytes())
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
-        return Predictions.of_table(table, id_column, columns)
+        return Predictions.of_table(SourceTable.open(path), id_column, columns)
 
     @staticmethod
     def of_table(

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 
@@ -53,3 +55,28 @@ def test_odd_galaxies_are_printed_or_written(galaxies, run, tmp_path):
     assert (status, "name a file that ends in .html" in err) == (2, True)
     assert run("odd", galaxies, "--sheet", tmp_path / "odd.html")[0] == 0
     assert (tmp_path / "odd.html").read_text("utf-8").count("<figure") == 20
+
+
+def test_tables_of_stars_and_of_galaxies_to_leave_out_have_ids_in_any_column(
+    galaxies, run, blob_run, blobs, tmp_path
+):
+    table = tmp_path / "known.csv"
+    table.write_text("survey,stars,image\nsdss,5,round/g0.jpg\nsdss,0,round/g1.jpg\n")
+    status, out, err = run("odd", galaxies, "--stars", table, "--count", "100")
+    assert (status, len(out.splitlines())) == (0, 78), err
+    assert (
+        "'sdss' is there twice" in run("odd", galaxies, "--stars", table, "--id-column=survey")[2]
+    )
+    how = ("choose", blobs, "--by", "random", "--run", blob_run.path, "--without", table)
+    assert f"left out, as they are in {table}: " in run(*how, "--id-column", "image")[1]
+    assert "no column 'name' for ids" in run(*how, "--id-column", "name")[2]
+
+
+def test_an_image_of_another_name_is_said_to_be_on_the_map(
+    galaxies, run, blob_run, blobs, tmp_path
+):
+    image = shutil.copy(blobs / "round" / "g0.jpg", tmp_path / "mine.jpg")
+    status, out, err = run("similar", galaxies, "--image", image, "--run", blob_run.path)
+    assert status == 0, err
+    assert out.startswith("like mine, which is g0 on the map:\n")
+    assert "  g0\n" not in out

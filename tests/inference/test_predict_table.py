@@ -199,12 +199,28 @@ def test_images_that_are_not_there_are_an_error_before_any_work(ten, blob_run, m
     path = folder.parent / "absent.csv"
     path.write_text("objid,ra,dec\n101,1,2\n102,3,4\n")
     monkeypatch.chdir(folder)
-    with pytest.raises(DataError, match=r"no image of the first 2 rows is there; .* from the curr"):
+    message = r"no image of the first 2 rows is there, as named by 'objid'; .* from the curr"
+    with pytest.raises(DataError, match=message):
         predict(path, run=blob_run, image="{objid}.jpg", progress=False)
     with pytest.raises(DataError, match=r"has positions on the sky, but no pixels: no column of"):
         predict(path, run=blob_run, progress=False)
     with pytest.raises(ConfigError, match="are tables: name one"):
         predict([path, folder.parent / "absent.csv"], run=blob_run, progress=False)
+
+
+def test_a_column_of_paths_where_nothing_is_is_named(ten, blob_run, monkeypatch):
+    folder, _ = ten
+    monkeypatch.chdir(folder)
+    path = folder.parent / "wrong.csv"
+    path.write_text("objid,z,file\n101,1,there/101.jpg\n102,3,\n")
+    message = (
+        r"wrong\.csv: the column 'file' names images, and none is .* there/101\.jpg, and paths"
+    )
+    with pytest.raises(DataError, match=message):
+        predict(path, run=blob_run, progress=False)
+    path.write_text("objid,file\n101,101.jpg\n")
+    with pytest.raises(DataError, match=r"it is there from the current one, write /.*/101\.jpg"):
+        predict(path, run=blob_run, progress=False)
 
 
 def test_a_file_for_each_band_is_one_image(blob_run, tmp_path):

@@ -46,8 +46,28 @@ def test_galaxies_of_a_table_are_left_out(blob_run, new_images, tmp_path):
     by_table = choose(new_images, 100, without=tmp_path / "votes.parquet", **how)
     assert set(by_table.ids) == {f"g{n:02}" for n in range(12)} - {"g01", "g05"}
     assert choose(new_images, 100, without=["g01", "g05"], **how).ids == by_table.ids
+    assert by_table.without == 2
     with pytest.raises(DataError, match="cannot be read"):
         choose(new_images, without=tmp_path / "nowhere.csv", **how)
+
+
+def test_the_table_of_galaxies_to_leave_out_calls_them_by_its_ids_wherever_they_stand(
+    blob_run, new_images, tmp_path
+):
+    rows = "survey,z,objid,file\nsdss,1,g01,new/g02.jpg\nsdss,1,g05,new/g06.jpg\n"
+    (tmp_path / "votes.csv").write_text(rows)
+    how = {"by": "random", "run": blob_run, "progress": False}
+    everything = {f"g{n:02}" for n in range(12)}
+    found = choose(new_images, 100, without=str(tmp_path / "votes.csv"), **how)
+    assert {*found.ids} == everything - {"g01", "g05"}
+    found = choose(new_images, 100, without=tmp_path / "votes.csv", id_column="File", **how)
+    assert {*found.ids} == everything - {"g02", "g06"}
+    found = choose(new_images, 100, without=tmp_path / "votes.csv", id_column="survey", **how)
+    assert ({*found.ids}, found.without) == (everything, 0)
+    with pytest.raises(ConfigError, match="no column 'name' for ids, it has survey, z, objid"):
+        choose(new_images, without=tmp_path / "votes.csv", id_column="name", **how)
+    with pytest.raises(ConfigError, match="and none is named"):
+        choose(new_images, without=["g01"], id_column="name", **how)
 
 
 def test_random_galaxies_are_those_of_the_seed(blob_run, new_images):

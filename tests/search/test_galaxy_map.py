@@ -22,13 +22,16 @@ def test_a_map_is_opened_by_its_path_or_as_it_is(blob_map):
 
 
 def test_a_file_that_is_no_map_is_refused(tmp_path):
-    (tmp_path / "words.parquet").write_text("no table")
+    (tmp_path / "answers.csv").write_text("id,Class1.1\na,0.5\n")
+    with pytest.raises(DataError, match=r"answers\.csv is no map .* `galaxyvotes\.embed"):
+        GalaxyMap.open(tmp_path / "answers.csv")
+    (tmp_path / "damaged.parquet").write_bytes(b"PAR1 and nothing else")
     with pytest.raises(DataError, match="cannot be read as a Parquet table"):
-        GalaxyMap.open(tmp_path / "words.parquet")
-    with pytest.raises(DataError, match="cannot be read as a Parquet table"):
+        GalaxyMap.open(tmp_path / "damaged.parquet")
+    with pytest.raises(DataError, match=r"nowhere\.parquet cannot be read: No such file .* write"):
         GalaxyMap.open(tmp_path / "nowhere.parquet")
     pq.write_table(pa.table({"id": ["a"], "x": [0.0]}), tmp_path / "other.parquet")
-    with pytest.raises(DataError, match="is no map of galaxies: expected the columns"):
+    with pytest.raises(DataError, match=r"expected the columns .*, and it has id, x; write one"):
         GalaxyMap.open(tmp_path / "other.parquet")
 
 

@@ -3,7 +3,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from galaxyvotes import DataError, GalaxyMap, odd
+from galaxyvotes import ConfigError, DataError, GalaxyMap, odd
 from galaxyvotes.search.galaxy_map import map_schema
 from galaxyvotes.search.interest import expected_stars, interest, read_stars
 
@@ -71,11 +71,24 @@ def test_stars_come_from_a_table_of_any_format(two_kinds, tmp_path):
     assert by_file.ids == odd(two_kinds, 5, stars={"ring0": 5, "bad0": 0}).ids
 
 
+def test_stars_name_galaxies_by_a_column_of_ids_or_by_their_files(two_kinds, tmp_path):
+    rows = "survey,Stars,image,objid\nsdss,5,in/ring0.jpg,bad0\nsdss,0,in/bad0.jpg,ring0\n"
+    (tmp_path / "stars.csv").write_text(rows)
+    assert read_stars(tmp_path / "stars.csv") == {"bad0": 5, "ring0": 0}
+    by_file = odd(two_kinds, 5, stars=tmp_path / "stars.csv", id_column="image")
+    assert by_file.ids == odd(two_kinds, 5, stars={"ring0": 5, "bad0": 0}).ids
+    with pytest.raises(ConfigError, match="no column 'name' for ids, it has survey, image, objid"):
+        odd(two_kinds, stars=tmp_path / "stars.csv", id_column="name")
+    with pytest.raises(ConfigError, match="and none is named"):
+        odd(two_kinds, stars={"ring0": 5}, id_column="name")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("id,votes\na,1\n", "has the columns id, votes; expected `id` and `stars`"),
-        ("name,class,stars\na,b,1\n", "expected `id` and `stars`"),
+        ("id,votes\na,1\n", "has the columns id, votes; expected one of ids, and `stars`"),
+        ("z,stars\n0.5,1\n", "no column of texts or whole numbers that could be ids, only z"),
+        ("file,stars\na/ring0.jpg,1\nring0,2\n", "galaxy 'ring0' has stars twice"),
         ("id,stars\na,many\n", "line 2: stars is 'many'; expected a number"),
         ("id,stars\na,6\n", "galaxy 'a' has 6 stars; expected 0 to 5"),
         ("id,stars\na,-1\n", "galaxy 'a' has -1 stars"),

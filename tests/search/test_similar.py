@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 
@@ -14,15 +16,52 @@ def test_galaxies_like_some_of_a_map_are_the_nearest_without_themselves(blob_map
     assert similar(blob_map, blob_map.ids[0], count=3).ids == found.ids[:1]
 
 
-def test_an_image_of_a_galaxy_on_the_map_finds_it_first(blob_map, blob_run, blobs):
+def test_an_image_of_a_galaxy_on_the_map_is_not_like_itself(blob_map, blob_run, blobs, tmp_path):
     name = blob_map.ids[5]
     (image,) = blobs.rglob(f"{name}.jpg")
-    found = similar(blob_map, images=image, run=blob_run, count=2, progress=False)
-    assert (found.queries, found.ids[0][0]) == ((name,), name)
-    assert found.distances[0, 0] == pytest.approx(0, abs=1e-5)
+    shutil.copy(image, tmp_path / "renamed.jpg")
+    by_id = similar(blob_map, name, count=3)
+    how = {"run": blob_run, "count": 3, "progress": False}
+    found = similar(blob_map, images=[image, tmp_path / "renamed.jpg"], **how)
+    assert found.queries == (name, "renamed")
+    assert found.on_map == (name, name)
+    assert found.ids == by_id.ids * 2
+    assert np.allclose(found.distances, by_id.distances, atol=1e-5)
     both = similar(blob_map, blob_map.ids[0], images=image, run=blob_run, progress=False)
     assert both.queries == (blob_map.ids[0], name)
     assert both.distances.shape == (2, 10)
+
+
+def test_another_image_of_the_same_name_leaves_nothing_out(blob_map, blob_run, make_jpeg, tmp_path):
+    name = blob_map.ids[5]
+    (tmp_path / f"{name}.jpg").write_bytes(make_jpeg(side=32, seed=9))
+    found = similar(blob_map, images=tmp_path, run=blob_run, count=80, progress=False)
+    assert (found.queries, found.on_map) == ((name,), ("",))
+    assert {*found.ids[0]} == {*blob_map.ids}
+
+
+def test_of_equal_galaxies_on_the_map_the_image_is_the_one_of_its_name(
+    blob_run, blobs, make_jpeg, tmp_path
+):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name in ("a", "b", "c"):
+        (folder / f"{name}.jpg").write_bytes(make_jpeg(side=32, seed=4 if name < "c" else 5))
+    twins = embed(folder, tmp_path / "twins.parquet", run=blob_run, progress=False).map
+    found = similar(twins, images=folder / "b.jpg", run=blob_run, progress=False)
+    assert (found.on_map, found.ids[0]) == (("b",), ("a", "c"))
+    assert similar(twins, "images/b.jpg").ids == found.ids
+
+
+def test_an_image_on_a_map_with_an_index_is_found_in_spite_of_its_rounding(
+    blob_run, blobs, tmp_path
+):
+    pytest.importorskip("usearch")
+    how = {"run": blob_run, "progress": False}
+    indexed = embed(blobs, tmp_path / "map.parquet", index=True, **how).map
+    images = sorted(blobs.rglob("*.jpg"))[:10]
+    assert indexed.index is not None
+    assert similar(indexed, images=images, **how).on_map == tuple(one.stem for one in images)
 
 
 def test_another_run_than_that_of_the_map_is_refused(blob_map, blobs):

@@ -4,7 +4,8 @@ import pyarrow as pa
 import pytest
 
 from galaxyvotes import ConfigError, DataError
-from galaxyvotes.tables.ids import id_texts, ids_in
+from galaxyvotes.tables.ids import id_texts, ids_in, ids_of
+from galaxyvotes.tables.table import Table
 
 
 def column_of(wanted: str | None = None, **columns: object):
@@ -45,3 +46,15 @@ def test_whole_numbers_become_texts_with_all_their_digits():
     assert id_texts(pa.array([587722981742084144, None])) == ["587722981742084144", ""]
     assert id_texts(pa.array([2**64 - 1], pa.uint64())) == [str(2**64 - 1)]
     assert id_texts(pa.array(["a", "b"]).dictionary_encode()) == ["a", "b"]
+
+
+def test_ids_of_a_table_in_a_file_are_as_they_are_written(tmp_path):
+    (tmp_path / "cat.csv").write_text("survey,z,objid\nsdss,0.1,007\nsdss,0.2,008\n")
+    table = Table.open(tmp_path / "cat.csv")
+    assert ids_of(table) == ["007", "008"]
+    assert ids_of(table, "Survey") == ["sdss", "sdss"]
+    assert ids_of(table, without=["objid"]) == ["sdss", "sdss"]
+    with pytest.raises(ConfigError, match=r"cat\.csv has no column 'id' for ids"):
+        ids_of(table, "id")
+    with pytest.raises(DataError, match=r"nowhere\.csv cannot be read: No such file"):
+        Table.open(tmp_path / "nowhere.csv")

@@ -1,4 +1,6 @@
 import http.client
+import re
+import shutil
 
 import httpx
 import pytest
@@ -123,3 +125,16 @@ def test_addresses_and_tokens_that_cannot_be_are_refused(zoo, tmp_path):
         serve(images=zoo.images, port=0)
     with pytest.raises(DataError, match="cannot be read"):
         serve(tmp_path / "none.parquet", port=0)
+
+
+def test_images_in_place_of_a_catalogue_say_what_to_do_first(zoo, tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "zoo"), "zip", zoo.images)
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "store.toml").touch()
+    image = zoo.images / "g0000.jpg"
+    named = {zoo.images: "a folder", archive: "a zip", store: "a store", image: "an image"}
+    for path, what in named.items():
+        first = re.escape(f'`galaxyvotes.predict({str(path)!r}, out="answers.parquet")`, then')
+        with pytest.raises(ConfigError, match=f"is {what}, .* predict it first, {first}"):
+            serve(path, port=0)

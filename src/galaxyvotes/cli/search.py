@@ -12,6 +12,7 @@ from galaxyvotes.cli.options import (
     FinishedRun,
     Flag,
     Hdu,
+    IdColumn,
     Overwrite,
     Stretch,
     fits_layout,
@@ -107,7 +108,8 @@ def similar(
     """Find the galaxies of a map that look most like some of them, or like other images.
 
     Without --out or --sheet it prints them, the nearest first. A distance of 0 is the same
-    representation, 1 one that has nothing in common with it.
+    representation, 1 one that has nothing in common with it. No galaxy is like itself: an
+    image that is on the map is left out.
 
     Example: galaxyvotes similar map.parquet NGC4414 --sheet alike.html
 
@@ -147,8 +149,11 @@ def similar(
         found.contact_sheet(sheet, overwrite=overwrite)
         print(f"{sheet}: pictures with their distances")
     if out is None and sheet is None:
-        for query, ids_, distances in zip(found.queries, found.ids, found.distances, strict=True):
-            print(f"like {query}:")
+        for query, own, ids_, distances in zip(
+            found.queries, found.on_map, found.ids, found.distances, strict=True
+        ):
+            called = f", which is {own} on the map" if own not in (query, "") else ""
+            print(f"like {query}{called}:")
             for name, distance in zip(ids_, distances, strict=True):
                 print(f"  {distance:.3f}  {name}")
 
@@ -158,6 +163,7 @@ def odd(
     *,
     count: int = 20,
     stars: Path | None = None,
+    id_column: IdColumn = None,
     sheet: Path | None = None,
     out: Path | None = None,
     overwrite: Overwrite = False,
@@ -170,8 +176,8 @@ def odd(
     Args:
         galaxy_map: A map that embed made.
         count: How many galaxies to find.
-        stars: A table of galaxies that you have looked at, with the columns id and stars, from 0
-            for what is of no interest to 5: those come first that are also like galaxies of many
+        stars: A table of galaxies that you have looked at, with their ids and a column stars, from
+            0 for what is of no interest to 5: those come first that are also like galaxies of many
             stars.
         sheet: The page of pictures to write: .html.
         out: The table to write: .csv, .ecsv, .fits, .parquet, .vot or .xml (VOTable).
@@ -179,7 +185,7 @@ def odd(
     from galaxyvotes.search.odd import odd as odd_
 
     _check_sheet(sheet, overwrite=overwrite)
-    found = odd_(galaxy_map, count, stars=stars)
+    found = odd_(galaxy_map, count, stars=stars, id_column=id_column)
     if out is not None:
         found.write(out, overwrite=overwrite)
         print(f"{out}: {counted(len(found), 'galaxy')}")
@@ -196,6 +202,7 @@ def choose(
     count: int = 20,
     by: Literal["bald", "uncertainty", "random"] = "bald",
     without: Path | None = None,
+    id_column: IdColumn = None,
     run: FinishedRun = None,
     tree: str | None = None,
     device: Device = "auto",
@@ -219,7 +226,7 @@ def choose(
         count: How many galaxies to choose.
         by: bald (where the predictions of several views and members disagree most), uncertainty
             (where the answers are least certain) or random.
-        without: A table of galaxies to leave out, by its column id, or else its first.
+        without: A table of galaxies to leave out, by their ids.
         tree: The tree whose questions are asked, if the run has several; by default its first.
         workers: Threads, each with images of its own; by default one per core.
         scale: How many times as many pixels a galaxy covers as in the images that the network was
@@ -240,6 +247,7 @@ def choose(
         count,
         by=by,
         without=without or (),
+        id_column=id_column,
         run=run,
         tree=tree,
         device=device,
@@ -254,6 +262,8 @@ def choose(
         print(f"{name} could not be used: {reason}")
     if chosen.seen:
         print(f"left out, as the run was trained on them: {counted(chosen.seen, 'galaxy')}")
+    if without is not None:
+        print(f"left out, as they are in {without}: {counted(chosen.without, 'galaxy')}")
     if out is not None:
         chosen.write(out, overwrite=overwrite)
         print(f"{out}: {counted(len(chosen), 'galaxy')}")

@@ -225,17 +225,26 @@ def _unusable(word: str) -> str:
 
 def _path_column(rows: Rows, root: Path) -> str:
     """The column that names most images which are there, of the first rows that name any."""
-    columns = cast("list[str]", rows.schema.names)
+    columns, absent = cast("list[str]", rows.schema.names), ("", "")
     for part in rows.slices(SLICE):
         texts = [
             name
             for name, field in zip(columns, part.schema, strict=True)
             if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
         ]
-        hits = {name: _count_images(part.column(name)[:_TRIED], root) for name in texts}
+        paths = {name: _image_paths(part.column(name)[:_TRIED]) for name in texts}
+        hits = {name: sum(_is_file(root, path) for path in paths[name]) for name in texts}
         best = max(hits, key=hits.__getitem__, default="")
         if hits.get(best):
             return best
+        first = ((name, named[0]) for name, named in paths.items() if named)
+        absent = absent if any(absent) else next(first, absent)
+    if any(absent):
+        raise DataError(
+            f"{rows.name}: the column {absent[0]!r} names images, and none is there;"
+            f" {_where(root, absent[1])}; correct the column, name the folder or archive of the"
+            ' images, too, or write a template of their paths, `image="cutouts/{id}.fits"`'
+        )
     hint = (
         f"{rows.name} has positions on the sky, but no pixels: " if has_positions(columns) else ""
     )
@@ -245,15 +254,19 @@ def _path_column(rows: Rows, root: Path) -> str:
     )
 
 
-def _count_images(words: pa.ChunkedArray, root: Path) -> int:
+def _image_paths(words: pa.ChunkedArray) -> list[str]:
+    """The words that are paths of images by their suffix, each once."""
     different = _as_paths(pc.utf8_trim_whitespace(pc.unique(words)))
-    return sum(_is_image(root, word) for word in different.to_pylist())
+    return [word for word in different.to_pylist() if split_suffix(word)[1] in IMAGE_SUFFIXES]
 
 
 def _is_image(root: Path, word: str) -> bool:
+    return split_suffix(word)[1] in IMAGE_SUFFIXES and _is_file(root, word)
+
+
+def _is_file(root: Path, word: str) -> bool:
     try:
-        named_so = split_suffix(word)[1] in IMAGE_SUFFIXES
-        return bool(word) and named_so and (root / word).is_file()
+        return (root / word).is_file()
     except (OSError, ValueError):  # too long for a name, or with a zero byte
         return False
 
@@ -267,15 +280,20 @@ def _refuse_absent(named: TableImages, template: ImageNames, root: Path) -> None
         if any((root / each).is_file() for each in names if not _unusable(each)):
             return
         looked, word = looked + len(names), word or next(filter(None, names), "")
+    where = ", ".join(map(repr, template.columns))
     if not word:
-        where = ", ".join(template.columns)
         raise DataError(f"{named.rows.name}: the first {looked:,} rows name no image ({where})")
-    is_here = Path(word).is_file()
     raise DataError(
-        f"{named.rows.name}: no image of the first {counted(looked, 'row')} is there; the first is"
-        f" {word}, and paths are relative to the folder of the table ({root})"
-        + (f": it is there from the current one, write {Path.cwd() / word}" if is_here else "")
+        f"{named.rows.name}: no image of the first {counted(looked, 'row')} is there, as named by"
+        f" {where}; {_where(root, word)}"
     )
+
+
+def _where(root: Path, word: str) -> str:
+    """Where the image was looked for that a table names first."""
+    looked = f"the first is {word}, and paths are relative to the folder of the table ({root})"
+    here = f": it is there from the current one, write {Path.cwd() / word}"
+    return looked + (here if _is_file(Path(), word) else "")
 
 
 # ---- images of folders and archives

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float32, Float64
 
-from galaxyvotes.errors import ConfigError, DataError
+from galaxyvotes.errors import ConfigError
 from galaxyvotes.inference.engine import estimate_views
 from galaxyvotes.inference.onnx_model import OnnxModule
 from galaxyvotes.inference.predict import open_network
@@ -22,11 +22,13 @@ from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run
 from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.digests import image_digest
-from galaxyvotes.runtime.files import given_path, given_source, new_file
+from galaxyvotes.runtime.files import given_source, new_file
 from galaxyvotes.runtime.memory_limits import enough_memory
 from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
+from galaxyvotes.sources.suffixes import called
 from galaxyvotes.table_formats.columns import column
 from galaxyvotes.table_formats.write import check_format, write_table
+from galaxyvotes.tables.ids import ids_of
 from galaxyvotes.tables.table import Table
 
 __all__ = ["Queue", "choose"]
@@ -40,14 +42,16 @@ class Queue:
     information that a volunteer's answers are expected to give (`bald`), their entropy
     (`uncertainty`), or random numbers of 0 to 1.
 
-    `seen` is how many galaxies were left out because the run was trained on them, `rejected` are
-    the images that could not be used, each with its reason.
+    `seen` is how many galaxies were left out because the run was trained on them, `without` how
+    many of the others because their ids were given to leave them out; `rejected` are the images
+    that could not be used, each with its reason.
     """
 
     by: str
     ids: tuple[str, ...]
     scores: Float32[np.ndarray, " chosen"]
     seen: int = 0
+    without: int = 0
     rejected: tuple[Rejected, ...] = ()
 
     def __len__(self) -> int:
@@ -86,7 +90,8 @@ def choose(
     count: int = 20,
     *,
     by: str = "bald",
-    without: Sequence[str] | Path = (),
+    without: Sequence[str] | str | Path = (),
+    id_column: str | None = None,
     run: Run | str | Path | None = None,
     tree: str | None = None,
     device: str = "auto",
@@ -103,20 +108,26 @@ def choose(
     `by` is how: `bald`, where the views of a galaxy and the members of the run disagree most
     (`information.information`); `uncertainty`, where the answers are least certain
     (`information.entropy`); or `random`, from `seed`. Galaxies that the run was trained on are left
-    out, and those of the ids in `without`, or in the column `id`, or else the first, of the table
-    at that path. Images are read and cropped as `predict` does; `tree` names the questions of a run
-    that has several.
+    out, and those of the ids in `without`, or of the table at that path: in its `id_column`, or
+    else where `tables.ids` finds them. They may be paths of images, too. Images are read and
+    cropped as `predict` does; `tree` names the questions of a run that has several.
 
-    Raises ConfigError for a count below 1, an unknown `by`, a run that predicts quantities, or a
-    run of one view, by `bald`; DataError if no image can be used, if the table cannot be read, or
-    if memory is short; and what `predict` raises for images and runs.
+    Raises ConfigError for a count below 1, an unknown `by`, a run that predicts quantities, a run
+    of one view, by `bald`, and an `id_column` that the table has not, or without a table; DataError
+    if no image can be used, if the table cannot be read, or if memory is short; and what `predict`
+    raises for images and runs.
     """
     if count < 1:
         raise ConfigError(f"count is {count}; expected 1 or more")
     if by not in _WAYS:
         raise ConfigError(f"by is {by!r}; expected {', '.join(_WAYS)}")
     paths = [*map(given_source, [images] if isinstance(images, str | Path) else images)]
-    left_out = _ids_in(without) if isinstance(without, Path) else {*without}
+    is_table = isinstance(without, str | Path)
+    if id_column is not None and not is_table:
+        raise ConfigError(
+            "`id_column=…` is for a table of galaxies to leave out, `without=…`, and none is named"
+        )
+    words = ids_of(Table.open(without), id_column) if is_table else without
     network, origin = open_network(run, device)
     network = network.for_tree(tree).folded
     if not network.tree.kind.bounded:
@@ -135,6 +146,8 @@ def choose(
     scores = np.concatenate([part.scores for part in parts])
     if by == "random":
         scores = np.random.default_rng(seed).random(len(ids))
+    there = {*ids.tolist()}
+    left_out = {next(filter(there.__contains__, called(word)), "") for word in words}
     free = [row for row, name in enumerate(ids.tolist()) if name not in left_out]
     order = np.array(free, np.int64)[np.argsort(-scores[free], kind="stable")][:count]
     return Queue(
@@ -142,6 +155,7 @@ def choose(
         tuple(map(str, ids[order])),
         scores[order].astype(np.float32),
         sum(part.seen for part in parts),
+        len(ids) - len(free),
         tuple(stream.rejected),
     )
 
@@ -175,14 +189,3 @@ def _seen(network: Network, origin: Path) -> frozenset[bytes]:
     if isinstance(network.module, OnnxModule):
         return frozenset()
     return frozenset(Run(origin).seen.column("pixels").to_pylist())
-
-
-def _ids_in(path: Path) -> set[str]:
-    """The ids in a table."""
-    path = given_path(path)
-    try:
-        table = Table(str(path), path.read_bytes())
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
-    header = table.header()
-    return {*table.texts("id" if "id" in header else header[0])}

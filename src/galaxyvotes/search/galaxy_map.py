@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -31,11 +31,13 @@ from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.files import given_path
 from galaxyvotes.search.index import NeighbourIndex, path_of_index
 from galaxyvotes.search.neighbours import Neighbours, Representations, nearest, nearest_of_each
+from galaxyvotes.sources.suffixes import called
 from galaxyvotes.table_formats.columns import column, meta_of, with_meta
 from galaxyvotes.tables.names import iterate
 
 __all__ = ["PRINCIPAL", "GalaxyMap", "map_schema"]
 
+_WRITE_ONE = 'write one with `galaxyvotes.embed("galaxies", out="map.parquet")`'
 PRINCIPAL = ("first principal component", "second principal component")
 
 _NEIGHBORS = pa.struct([("ids", pa.list_(pa.int64())), ("distances", pa.list_(pa.float32()))])
@@ -88,17 +90,27 @@ class GalaxyMap:
             return path
         path = given_path(path)
         try:
+            with path.open("rb") as file:
+                is_parquet = file.read(4) == b"PAR1"
+        except OSError as error:
+            raise DataError(
+                f"the map {path} cannot be read: {error.strerror or error}; {_WRITE_ONE}"
+            ) from None
+        if not is_parquet:
+            raise DataError(f"{path} is no map of galaxies, which is a Parquet table; {_WRITE_ONE}")
+        try:
             with pq.ParquetFile(path) as file:
                 schema, galaxies = file.schema_arrow, file.metadata.num_rows
             meta = meta_of(schema)
         except (OSError, pa.ArrowException, ValueError) as error:
             raise DataError(f"{path} cannot be read as a Parquet table: {error}") from None
-        names = set(schema.names)
+        names = cast("list[str]", schema.names)
         kind = schema.field("representation").type if "representation" in names else None
         if "id" not in names or kind is None or not pa.types.is_fixed_size_list(kind):
+            has = ", ".join(names[:12]) + (" …" if len(names) > 12 else "")
             raise DataError(
-                f"{path} is no map of galaxies: expected the columns `id` and `representation`;"
-                ' write one with `galaxyvotes.embed("galaxies", out="map.parquet")`'
+                f"{path} is no map of galaxies: expected the columns `id` and `representation`,"
+                f" and it has {has}; {_WRITE_ONE}"
             )
         return GalaxyMap(path, galaxies, kind.list_size, tuple(schema.names), meta)
 
@@ -223,16 +235,23 @@ class GalaxyMap:
         """The row of each id."""
         return {name: row for row, name in enumerate(self.ids)}
 
-    def rows_of(self, ids: Sequence[str]) -> Int64[np.ndarray, " chosen"]:
-        """The rows of galaxies; DataError for an id that is not on the map."""
+    def row_called(self, word: str) -> int:
+        """The row of the galaxy of this id, or whose file has this path; -1 if there is none."""
         rows = self.row_by_id
-        if unknown := [name for name in ids if name not in rows]:
+        return next((rows[name] for name in called(word) if name in rows), -1)
+
+    def rows_of(self, ids: Sequence[str]) -> Int64[np.ndarray, " chosen"]:
+        """The rows of galaxies, by their ids or the paths of their files; DataError for one that is
+        not on the map.
+        """
+        rows = np.array([self.row_called(name) for name in ids], np.int64)
+        if unknown := [name for name, row in zip(ids, rows, strict=True) if row < 0]:
             raise DataError(
                 f"{self.path} has no galaxy {unknown[0]!r}: its ids are like {self.ids[0]!r}"
                 if self.ids
                 else f"{self.path} has no galaxies"
             )
-        return np.array([rows[name] for name in ids], np.int64)
+        return rows
 
     def pictures(
         self, rows: Int64[np.ndarray, " chosen"]

@@ -22,9 +22,10 @@ from jaxtyping import Float, Float32, Int64
 from sklearn.linear_model import Ridge
 
 from galaxyvotes.errors import DataError
-from galaxyvotes.runtime.files import given_path
 from galaxyvotes.search.neighbours import Representations, unit_vectors
 from galaxyvotes.tables.cells import NotANumber, numbers_of
+from galaxyvotes.tables.headers import Header
+from galaxyvotes.tables.ids import ids_of
 from galaxyvotes.tables.table import Table
 
 __all__ = ["MOST_STARS", "checked_stars", "expected_stars", "interest", "read_stars"]
@@ -36,32 +37,29 @@ _TOGETHER = 8192  # galaxies at a time
 _COLUMN = "stars"
 
 
-def read_stars(path: str | Path) -> dict[str, float]:
-    """The stars in a table in any format: the column `stars`, and the column `id` or the only other
-    one. Rows without stars are left out.
+def read_stars(path: str | Path, id_column: str | None = None) -> dict[str, float]:
+    """The stars in a table in any format, by the ids in `id_column`, or else where `tables.ids`
+    finds them. Rows without stars are left out.
 
-    Raises DataError if the file cannot be read, has no such columns, has a galaxy twice, or stars
-    that are no number of 0 to 5.
+    Raises DataError if the file cannot be read, has no column `stars` or none of ids, has a galaxy
+    twice, or stars that are no number of 0 to 5; ConfigError if there is no column `id_column`.
     """
-    path = given_path(path)
-    try:
-        table = Table(str(path), path.read_bytes())
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+    table = Table.open(path)
     header = table.header()
-    others = [name for name in header if name != _COLUMN]
-    ids = "id" if "id" in others else others[0] if len(others) == 1 else None
-    if _COLUMN not in header or ids is None:
+    column = Header(header).find(_COLUMN)
+    if column is None:
         raise DataError(
-            f"{path} has the columns {', '.join(header)}; expected `id` and `{_COLUMN}` (0 to 5)"
+            f"{path} has the columns {', '.join(header)}; expected one of ids, and `{_COLUMN}`"
+            " (0 to 5)"
         )
-    numbers = numbers_of(table.read().column(_COLUMN))
+    numbers = numbers_of(table.read().column(column))
     if isinstance(numbers, NotANumber):
         raise DataError(
             f"{table.at(numbers.row)}: {_COLUMN} is {numbers.word!r}; {numbers.expected}"
         )
+    ids = ids_of(table, id_column, without=[column])
     found: dict[str, float] = {}
-    for row, (name, number) in enumerate(zip(table.texts(ids), numbers.tolist(), strict=True)):
+    for row, (name, number) in enumerate(zip(ids, numbers.tolist(), strict=True)):
         if np.isnan(number):
             continue
         if name in found:

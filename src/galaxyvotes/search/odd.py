@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float32, Int64
 
-from galaxyvotes.errors import ConfigError
+from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.files import new_file
 from galaxyvotes.search.galaxy_map import GalaxyMap
@@ -104,27 +104,35 @@ def odd(
     count: int = 20,
     *,
     stars: Mapping[str, float | int] | str | Path | None = None,
+    id_column: str | None = None,
 ) -> OddGalaxies:
     """The `count` galaxies of a map that are most unlike all others, the oddest first.
 
-    With `stars`, 0 to 5 by id or in a table (`interest.read_stars`), those come first that are also
-    like galaxies of many stars; the galaxies that have some are left out.
+    With `stars`, 0 to 5 by id or in a table (`interest.read_stars`), whose ids are in `id_column`,
+    those come first that are also like galaxies of many stars; the galaxies that have some are left
+    out. A galaxy may be called by its id or the path of its file.
 
     The neighbours in the map count; those of a map without them are found by its index, or every
     galaxy is compared with all others.
 
-    Raises ConfigError for a count below 1; DataError if the map, its index or the table cannot be
-    read, and for stars that are not 0 to 5 or of a galaxy that is not on the map.
+    Raises ConfigError for a count below 1, and for an `id_column` that the table has not, or
+    without a table; DataError if the map, its index or the table cannot be read, and for stars that
+    are not 0 to 5, or of a galaxy that is not on the map or is called twice.
     """
     if count < 1:
         raise ConfigError(f"count is {count}; expected 1 or more")
+    is_table = isinstance(stars, str | Path)
+    if id_column is not None and not is_table:
+        raise ConfigError("`id_column=…` is for a table of stars, `stars=…`, and none is named")
     galaxy_map = GalaxyMap.open(galaxy_map)
     scores = oddness_of(galaxy_map)
     if stars is None:
         rows = np.argsort(-scores, kind="stable")[:count]
         return OddGalaxies(galaxy_map, rows, scores[rows])
-    given = checked_stars(stars) if isinstance(stars, Mapping) else read_stars(stars)
+    given = read_stars(stars, id_column) if is_table else checked_stars(stars)
     seen = galaxy_map.rows_of([*given])
+    if len(twice := np.flatnonzero(np.bincount(seen) > 1)):
+        raise DataError(f"galaxy {galaxy_map.ids[twice[0]]!r} has stars twice; keep one row")
     if len(seen):
         numbers = np.array([*given.values()])
         scores = interest(galaxy_map.representations, scores, seen, numbers)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
 from galaxyvotes.errors import CheckpointError, ConfigError
 from galaxyvotes.images.read import decode
@@ -22,7 +22,7 @@ from galaxyvotes.runtime.files import given_source, new_file
 from galaxyvotes.runtime.memory_limits import enough_memory
 from galaxyvotes.search.embed import Represented, represent, weights_digest
 from galaxyvotes.search.galaxy_map import GalaxyMap
-from galaxyvotes.search.neighbours import Neighbours
+from galaxyvotes.search.neighbours import Neighbours, nearest
 from galaxyvotes.search.sheet import Picture, card, write_cards
 from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
 from galaxyvotes.table_formats.columns import column
@@ -35,15 +35,16 @@ __all__ = ["Similar", "similar"]
 class Similar:
     """The galaxies of a map that are nearest to each query, the nearest first.
 
-    `queries` are ids of the map, or of images that are not on it; `neighbours` has the rows of the
-    nearest galaxies on the map and their distances, 1 − cos: 0 for the same representation, 1 for
-    one that has nothing in common with it. `pictures` has one of each query, None if the map has
-    none. `rejected` are images that could not be used, each with
-    its reason.
+    `queries` are ids of the map, or of images; `on_map` has what the map calls each query, which is
+    no neighbour of itself, or "" if it is not there. `neighbours` has the rows of the nearest
+    galaxies on the map and their distances, 1 − cos: 0 for the same representation, 1 for one that
+    has nothing in common with it. `pictures` has one of each query, None if the map has none.
+    `rejected` are images that could not be used, each with its reason.
     """
 
     map: GalaxyMap
     queries: tuple[str, ...]
+    on_map: tuple[str, ...]
     neighbours: Neighbours
     pictures: tuple[Picture | None, ...]
     rejected: tuple[Rejected, ...] = ()
@@ -124,6 +125,10 @@ _SCHEMA = pa.schema([
 ])  # fmt: skip
 
 
+_SAME = 1e-5  # of distances: computed from the same pixels, whatever stands beside them
+_NEARLY_SAME = 1e-3  # by an index, which rounds
+
+
 @enough_memory("lower `workers=…`, each of which holds images, or use `device='cpu'`")
 def similar(
     galaxy_map: GalaxyMap | str | Path,
@@ -140,11 +145,13 @@ def similar(
     layout: FitsLayout = ANYWHERE,
     progress: bool = True,
 ) -> Similar:
-    """The `count` galaxies of a map that look most like each of some: those of these ids, without
-    themselves, then other images, which the run of the map represents.
+    """The `count` galaxies of a map that look most like each of some: those of these ids, or of
+    files of these paths, then those of other images, which the run of the map represents.
 
-    They are found by the map's index if it has one, otherwise every galaxy of the map is compared,
-    in memory. Images are read and cropped as `predict` does.
+    No galaxy is like itself: an image is a galaxy of the map if it has the same representation; of
+    several such it is the one of its name, or else the first. They are found by the map's index if
+    it has one, otherwise every galaxy of the map is compared, in memory. Images are read and
+    cropped as `predict` does.
 
     Raises ConfigError if there is neither an id nor an image, or for a count below 1, and what
     `embed` raises for images; CheckpointError if the map was made with another run; DataError if
@@ -160,7 +167,9 @@ def similar(
     own = galaxy_map.rows_of(ids)
     near = galaxy_map.nearest(galaxy_map.representations_of(own), count, own if ids else None)
     shown = galaxy_map.pictures(own)
-    queries = Similar(galaxy_map, ids, near, tuple(map(shown.get, ids)))
+    rows: list[int] = own.tolist()
+    names = tuple(galaxy_map.ids[row] for row in rows)
+    queries = Similar(galaxy_map, ids, names, near, tuple(map(shown.get, names)))
     if not paths:
         return queries
     network = _network_of(galaxy_map, run, device)
@@ -172,6 +181,7 @@ def similar(
     return Similar(
         galaxy_map,
         tuple(query for part in parts for query in part.queries),
+        tuple(name for part in parts for name in part.on_map),
         Neighbours(
             np.concatenate([part.neighbours.rows[:, :width] for part in parts]),
             np.concatenate([part.distances[:, :width] for part in parts]),
@@ -182,9 +192,34 @@ def similar(
 
 
 def _near_images(galaxy_map: GalaxyMap, images: Represented, count: int) -> Similar:
-    """The galaxies nearest to some images."""
-    near = galaxy_map.nearest(images.representations, count)
-    return Similar(galaxy_map, images.ids, near, tuple(map(decode, images.thumbnails)))
+    """The galaxies nearest to some images, without those that they are themselves."""
+    near = galaxy_map.nearest(images.representations, count + 1)
+    asked = zip(images.ids, images.representations, near.rows, near.distances, strict=True)
+    own: list[int] = [_own_row(galaxy_map, *one) for one in asked]
+    others = near.rows != np.array(own)[:, None]
+    if near.rows.shape[1] > count or max(own) >= 0:
+        others[others.all(axis=1), -1:] = False  # one too many of those that are not on the map
+    return Similar(
+        galaxy_map,
+        images.ids,
+        tuple(galaxy_map.ids[row] if row >= 0 else "" for row in own),
+        Neighbours(*(part[others].reshape(len(own), -1) for part in near)),
+        tuple(map(decode, images.thumbnails)),
+    )
+
+
+def _own_row(
+    galaxy_map: GalaxyMap,
+    name: str,
+    representation: Float32[np.ndarray, " feature"],
+    rows: Int64[np.ndarray, " neighbour"],
+    distances: Float32[np.ndarray, " neighbour"],
+) -> int:
+    """The row of an image's own galaxy among the nearest; -1 if it is none of them."""
+    near = rows[distances < _NEARLY_SAME]
+    exact = nearest(galaxy_map.representations_of(near), representation[None], len(near))
+    same: list[int] = np.sort(near[exact.rows[exact.distances < _SAME]]).tolist()
+    return next((row for row in same if galaxy_map.ids[row] == name), next(iter(same), -1))
 
 
 def _network_of(galaxy_map: GalaxyMap, run: Run | str | Path | None, device: str) -> Network:

@@ -14,6 +14,7 @@ __all__ = [
     "NOT_READ",
     "TABLE_SUFFIXES",
     "UNSURE_SUFFIXES",
+    "called",
     "explain_passed_over",
     "split_suffix",
 ]
@@ -128,6 +129,11 @@ def split_suffix(path: str) -> tuple[str, str]:
             return inner, both
     is_word = suffix in MAX_BYTES or suffix in _ARCHIVES or _SUFFIX.fullmatch(suffix)
     return (stem, suffix) if is_word else (name, "")
+
+
+def called(word: str) -> tuple[str, ...]:
+    """What a galaxy may be called that a table names so: the word, or the file whose path it is."""
+    return tuple(dict.fromkeys((word, split_suffix(word)[0])))
 
 
 @cache

@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.tables.headers import Header
+from galaxyvotes.tables.table import Table
 
-__all__ = ["id_candidates", "id_texts", "ids_in", "unique_column"]
+__all__ = ["id_candidates", "id_texts", "ids_in", "ids_of", "unique_column"]
 
 _CALLED_ID = re.compile(
     r"(?:.*[^a-z])?(?:id|name|number|source|object|designation)|[a-z0-9]+id|iauname"
@@ -52,6 +53,16 @@ def ids_in(
     if pa.types.is_floating(schema.field(candidates[0]).type):
         return candidates[0]
     return unique_column(schema, first, without) or candidates[0]
+
+
+def ids_of(table: Table, wanted: str | None = None, without: Sequence[str] = ()) -> list[str]:
+    """The ids in a table, by the column that `ids_in` finds, as they are written.
+
+    Raises ConfigError and DataError as `ids_in`; DataError if the table is damaged or empty, and
+    for ids that have lost digits.
+    """
+    rows = table.read()
+    return table.texts(ids_in(rows.schema, rows.select, table.name, wanted, without))
 
 
 def unique_column(schema: pa.Schema, first: First, without: Sequence[str] = ()) -> str | None:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple, cast
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from galaxyvotes.errors import DataError
+from galaxyvotes.runtime.files import given_path
 from galaxyvotes.tables.astropy_tables import read_columns, table_facts, table_format
 from galaxyvotes.tables.cells import (
     LARGEST_WHOLE,
@@ -54,6 +56,15 @@ class Table:
     name: str
     data: bytes | pa.Table
     first_row: int = 0
+
+    @staticmethod
+    def open(path: str | Path) -> "Table":
+        """The table in a file; DataError if it cannot be read."""
+        path = given_path(path)
+        try:
+            return Table(str(path), path.read_bytes())
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
 
     def at(self, row: int) -> str:
         """Where a row stands, as a person counts: the line of a text, the row of anything else.

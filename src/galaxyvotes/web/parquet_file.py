@@ -14,13 +14,11 @@ from jaxtyping import Int32
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.search.galaxy_map import GalaxyMap
-from galaxyvotes.sources.suffixes import split_suffix
 from galaxyvotes.table_formats.read import open_rows
 from galaxyvotes.tables.ids import id_candidates, id_texts, ids_in
 
 __all__ = [
     "PLACES",
-    "called",
     "converted",
     "id_column_of",
     "is_parquet",
@@ -65,11 +63,6 @@ def id_column_of(file: Path, path: Path, wanted: str | None) -> str:
     return name
 
 
-def called(word: str) -> tuple[str, ...]:
-    """What else may be called as a word of a table: the word, or the file whose path it is."""
-    return tuple(dict.fromkeys((word, split_suffix(word)[0])))
-
-
 def naming_column(file: Path, id_column: str, is_one: Callable[[str], bool]) -> str:
     """The column whose words are names of something: that of ids, unless none of its first is one
     and another column has some.
@@ -86,11 +79,7 @@ def rows_on_map(
     """The row on a map of each galaxy in the file of the table at `path`, -1 if it is not there;
     DataError if none is.
     """
-    rows = galaxy_map.row_by_id
-
-    def row(word: str) -> int:
-        return next((rows[name] for name in called(word) if name in rows), -1)
-
+    row = galaxy_map.row_called
     column = naming_column(file, id_column, lambda word: row(word) >= 0)
     words = (word for part in _slices(file, [column]) for word in id_texts(part.column(column)))
     here = np.fromiter(map(row, words), np.int32)
@@ -98,8 +87,8 @@ def rows_on_map(
         like = id_texts(next(_slices(file, [id_column], 1)).column(0))[0]
         raise DataError(
             f"{galaxy_map.path} has not one of the galaxies of {path}: the map calls them like"
-            f" {next(iter(rows), '')!r}, the column {id_column!r} like {like!r}; name the column"
-            " that has the map's ids, `id_column=…`, or make a map of these galaxies"
+            f" {next(iter(galaxy_map.ids), '')!r}, the column {id_column!r} like {like!r}; name the"
+            " column that has the map's ids, `id_column=…`, or make a map of these galaxies"
         )
     return here
 

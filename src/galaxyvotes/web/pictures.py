@@ -27,10 +27,10 @@ from galaxyvotes.sky.fits import is_fits
 from galaxyvotes.sources.listed_images import open_source
 from galaxyvotes.sources.members import Members
 from galaxyvotes.sources.no_images import refuse_without_images
+from galaxyvotes.sources.suffixes import called
 from galaxyvotes.store.store import Store
 from galaxyvotes.tables.names import iterate, name_column
 from galaxyvotes.web.catalogue import Catalogue
-from galaxyvotes.web.parquet_file import called
 
 __all__ = ["LARGE_PX", "SMALL_PX", "OfMap", "Pictures", "open_images"]
 

@@ -5,6 +5,7 @@ import ipaddress
 import secrets
 import socket
 import threading
+import zipfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from importlib import import_module
@@ -17,6 +18,7 @@ from galaxyvotes.kinds import QUANTITIES
 from galaxyvotes.runs.run import Run
 from galaxyvotes.runtime.files import given_path
 from galaxyvotes.search.galaxy_map import GalaxyMap
+from galaxyvotes.sources.suffixes import FITS_SUFFIXES, IMAGE_SUFFIXES, split_suffix
 
 if TYPE_CHECKING:
     import uvicorn
@@ -116,11 +118,14 @@ def serve(
     server runs in threads of this process until `stop()`; `wait()` waits for Ctrl-C.
 
     Raises MissingExtraError without the extra `web`; ConfigError if the address cannot be used, for
-    images or a map without a catalogue, a stretch that there is not, and a file of votes of another
-    tree; DataError if the catalogue, the images, the map or that file cannot be read;
-    CheckpointError if the run is not finished or damaged.
+    a folder, a zip or a store in place of a catalogue, for images or a map without a catalogue, a
+    stretch that there is not, and a file of votes of another tree; DataError if the catalogue, the
+    images, the map or that file cannot be read; CheckpointError if the run is not finished or
+    damaged.
     """
     _check_extra()
+    if catalogue is not None:
+        _refuse_images(given_path(catalogue))
     if catalogue is not None and (given_path(catalogue) / "run.json").is_file():
         if run is not None:
             raise ConfigError(f"{catalogue} is a run, and so is `run=…`: name one")
@@ -135,6 +140,21 @@ def serve(
         server = _server(site, listening, host, token)
         server._start(stack.pop_all())  # pyright: ignore[reportPrivateUsage]
     return server
+
+
+def _refuse_images(path: Path) -> None:
+    """Raise a ConfigError for images, or a store, in place of a catalogue, which say what to do."""
+    what = "a store" if (path / "store.toml").is_file() else "a folder"
+    if not path.is_dir():
+        suffix = split_suffix(path.name)[1]
+        is_image = suffix in IMAGE_SUFFIXES - FITS_SUFFIXES
+        what = "an image" if is_image else "a zip" if zipfile.is_zipfile(path) else ""
+    if what and not (path / "run.json").is_file():
+        raise ConfigError(
+            f"{path} is {what}, and the page shows a table of galaxies: predict it first,"
+            f' `galaxyvotes.predict({str(path)!r}, out="answers.parquet")`, then'
+            f' `galaxyvotes.serve("answers.parquet", images={str(path)!r})`'
+        )
 
 
 def _check_extra() -> None:
