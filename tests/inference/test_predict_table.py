@@ -1,5 +1,6 @@
 """A table of galaxies in, the same table with predictions out."""
 
+import re
 import shutil
 
 import numpy as np
@@ -69,7 +70,7 @@ def test_a_table_keeps_its_columns_and_gets_predictions_behind_them(
     predicted = np.stack([after.column(name).to_numpy() for name in PREDICTED], axis=1)
     assert np.array_equal(predicted.astype("f4"), values[order])
     assert np.array_equal(done.values, values[order])
-    assert done.ids == tuple(str(number) for number in 101 + order)
+    assert done.ids == tuple(f"J{number}" for number in 101 + order)
     assert (done.galaxies, done.unpredicted, done.rejected_path) == (10, 0, None)
 
 
@@ -82,7 +83,7 @@ def test_cells_of_a_csv_stay_as_they_are_written(ten, blob_run, tmp_path):
     assert lines[0] == "file,mag,id,long,round,image_problem"
     assert lines[1].startswith("cutouts/103.jpg,17.50,007,0.")
     assert lines[2].startswith("cutouts/101.jpg,,1e3,0.")
-    assert done.ids == ("cutouts/103.jpg", "cutouts/101.jpg")
+    assert done.ids == ("007", "1e3")
 
 
 def test_images_are_found_by_a_column_of_paths_of_a_template_or_of_names(
@@ -234,6 +235,39 @@ def test_a_file_for_each_band_is_one_image(blob_run, tmp_path):
     alone = predict(tmp_path / "bands", **how)
     done = predict(tmp_path / "t.csv", image="bands/{id}-{band}.fits", **how)
     assert np.array_equal(done.values, alone.values)
+
+
+def test_galaxies_are_known_by_their_ids_and_not_by_their_images(ten, blob_run, tmp_path):
+    folder, values = ten
+    path = folder.parent / "surveys.csv"
+    rows = ["sdss,0.5,588017,cutouts/101.jpg", "sdss,1.5,588018,cutouts/102.jpg"]
+    path.write_text("\n".join(["survey,mag,objid,file", *rows]))
+    for out in (None, tmp_path / "out.csv", tmp_path / "out.fits", tmp_path / "out.parquet"):
+        done = predict(path, out, run=blob_run, progress=False)
+        assert done.ids == ("588017", "588018")
+        assert np.array_equal(done.values, values[:2])
+    sheet = done.contact_sheet(tmp_path / "sheet.html").read_text("utf-8")
+    assert sheet.count("data:image/jpeg") == 2
+    assert "<code>588017</code>" in sheet
+    assert "cutouts/" not in sheet
+    done = predict(path, run=blob_run, id_column="FILE", progress=False)
+    assert done.ids == ("cutouts/101.jpg", "cutouts/102.jpg")
+    with pytest.raises(
+        ConfigError, match=r"surveys\.csv has no column 'id' for ids, it has survey"
+    ):
+        predict(path, run=blob_run, id_column="id", progress=False)
+    with pytest.raises(ConfigError, match="`id_column=…` is for images that a table names"):
+        predict(folder, run=blob_run, id_column="id", progress=False)
+
+
+def test_rows_of_the_same_id_have_each_their_own_picture(ten, blob_run, tmp_path):
+    folder, _ = ten
+    path = folder.parent / "same.csv"
+    path.write_text("id,file\nx,cutouts/101.jpg\nx,cutouts/102.jpg\ny,cutouts/103.jpg\n")
+    done = predict(path, run=blob_run, id_column="id", progress=False)
+    sheet = done.contact_sheet(tmp_path / "sheet.html").read_text("utf-8")
+    assert sheet.count("<code>x</code>") == 2
+    assert len({*re.findall(r"data:image/jpeg[^\"]+", sheet)}) == 3
 
 
 def test_a_list_of_paths_without_header_is_a_list_of_images(ten, blob_run):

@@ -150,10 +150,12 @@ def _predict_run(stream: Stream[Predictions], parts: Parts, run: range) -> None:
         raise
 
 
-def count_outcome(parts: Parts, blocks: range) -> Outcome:
-    """What became of the galaxies of some blocks; DataError if one is damaged."""
+def count_outcome(parts: Parts, blocks: range, id_column: str = "id") -> Outcome:
+    """What became of the galaxies of some blocks, whose ids are in a column of the table; DataError
+    if a block is damaged.
+    """
     plan = parts.plan
-    outcome = Outcome(plan.rows, plan.references, keeps_all=plan.columns.keeps_all)
+    outcome = Outcome(plan.rows, plan.references, plan.columns.keeps_all, id_column)
     for block in blocks:
         rows, sizes = parts.read(block)
         outcome.add(plan.columns.part(rows))

@@ -38,13 +38,15 @@ __all__ = ["ImageSettings", "Opened", "columns_of", "open_job"]
 @dataclass(frozen=True)
 class ImageSettings:
     """Which images are predicted, and how they are read: `image` is a template over the columns of
-    a table, `layout` says where in FITS files they are, `pack` how they are cropped.
+    a table, whose ids are in `id_column`, `layout` says where in FITS files they are, `pack` how
+    they are cropped.
     """
 
     paths: Sequence[Path]
     pack: PackSettings
     layout: FitsLayout
     image: str | None = None
+    id_column: str | None = None
     workers: int | None = None
     progress: bool = True
 
@@ -53,7 +55,7 @@ class ImageSettings:
 class Opened:
     """The galaxies of a job as a stream, the network as it takes their images, the columns of the
     table, what gives pictures of galaxies, and what predicts, as facts. `id_column` is the column
-    that names the images.
+    of ids.
     """
 
     images: ImageSettings
@@ -115,7 +117,7 @@ def open_job(
     source, others = named_table(images.paths)
     with ExitStack() as stack:
         if source is None:
-            _refuse_without_table(images.image, table)
+            _refuse_without_table(images, table)
             job = stack.enter_context(_of_images(images, network, origin, table, out))
         else:
             job = stack.enter_context(
@@ -150,7 +152,9 @@ def _of_table(
     out: Path | None,
 ) -> Generator[Opened]:
     as_text = out is not None and out.suffix.lower() == ".csv"
-    with open_table_images(source, others, images.image, images.layout, as_text=as_text) as named:
+    with open_table_images(
+        source, others, images.image, images.layout, id_column=images.id_column, as_text=as_text
+    ) as named:
         pack = with_stretch(images.pack, named.first_images())
         stream = Stream(
             named,
@@ -201,8 +205,12 @@ def columns_of(
     )
 
 
-def _refuse_without_table(image: str | None, table: TableSettings) -> None:
-    given = {'`image="…"`': image, '`table=TableSettings(prefix="…")`': table.prefix}
+def _refuse_without_table(images: ImageSettings, table: TableSettings) -> None:
+    given = {
+        '`image="…"`': images.image,
+        "`id_column=…`": images.id_column,
+        '`table=TableSettings(prefix="…")`': table.prefix,
+    }
     if option := next((name for name, value in given.items() if value), None):
         raise ConfigError(
             f"{option} is for images that a table names, and no table is given: name one"

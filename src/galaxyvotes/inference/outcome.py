@@ -10,6 +10,7 @@ from galaxyvotes.inference.stream import Part, none_usable
 from galaxyvotes.pack_settings import PackSettings
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.runs.network import Network
+from galaxyvotes.tables.table import Table
 
 __all__ = ["Outcome", "shift_of"]
 
@@ -20,17 +21,20 @@ _LISTED = 100  # rows of a table without predictions: their reasons stand in the
 class Outcome:
     """The galaxies so far, of a job of `total`: how many there are and are predicted, those that
     are not, with the reasons (of a table the first hundred), a sample, and the shift, if there are
-    so many `references` of familiarity scores.
+    so many `references` of familiarity scores. `called` has the id, in the `id_column` of a table,
+    of each image of the sample.
     """
 
     total: int
     references: int
     keeps_all: bool
+    id_column: str = "id"
     galaxies: int = 0
     predicted: int = 0
     rejected: list[Rejected] = field(default_factory=list[Rejected])
     sizes: ImageSizes = field(default_factory=ImageSizes)
     shift: Shift | None = None
+    called: dict[str, str] = field(default_factory=dict[str, str])
     sample: Sample = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,7 +54,11 @@ class Outcome:
         self.rejected.extend(part.rejected[:room])
         if part.result is not None:
             self.predicted += len(part.result)
-            self.sample.add(part.result)
+            kept = self.sample.add(part.result)
+            if part.rows is not None:
+                ids = Table("the table", part.rows).text(self.id_column).to_pylist()
+                pairs = zip(part.ids, ids, strict=True)
+                self.called |= {image: name for image, name in pairs if image in kept and name}
             scores = part.result.familiarity
             if self.references and scores is not None:
                 shift = Shift.count(scores, self.references)

@@ -55,6 +55,7 @@ def predict(
     stretch: str | None = None,
     layout: FitsLayout = ANYWHERE,
     image: str | None = None,
+    id_column: str | None = None,
     table: TableSettings | None = None,
     shard: str | None = None,
     overwrite: bool = False,
@@ -83,7 +84,9 @@ def predict(
     why their image could not be used. The images are those whose paths stand in a column of the
     table, or `image` is a template of the paths, as "cutouts/{iauname}.fits"; they are relative to
     the table. Where folders or archives are given beside the table, a column, or the template,
-    names one of their images. With a mosaic in `layout` they are cut from it.
+    names one of their images. With a mosaic in `layout` they are cut from it. The galaxies are
+    known by the ids in `id_column`, by default one that is called as ids are, or the first of
+    texts.
 
     Images are cropped as the run's own were. Where a galaxy covers `scale` times as many pixels as
     in those, the crop is as many times as wide; `fit` takes whole images instead, whatever their
@@ -102,7 +105,8 @@ def predict(
 
     Raises ConfigError for an unknown extension, device, tree or number of workers, for a table that
     is there already or has columns called as those of the predictions, for conditional fractions
-    that the run cannot have, for a store beside images, for a template that does not fit the table,
+    that the run cannot have, for a store beside images, for a template or an `id_column` that does
+    not fit the table,
     for a shard that cannot be, for parts of a job with other images, model or settings, and for
     FITS images of several bands without a stretch; CheckpointError if the run is not
     finished, damaged or not calibrated for the intervals that were asked for, or if the store is
@@ -122,7 +126,7 @@ def predict(
     lacking = not_calibrated(network, origin)
     if intervals is False:
         network = network.without_intervals
-    settings = ImageSettings(paths, pack, layout, image, workers, progress=progress)
+    settings = ImageSettings(paths, pack, layout, image, id_column, workers, progress=progress)
     lock = nullcontext() if out is None or part is not None else locked(out)
     with lock, open_job(settings, network, origin, table, out) as job:
         done = (
@@ -142,7 +146,7 @@ def _shard(text: str | None, out: str | Path | None) -> Shard | None:
 
 def _in_memory(job: Opened, scale: float | None) -> Predicted:
     columns = job.columns
-    outcome = Outcome(len(job.stream.galaxies), job.references, keeps_all=columns.keeps_all)
+    outcome = Outcome(len(job.stream.galaxies), job.references, columns.keeps_all, job.id_column)
     rows: list[pa.Table] = []
     for part in job.stream.parts():
         outcome.add(part)
@@ -159,7 +163,7 @@ def _to_table(
     plan = job.plan(which)
     with begun(out, plan, which, overwrite=overwrite) as parts:
         before = predict_blocks(job.stream, parts, which)
-        outcome = count_outcome(parts, plan.blocks_of(which))
+        outcome = count_outcome(parts, plan.blocks_of(which), job.id_column)
         if shard is None:
             _refuse_none(outcome, job, parts)
         done = replace(_predicted(job, outcome, scale), path=out)
@@ -197,6 +201,7 @@ def _predicted(job: Opened, outcome: Outcome, scale: float | None) -> Predicted:
         fractions=network.fraction_kind,
         sample=outcome.sample.predictions if outcome.predicted else none,
         chosen=outcome.sample.chosen,
+        called=outcome.called,
         pictures=job.pictures,
         notes=(*filter(None, [job.stale]), *stream.notes),
         too_large=stream.sizes.too_large(network.pack),

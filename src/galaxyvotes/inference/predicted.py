@@ -59,7 +59,8 @@ class Predicted:
 
     Predictions for a table stand behind its own columns. All its rows are there, `unpredicted` of
     them without predictions, of which `rejected` has the first hundred. `id_column` is the column
-    that names the images. The predictions of a `shard` are in parts in the folder at `path`.
+    of ids; the `sample` calls galaxies as their images, and `called` has their ids. The
+    predictions of a `shard` are in parts in the folder at `path`.
     `columns_of` says which columns hold predictions, and what of; `rows` are
     those of a table in memory.
     """
@@ -81,6 +82,7 @@ class Predicted:
     stretch: str = ""
     columns_of: Mapping[str, str] | None = None
     id_column: str = "id"
+    called: Mapping[str, str] = field(default_factory=dict[str, str])
     of_table: bool = False
     unpredicted: int = 0
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -165,7 +167,8 @@ class Predicted:
         if not len(odd):
             return ""
         named = self.sample.take(odd[:_NAMED]).ids
-        names = ", ".join(named) + (" …" if len(odd) > _NAMED else "")
+        names = ", ".join(self.called.get(name, name) for name in named)
+        names += " …" if len(odd) > _NAMED else ""
         return (
             f"{names} {agreeing(len(odd), 'is')} unlike the calibration galaxies (familiarity"
             f" {scores.min():.2g}), so the answers for {agreeing(len(odd), 'it')} may mean nothing"
@@ -235,6 +238,7 @@ class Predicted:
             unfamiliar_level=self.shift.level if self.shift else 0.0,
             warning=self._unlike,
             chosen=self.chosen,
+            called=self.called,
         ).some(galaxies)
         return sheet.with_pictures(self.pictures(sheet.predictions.ids))
 
@@ -251,15 +255,17 @@ class Sample:
         self._least: Predictions | None = None
         self._least_rows = np.empty(0, np.int64)
 
-    def add(self, part: Predictions) -> None:
-        """Take note of the next galaxies."""
+    def add(self, part: Predictions) -> set[str]:
+        """Take note of the next galaxies; the ids of those that are kept for now."""
         rows = np.arange(self._count, self._count + len(part))
         self._count += len(part)
         is_even = np.floor((rows + 1) * self._share) > np.floor(rows * self._share)
-        self._even.append(part.take(np.flatnonzero(is_even)))
+        even = part.take(np.flatnonzero(is_even))
+        self._even.append(even)
         self._even_rows.append(rows[is_even])
         if part.familiarity is not None and not is_even.all():
             self._add_least(part.take(np.flatnonzero(~is_even)), rows[~is_even])
+        return {*even.ids, *(() if self._least is None else self._least.ids)}
 
     def _add_least(self, others: Predictions, rows: Int[np.ndarray, " chosen"]) -> None:
         """Keep the least familiar of the galaxies that are not among the even ones."""

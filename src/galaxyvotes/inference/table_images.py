@@ -5,7 +5,7 @@ folders or archives are given beside the table, one of theirs, by its path or it
 relative to the table, or absolute. A row whose image is not there keeps its place, with a reason.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,11 +14,21 @@ from typing import cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import csv
 
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.inference.galaxies import Chunk, names_digest, read_squares
 from galaxyvotes.inference.image_names import ImageNames
-from galaxyvotes.runtime.counted import counted
+from galaxyvotes.inference.image_paths import (
+    NO_NAME,
+    SLICE,
+    Find,
+    Image,
+    by_path,
+    is_image,
+    path_column,
+    refuse_absent,
+)
 from galaxyvotes.runtime.digests import file_digest
 from galaxyvotes.runtime.files import given_source
 from galaxyvotes.sky.fits import FitsLayout
@@ -29,25 +39,21 @@ from galaxyvotes.sky.tiles import Tile
 from galaxyvotes.sources.archives import Source
 from galaxyvotes.sources.cut_outs import CutOuts, cut_outs_of, id_column
 from galaxyvotes.sources.matching import Images, match_images
-from galaxyvotes.sources.members import Member, Members, files_at
-from galaxyvotes.sources.no_images import has_positions
-from galaxyvotes.sources.suffixes import IMAGE_SUFFIXES, split_suffix
+from galaxyvotes.sources.members import Member, Members
+from galaxyvotes.sources.positions import find_position
 from galaxyvotes.table_formats.read import MemoryRows, Rows, open_rows
+from galaxyvotes.tables.ids import ids_in
 from galaxyvotes.tables.table import Table
 
 __all__ = ["TableImages", "named_table", "open_table_images"]
 
-SLICE = 8192  # rows that are read at a time
-_TRIED = 1000  # rows of a slice, to see which column holds paths
+_LOOKED_AT = 1000  # rows, for the stretch of their FITS images
 _MOST_TRIED = 100_000  # rows, to see whether any image is there
-
-Image = Member | str  # a file, or why there is none
-Find = Callable[[Table], tuple[list[str], list[Image]]]  # what rows call their images, and these
 
 
 @dataclass(frozen=True)
 class TableImages:
-    """A table of galaxies and their images, while its file is open; `id_column` names them."""
+    """A table of galaxies and their images, while its file is open; `id_column` has their ids."""
 
     rows: Rows
     path: Path
@@ -65,7 +71,7 @@ class TableImages:
         Raises ConfigError for a template that does not fit the table.
         """
         names = ImageNames.of(image, columns, "the table")
-        find = _paths(names, folder, layout)
+        find = by_path(names, folder, layout)
         return TableImages(MemoryRows("the table", rows), folder, names.columns[0], None, find)
 
     def __len__(self) -> int:
@@ -91,7 +97,7 @@ class TableImages:
 
     def first_images(self) -> list[Member]:
         """The images of the first rows that are there."""
-        return [image for image in self._first(_TRIED)[1] if isinstance(image, Member)]
+        return [image for image in self._first(_LOOKED_AT)[1] if isinstance(image, Member)]
 
     def first_names(self, most: int) -> Iterator[list[str]]:
         """What the first rows call their images, some of them at a time."""
@@ -131,7 +137,7 @@ def _is_list(path: Path) -> bool:
             names = cast("list[str]", rows.schema.names)
     except DataError:  # a path alone has no rows
         names = Table(path.name, path.read_bytes()).header()
-    return any(_is_image(path.parent, name.strip()) for name in names)
+    return any(is_image(path.parent, name.strip()) for name in names)
 
 
 @contextmanager
@@ -141,20 +147,22 @@ def open_table_images(
     image: str | None,
     layout: FitsLayout,
     *,
+    id_column: str | None = None,
     as_text: bool = False,
 ) -> Generator[TableImages]:
     """A table and its images, which stay open while the context lasts.
 
     `others` are folders and archives of images, `image` a template over columns for the path or the
-    name of each. Without one, the column is found that names images. `as_text` leaves the cells of
-    a table of text as they are written.
+    name of each. Without one, the column is found that names images. The ids of the galaxies are in
+    `id_column`, or else where `tables.ids` finds them. `as_text` leaves the cells of a table of
+    text as they are written.
 
-    Raises ConfigError for a template that does not fit the table, and for a choice among columns
-    that cannot be made; DataError if no row names an image that is there, and as `open_rows` and
-    `Source.open`.
+    Raises ConfigError for a template that does not fit the table, for a choice among columns that
+    cannot be made, and if there is no column `id_column`; DataError if no row names an image that
+    is there, and as `open_rows` and `Source.open`.
     """
     with open_rows(path, as_text=as_text) as rows:
-        columns = cast("list[str]", rows.schema.names)
+        columns, ids = cast("list[str]", rows.schema.names), _id_column(rows, id_column)
         if layout.mosaic is not None:
             if image is not None or others:
                 raise ConfigError(
@@ -162,15 +170,15 @@ def open_table_images(
                     " the mosaic"
                 )
             with closing(_CutFromMosaic.open(rows, layout, layout.mosaic)) as cut:
-                yield TableImages(rows, path, cut.id_name or columns[0], None, cut.find)
+                yield TableImages(rows, path, ids, None, cut.find)
             return
         names = None if image is None else ImageNames.of(image, columns, rows.name)
         if not others:
             root = given_source(path).parent
-            names = names or ImageNames.of_column(_path_column(rows, root))
-            find = _paths(names, root, layout)
-            named = TableImages(rows, path, _id_column(names, columns), None, find)
-            _refuse_absent(named, names, root)
+            names = names or ImageNames.of_column(path_column(rows, root))
+            find = by_path(names, root, layout)
+            named = TableImages(rows, path, ids, None, find)
+            refuse_absent(rows.name, named.first_names(_MOST_TRIED), names, root)
             yield named
             return
         with Source.open(*others, layout=layout) as source:
@@ -179,121 +187,27 @@ def open_table_images(
                 raise DataError(f"no image (JPEG, PNG …) in {where}{source.passed_over.hint}")
             images = Images(source.images)
             names = names or ImageNames.of_column(_matching_column(rows, images))
-            id_column, find = _id_column(names, columns), _members(names, images)
-            yield TableImages(rows, path, id_column, source.images, find)
+            yield TableImages(rows, path, ids, source.images, _members(names, images))
 
 
-def _id_column(names: ImageNames, columns: Sequence[str]) -> str:
-    """The column that tells galaxies apart: that of the template, if it has one, or the first."""
-    return names.columns[0] if len(names.columns) == 1 else columns[0]
-
-
-# ---- images by their paths
-
-
-def _paths(names: ImageNames, root: Path, layout: FitsLayout) -> Find:
-    if names.has_bands and len(layout.bands) < 2:
-        raise ConfigError(
-            "an image template with {band} needs the names of the bands:"
-            ' `layout=FitsLayout(bands=("g", "r", "z"))`'
-        )
-    of_bands = [names.in_band(band) for band in layout.bands] if names.has_bands else [names]
-
-    def find(rows: Table) -> tuple[list[str], list[Image]]:
-        paths = [cast("list[str]", _as_paths(each.of_rows(rows)).to_pylist()) for each in of_bands]
-        named = zip(paths[0], files_at(root, paths, layout), strict=True)
-        return paths[0], [_unusable(word) or file for word, file in named]
-
-    return find
-
-
-def _as_paths(words: pa.Array) -> pa.Array:
-    """Paths as a file system has them; "" where a row has none."""
-    words = pc.replace_substring(pc.fill_null(words, ""), "\\", "/")
-    return pc.replace_substring_regex(words, r"^\./", "")
-
-
-def _unusable(word: str) -> str:
-    """Why a word cannot be the path of an image; empty if it can."""
-    if not word:
-        return "the table names no image"
-    suffix = split_suffix(word)[1]
-    if "\0" in word:
-        return "the path holds a zero byte"
-    return "" if not suffix or suffix in IMAGE_SUFFIXES else f"is no image by its name ({suffix})"
-
-
-def _path_column(rows: Rows, root: Path) -> str:
-    """The column that names most images which are there, of the first rows that name any."""
-    columns, absent = cast("list[str]", rows.schema.names), ("", "")
-    for part in rows.slices(SLICE):
-        texts = [
-            name
-            for name, field in zip(columns, part.schema, strict=True)
-            if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
-        ]
-        paths = {name: _image_paths(part.column(name)[:_TRIED]) for name in texts}
-        hits = {name: sum(_is_file(root, path) for path in paths[name]) for name in texts}
-        best = max(hits, key=hits.__getitem__, default="")
-        if hits.get(best):
-            return best
-        first = ((name, named[0]) for name, named in paths.items() if named)
-        absent = absent if any(absent) else next(first, absent)
-    if any(absent):
-        raise DataError(
-            f"{rows.name}: the column {absent[0]!r} names images, and none is there;"
-            f" {_where(root, absent[1])}; correct the column, name the folder or archive of the"
-            ' images, too, or write a template of their paths, `image="cutouts/{id}.fits"`'
-        )
-    hint = (
-        f"{rows.name} has positions on the sky, but no pixels: " if has_positions(columns) else ""
-    )
-    raise DataError(
-        f"{hint}no column of {rows.name} holds paths of images that are there; give the folder or"
-        ' archive of the images, too, or a template of their paths, `image="cutouts/{id}.fits"`'
-    )
-
-
-def _image_paths(words: pa.ChunkedArray) -> list[str]:
-    """The words that are paths of images by their suffix, each once."""
-    different = _as_paths(pc.utf8_trim_whitespace(pc.unique(words)))
-    return [word for word in different.to_pylist() if split_suffix(word)[1] in IMAGE_SUFFIXES]
-
-
-def _is_image(root: Path, word: str) -> bool:
-    return split_suffix(word)[1] in IMAGE_SUFFIXES and _is_file(root, word)
-
-
-def _is_file(root: Path, word: str) -> bool:
+def _id_column(rows: Rows, wanted: str | None) -> str:
+    """The column of ids, which is no position; the first if none could be one."""
+    first = next(rows.slices(SLICE))
+    if all(pa.types.is_large_string(kind) for kind in first.schema.types):
+        first = _typed(first)
+    without = find_position(first.schema) or ()
     try:
-        return (root / word).is_file()
-    except (OSError, ValueError):  # too long for a name, or with a zero byte
-        return False
+        return ids_in(first.schema, first.select, rows.name, wanted, without)
+    except DataError:
+        return first.column_names[0]
 
 
-def _refuse_absent(named: TableImages, template: ImageNames, root: Path) -> None:
-    """Raise a DataError if no image is there of the first that are named: paths are wrong, or
-    relative to something else.
-    """
-    looked, word = 0, ""
-    for names in named.first_names(_MOST_TRIED):
-        if any((root / each).is_file() for each in names if not _unusable(each)):
-            return
-        looked, word = looked + len(names), word or next(filter(None, names), "")
-    where = ", ".join(map(repr, template.columns))
-    if not word:
-        raise DataError(f"{named.rows.name}: the first {looked:,} rows name no image ({where})")
-    raise DataError(
-        f"{named.rows.name}: no image of the first {counted(looked, 'row')} is there, as named by"
-        f" {where}; {_where(root, word)}"
-    )
-
-
-def _where(root: Path, word: str) -> str:
-    """Where the image was looked for that a table names first."""
-    looked = f"the first is {word}, and paths are relative to the folder of the table ({root})"
-    here = f": it is there from the current one, write {Path.cwd() / word}"
-    return looked + (here if _is_file(Path(), word) else "")
+def _typed(rows: pa.Table) -> pa.Table:
+    """Rows of text with the types that columns have by what is written in them."""
+    sink = pa.BufferOutputStream()
+    csv.write_csv(rows, sink)
+    options = csv.ReadOptions(use_threads=False), csv.ParseOptions(newlines_in_values=True)
+    return csv.read_csv(pa.BufferReader(sink.getvalue()), *options)
 
 
 # ---- images of folders and archives
@@ -313,7 +227,7 @@ def _members(names: ImageNames, images: Images) -> Find:
 
 
 def _no_image(word: str) -> str:
-    return f"no image is called {word}" if word else "the table names no image"
+    return f"no image is called {word}" if word else NO_NAME
 
 
 def _matching_column(rows: Rows, images: Images) -> str:

@@ -8,7 +8,7 @@ table, a file or a folder name is escaped in it.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -68,7 +68,8 @@ class ContactSheet:
     """Galaxies with predictions for a tree, and the pictures of those that have one, by id.
 
     `total` is of how many galaxies these are some, and `chosen` says which. A galaxy with a
-    familiarity of up to `unfamiliar_level` is unfamiliar.
+    familiarity of up to `unfamiliar_level` is unfamiliar. `called` has what is shown as the id of a
+    galaxy where that is another one than that of the predictions.
     """
 
     predictions: Predictions
@@ -79,6 +80,7 @@ class ContactSheet:
     unfamiliar_level: float = 0.0
     warning: str = ""
     chosen: str = ""
+    called: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def write(self, out: str | Path) -> None:
         """Write a page (.html) or a figure of at most 24 galaxies (.png, .svg or .pdf).
@@ -185,7 +187,7 @@ class ContactSheet:
         score = None if scores is None else float(scores[row])
         picture = self.pictures.get(name)
         return Card(
-            name,
+            self.called.get(name, name),
             None if picture is None else jpeg_uri(picture),
             self._phrases[row],
             score,
@@ -230,7 +232,7 @@ class ContactSheet:
             box(axes, corner, width, 0.17, face=LIGHT.warn, edge=LIGHT.warn)
             _write(axes, corner[0] + 0.06, corner[1] + 0.085, _MARK, LIGHT.paper)
         first, *others = [f"{phrase.text} {phrase.number}" for phrase in self._phrases[row]] or [""]
-        lines = [first, *_lines(others)[:2], _fitting(name)]
+        lines = [first, *_lines(others)[:2], _fitting(self.called.get(name, name))]
         for index, words in enumerate(lines):
             ink, weight = (DARK.muted, "normal") if index else (DARK.ink, "bold")
             _write(axes, left, top - _SIDE - 0.14 - _LINE * index, words, ink, weight)
