@@ -3,7 +3,7 @@
 Blocks of Python and of shell commands run in the order of the page, each page in an empty folder of
 its own. Commands run inside the test process, on 60 galaxies and for one epoch whatever the page
 says. A block after `<!-- not run: REASON -->` is not run, but its commands are parsed, so that an
-option that does not exist fails.
+option that does not exist fails. A block after `<!-- file: NAME -->` is that file.
 """
 
 import os
@@ -22,6 +22,7 @@ ROOT = Path(__file__).parent
 _BLOCK = re.compile(
     r"^(?:<!-- not run: (?P<reason>[^\n]+) -->\n\n)?```sh\n(?P<lines>.*?)^```$", re.M | re.S
 )
+_FILE = re.compile(r"^<!-- file: (?P<name>[^\n]+) -->\n\n```toml\n(?P<text>.*?)^```$", re.M | re.S)
 _LEARN = ("train", "finetune")
 
 
@@ -103,6 +104,18 @@ def shell_blocks(document: Document) -> Iterator[Region]:
         yield Region(match.start(), match.end(), match.group("reason", "lines"), run_block)
 
 
+def write_file(example: Example) -> None:
+    """Write a block that is a file."""
+    name, text = example.parsed
+    Path(name).write_text(text, "utf-8")
+
+
+def files(document: Document) -> Iterator[Region]:
+    """The blocks of a page that are files."""
+    for match in _FILE.finditer(document.text):
+        yield Region(match.start(), match.end(), match.group("name", "text"), write_file)
+
+
 def enter(namespace: dict[str, Any]) -> None:
     """Start a page as a script in a new folder."""
     namespace["__name__"] = "__main__"
@@ -118,7 +131,7 @@ def leave(namespace: dict[str, Any]) -> None:
 
 
 pytest_collect_file = Sybil(
-    parsers=[PythonCodeBlockParser(), shell_blocks],
+    parsers=[PythonCodeBlockParser(), shell_blocks, files],
     patterns=["README.md", "CONTRIBUTING.md", "docs/*.md"],
     setup=enter,
     teardown=leave,

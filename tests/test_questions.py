@@ -132,6 +132,30 @@ def test_the_column_of_an_answer_is_named_after_the_pattern():
     assert columns.of("bar_no_bar") == "bar-dr5_no_bar_count"
 
 
+def test_answers_may_have_columns_that_follow_no_pattern():
+    columns = VoteColumns("t", "{answer}_n", "votes", names={"bar_no": "T1.no"})
+    assert (columns.of("bar_no"), columns.of("bar_yes")) == ("T1.no", "bar_yes_n")
+    file = """
+        name = "bars"
+        title = "Bars"
+        [[question]]
+        name = "bar"
+        text = "Is there a bar?"
+        answer = [{ column = "yes", text = "Yes" }, { column = "no", text = "No" }]
+        [[table]]
+        name = "t"
+        columns = "{answer}"
+        holds = "votes"
+        names = { "yes" = "T1.yes" }
+    """
+    tree = DecisionTree.from_toml(file)
+    assert tree.tables[0].names == {"yes": "T1.yes"}
+    assert DecisionTree.from_toml(tree.to_toml()) == tree
+    assert hash(DecisionTree.from_toml(tree.to_toml())) == hash(tree)
+    with pytest.raises(ConfigError, match="table 't': names has 'yess', which is no answer of"):
+        DecisionTree.from_toml(file.replace('"yes" = ', '"yess" = '))
+
+
 def test_questions_and_answers_cannot_be_changed_in_place():
     with pytest.raises(AttributeError):
         Answer("a", "a").column = "b"

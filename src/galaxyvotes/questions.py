@@ -90,16 +90,23 @@ class VoteColumns(Struct, frozen=True, omit_defaults=True):
 
     `holds` says what is in them: joint or conditional fractions, whole votes, quantities, or (one
     column) a class. `normalise` divides the answers of a question by their sum: for fractions
-    debiased one by one.
+    debiased one by one. `names` has the columns of answers that are called otherwise, by answer.
     """
 
     name: str
     columns: str
     holds: Holds
     normalise: bool = False
+    names: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+
+    def __hash__(self) -> int:
+        """Equal for equal columns; dictionaries have none."""
+        return hash((self.name, self.columns, self.holds, self.normalise))
 
     def of(self, answer: str) -> str:
         """The name of the column that holds this answer."""
+        if answer in self.names:
+            return self.names[answer]
         columns = self.columns
         if "{question}" in columns:
             question, _, answer = answer.partition("_")
@@ -119,7 +126,12 @@ class VoteColumns(Struct, frozen=True, omit_defaults=True):
             raise ConfigError(
                 f"{tree}, table {self.name!r}: columns is {self.columns!r}; expected {expected}"
             )
-        whole = [answer for answer in answers if "_" not in answer]
+        if foreign := [name for name in self.names if name not in answers]:
+            raise ConfigError(
+                f"{tree}, table {self.name!r}: names has {foreign[0]!r}, which is no answer of this"
+                " tree"
+            )
+        whole = [name for name in answers if "_" not in name and name not in self.names]
         if "{question}" in self.columns and whole:
             raise ConfigError(
                 f"{tree}, table {self.name!r}: columns is {self.columns!r}, but the answer"

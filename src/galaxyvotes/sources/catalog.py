@@ -35,6 +35,7 @@ from galaxyvotes.sources.no_images import refuse_without_images
 from galaxyvotes.tables.cells import is_unknown
 from galaxyvotes.tables.class_words import ClassWords
 from galaxyvotes.tables.names import codes_of, first_repeated, iterate, name_column
+from galaxyvotes.tables.reductions import by_subject
 from galaxyvotes.tables.table import Table
 from galaxyvotes.tables.vote_layout import VoteLayout
 from galaxyvotes.tables.vote_table import class_layout, explain_no_votes, find_vote_table
@@ -115,14 +116,15 @@ class Catalog:
 
 def _whole_text(tree: DecisionTree | None) -> str:
     """All of a tree, in the text that packings of older versions have in their digest: these knew
-    no `handed`.
+    no `handed`, units or `names`.
     """
     if tree is None:
         return "None"
     parts = (f"{part.name}={getattr(tree, part.name)!r}" for part in fields(tree))
-    return f"DecisionTree({', '.join(parts)})".replace(", handed=False", "").replace(
-        ", units={}", ""
-    )
+    text = f"DecisionTree({', '.join(parts)})"
+    for later in (", handed=False", ", units={}", ", names={}"):
+        text = text.replace(later, "")
+    return text
 
 
 @contextmanager
@@ -181,7 +183,7 @@ class _Rows:
 def _rows(source: Source, labels: LabelSettings, tree: DecisionTree | None) -> _Rows:
     """The galaxies that a source's table or folders name, or all its images without either."""
     images, every_image = source.images, np.arange(len(source.images))
-    everything = [Table(file.name, file.read()) for file in source.tables]
+    everything = [by_subject(Table(file.name, file.read())) for file in source.tables]
     tables = [table for table in everything if not EXAMPLE_SUBMISSIONS.search(table.name)]
     table = find_vote_table(tables if labels.table is None else everything, labels, tree)
     if table is not None:

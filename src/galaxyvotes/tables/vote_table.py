@@ -18,6 +18,7 @@ from galaxyvotes.tables.class_words import ClassWords
 from galaxyvotes.tables.headers import Header
 from galaxyvotes.tables.largest import columns_of_answers, largest_layout
 from galaxyvotes.tables.names import as_shown
+from galaxyvotes.tables.reductions import SubjectVotes, explain_reductions
 from galaxyvotes.tables.table import Table
 from galaxyvotes.tables.vote_layout import VoteLayout, closest_layout, find_layout
 from galaxyvotes.tree import DecisionTree, VoteColumns
@@ -38,7 +39,7 @@ def find_vote_table(
     and `tree` ask for is in no table.
     """
     tables = tables if labels.table is None else _named(tables, labels.table)
-    layouts = [(table, _layout(table, labels, tree)) for table in tables]
+    layouts = [_read_as(table, labels, tree) for table in tables]
     found = [(table, layout) for table, layout in layouts if layout is not None]
     fitting = [pair for pair in found if not _is_of_predictions(*pair)]
     if found and not fitting:
@@ -81,6 +82,18 @@ def _named(tables: Sequence[Table], name: str) -> list[Table]:
 
 def _last_part(table: Table) -> str:
     return PurePosixPath(table.name).name
+
+
+def _read_as(
+    table: Table, labels: LabelSettings, tree: DecisionTree | None
+) -> tuple[Table, VoteLayout | None]:
+    """A table, with columns for all answers of the tree if it is an export of Zooniverse's, and
+    how to read it.
+    """
+    named = labels.classes is not None or labels.largest is not None
+    if isinstance(table, SubjectVotes) and tree is not None and not named:
+        return table.as_votes(tree, labels.votes)
+    return table, _layout(table, labels, tree)
 
 
 def _layout(table: Table, labels: LabelSettings, tree: DecisionTree | None) -> VoteLayout | None:
@@ -158,6 +171,8 @@ def explain_no_votes(
         nearest = min(range(len(tables)), key=lambda number: len(lacking[number]))
         return _no_column(lacking[nearest][0], tables[nearest])
     asked = f" of kind {labels.votes!r}" if labels.votes else ""
+    if (why := explain_reductions(tables, tree)) is not None:
+        return why
     nearest = "; ".join(
         f"{table.name}: {closest_layout(table.header(), tree)}{_lacks_header(table)}"
         for table in tables[:3]
