@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,51 @@ def test_a_job_that_was_stopped_goes_on_with_the_rows_that_are_kept(
     )
     assert done.notes[0] == f"{16 * len(kept)} of 80 rows were predicted by an earlier attempt"
     assert not (tmp_path / "out.csv.parts").exists()
+
+
+@pytest.mark.parametrize("source", ["folder", "table", "zip"])
+def test_rows_whose_image_has_changed_since_are_predicted_again(
+    small_blocks, blob_run, blobs, tmp_path, monkeypatch, make_jpeg, source
+):
+    images = tmp_path / "images"
+    images.mkdir()
+    names = [f"{number:02}.jpg" for number in range(80)]
+    old = sorted(blobs.rglob("*.jpg"))
+    (tmp_path / "t.csv").write_text("file\n" + "".join(f"images/{name}\n" for name in names))
+
+    def write(changed: int | None = None) -> None:
+        for number, name in enumerate(names):
+            new = number == changed
+            data = old[number if not new else 3].read_bytes()
+            if data != ((images / name).read_bytes() if (images / name).exists() else b""):
+                (images / name).write_bytes(data)
+        if source == "zip":
+            with zipfile.ZipFile(tmp_path / "all.zip", "w") as file:
+                for name in names:
+                    file.write(images / name, name)
+
+    paths = {"folder": images, "table": tmp_path / "t.csv", "zip": tmp_path / "all.zip"}
+    write()
+    out, how = tmp_path / "out.csv", {"run": blob_run, "progress": False, "workers": 1}
+    with monkeypatch.context() as patch:
+        stop_after(patch, 70, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            predict(paths[source], out, **how)
+    kept = 16 * len(list((tmp_path / "out.csv.parts").glob("*.arrow")))
+    assert kept >= 32
+    write(changed=20)
+    again = kept if source == "zip" else 16
+    changed = {"folder": "20.jpg", "table": "images/20.jpg", "zip": "all.zip"}[source]
+    done = predict(paths[source], out, **how)
+    left = f"{kept - again} of 80 rows were predicted by an earlier attempt"
+    number = f"{kept} images have" if source == "zip" else "1 image has"
+    assert done.notes[0 if source == "zip" else 1] == (
+        f"{again} rows were predicted again, because {number} changed since an earlier attempt"
+        f" (the first: {changed})"
+    )
+    assert source == "zip" or done.notes[0] == left
+    whole = predict(paths[source], tmp_path / "whole.csv", **how)
+    assert out.read_bytes() == whole.path.read_bytes()
 
 
 def test_ctrl_c_and_a_full_disk_say_what_is_kept_and_how_to_go_on(
@@ -186,7 +232,10 @@ def test_a_damaged_block_is_predicted_again(small_blocks, blob_run, blobs, tmp_p
     [
         ({"fit": True}, "a job with other settings"),
         ({"fractions": "conditional"}, "a job with other settings"),
-        ({"images": "less"}, "a job with other images or another table"),
+        (
+            {"images": "less"},
+            "other images or another table, or one that has changed",
+        ),
         ({"run": "other"}, "a job with another model or calibration"),
         ({"shard": "1/2"}, "a job with another number of shards"),
     ],

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from galaxyvotes import ConfigError, DataError, FitsLayout, Mosaic, cutout, predict
-from galaxyvotes.inference import table_images
+from galaxyvotes import ConfigError, DataError, FitsLayout, Mosaic, cutout, merge, predict
+from galaxyvotes.inference import parts, table_images
 from galaxyvotes.runs.run import open_run
 from mosaics import pixels, wcs_of, write_mosaic, write_table
 
@@ -41,6 +41,31 @@ def test_a_mosaic_gives_the_predictions_of_its_cutouts_in_the_tables_order(
     for name in answers:
         mine, other = (np.ma.filled(rows[name], np.nan) for rows in (ours, theirs))
         assert np.array_equal(mine, other, equal_nan=True)
+
+
+def test_a_job_that_goes_on_predicts_the_rows_of_a_changed_tile_again(
+    blob_run, tmp_path, mosaic, monkeypatch
+):
+    monkeypatch.setattr(parts, "BLOCK", 2)
+    table, out = write_table(tmp_path / "t.fits", SKY, X, Y), tmp_path / "out.csv"
+    options = {"run": blob_run, "stretch": "legacy", "progress": False, "workers": 1}
+    options["layout"] = FitsLayout(mosaic=mosaic)
+    for shard in ("1/2", "2/2"):
+        predict(table, out, shard=shard, **options)
+    again = predict(table, out, shard="1/2", **options)
+    assert again.notes[0] == "2 of 2 rows were predicted by an earlier attempt"
+    (tmp_path / "m-r.fits").unlink()
+    write_mosaic(tmp_path / "m-r.fits", pixels(seed=7))
+    first = predict(table, out, shard="1/2", **options)
+    assert first.notes[0] == (
+        "2 rows were predicted again, because 2 images have changed since an earlier attempt (the"
+        " first: m-r.fits)"
+    )
+    second = predict(table, out, shard="2/2", **options)
+    assert second.notes[0].startswith("3 rows were predicted again, because 2 images have changed")
+    merge(out)
+    whole = predict(table, tmp_path / "whole.csv", **options)
+    assert out.read_bytes() == whole.path.read_bytes()
 
 
 def test_what_cannot_be_cut_is_refused(blob_run, tmp_path, mosaic):

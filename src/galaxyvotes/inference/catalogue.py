@@ -8,6 +8,7 @@ from typing import cast
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Int
 
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.inference.stream import Part
@@ -19,20 +20,27 @@ from galaxyvotes.table_formats.columns import column, meta_of, with_meta
 from galaxyvotes.tables.names import column_of, row_column
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["IMAGE", "PROBLEM", "CatalogueColumns"]
+__all__ = ["CatalogueColumns", "stamps_of"]
 
 PROBLEM = "image_problem"
 IMAGE = "image"
+STAMP = "stamp"
 
 _PROBLEM_FIELD = column(
     PROBLEM, pa.string(), description="why the image could not be used; empty if it was"
 )
 
+_OF_ROWS = (
+    pa.field(STAMP, pa.int64()),
+    pa.field(IMAGE, pa.large_string()),
+    pa.field(PROBLEM, pa.large_string()),
+)
+
 
 @dataclass(frozen=True)
 class CatalogueColumns:
-    """The columns of a table, and of its rows while they are computed, which also have the name of
-    the image and its problem.
+    """The columns of a table, and of its rows while they are computed, which also have the stamp
+    of the image's file (see `Chunk`), the name of the image and its problem.
 
     `schema` is the table's, of which the first `own` columns are not predicted; `answers` are those
     of the predictions, and the others follow as `Predictions.to_table` has them, then a summary
@@ -86,8 +94,7 @@ class CatalogueColumns:
     @property
     def of_rows(self) -> pa.Schema:
         """The columns of rows while they are computed."""
-        added = [pa.field(IMAGE, pa.large_string()), pa.field(PROBLEM, pa.large_string())]
-        return pa.schema([*self.schema][: self._stop] + added)
+        return pa.schema([*[*self.schema][: self._stop], *_OF_ROWS])
 
     @property
     def _end(self) -> int:
@@ -113,7 +120,8 @@ class CatalogueColumns:
             places = row_column(np.cumsum(used) - 1, used)
             table = pa.table(self._computed(part.result), schema=added)
             predicted = table.take(places).columns
-        columns = [*own, *predicted, names, problems]
+        stamps = np.zeros(len(names), np.int64) if part.stamps is None else part.stamps
+        columns = [*own, *predicted, row_column(stamps), names, problems]
         return pa.table(columns, schema=self.of_rows)
 
     def _computed(self, predictions: Predictions) -> list[pa.Array | pa.ChunkedArray]:
@@ -156,6 +164,11 @@ class CatalogueColumns:
             familiarity=predicted[-1] if self.familiarity else None,
         )
         return Part(ids, problems, predictions, rows=own)
+
+
+def stamps_of(rows: pa.Table) -> Int[np.ndarray, " row"]:
+    """The stamps of the images of these rows."""
+    return np.from_dlpack(rows.column(rows.num_columns - 3).combine_chunks())
 
 
 def _used(rows: pa.Table) -> pa.Table:

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Int
 
 from galaxyvotes.config import PackSettings
 from galaxyvotes.images.read import Square, read_square
@@ -21,14 +22,26 @@ __all__ = ["Chunk", "Galaxies", "ImageGalaxies", "StoreGalaxies", "names_digest"
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some galaxies: their ids, what reads their images, in any thread, the rows of the table that
-    names them, if one does, and the files of a folder or archive.
+    """Some galaxies: their ids, what reads their images, in any thread, these images or why there
+    are none, unless they are in a store, the rows of the table that names them, if one does, and
+    the files of a folder or archive.
     """
 
     ids: Sequence[str]
     squares: Callable[[PackSettings], list[Square]]
+    images: Sequence[Member | str] = ()
     rows: pa.Table | None = None
     files: Members | None = None
+
+    def stamps(self) -> Int[np.ndarray, " galaxy"]:
+        """A number for each image, another one if its file has changed; 0 without a file."""
+        stamps = [0 if isinstance(image, str) else image.stamp for image in self.images]
+        return np.array(stamps or [0] * len(self.ids), np.int64)
+
+    def file(self, row: int) -> str:
+        """The file that an image is in or cut from."""
+        image = self.images[row]
+        return self.ids[row] if isinstance(image, str) else image.newest_file
 
     def name(self, row: int) -> str:
         """What a galaxy is called whose image cannot be used: its file, or its id."""
@@ -73,7 +86,7 @@ class ImageGalaxies:
         """See `Galaxies`."""
         for part in _cut(size, start, stop, block):
             ids, files = self.ids[part].to_pylist(), self.images[part]
-            yield Chunk(ids, partial(read_squares, files), files=files)
+            yield Chunk(ids, partial(read_squares, files), files, files=files)
 
     def digest(self) -> str:
         """A digest of their names."""

@@ -8,11 +8,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from galaxyvotes.confidence.familiarity import Shift
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.images.sizes import ImageSizes
+from galaxyvotes.inference.catalogue import stamps_of
 from galaxyvotes.inference.left_out import path_of_left_out, write_left_out
 from galaxyvotes.inference.outcome import Outcome
 from galaxyvotes.inference.parts import Parts, Plan, Shard
@@ -114,15 +116,45 @@ def _kept(parts: Parts, shard: Shard) -> str:
     )
 
 
-def predict_blocks(stream: Stream[Predictions], parts: Parts, shard: Shard) -> int:
-    """Predict the blocks of a shard that are missing, and keep each; the number of rows that were
-    there before.
+def predict_blocks(stream: Stream[Predictions], parts: Parts, shard: Shard) -> tuple[str, ...]:
+    """Predict the blocks of a shard that are missing, or have an image whose file has changed
+    since, and keep each; what an earlier attempt has left, in words.
     """
     blocks = parts.plan.blocks_of(shard)
+    changed = _drop_changed(stream, parts, blocks)
     before = parts.count(blocks)
     for run in parts.runs(blocks):
         _predict_run(stream, parts, run)
-    return before
+    if not before:
+        return tuple(changed)
+    first, last = parts.plan.rows_of(blocks)
+    rows = f"{before:,} of {counted(last - first, 'row')} {agreeing(before, 'was')}"
+    return (f"{rows} predicted by an earlier attempt", *changed)
+
+
+def _drop_changed(stream: Stream[Predictions], parts: Parts, blocks: range) -> list[str]:
+    """Remove the blocks that have an image whose file has changed since; which one, in words."""
+    plan = parts.plan
+    there = [block for block in blocks if parts.begun(block)]
+    if not there:
+        return []
+    blocks = range(there[0], there[-1] + 1)
+    chunks = stream.galaxies.chunks(plan.block, *plan.rows_of(blocks), plan.block)
+    dropped, images, first = 0, 0, ""
+    for block, chunk in zip(blocks, chunks, strict=True):
+        begun = parts.begun(block)
+        if begun is None:
+            continue
+        before = stamps_of(begun[0])
+        differ = np.flatnonzero(chunk.stamps()[: len(before)] != before)
+        if len(differ):
+            dropped, images = dropped + len(before), images + len(differ)
+            first = first or chunk.file(int(differ[0]))
+            parts.drop(block)
+    if not dropped:
+        return []
+    why = f"{counted(images, 'image', 'has')} changed since an earlier attempt (the first: {first})"
+    return [f"{counted(dropped, 'row', 'was')} predicted again, because {why}"]
 
 
 def _predict_run(stream: Stream[Predictions], parts: Parts, run: range) -> None:

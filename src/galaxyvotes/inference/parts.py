@@ -30,11 +30,11 @@ from galaxyvotes.runtime.files import replacing, write_text
 
 __all__ = ["WHOLE", "Parts", "Plan", "Shard"]
 
-FORMAT = 1
+FORMAT = 2
 BLOCK = 4096  # rows: some seconds of work, and about two megabytes
 
 _DIFFERS = {
-    "galaxies": "other images or another table",
+    "galaxies": "other images or another table, or one that has changed",
     "model": "another model or calibration",
     "settings": "other settings",
     "version": "another version of galaxyvotes",
@@ -225,6 +225,10 @@ class Parts:
                 f"{self._path(block)} is damaged or not there any more: run the same command again"
             )
         return there
+
+    def drop(self, block: int) -> None:
+        """Remove a block."""
+        self._path(block).unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Remove all."""

@@ -27,7 +27,7 @@ from galaxyvotes.kinds import FractionKind
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run, open_run
-from galaxyvotes.runtime.counted import agreeing, counted, duration
+from galaxyvotes.runtime.counted import duration
 from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.runtime.files import given_source
 from galaxyvotes.runtime.locks import locked
@@ -162,15 +162,12 @@ def _to_table(
     which = shard or WHOLE
     plan = job.plan(which)
     with begun(out, plan, which, overwrite=overwrite) as parts:
-        before = predict_blocks(job.stream, parts, which)
+        earlier = predict_blocks(job.stream, parts, which)
         outcome = count_outcome(parts, plan.blocks_of(which), job.id_column)
         if shard is None:
             _refuse_none(outcome, job, parts)
-        done = replace(_predicted(job, outcome, scale), path=out)
-        if before:
-            first, last = plan.rows_of(plan.blocks_of(which))
-            rows = f"{before:,} of {counted(last - first, 'row')} {agreeing(before, 'was')}"
-            done = replace(done, notes=(f"{rows} predicted by an earlier attempt", *done.notes))
+        done = _predicted(job, outcome, scale)
+        done = replace(done, path=out, notes=(*earlier, *done.notes))
         if shard is not None:
             return replace(done, path=parts.folder, shard=str(shard))
         write_whole(parts, out, outcome)

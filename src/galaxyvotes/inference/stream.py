@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 import numpy as np
 import pyarrow as pa
 import torch
+from jaxtyping import Int
 
 from galaxyvotes.config import PackSettings
 from galaxyvotes.errors import ConfigError, DataError
@@ -45,8 +46,8 @@ Compute = Callable[[Batch, tuple[str, ...]], Result]
 @dataclass(frozen=True)
 class Part(Generic[Result]):
     """Some galaxies: their ids, why the image of each cannot be used (empty if it can), what was
-    computed from the others, None if there are none, the sizes of all, and the rows of the table
-    that names them, if one does.
+    computed from the others, None if there are none, the sizes of all, the rows of the table that
+    names them, if one does, and the stamps of their files (see `Chunk`).
     """
 
     ids: Sequence[str]
@@ -54,6 +55,7 @@ class Part(Generic[Result]):
     result: Result | None
     sizes: ImageSizes = field(default_factory=ImageSizes)
     rows: pa.Table | None = None
+    stamps: Int[np.ndarray, " galaxy"] | None = None
 
     @property
     def rejected(self) -> list[Rejected]:
@@ -109,6 +111,7 @@ class Stream(Generic[Result]):
                 yield part
 
     def _work(self, chunk: Chunk) -> Part[Result]:
+        stamps = chunk.stamps()  # before: what changes while it is read has changed since
         squares, sizes = chunk.squares(self.pack), ImageSizes()
         for square in squares:
             sizes.count(square.size, square.arcsec_px)
@@ -118,7 +121,7 @@ class Stream(Generic[Result]):
         result = self.compute(Batch(torch.from_numpy(np.stack(pixels))), usable) if usable else None
         problems = [square.reason for square in squares]
         ids = [chunk.name(row) if bad else chunk.ids[row] for row, bad in enumerate(problems)]
-        return Part(ids, problems, result, sizes, chunk.rows)
+        return Part(ids, problems, result, sizes, chunk.rows, stamps)
 
     @property
     def left_out(self) -> list[Rejected]:

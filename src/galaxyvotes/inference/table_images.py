@@ -85,7 +85,8 @@ class TableImages:
             ids, images = self._find(Table(self.rows.name, rows, start))
             for first in range(0, len(rows), size):
                 part = slice(first, first + size)
-                yield Chunk(ids[part], partial(read_squares, images[part]), rows[part])
+                these = images[part]
+                yield Chunk(ids[part], partial(read_squares, these), these, rows[part])
             start += len(rows)
             if start >= stop:
                 return

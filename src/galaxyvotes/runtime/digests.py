@@ -21,6 +21,7 @@ __all__ = [
     "digest_of",
     "file_digest",
     "image_digest",
+    "number_of",
 ]
 
 IMAGE_DIGEST_BYTES = 16
@@ -33,6 +34,11 @@ def digest_of(parts: Iterable[bytes]) -> str:
     for part in parts:
         digest.update(part)
     return digest.hexdigest()
+
+
+def number_of(parts: Iterable[bytes]) -> int:
+    """A digest of the parts, joined end to end, as a number from 1 to 2⁶³ − 1."""
+    return int(digest_of(parts)[:16], 16) >> 1 or 1
 
 
 def file_digest(path: Path) -> str:

@@ -4,6 +4,7 @@ To whoever reads them they are FITS files called by the id of each row; where th
 table, by position (see `positions`), and from what the `Mosaic`.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -53,6 +54,13 @@ class CutOuts:
     def size(self, _: int) -> int:
         """No bytes, as there is no file."""
         return 0
+
+    def files(self, row: int) -> list[tuple[str, os.stat_result]]:
+        """The tiles that a cut-out is from, and their sizes and times."""
+        places = self.cutouts.places
+        tiles: list[int] = places.tile[:, row].tolist() if places.inside[row] else []
+        paths = [self.cutouts.tiles[tile].path for tile in tiles]
+        return [(path.name, path.stat()) for path in paths]
 
     def peek(self, _: int, count: int) -> bytes:
         """How the file would begin."""

@@ -83,6 +83,11 @@ class Folder(NamedTuple):
         """The number of bytes of a file."""
         return (self.root / self.path(row)).stat().st_size
 
+    def files(self, row: int) -> list[tuple[str, os.stat_result]]:
+        """The path of a file, and its size and time."""
+        path = self.path(row)
+        return [(path, (self.root / path).stat())]
+
     def peek(self, row: int, count: int) -> bytes:
         """The first bytes of a file."""
         with FileIO(self.root / self.path(row)) as file:

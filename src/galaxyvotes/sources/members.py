@@ -1,5 +1,6 @@
 """The files of a source, each with its bytes when they are asked for: there may be millions."""
 
+import os
 import zlib
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from jaxtyping import Int, UInt32
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.runtime.counted import counted
+from galaxyvotes.runtime.digests import number_of
 from galaxyvotes.sky.bands import split_band
 from galaxyvotes.sky.cutouts import Cutout
 from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
@@ -94,6 +96,31 @@ class Member:
         """The number of its bytes, unpacked from its archive; a DataError as of `read`."""
         with naming(self.name):
             return self._place.size(self._row)
+
+    @property
+    def stamp(self) -> int:
+        """A number for the sizes and times of its files, another one if any of them has changed; 0
+        if one is not there.
+        """
+        try:
+            stats = [status for _, status in self._files()]
+        except (OSError, ValueError):
+            return 0
+        return number_of(f"{status.st_size} {status.st_mtime_ns};".encode() for status in stats)
+
+    @property
+    def newest_file(self) -> str:
+        """The file of it, of an archive the archive, that was changed last; its name if one is not
+        there.
+        """
+        try:
+            return max(self._files(), key=lambda file: file[1].st_mtime_ns)[0]
+        except (OSError, ValueError):
+            return self.name
+
+    def _files(self) -> list[tuple[str, os.stat_result]]:
+        places = [(self._place, self._row), *self._other_bands]
+        return [file for place, row in places for file in place.files(row)]
 
     def cut(self, side_px: int = 0, arcsec_px: float = 0.0) -> Cutout | None:
         """It cut from a mosaic, with so many pixels, or pixels of that side; None if it is a file.
@@ -220,6 +247,10 @@ class Packed(NamedTuple):
     def size(self, row: int) -> int:
         """The number of bytes that an entry declares to unpack to."""
         return self.archive.size(row)
+
+    def files(self, _: int) -> list[tuple[str, os.stat_result]]:
+        """The archive, and its size and time."""
+        return [(self.name, self.archive.stat())]
 
     def read(self, row: int) -> bytes:
         """An entry, unpacked; DataError if it is larger than files of its kind may be."""

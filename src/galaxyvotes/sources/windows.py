@@ -31,6 +31,10 @@ class Window(NamedTuple):
     start: int
     size: int
 
+    def stat(self) -> os.stat_result:
+        """The size and time of the whole file."""
+        return os.fstat(self.file.fileno())
+
     def read(self, offset: int, count: int) -> bytes:
         """The `count` bytes from an offset on; DataError if the file is closed or ends before."""
         if self.file.closed:
@@ -90,6 +94,7 @@ class Inflated:
     def __init__(self, packed: Window, size: int) -> None:
         """Inflate it once; DataError if it has fewer than `size` bytes, zlib.error if damaged."""
         self.size = size
+        self.stat = packed.stat
         self._lock = threading.Lock()
         self._idle: list[_Cursor] = []
         cursor = _Cursor(packed)

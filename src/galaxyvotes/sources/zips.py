@@ -10,6 +10,7 @@ Python's zipfile reads files as fast, but keeps six times as much memory for eac
 inside a zip to disk, and leaves most of these checks to its caller (docs/decisions.md).
 """
 
+import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -75,6 +76,10 @@ class Zip:
         if line.method == _DEFLATED:
             return zlib.decompressobj(-15).decompress(data, count)
         return data
+
+    def stat(self) -> os.stat_result:
+        """The size and time of the file that it is in."""
+        return self._content.stat()
 
     def open(self, row: int) -> "Zip":
         """The zip of an entry of this zip, which must not itself be in one; DataError if it is, and
