@@ -182,9 +182,9 @@ def _predict_run(stream: Stream[Predictions], parts: Parts, run: range) -> None:
         raise
 
 
-def count_outcome(parts: Parts, blocks: range, id_column: str = "id") -> Outcome:
-    """What became of the galaxies of some blocks, whose ids are in a column of the table; DataError
-    if a block is damaged.
+def count_outcome(parts: Parts, blocks: range, id_column: str = "") -> Outcome:
+    """What became of the galaxies of some blocks, whose ids are in a column of the table, if they
+    are wanted; DataError if a block is damaged.
     """
     plan = parts.plan
     outcome = Outcome(plan.rows, plan.references, plan.columns.keeps_all, id_column)

@@ -28,7 +28,7 @@ class Outcome:
     total: int
     references: int
     keeps_all: bool
-    id_column: str = "id"
+    id_column: str = ""
     galaxies: int = 0
     predicted: int = 0
     rejected: list[Rejected] = field(default_factory=list[Rejected])
@@ -55,7 +55,7 @@ class Outcome:
         if part.result is not None:
             self.predicted += len(part.result)
             kept = self.sample.add(part.result)
-            if part.rows is not None:
+            if part.rows is not None and self.id_column:
                 ids = Table("the table", part.rows).text(self.id_column).to_pylist()
                 pairs = zip(part.ids, ids, strict=True)
                 self.called |= {image: name for image, name in pairs if image in kept and name}
