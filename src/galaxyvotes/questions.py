@@ -97,7 +97,7 @@ class VoteColumns(Struct, frozen=True, omit_defaults=True):
     columns: str
     holds: Holds
     normalise: bool = False
-    names: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    names: dict[str, str] = {}
 
     def __hash__(self) -> int:
         """Equal for equal columns; dictionaries have none."""
