@@ -118,7 +118,8 @@ def test_a_small_job_is_its_own_sample(in_memory):
 def test_a_result_says_what_made_it_and_what_it_lacks(in_memory, blob_run):
     made_by = in_memory.made_by
     assert re.fullmatch(
-        rf"{blob_run.path}, tree class, on the CPU, in \d+ (s|min)", in_memory.made_by
+        rf"{blob_run.path} \(trained on \d+ galaxies\), tree class, on the CPU, in \d+ (s|min)",
+        in_memory.made_by,
     ), made_by
     assert in_memory.lacking.startswith("no calibrated probabilities and no familiarity: ")
 

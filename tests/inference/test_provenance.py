@@ -26,9 +26,13 @@ def test_two_trees_of_one_run_have_the_same_weights_and_say_which_they_are():
 
 def test_the_model_its_trees_and_the_kind_of_device_are_said_in_words(file, blob_run):
     assert in_words(*open_network(None)) == (
-        "the bundled model, tree kaggle (others: classes5, gz2), on the CPU"
+        "the bundled model (trained on 24,843 galaxies), tree kaggle (others: classes5, gz2), on"
+        " the CPU"
     )
-    assert in_words(*open_network(blob_run)) == f"{blob_run.path}, tree class, on the CPU"
+    trained = f"trained on {blob_run.facts['stores'][0]['train']} galaxies"
+    assert in_words(*open_network(blob_run)) == (
+        f"{blob_run.path} ({trained}), tree class, on the CPU"
+    )
     assert in_words(*open_network(file)) == f"{file}, tree class, on the CPU"
 
 

@@ -23,6 +23,8 @@ from galaxyvotes import (
     train,
 )
 from galaxyvotes.config import LabelSettings
+from galaxyvotes.inference.predict import open_network
+from galaxyvotes.inference.provenance import in_words
 from galaxyvotes.metrics.classification import probabilities
 from galaxyvotes.runs.network import Head, Network
 from galaxyvotes.runs.skill import warning_after_training
@@ -44,6 +46,10 @@ def test_a_network_trained_on_blobs_learns_new_classes_of_them_from_a_dozen(base
     assert predicted.columns == ("disc", "needle")
     assert (predicted.values.argmax(axis=1) == upside.values[rows].argmax(axis=1)).mean() > 0.9
     assert run.facts["start"] == base.path.name
+    own, before = (each.facts["stores"][0]["train"] for each in (run, base))
+    assert f"(trained on {own + before} galaxies, fine-tuned on {own} of them)" in in_words(
+        *open_network(run)
+    )
 
 
 def test_galaxies_that_the_first_run_has_seen_count_as_seen(base, blob_store, upside, tmp_path):
