@@ -58,9 +58,9 @@ def provenance_of(network: Network, origin: Path) -> dict[str, str]:
 
 
 def in_words(network: Network, origin: Path) -> str:
-    """Which model and tree predict, what it was trained on, and on what kind of device: "the bundled
-    model (trained on 24,843 galaxies), tree kaggle (others: classes5, gz2), on the CPU". An ONNX
-    file holds no galaxies.
+    """Which model and tree predict, on how many galaxies it was trained unless it is an ONNX file,
+    and on what kind of device: "the bundled model (trained on 24,843 galaxies), tree kaggle
+    (others: classes5, gz2), on the CPU".
     """
     is_onnx = isinstance(network.module, OnnxModule)
     device = "cpu" if is_onnx else next(network.module.parameters()).device.type
