@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import pyarrow.compute as pc
-
 from galaxyvotes.inference.onnx_model import OnnxModule
 from galaxyvotes.kinds import CLASSES
 from galaxyvotes.runs.network import Network
@@ -74,8 +72,8 @@ def _trained_on(run: Run) -> str:
     """How many galaxies have trained it, and the run that it started from; of a run that was
     fine-tuned on one store also how many did that.
     """
-    seen = run.seen.filter(pc.equal(run.seen["split"], "train"))
-    galaxies = len(seen.group_by(["id_name", "id"]).aggregate([]))
+    seen = (run.seen[name].to_pylist() for name in ("id_name", "id", "split"))
+    galaxies = len({(*who, split) for *who, split in zip(*seen, strict=True) if split == "train"})
     stores = run.facts["stores"]
     trained = f"trained on {counted(galaxies, 'galaxy')}"
     if "known_before" in run.facts and len(stores) == 1:  # it began with the weights of another

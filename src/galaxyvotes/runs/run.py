@@ -197,7 +197,7 @@ class Run:
     @cached_property
     def seen(self) -> pa.Table:
         """Every training and validation galaxy: columns id, id_name, pixels (digest), split."""
-        return pq.read_table(self.path / "seen.parquet")
+        return pq.ParquetFile(self.path / "seen.parquet").read()
 
     @property
     def seen_by_successors(self) -> pa.Table:
