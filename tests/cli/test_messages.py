@@ -88,6 +88,7 @@ EXEMPT = {
     ("evaluation/calibrate.py", "--set"): "of the page, which is read without Python, too",
     ("web/gallery_api.py", "--images"): "the answer of a server that a command started",
     ("web/site.py", "--map"): "the answer of a server that a command started",
+    ("web/site.py", "--images"): "the page speaks to who started the server with a command",
     ("web/site.py", "galaxyvotes embed"): "the answer of a server that a command started",
     ("web/site.py", "galaxyvotes predict"): "the answer of a server that a command started",
     ("web/predict_api.py", "galaxyvotes predict"): "describes the HTTP interface",
@@ -98,12 +99,15 @@ EXEMPT = {
     ("runtime/distributed.py", "--out"): "the docstring shows torchrun",
 }
 
+# These do what several commands do, and print each as one would type it.
+PRINT_COMMANDS = {"demo.py", "web/finetune_job.py"}
+
 
 def modules_of_the_library() -> Iterator[tuple[str, ast.Module]]:
     package = Path(galaxyvotes.__file__).parent
     for path in sorted(package.rglob("*.py")):
         name = path.relative_to(package).as_posix()
-        if not name.startswith("cli/") and name != "demo.py":
+        if not name.startswith("cli/") and name not in PRINT_COMMANDS:
             yield name, ast.parse(path.read_text("utf-8"))
 
 

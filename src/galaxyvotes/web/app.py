@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from galaxyvotes.errors import GalaxyVotesError
 from galaxyvotes.web import (
+    finetuning_api,
     gallery_api,
     labelling_api,
     map_api,
@@ -26,6 +27,15 @@ from galaxyvotes.web.site import Site
 __all__ = ["MAX_BYTES", "create_app"]
 
 MAX_BYTES = 64 * 2**20  # of a request
+_ROUTES = (
+    predict_api,
+    gallery_api,
+    map_api,
+    labelling_api,
+    stars_api,
+    finetuning_api,
+    page_api,
+)
 
 
 def create_app(site: Site, *, token: str = "", max_bytes: int = MAX_BYTES) -> Guard:
@@ -38,7 +48,7 @@ def create_app(site: Site, *, token: str = "", max_bytes: int = MAX_BYTES) -> Gu
         redoc_url=None,
     )
     app.state.site = site
-    for module in (predict_api, gallery_api, map_api, labelling_api, stars_api, page_api):
+    for module in _ROUTES:
         app.include_router(module.router)
     _add_errors(app)
 

@@ -7,7 +7,7 @@ step, and taken back together. The last one of a person for a galaxy counts.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -144,6 +144,10 @@ class Classifications:
         names = sorted({*answered, *skipped})
         return [Progress(name, answered[name], skipped[name]) for name in names]
 
+    def answered(self) -> int:
+        """How many galaxies have answers; DataError and ConfigError as of `progress`."""
+        return len({galaxy for _, galaxy, answers in self._current() if answers})
+
     def agreement(self) -> float | None:
         """Of two people who both answered a question of a galaxy, how many gave the same answer;
         None if there are no two. DataError and ConfigError as of `progress`.
@@ -159,10 +163,10 @@ class Classifications:
         pairs = sum(count * (count - 1) for count in asked.values())
         return same / pairs if pairs else None
 
-    def table(self) -> Iterator[str]:
-        """A table of votes as CSV, line by line: the id, and of each answer how many gave it, in
-        the columns that `pack` takes for whole votes of the tree. DataError and ConfigError as of
-        `progress`.
+    def table(self, name_of: Callable[[str], str] = str) -> Iterator[str]:
+        """A table of votes as CSV, line by line: the id, or what `name_of` makes of it, and of each
+        answer how many gave it, in the columns that `pack` takes for whole votes of the tree.
+        DataError and ConfigError as of `progress`.
         """
         yield ",".join(["id", *self.vote_columns()]) + "\n"
         counts = dict[str, Counter[str]]()
@@ -171,7 +175,7 @@ class Classifications:
                 counts.setdefault(galaxy, Counter()).update(answers)
         for galaxy, votes in sorted(counts.items()):
             numbers = (str(votes[answer]) for answer in self.tree.columns)
-            quoted = '"' + galaxy.replace('"', '""') + '"'
+            quoted = '"' + name_of(galaxy).replace('"', '""') + '"'
             yield ",".join([quoted, *numbers]) + "\n"
 
     def vote_columns(self) -> list[str]:

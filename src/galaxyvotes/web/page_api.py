@@ -62,6 +62,7 @@ def about(site: InSite) -> dict[str, Any]:
             "similar": site.look_alikes is not None,
             "interest": site.learned is not None,
             "votes": site.classifications is not None,
+            "finetune": site.fine_tuner is not None,
         },
     }
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from galaxyvotes.errors import ConfigError, MissingExtraError
 from galaxyvotes.kinds import QUANTITIES
 from galaxyvotes.runs.run import Run
-from galaxyvotes.runtime.files import given_path
+from galaxyvotes.runtime.files import given_path, given_source
 from galaxyvotes.search.galaxy_map import GalaxyMap
 from galaxyvotes.sources.suffixes import FITS_SUFFIXES, IMAGE_SUFFIXES, split_suffix
 
@@ -178,9 +178,10 @@ def _open_site(
 ) -> "Site":
     from galaxyvotes.web.catalogue import Catalogue
     from galaxyvotes.web.classifications import Classifications
+    from galaxyvotes.web.finetuning import FineTuning
     from galaxyvotes.web.look_alikes import LookAlikes
     from galaxyvotes.web.model import Model
-    from galaxyvotes.web.pictures import OfMap, Pictures, open_images
+    from galaxyvotes.web.pictures import OfFiles, OfMap, Pictures, open_images
     from galaxyvotes.web.site import Site
     from galaxyvotes.web.stars import Interest, Stars
     from galaxyvotes.web.votes_file import VotesFile
@@ -213,7 +214,15 @@ def _open_site(
         labels.progress()  # what is wrong with a file that is there is said now
     stars = Stars(VotesFile(file) if labels is None else labels.file, catalogue)
     interest = None if placed is None else Interest(placed, stars)
-    return Site(model, catalogue, pictures, look_alikes, labels, stars, interest)
+    fine_tuner = None
+    if labels is not None and pictures is not None and isinstance(pictures.images, OfFiles):
+        named = [images] if isinstance(images, str | Path) else images
+        sources = tuple(map(given_source, named))
+        folder = catalogue.path.with_name(f"{catalogue.path.name}.finetuned")
+        start = run.path if isinstance(run, Run) else None if run is None else given_path(run)
+        fine_tuner = FineTuning(sources, pictures.name_of, labels, folder, start)
+        stack.callback(fine_tuner.close)
+    return Site(model, catalogue, pictures, look_alikes, labels, stars, interest, fine_tuner)
 
 
 def _token(host: str, token: str | None) -> str:

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.web.catalogue import Catalogue
 from galaxyvotes.web.classifications import Classifications
+from galaxyvotes.web.finetuning import FineTuning
 from galaxyvotes.web.look_alikes import LookAlikes
 from galaxyvotes.web.model import Model
 from galaxyvotes.web.pictures import Pictures
@@ -34,6 +35,7 @@ class Site:
     classifications: Classifications | None = None
     given_stars: Stars | None = None
     learned: Interest | None = None
+    fine_tuner: FineTuning | None = None
     statistics: Statistics = field(default_factory=Statistics)
     started: float = field(default_factory=time.time)
     version: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -82,6 +84,17 @@ class Site:
         if self.classifications is None:
             raise ConfigError("no catalogue with the answers of a decision tree is served")
         return self.classifications
+
+    @property
+    def finetuning(self) -> FineTuning:
+        """What fine-tunes on these answers; ConfigError if there is none."""
+        _ = self.labels
+        if self.fine_tuner is None:
+            raise ConfigError(
+                "to fine-tune, the server needs the image files: start it with `--images FOLDER`, a"
+                " folder or an archive"
+            )
+        return self.fine_tuner
 
 
 def _site_of(request: Request) -> Site:

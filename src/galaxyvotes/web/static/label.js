@@ -2,6 +2,7 @@
 
 import { get, pictureOf, send } from "./api.js";
 import { count, h, percent, say } from "./dom.js";
+import { FineTune } from "./finetune.js";
 import { zoomable } from "./galaxy.js";
 import { onChange, selection, view } from "./view.js";
 
@@ -41,6 +42,7 @@ export class LabelPage {
         h("a", { class: "button", href: "votes/export", download: "votes.csv" }, "Export votes"),
       ),
       this.stage,
+      about.finetune ? new FineTune().element : null,
     );
     addEventListener("keydown", (event) => this.key(event));
     onChange((changes) => {
