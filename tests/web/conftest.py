@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -18,9 +19,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from galaxyvotes import GalaxyMap, Predictions, serve
 from galaxyvotes.answer_columns import table_schema
 from galaxyvotes.predictions import Bounds
+from galaxyvotes.reports.comparison import Comparison
+from galaxyvotes.reports.galaxy_table import EVALUATED, galaxy_table
 from galaxyvotes.search.galaxy_map import map_schema
 from galaxyvotes.table_formats.write import write_table
 from galaxyvotes.tree import DecisionTree
+from galaxyvotes.web.catalogue import Catalogue
 
 GALAXIES = 150
 CHROMIUM = Path("/usr/bin/chromium")
@@ -52,6 +56,56 @@ def zoo(tmp_path_factory, make_jpeg, make_fractions) -> Zoo:
     schema = table_schema(tree.columns, tree=tree, bounds=True, familiarity=True, meta=meta)
     write_table(folder / "zoo.parquet", schema, [predictions.to_table(schema)])
     return Zoo(folder / "images", folder / "zoo.parquet", predictions)
+
+
+@pytest.fixture(scope="session")
+def judged_fractions(zoo: Zoo) -> Comparison:
+    """The zoo with labels near its predictions; of the first seven galaxies the first three are not
+    known."""
+    random = np.random.default_rng(5)
+    values = zoo.predictions.values
+    labels = np.clip(values + random.normal(0, 0.15, values.shape), 0, 1).astype(np.float32)
+    labels[:7, :3] = np.nan
+    return Comparison(DecisionTree.load("kaggle"), labels, zoo.predictions)
+
+
+@pytest.fixture(scope="session")
+def judged_classes(zoo: Zoo) -> Comparison:
+    """The zoo in three classes, which are those of no tree."""
+    tree = DecisionTree.of_classes(["barred spiral", "elliptical", "ring: b"], "type")
+    random = np.random.default_rng(1)
+    labels = np.eye(3, dtype=np.float32)[random.choice(3, GALAXIES, p=[0.5, 0.4, 0.1])]
+    values = ((random.dirichlet([1.0] * 3, GALAXIES) + labels) / 2).astype(np.float32)
+    return Comparison(tree, labels, Predictions(zoo.predictions.ids, tree.columns, values))
+
+
+@pytest.fixture(scope="session")
+def judged_quantities(zoo: Zoo) -> Comparison:
+    """The zoo with two quantities and their intervals."""
+    tree = DecisionTree.of_numbers(["ttype", "colour"])
+    random = np.random.default_rng(2)
+    labels = random.normal(0, [3, 0.4], (GALAXIES, 2)).astype(np.float32)
+    values = (labels + random.normal(0, [1, 0.1], labels.shape)).astype(np.float32)
+    width = random.uniform(0.5, 2, (GALAXIES, 1)).astype(np.float32)
+    bounds = Bounds(values - width, values + width)
+    predicted = Predictions(zoo.predictions.ids, tree.columns, values, bounds=bounds)
+    return Comparison(tree, labels, predicted)
+
+
+OpenJudged = Callable[[Comparison], Catalogue]
+
+
+@pytest.fixture(scope="session")
+def open_judged(tmp_path_factory) -> Generator[OpenJudged]:
+    """`open_judged(comparison)`: the catalogue in the table that `evaluate` writes of it."""
+    with ExitStack() as stack:
+
+        def go(comparison: Comparison) -> Catalogue:
+            path = tmp_path_factory.mktemp("judged") / EVALUATED
+            pacsv.write_csv(galaxy_table(comparison), path)
+            return stack.enter_context(Catalogue.open(path, [comparison.tree]))
+
+        yield go
 
 
 Start = Callable[..., httpx.Client]

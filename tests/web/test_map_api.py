@@ -53,6 +53,12 @@ def test_a_lasso_of_too_many_corners_is_refused(mapped):
     assert mapped.get("/galaxies", params={"lasso": lasso}).status_code == 422
 
 
+def test_the_row_of_a_galaxy_has_its_place(mapped, zoo_map):
+    columns = mapped.get("/galaxies/g0020").json()["columns"]
+    place = zoo_map.points[zoo_map.row_called("g0020")]
+    assert [columns["map_x"], columns["map_y"]] == pytest.approx(place.tolist())
+
+
 def test_rows_have_names(mapped, zoo):
     found = mapped.get("/points/names?row=3&row=1&row=99999&row=-1").json()
     assert {one["row"]: one["id"] for one in found} == {n: zoo.predictions.ids[n] for n in (1, 3)}

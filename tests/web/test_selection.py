@@ -5,7 +5,7 @@ import pytest
 
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.web.catalogue import Catalogue
-from galaxyvotes.web.selection import Cone, Range, Selection
+from galaxyvotes.web.selection import Cone, Range, Selection, Word
 
 
 @pytest.mark.parametrize(
@@ -14,16 +14,53 @@ from galaxyvotes.web.selection import Cone, Range, Selection
         ("a:0.1..0.9", Range("a", 0.1, 0.9)),
         ("a:..1e-3", Range("a", -np.inf, 1e-3)),
         ("a:b:2..", Range("a:b", 2, np.inf)),
+        ("a:>2..<3", Range("a", 2, 3, open_low=True, open_high=True)),
     ],
 )
 def test_a_range_is_a_column_and_two_ends(text, expected):
     assert Range.parse(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "a", "a:1", ":1..2", "a:x..", "a:nan..", "a:1..2..3"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "a:1", ":1..2", "a:x..", "a:nan..", "a:1..2..3", "a:<1..", "a:..>1", ":=b"]
+)
 def test_other_words_are_no_range(text):
+    assert Word.parse(text) is None
     with pytest.raises(ConfigError, match=r"expected COLUMN:LOW\.\.HIGH"):
         Range.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("class:=ring", Word("class", "ring")),
+        ("class:!=a:=b", Word("class", "a:=b", equal=False)),
+        ("class:=a:!=b", Word("class", "a:!=b")),
+        ("class:!=", Word("class", "", equal=False)),
+    ],
+)
+def test_a_word_is_equal_or_is_not(text, expected):
+    assert Word.parse(text) == expected
+
+
+def test_ends_are_open_and_words_are_found_where_there_are_any(tmp_path):
+    columns = {"id": [*"abcd"], "x": [0.5, 0.6, 0.7, None], "kind": ["ring", "bar", None, "ring"]}
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+
+    def found(*filters):
+        return catalogue.rows(Selection.parse(filters)).tolist()
+
+    with Catalogue.open(tmp_path / "t.parquet") as catalogue:
+        assert (found("x:>0.5..<0.7"), found("x:0.5..0.7")) == ([1], [0, 1, 2])
+        assert (found("kind:=ring"), found("kind:!=ring"), found("kind:!=")) == (
+            [0, 3],
+            [1],
+            [0, 1, 3],
+        )
+        assert found("kind:=ring", "x:..") == [0, 3]
+        assert found("id:=b") == [1]
+        with pytest.raises(ConfigError, match="has no column 'sort'"):
+            found("sort:=ring")
 
 
 @pytest.mark.parametrize(

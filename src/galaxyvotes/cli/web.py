@@ -35,7 +35,7 @@ def serve(
 
     Args:
         catalogue: A table that predict wrote, or another table of galaxies; or a run folder, to
-            predict only.
+            see the galaxies that evaluate judged it by, or to predict only.
         images: The folder, zip or store with the images of the catalogue; may be repeated.
         galaxy_map: A map of the catalogue that embed made: the page shows it, and galaxies that
             look alike. A map may be the catalogue itself.

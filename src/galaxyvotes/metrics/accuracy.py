@@ -28,10 +28,12 @@ __all__ = [
     "Accuracy",
     "Confusion",
     "Gap",
+    "MostGiven",
     "argmax_accuracy",
     "argmax_statistic",
     "confusion_matrices",
     "consistency",
+    "most_given",
     "question_accuracy",
     "question_statistic",
 ]
@@ -67,6 +69,16 @@ class Confusion(NamedTuple):
 
     columns: tuple[str, ...]
     galaxies: Int[np.ndarray, "voted predicted"]
+
+
+class MostGiven(NamedTuple):
+    """Per galaxy the volunteers' most voted answer of a question and the most predicted one, as
+    indices of its `columns`; both -1 where volunteers did not reach the question.
+    """
+
+    columns: tuple[str, ...]
+    voted: Int[np.ndarray, " galaxy"]
+    predicted: Int[np.ndarray, " galaxy"]
 
 
 def argmax_accuracy(labels: Fractions, predicted: Fractions) -> float:
@@ -123,18 +135,35 @@ def confusion_matrices(
     Counted are galaxies whose volunteers reached the question (see `question_accuracy`). The share
     on the diagonal is its accuracy; that of a row, the accuracy of a class.
     """
+    confusions: dict[str, Confusion] = {}
+    for name, given in most_given(labels, predicted, tree, columns=columns).items():
+        counted, answers = given.voted >= 0, len(given.columns)
+        galaxies = np.zeros((answers, answers), np.int64)
+        np.add.at(galaxies, (given.voted[counted], given.predicted[counted]), 1)
+        confusions[name] = Confusion(given.columns, galaxies)
+    return confusions
+
+
+def most_given(
+    labels: Fractions,
+    predicted: Fractions,
+    tree: DecisionTree,
+    *,
+    columns: Sequence[str] | None = None,
+) -> dict[str, MostGiven]:
+    """Per question: the most voted and the most predicted answer of each galaxy whose volunteers
+    reached it (see `question_accuracy`). Among equals the first answer is it.
+    """
     check_predictions(labels, predicted)
     held = tree.columns if columns is None else columns
-    confusions: dict[str, Confusion] = {}
+    given: dict[str, MostGiven] = {}
     for question in _held_questions(labels, tree, columns):
-        answers = question.answers
-        voted = labels[:, answers].astype(np.float64)
+        voted = labels[:, question.answers].astype(np.float64)
+        most = voted.argmax(axis=1), predicted[:, question.answers].argmax(axis=1)
         counted = _reached(voted, MIN_REACHED)
-        pairs = (voted[counted].argmax(axis=1), predicted[counted][:, answers].argmax(axis=1))
-        galaxies = np.zeros((len(answers), len(answers)), np.int64)
-        np.add.at(galaxies, pairs, 1)
-        confusions[question.name] = Confusion(tuple(held[i] for i in answers), galaxies)
-    return confusions
+        names = tuple(held[i] for i in question.answers)
+        given[question.name] = MostGiven(names, *(np.where(counted, one, -1) for one in most))
+    return given
 
 
 def consistency(

@@ -15,7 +15,19 @@ from galaxyvotes.metrics.classification import membership, probabilities
 from galaxyvotes.questions import BOUNDS, FAMILIARITY
 from galaxyvotes.reports.comparison import Comparison
 
-__all__ = ["galaxy_table"]
+__all__ = [
+    "CLASS",
+    "EVALUATED",
+    "LABEL",
+    "PREDICTED",
+    "PREDICTED_CLASS",
+    "PROBABILITY",
+    "galaxy_table",
+]
+
+EVALUATED = "predictions.csv"  # the name of the table
+LABEL, PREDICTED = "_label", "_predicted"  # behind the name of an answer
+CLASS, PREDICTED_CLASS, PROBABILITY = "class", "predicted", "probability_"
 
 
 def galaxy_table(comparison: Comparison) -> pa.Table:
@@ -31,7 +43,7 @@ def galaxy_table(comparison: Comparison) -> pa.Table:
 
 def _of_values(comparison: Comparison) -> dict[str, pa.Array]:
     predicted = comparison.predicted
-    sides = {"_label": comparison.labels, "_predicted": predicted.values}
+    sides = {LABEL: comparison.labels, PREDICTED: predicted.values}
     if predicted.bounds is not None:
         sides |= dict(zip(BOUNDS, predicted.bounds, strict=True))
     return {
@@ -47,10 +59,10 @@ def _of_classes(comparison: Comparison) -> dict[str, pa.Array]:
     chances = probabilities(comparison.predicted.values)
     names = pa.array(columns, pa.string())
     own = pa.array(np.nan_to_num(members).argmax(axis=1), mask=np.isnan(members).any(axis=1))
-    shares = {f"probability_{name}": _numbers(chances[:, i]) for i, name in enumerate(columns)}
+    shares = {PROBABILITY + name: _numbers(chances[:, i]) for i, name in enumerate(columns)}
     return {
-        "class": names.take(own),
-        "predicted": names.take(pa.array(comparison.predicted.values.argmax(axis=1))),
+        CLASS: names.take(own),
+        PREDICTED_CLASS: names.take(pa.array(comparison.predicted.values.argmax(axis=1))),
         **shares,
     }
 

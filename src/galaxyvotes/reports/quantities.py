@@ -93,12 +93,13 @@ def prediction_intervals(comparison: Comparison, settings: ReportSettings) -> di
 
 def galaxy_errors(labels: Values, predicted: Values) -> Float[np.ndarray, " galaxy"]:
     """The mean squared error of each galaxy over its known quantities, each in units of its
-    deviation among these galaxies.
+    standard deviation among these galaxies.
     """
     known = ~np.isnan(labels)
     squares = np.where(known, (labels - known_means(labels)) ** 2, 0).sum(axis=0)
+    variances = squares / np.maximum(known.sum(axis=0), 1)
     errors = np.where(known, (predicted.astype(np.float64) - labels) ** 2, 0)
-    scaled = errors / np.where(squares > 0, squares, 1)
+    scaled = errors / np.where(variances > 0, variances, 1)
     return scaled.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
 
 

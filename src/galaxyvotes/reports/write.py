@@ -14,13 +14,13 @@ import pyarrow.csv as pacsv
 
 from galaxyvotes.reports.comparison import Comparison, ReportSettings
 from galaxyvotes.reports.document import CONTENTS, document_of
-from galaxyvotes.reports.galaxy_table import galaxy_table
+from galaxyvotes.reports.galaxy_table import EVALUATED, galaxy_table
 from galaxyvotes.reports.page import render
 from galaxyvotes.runtime.files import given_path, replacing, write_text
 
 __all__ = ["FILES", "Report", "write_report"]
 
-FILES = ("report.html", "report.json", "report.csv", "predictions.csv")
+FILES = ("report.html", "report.json", "report.csv", EVALUATED)
 _DEFAULT = ReportSettings()
 
 

@@ -1,12 +1,22 @@
-"""Which columns of a table hold a tree's answers: of predictions, or of volunteers."""
+"""Which columns of a table hold a tree's answers: of predictions, or of volunteers; of both in a
+table that `evaluate` wrote.
+"""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from galaxyvotes.answer_columns import answer_names
 from galaxyvotes.errors import ConfigError
+from galaxyvotes.questions import BOUNDS
+from galaxyvotes.reports.galaxy_table import (
+    CLASS,
+    LABEL,
+    PREDICTED,
+    PREDICTED_CLASS,
+    PROBABILITY,
+)
 from galaxyvotes.tables.vote_layout import find_layout
 from galaxyvotes.tree import DecisionTree, bundled_trees
 from galaxyvotes.web.selection import quoted
@@ -16,16 +26,31 @@ __all__ = ["AnswerColumns", "find_answers"]
 
 @dataclass(frozen=True)
 class AnswerColumns:
-    """A tree, and the column of each of its answers that the table has."""
+    """A tree, and the column of each of its answers that the table has.
+
+    An evaluated table also has the column of each answer's label, `labels`, or one of the classes,
+    `own_class`, and calls the ends of intervals after the answers.
+    """
 
     tree: DecisionTree
     columns: Mapping[str, str]
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    own_class: str = ""
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether labels stand beside the predictions."""
+        return bool(self.labels or self.own_class)
+
+    def ends(self, end: str) -> list[str]:
+        """The columns of the lower or the upper ends of the intervals, whether there or not."""
+        return [name + end for name in (self.columns if self.labels else self.columns.values())]
 
     def column_of(self, name: str) -> str:
         """The column of an answer, or of an end of its interval; any other name as it is."""
-        for end in ("_low", "_high"):
+        for end in BOUNDS:
             if name.endswith(end) and (answer := name.removesuffix(end)) in self.columns:
-                return self.columns[answer] + end
+                return self.ends(end)[[*self.columns].index(answer)]
         return self.columns.get(name, name)
 
     @property
@@ -45,6 +70,29 @@ class AnswerColumns:
         return " + ".join(terms)
 
 
+def _evaluated(names: Sequence[str], trees: Sequence[DecisionTree]) -> AnswerColumns | None:
+    """The answers of a table that `evaluate` wrote (see `reports.galaxy_table`); None for others.
+    Classes that are those of no tree make one.
+    """
+    classes = [name.removeprefix(PROBABILITY) for name in names if name.startswith(PROBABILITY)]
+    if len({*classes}) > 1 and {CLASS, PREDICTED_CLASS} <= {*names}:
+        fitting = (tree for tree in trees if {*tree.columns} == {*classes})
+        tree = next(fitting, None) or DecisionTree.of_classes(classes)
+        columns = {name: PROBABILITY + name for name in tree.columns}
+        return AnswerColumns(tree, columns, own_class=CLASS)
+    answers = [
+        answer
+        for name in names
+        if (answer := name.removesuffix(LABEL)) + LABEL == name and answer + PREDICTED in names
+    ]
+    for tree in trees:
+        if answers and {*answers} <= {*tree.columns}:
+            ordered = [name for name in tree.columns if name in answers]
+            columns, labels = ({a: a + end for a in ordered} for end in (PREDICTED, LABEL))
+            return AnswerColumns(tree, columns, labels)
+    return None
+
+
 def find_answers(
     names: Sequence[str], meta: Mapping[str, Any], trees: Sequence[DecisionTree]
 ) -> AnswerColumns | None:
@@ -52,6 +100,8 @@ def find_answers(
     known. `meta` are the facts that the table has about itself.
     """
     known = {tree.name: tree for tree in trees}
+    if evaluated := _evaluated(names, [*trees, *map(DecisionTree.load, bundled_trees())]):
+        return evaluated
     name = str(meta.get("tree", ""))
     if name not in known and name in bundled_trees():
         known[name] = DecisionTree.load(name)

@@ -14,6 +14,7 @@ from galaxyvotes.errors import GalaxyVotesError
 from galaxyvotes.web import (
     finetuning_api,
     gallery_api,
+    judge_api,
     labelling_api,
     map_api,
     page_api,
@@ -34,6 +35,7 @@ _ROUTES = (
     labelling_api,
     stars_api,
     finetuning_api,
+    judge_api,
     page_api,
 )
 

@@ -27,6 +27,7 @@ from galaxyvotes.search.galaxy_map import GalaxyMap
 from galaxyvotes.tables.astropy_tables import table_facts
 from galaxyvotes.tree import DecisionTree
 from galaxyvotes.web.answer_table import AnswerColumns, find_answers
+from galaxyvotes.web.evaluated import with_errors
 from galaxyvotes.web.orders import Orders, Rows
 from galaxyvotes.web.parquet_file import (
     PLACES,
@@ -98,10 +99,13 @@ class Catalogue:
                 if galaxy_map is not None:
                     here = rows_on_map(file, path, id_column, galaxy_map)
                     file = with_places(file, here, galaxy_map, Path(folder) / "placed.parquet")
-                    schema = pq.read_schema(file)
+                answers = find_answers(schema.names, table_facts(schema), trees)
+                if answers is not None and answers.is_evaluated:
+                    file = with_errors(file, answers, id_column, Path(folder) / "judged.parquet")
+                with pq.ParquetFile(file) as table:
+                    schema, metadata = table.schema_arrow, table.metadata
             except (OSError, pa.ArrowException, ValueError) as error:
                 raise DataError(f"{path} cannot be read as a Parquet table: {error}") from None
-            answers = find_answers(schema.names, table_facts(schema), trees)
             with duckdb.connect(":memory:", config={"threads": 2}) as connection:
                 catalogue = Catalogue(
                     path, file, schema, galaxies, id_column, here, answers, metadata, connection
@@ -204,6 +208,12 @@ class Catalogue:
             raise ConfigError(f"{self.path.name} has no column of numbers {column!r}")
         return quoted(name)
 
+    def text_sql_of(self, column: str) -> str:
+        """A column as text in SQL; ConfigError if there is none of that name."""
+        if column not in self.schema.names or pa.types.is_nested(self.schema.field(column).type):
+            raise ConfigError(f"{self.path.name} has no column {column!r}")
+        return f"{quoted(column)}::varchar"
+
     # ---- selections
 
     def rows(self, selection: Selection) -> Rows:
@@ -213,7 +223,7 @@ class Catalogue:
     def _find(self, selection: Selection) -> Rows:
         if selection == Selection():
             return np.arange(self.galaxies, dtype=np.int32)
-        where, values = selection.where(self.sql_of, _ID, self.sky, self.places)
+        where, values = self._where(selection)
         order = "file_row_number"
         if selection.sort:
             column = selection.sort.removeprefix("-")
@@ -224,6 +234,9 @@ class Catalogue:
             order = f"{sql}{down} nulls last, file_row_number"
         sql = f"SELECT file_row_number::int AS r FROM galaxies WHERE {where} ORDER BY {order}"
         return self._query(sql, values)["r"].astype(np.int32)
+
+    def _where(self, selection: Selection) -> tuple[str, list[object]]:
+        return selection.where(self.sql_of, _ID, self.sky, self.places, self.text_sql_of)
 
     def set_stars(self, stars: Mapping[str, int]) -> None:
         """Give galaxies, by their ids, the values of the column `STARS`; others have none."""
@@ -290,7 +303,7 @@ class Catalogue:
         if self.answers is None:
             return None
         columns = self.answers.columns
-        ends = [[name + end for name in columns.values()] for end in BOUNDS]
+        ends = [self.answers.ends(end) for end in BOUNDS]
         bounded = all(name in values for end in ends for name in end)
         scores = values.get(self.familiarity or "")
         return Predictions(
@@ -318,7 +331,7 @@ class Catalogue:
     def _histograms(self, names: Sequence[str], selection: Selection) -> dict[str, Any]:
         ranges = {name: self._range(self.sql_of(name)) for name in names}
         bins = [_bin(self.sql_of(name), *ends) for name, ends in ranges.items()]
-        where, values = selection.where(self.sql_of, _ID, self.sky, self.places)
+        where, values = self._where(selection)
         listed = ", ".join(f"{sql} AS b{number}" for number, sql in enumerate(bins))
         result = self._query(f"SELECT {listed} FROM galaxies WHERE {where}", values)
         return {

@@ -29,7 +29,8 @@ Id = Annotated[str, Path(description="The id of a galaxy", max_length=4096)]
 
 def _selection(
     filter: Annotated[  # noqa: A002
-        list[str] | None, Query(description="COLUMN:LOW..HIGH, as Class1.1:0.5..1")
+        list[str] | None,
+        Query(description="COLUMN:LOW..HIGH, as Class1.1:0.5..<1, or COLUMN:=WORD, :!=WORD"),
     ] = None,
     q: Annotated[str, Query(description="A part of the id")] = "",
     cone: Annotated[str, Query(description="RA,DEC,RADIUS in degrees and arcseconds")] = "",

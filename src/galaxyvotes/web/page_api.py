@@ -61,6 +61,7 @@ def about(site: InSite) -> dict[str, Any]:
             "map": table.places is not None,
             "similar": site.look_alikes is not None,
             "interest": site.learned is not None,
+            "judge": table.answers is not None and table.answers.is_evaluated,
             "votes": site.classifications is not None,
             "finetune": site.fine_tuner is not None,
         },

@@ -1,6 +1,7 @@
 """Which galaxies of a catalogue are asked for, and in which order: the words of an address and SQL.
 
-    filter   COLUMN:LOW..HIGH, either end may be left out; any number of them
+    filter   COLUMN:LOW..HIGH, either end may be left out; >LOW and <HIGH are not included
+             COLUMN:=WORD or COLUMN:!=WORD, of any column; any number of each
     q        a part of the id, whatever its case
     cone     RA,DEC,RADIUS in degrees, degrees and arcseconds
     lasso    X,Y;X,Y;… the corners of a polygon on the map
@@ -17,30 +18,55 @@ from typing import NamedTuple
 
 from galaxyvotes.errors import ConfigError
 
-__all__ = ["Cone", "Range", "Selection", "quoted"]
+__all__ = ["Cone", "Range", "Selection", "Word", "quoted"]
 
 _MOST_CORNERS = 200
 
 
+_OPERATORS = {False: (">=", "<="), True: (">", "<")}
+_EXPECTED = "expected COLUMN:LOW..HIGH, as Class1.1:0.5..1"
+
+
 class Range(NamedTuple):
-    """A column whose values lie between two ends, both included."""
+    """A column whose values lie between two ends, which are included unless they are `open`."""
 
     column: str
     low: float = -math.inf
     high: float = math.inf
+    open_low: bool = False
+    open_high: bool = False
 
     @staticmethod
     def parse(text: str) -> "Range":
         """The range in `COLUMN:LOW..HIGH`; ConfigError for anything else."""
         column, colon, ends = text.rpartition(":")
         low, dots, high = ends.partition("..")
+        opened = low.startswith(">"), high.startswith("<")
+        low, high = low.removeprefix(">"), high.removeprefix("<")
         try:
             numbers = float(low or "-inf"), float(high or "inf")
         except ValueError:
             numbers = (math.nan, math.nan)
         if not (column and colon and dots) or any(map(math.isnan, numbers)):
-            raise ConfigError(f"filter {text!r}; expected COLUMN:LOW..HIGH, as Class1.1:0.5..1")
-        return Range(column, *numbers)
+            raise ConfigError(f"filter {text!r}; {_EXPECTED}")
+        return Range(column, *numbers, *opened)
+
+
+class Word(NamedTuple):
+    """A column that holds a word, or one that holds another; galaxies without any are neither."""
+
+    column: str
+    word: str
+    equal: bool = True
+
+    @staticmethod
+    def parse(text: str) -> "Word | None":
+        """The condition in `COLUMN:=WORD` or `COLUMN:!=WORD`; None for anything else."""
+        column, operator, word = text.partition(":=")
+        other, _, otherwise = text.partition(":!=")
+        if len(other) < len(column):
+            return Word(other, otherwise, equal=False) if other else None
+        return Word(column, word) if column and operator else None
 
 
 class Cone(NamedTuple):
@@ -82,7 +108,7 @@ def _corners(text: str) -> tuple[tuple[float, float], ...]:
 class Selection:
     """Some galaxies of a catalogue in an order; all of them, as they stand there, by default."""
 
-    ranges: tuple[Range, ...] = ()
+    ranges: tuple[Range | Word, ...] = ()
     text: str = ""
     cone: Cone | None = None
     sort: str = ""
@@ -99,7 +125,7 @@ class Selection:
         """The selection that an address names; ConfigError for words that mean none."""
         if len(filters) > 200 or len(text) > 1000 or len(sort) > 1000:
             raise ConfigError("the address is too long: at most 200 filters and 1,000 letters")
-        ranges = tuple(map(Range.parse, filters))
+        ranges = tuple(Word.parse(text) or Range.parse(text) for text in filters)
         corners = _corners(lasso) if lasso else ()
         return Selection(ranges, text.strip(), Cone.parse(cone) if cone else None, sort, corners)
 
@@ -118,18 +144,25 @@ class Selection:
         sql_of: Callable[[str], str],
         id_column: str,
         sky: tuple[str, str] | None,
-        places: tuple[str, str] | None = None,
+        places: tuple[str, str] | None,
+        word_of: Callable[[str], str],
     ) -> tuple[str, list[object]]:
-        """The condition in SQL and its parameters. `sql_of` gives the SQL of a column, `sky` names
-        the columns of right ascension and declination, `places` those of x and y on the map.
+        """The condition in SQL and its parameters. `sql_of` gives the SQL of a column of numbers,
+        `word_of` that of any as text, `sky` names the columns of right ascension and declination,
+        `places` those of x and y on the map.
 
         Raises ConfigError for a cone in a catalogue without coordinates, a lasso in one without a
-        map, and what `sql_of` raises.
+        map, and what `sql_of` and `word_of` raise.
         """
         conditions, values = ["true"], list[object]()
-        for column, low, high in self.ranges:
-            sql = sql_of(column)
-            for operator, end in ((">=", low), ("<=", high)):
+        for one in self.ranges:
+            if isinstance(one, Word):
+                conditions.append(f"{word_of(one.column)} {'=' if one.equal else '<>'} ?")
+                values.append(one.word)
+                continue
+            sql = sql_of(one.column)
+            above, below = _OPERATORS[one.open_low][0], _OPERATORS[one.open_high][1]
+            for operator, end in ((above, one.low), (below, one.high)):
                 if math.isfinite(end):
                     conditions.append(f"{sql} {operator} ?")
                     values.append(end)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from galaxyvotes.errors import ConfigError, MissingExtraError
 from galaxyvotes.kinds import QUANTITIES
+from galaxyvotes.reports.galaxy_table import EVALUATED
 from galaxyvotes.runs.run import Run
 from galaxyvotes.runtime.files import given_path, given_source
 from galaxyvotes.search.galaxy_map import GalaxyMap
@@ -107,8 +108,9 @@ def serve(
     `embed` wrote, with neighbours and, without images, with pictures. A map may be the catalogue
     itself. Galaxies are known by the ids in `id_column`; by default that is one that is
     called as ids are, or the first of texts. The images and the map may call them as another column
-    does. A run folder in its place is the same as
-    `run`: the server then only predicts. Predictions come from `run`, by default the bundled model.
+    does. A run folder in its place is the same as `run`: the server then shows the galaxies that
+    `evaluate` judged the run by, beside their labels; without any it only predicts. Predictions
+    come from `run`, by default the bundled model.
     FITS images become pictures by the `stretch`, by default that of the catalogue or the run.
     `votes` is the file (SQLite) for what people answer and star on the page, by default
     `<catalogue>.votes.sqlite`; the first answer makes it.
@@ -124,12 +126,7 @@ def serve(
     damaged.
     """
     _check_extra()
-    if catalogue is not None:
-        _refuse_images(given_path(catalogue))
-    if catalogue is not None and (given_path(catalogue) / "run.json").is_file():
-        if run is not None:
-            raise ConfigError(f"{catalogue} is a run, and so is `run=…`: name one")
-        catalogue, run = None, catalogue
+    catalogue, run = _table_and_run(catalogue, run)
     listening = _listen(host, port)
     with ExitStack() as stack:
         stack.callback(listening.close)
@@ -142,6 +139,26 @@ def serve(
     return server
 
 
+def _table_and_run(
+    catalogue: str | Path | None, run: Run | str | Path | None
+) -> tuple[Path | None, Run | str | Path | None]:
+    """The table and the run that are served: in place of a folder the table that `evaluate` wrote
+    there, if it did, and with that table the run in whose folder it lies.
+
+    Raises ConfigError for two runs, and for images in place of a table.
+    """
+    if catalogue is None:
+        return None, run
+    path = given_path(catalogue)
+    _refuse_images(path)
+    table = path / EVALUATED if path.is_dir() else path
+    if table.name == EVALUATED and (table.parent / "run.json").is_file():
+        if run is not None and path.is_dir():
+            raise ConfigError(f"{catalogue} is a run, and so is `run=…`: name one")
+        run = run or table.parent
+    return (None if path.is_dir() and not table.is_file() else table), run
+
+
 def _refuse_images(path: Path) -> None:
     """Raise a ConfigError for images, or a store, in place of a catalogue, which say what to do."""
     what = "a store" if (path / "store.toml").is_file() else "a folder"
@@ -149,7 +166,7 @@ def _refuse_images(path: Path) -> None:
         suffix = split_suffix(path.name)[1]
         is_image = suffix in IMAGE_SUFFIXES - FITS_SUFFIXES
         what = "an image" if is_image else "a zip" if zipfile.is_zipfile(path) else ""
-    if what and not (path / "run.json").is_file():
+    if what and not any((path / name).is_file() for name in ("run.json", EVALUATED)):
         raise ConfigError(
             f"{path} is {what}, and the page shows a table of galaxies: predict it first,"
             f' `galaxyvotes.predict({str(path)!r}, out="answers.parquet")`, then'
