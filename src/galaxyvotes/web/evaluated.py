@@ -74,7 +74,7 @@ def read_comparison(
         row, i = np.argwhere(~np.isfinite(values))[0].tolist()
         raise DataError(
             f"{ids[row]!r} has no prediction in {answers.columns[names[i]]!r}, and errors are those"
-            " of all galaxies: serve the table as `galaxyvotes evaluate` wrote it"
+            " of all galaxies: serve the table as `evaluate` wrote it"
         )
     bounds = Bounds(*(numbers([end[i] for i in place]) for end in ends)) if bounded else None
     return Comparison(answers.tree, labels, Predictions(ids, tuple(names), values, bounds=bounds))

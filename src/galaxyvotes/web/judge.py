@@ -122,7 +122,7 @@ def _answers_of(table: Catalogue) -> AnswerColumns:
     if table.answers is None or not table.answers.is_evaluated:
         raise ConfigError(
             f"{table.path.name} has no labels beside its predictions: serve a run that"
-            " `galaxyvotes evaluate` has judged, or the predictions.csv that it wrote"
+            " `evaluate` has judged, or the predictions.csv that it wrote"
         )
     return table.answers
 
