@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from galaxyvotes import ConfigError, DataError, FitsLayout, Mosaic, cutout, detect
+from galaxyvotes import (
+    ConfigError,
+    DataError,
+    DetectionSettings,
+    FitsLayout,
+    Mosaic,
+    cutout,
+    detect,
+    simulate,
+)
 from mosaics import write_mosaic
 
 pytest.importorskip("photutils", reason="photutils finds the sources: install the extra detect")
@@ -28,6 +37,30 @@ def test_the_catalogue_is_one_that_images_are_cut_by(tmp_path, mosaic):
         done.path, tmp_path / "cuts", mosaic=Mosaic(tuple(mosaic), "8*radius"), progress=False
     )
     assert cuts.galaxies == 2
+
+
+def test_simulated_galaxies_are_found_whole(tmp_path, monkeypatch):
+    pytest.importorskip("galsim", reason="GalSim draws galaxies: install the extra simulate")
+    monkeypatch.setattr("galaxyvotes.simulation.mosaic._STARS", 0.0)
+    simulate(tmp_path / "sky", galaxies=9, seed=2, mosaic=True, processes=1)
+    mosaic = tmp_path / "sky" / "mosaic" / "sky-r.fits"
+    truth = Table.read(tmp_path / "sky" / "catalogue.fits")
+    whole = Table.read(detect(mosaic, tmp_path / "sources.fits").path)
+    away, first = apart(truth, whole)
+    assert (away < 0.4 * truth["radius"]).all()
+    assert 0.5 < np.median(whole["radius"][first] / truth["radius"]) < 0.8
+    pieces = DetectionSettings(contrast=0.005)
+    more = detect(mosaic, tmp_path / "pieces.fits", settings=pieces).sources
+    assert len(whole) < 0.7 * more, "or they fall into pieces as with SExtractor's contrast"
+
+
+def apart(truth, rows):
+    """How far, in arcsec, the nearest source of each galaxy is, and which that is."""
+    far = np.hypot(
+        (truth["ra"][:, None] - rows["ra"]) * np.cos(np.radians(truth["dec"][:, None])),
+        truth["dec"][:, None] - rows["dec"],
+    )
+    return 3600 * far.min(axis=1), far.argmin(axis=1)
 
 
 def test_sources_are_found_in_one_band_that_is_named(tmp_path, mosaic):

@@ -275,14 +275,15 @@ def detect(
     hdu: Hdu = None,
     sigma: float = 1.5,
     area: int = 12,
-    contrast: float = 0.005,
+    contrast: float = 0.05,
     out: Path,
     overwrite: Overwrite = False,
 ) -> None:
     """Find the sources in a mosaic: a table with their positions, sizes, shapes and fluxes.
 
     The mosaic may be larger than memory, and several tiles. The table is one that cutout,
-    predict and pack take with --mosaic, e.g. with --size "8*radius".
+    predict and pack take with --mosaic, e.g. with --size "20*radius". Stars are in it, too:
+    the sources of the smallest radius.
 
     Example: galaxyvotes detect mosaic-r.fits --out sources.fits
 

@@ -25,7 +25,7 @@ _FACTS: dict[str, tuple[str, str, str]] = {  # unit, UCD, description
     "dec": ("deg", "pos.eq.dec;meta.main", "Declination of the centroid"),
     "x": ("pix", "pos.cartesian.x", "Column of the centroid, the first pixel is 1"),
     "y": ("pix", "pos.cartesian.y", "Row of the centroid, the first pixel is 1"),
-    "radius": ("arcsec", "phys.angSize", "Radius of half the Kron flux"),
+    "radius": ("arcsec", "phys.angSize", "Radius of the circle with half the Kron flux"),
     "semimajor": ("arcsec", "phys.angSize.smajAxis", "Major axis, one standard deviation"),
     "semiminor": ("arcsec", "phys.angSize.sminAxis", "Minor axis, one standard deviation"),
     "ellipticity": ("", "src.ellipticity", "1 - semiminor / semimajor"),

@@ -62,8 +62,8 @@ def simulate(
 
     With `mosaic` the galaxies lie on one piece of sky: the folder has `mosaic/sky-g.fits` and so on
     for the bands g, r and z, in nanomaggies, with a WCS, and `catalogue.fits`, whose rows also have
-    the position (`ra`, `dec`, in degrees) and the half-light radius (`radius`, in arcsec). It is in
-    memory as a whole: half a megabyte a galaxy.
+    the position (`ra`, `dec`, in degrees) and the half-light radius along the major axis (`radius`,
+    in arcsec). It is in memory as a whole: half a megabyte a galaxy.
 
     About `volunteers` people look at each galaxy (Poisson distributed, at least one). Same seed,
     same bytes, whatever the number of processes; by default there are as many as the machine has

@@ -50,11 +50,12 @@ _MEASURED = (
 class DetectionSettings:
     """What counts as a source: pixels above `sigma` times the noise of the background, so many of
     them together, and a part of it as another one if it has the `contrast` share of its light.
+    With a smaller share, spirals fall into pieces; with a larger one, neighbours become one.
     """
 
     sigma: float = 1.5
     area_px: int = 12
-    contrast: float = 0.005
+    contrast: float = 0.05
 
     def __post_init__(self) -> None:
         """Refuse what finds nothing, or everything."""
