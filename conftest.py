@@ -19,6 +19,9 @@ from sybil import Document, Example, Region, Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
 ROOT = Path(__file__).parent
+# Read when NumPy and SciPy are imported, here and in what tests start: several test processes at
+# once have no cores to spare, and threads that wait for each other take most of the time.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 _BLOCK = re.compile(
     r"^(?:<!-- not run: (?P<reason>[^\n]+) -->\n\n)?```sh\n(?P<lines>.*?)^```$", re.M | re.S
 )

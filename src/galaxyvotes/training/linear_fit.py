@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import KFold
+from threadpoolctl import threadpool_limits
 
 from galaxyvotes.kinds import QUANTITIES
 from galaxyvotes.runs.network import Network
@@ -44,7 +45,10 @@ def linear_fit(head: Network, features: Features, labels: Labels) -> Fit:
         standards = np.array(head.head.standards)
         fits = [_ridge(features, part) for part in ((labels - standards[:, 0]) / standards[:, 1]).T]
     else:
-        fits = [_logistic(features, labels[:, where]) for where in head.tree.slices]
+        # L-BFGS multiplies vectors, for which the threads of a BLAS only wait: on a busy machine
+        # they take ten times as long.
+        with threadpool_limits(1, user_api="blas"):
+            fits = [_logistic(features, labels[:, where]) for where in head.tree.slices]
     return Fit(
         np.concatenate([fit.weight for fit in fits]),
         np.concatenate([fit.bias for fit in fits]),
