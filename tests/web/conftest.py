@@ -75,7 +75,7 @@ def judged_classes(zoo: Zoo) -> Comparison:
     tree = DecisionTree.of_classes(["barred spiral", "elliptical", "ring: b"], "type")
     random = np.random.default_rng(1)
     labels = np.eye(3, dtype=np.float32)[random.choice(3, GALAXIES, p=[0.5, 0.4, 0.1])]
-    values = ((random.dirichlet([1.0] * 3, GALAXIES) + labels) / 2).astype(np.float32)
+    values = ((2 * random.dirichlet([1.0] * 3, GALAXIES) + labels) / 3).astype(np.float32)
     return Comparison(tree, labels, Predictions(zoo.predictions.ids, tree.columns, values))
 
 

@@ -184,11 +184,31 @@ def _groups(table: Catalogue, kind: Kind) -> Iterator[dict[str, Any]]:
         column = sort.removeprefix("-")
         rows = table.rows(Selection(sort=sort))[:SHOWN].tolist()
         galaxies = [
-            {"id": row["id"], "value": number(float(row[column]))}
-            for row in table.read(rows, [column])
+            {"id": row["id"], "value": number(float(row[column])), **_first(table, kind, row)}
+            for row in table.read(rows, [column, *_first_quantity(table, kind)])
             if row[column] is not None
         ]
         yield {"name": name, "sort": sort, "galaxies": galaxies}
+
+
+def _first(table: Catalogue, kind: Kind, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The label and the prediction of the first question or quantity, None where it is not known:
+    the most given answer, or the number.
+    """
+    if kind is QUANTITIES:
+        both = [row[name] for name in _first_quantity(table, kind)]
+    else:
+        question = _answers_of(table).tree.questions[0].name
+        names = (CLASS, PREDICTED_CLASS) if kind is CLASSES else most_columns(question)
+        there = [name for name in names if name in table.schema.names]
+        both = [table.word_of(name, row["id"]) or None for name in there] or [None, None]
+    return dict(zip(("label", "predicted"), both, strict=True))
+
+
+def _first_quantity(table: Catalogue, kind: Kind) -> list[str]:
+    answers = _answers_of(table)
+    first = next(iter(answers.columns))
+    return [answers.labels[first], answers.columns[first]] if kind is QUANTITIES else []
 
 
 def _confusions(comparison: Comparison) -> Iterator[dict[str, Any]]:

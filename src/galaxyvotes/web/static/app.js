@@ -5,6 +5,7 @@ import { $, debounce, h, say } from "./dom.js";
 import { Filters } from "./filters.js";
 import { GalaxyPage } from "./galaxy.js";
 import { Gallery } from "./gallery.js";
+import { JudgePage } from "./judge.js";
 import { MapPage } from "./map.js";
 import { Bulk, LabelPage } from "./label.js";
 import { INTEREST, starredFilter } from "./stars.js";
@@ -21,7 +22,7 @@ const KEYS = [
   ["+ −", "larger, smaller pictures"],
   ["x", "choose a galaxy, to vote for several"],
   ["s", "star a galaxy, or take the star back"],
-  ["g, m, l, t", "gallery, map, label, try"],
+  ["g, m, l, j, t", "gallery, map, label, judge, try"],
   ["1 – 9", "answer, when labelling"],
   ["s, u", "skip, undo, when labelling"],
   ["d", "dark or light"],
@@ -44,6 +45,7 @@ async function start() {
   if (about.catalogue) tabs.push({ name: "gallery", title: "Gallery", element: browse(about.catalogue) });
   if (about.catalogue?.map) tabs.push({ name: "map", title: "Map", element: new MapPage(about.catalogue).element });
   if (about.catalogue?.votes) tabs.push({ name: "label", title: "Label", element: new LabelPage(about.catalogue).element });
+  if (about.catalogue?.judge) tabs.push({ name: "judge", title: "Judge", element: new JudgePage(about.catalogue, gallery).element });
   tabs.push({ name: "try", title: "Try", element: new TryPage(about).element });
   if (!about.catalogue) view.tab = "try";
   $(".tabs").replaceChildren(
@@ -103,7 +105,7 @@ function sorting(catalogue) {
     question.answers.filter((answer) => answer.column in catalogue.answers).map((answer) => [answer.column, answer.text, question.text]),
   ) ?? [];
   const groups = Map.groupBy ? Map.groupBy(answers, (one) => one[2]) : new Map([["Answers", answers]]);
-  const taken = new Set(Object.values(catalogue.answers ?? {}).flatMap((name) => [name, `${name}_low`, `${name}_high`]));
+  const taken = new Set(Object.entries(catalogue.answers ?? {}).flat().flatMap((name) => [name, `${name}_low`, `${name}_high`]));
   const others = catalogue.numbers.filter((name) => !taken.has(name) && name !== "familiarity");
   const select = h(
     "select",
@@ -198,6 +200,7 @@ function key(event) {
     g: () => show({ tab: "gallery", galaxy: null }),
     m: () => $("[data-tab=map]")?.click(),
     l: () => $('.tabs [data-tab="label"]') && show({ tab: "label", galaxy: null }),
+    j: () => $("[data-tab=judge]")?.click(),
     t: () => show({ tab: "try", galaxy: null }),
     "+": () => gallery?.resize(gallery.size * 1.15),
     "-": () => gallery?.resize(gallery.size / 1.15),

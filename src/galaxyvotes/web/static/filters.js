@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { debounce, h, svg } from "./dom.js";
-import { onChange, selection, setFilter, show, view } from "./view.js";
+import { ALL, onChange, selection, setFilter, show, view } from "./view.js";
 
 const USUAL = { top: 0.5, below: 0.3 }; // the threshold that a click on an answer sets
 
@@ -29,7 +29,7 @@ export class Filters {
       "div",
       { class: "panel-head" },
       h("h2", {}, this.about.tree ? "Decision tree" : "Columns"),
-      h("button", { type: "button", class: "quiet", onclick: () => show({ filters: new Map(), q: "", cone: "", lasso: "" }) }, "Clear"),
+      h("button", { type: "button", class: "quiet", onclick: () => show({ ...ALL(), sort: view.sort }) }, "Clear"),
     );
   }
 
@@ -42,6 +42,7 @@ export class Filters {
     const items = [...view.filters].map(([column, [low, high]]) =>
       this.chip(`${this.nameOf(column)} ${between(low, high)}`, () => setFilter(column, "", "")),
     );
+    for (const [column, word] of view.words) items.push(this.chip(this.inWords(column, word), () => this.without(column)));
     if (view.q) items.push(this.chip(`id has “${view.q}”`, () => show({ q: "" })));
     if (view.cone) items.push(this.chip(`cone ${view.cone}″`, () => show({ cone: "" })));
     if (view.lasso) items.push(this.chip("in the lasso on the map", () => show({ lasso: "" })));
@@ -52,9 +53,23 @@ export class Filters {
     return h("li", {}, h("button", { type: "button", onclick: remove, "aria-label": `Remove the filter ${text}` }, text, h("span", { "aria-hidden": "true" }, " ×")));
   }
 
+  inWords(column, word) {
+    const [, operator, value] = word.match(/^(!?)=(.*)$/s);
+    if (operator && !value) return `${this.nameOf(column)} known`;
+    return `${this.nameOf(column)} ${operator ? "≠" : "="} ${this.nameOf(value)}`;
+  }
+
+  without(column) {
+    view.words.delete(column);
+    show({ filters: view.filters, words: view.words });
+  }
+
   nameOf(column) {
     for (const question of this.about.tree?.questions ?? [])
-      for (const answer of question.answers) if (answer.column === column) return answer.text;
+      for (const answer of question.answers) {
+        if (answer.column === column) return answer.text;
+        if (`${answer.column}_label` === column) return `${answer.text} (label)`;
+      }
     return column.replaceAll("_", " ");
   }
 
@@ -78,7 +93,7 @@ export class Filters {
       };
       groups.push(...asked(null).map((question) => group(question, 0)));
     }
-    const taken = new Set(Object.values(known).flatMap((name) => [name, `${name}_low`, `${name}_high`]));
+    const taken = new Set(Object.entries(known).flat().flatMap((name) => [name, `${name}_low`, `${name}_high`]));
     const others = this.about.numbers.filter((name) => !taken.has(name));
     const first = others.filter((name) => name === this.about.familiarity);
     if (tree) first.push(...this.about.sorts);
@@ -121,7 +136,15 @@ export class Filters {
   }
 }
 
-const between = (low, high) => (high === "" ? `≥ ${low}` : low === "" ? `≤ ${high}` : `${low}–${high}`);
+// An end may be left out: ">0.5".
+const bare = (end) => Number(end.replace(/^[<>]/, ""));
+const short = (end) => String(Number(bare(end).toPrecision(6)));
+
+function between(low, high) {
+  if (high === "") return `${low.startsWith(">") ? ">" : "≥"} ${short(low)}`;
+  if (low === "") return `${high.startsWith("<") ? "<" : "≤"} ${short(high)}`;
+  return `${short(low)}–${short(high)}`;
+}
 
 class Row {
   constructor(column, text, usual) {
@@ -171,7 +194,7 @@ class Row {
   // The thresholds of the view.
   follow() {
     const [low, high] = view.filters.get(this.column) ?? ["", ""];
-    const part = (value) => (100 * (Number(value) - this.low)) / (this.high - this.low || 1);
+    const part = (value) => (100 * (bare(value) - this.low)) / (this.high - this.low || 1);
     const [from, to] = [low === "" ? 0 : part(low), high === "" ? 100 : part(high)];
     if (document.activeElement !== this.from || Number(this.from.value) <= to) this.from.value = from;
     if (document.activeElement !== this.to || Number(this.to.value) >= from) this.to.value = to;

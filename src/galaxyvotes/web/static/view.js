@@ -10,37 +10,50 @@ export function onChange(listener) {
 
 function read() {
   const query = new URLSearchParams(location.search);
-  const filters = new Map();
-  for (const text of query.getAll("filter")) {
-    const at = text.lastIndexOf(":");
-    const [low, high] = text.slice(at + 1).split("..");
-    if (at > 0 && high !== undefined) filters.set(text.slice(0, at), [low, high]);
-  }
   return {
     tab: query.get("tab") || "gallery",
+    answer: query.get("answer") || "",
     galaxy: query.get("galaxy"),
     q: query.get("q") || "",
     cone: query.get("cone") || "",
     lasso: query.get("lasso") || "",
     sort: query.get("sort") || "",
-    filters,
+    ...parsed(query.getAll("filter")),
   };
 }
 
+// Nothing selected, in no order.
+export const ALL = () => ({ filters: new Map(), words: new Map(), q: "", cone: "", lasso: "", sort: "" });
+
+// Ranges of numbers, [low, high], and words, "=WORD" or "!=WORD", by column.
+export function parsed(texts) {
+  const [filters, words] = [new Map(), new Map()];
+  for (const text of texts) {
+    const [, named, word] = text.match(/^(.+?):(!?=.*)$/s) ?? [];
+    const at = text.lastIndexOf(":");
+    const [low, high] = text.slice(at + 1).split("..");
+    if (named) words.set(named, word);
+    else if (at > 0 && high !== undefined) filters.set(text.slice(0, at), [low, high]);
+  }
+  return { filters, words };
+}
+
 // The words of the selection alone, as /galaxies, /histograms and /export take them.
-export function selection({ sort = true } = {}) {
+export function selection({ sort = true, of = view } = {}) {
   const query = new URLSearchParams();
-  for (const [column, [low, high]] of view.filters) query.append("filter", `${column}:${low}..${high}`);
-  if (view.q) query.set("q", view.q);
-  if (view.cone) query.set("cone", view.cone);
-  if (view.lasso) query.set("lasso", view.lasso);
-  if (sort && view.sort) query.set("sort", view.sort);
+  for (const [column, word] of of.words) query.append("filter", `${column}:${word}`);
+  for (const [column, [low, high]] of of.filters) query.append("filter", `${column}:${low}..${high}`);
+  if (of.q) query.set("q", of.q);
+  if (of.cone) query.set("cone", of.cone);
+  if (of.lasso) query.set("lasso", of.lasso);
+  if (sort && of.sort) query.set("sort", of.sort);
   return query;
 }
 
 export function address(changes = {}) {
   const shown = { ...view, ...changes };
-  const query = selection();
+  const query = selection({ of: shown });
+  if (shown.tab === "judge" && shown.answer) query.set("answer", shown.answer);
   if (shown.tab !== "gallery") query.set("tab", shown.tab);
   if (shown.galaxy) query.set("galaxy", shown.galaxy);
   const text = query.toString().replaceAll("%3A", ":");
@@ -65,5 +78,5 @@ addEventListener("popstate", () => {
   const before = selection().toString();
   Object.assign(view, read());
   const same = selection().toString() === before;
-  for (const listener of listeners) listener(same ? { tab: view.tab, galaxy: view.galaxy } : view);
+  for (const listener of listeners) listener(same ? { tab: view.tab, galaxy: view.galaxy, answer: view.answer } : view);
 });
