@@ -8,7 +8,7 @@ install: .venv/installed
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	@echo "Installing into .venv: a download of up to 2.5 GB on Linux, of which torch with CUDA is most."
-	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e '.[dev,detect,docs,export,search,simulate,umap,web]'
+	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e '.[dev,detect,docs,export,ray,search,simulate,umap,web]'
 	@touch $@
 	@echo "Installed. Now: source .venv/bin/activate && galaxyvotes --help"
 

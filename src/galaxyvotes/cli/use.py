@@ -55,6 +55,7 @@ def predict(
     summary: Annotated[bool, Flag] = False,
     sheet: Path | None = None,
     shard: str | None = None,
+    ray: str | None = None,
     out: Path | None = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -96,6 +97,8 @@ def predict(
             .pdf).
         shard: Predict one of so many parts of the job only, e.g. 2/8; when all are done, on
             whatever machines, merge makes the table.
+        ray: Let the actors of a Ray cluster compute the rows: its address (HOST:PORT or auto), or
+            local, to start one on this machine. --workers is the number of actors.
         out: The table to write: .csv, .ecsv, .fits, .parquet, .vot or .xml (VOTable).
     """
     from galaxyvotes.inference.predict import predict as predict_
@@ -128,6 +131,7 @@ def predict(
         id_column=id_column,
         table=TableSettings(names, prefix, summary),
         shard=shard,
+        ray=ray,
         overwrite=overwrite,
     )
     if sheet is not None:

@@ -17,7 +17,15 @@ from galaxyvotes.runtime.digests import blake2b_digest
 from galaxyvotes.sources.members import Member, Members
 from galaxyvotes.store.store import Store
 
-__all__ = ["Chunk", "Galaxies", "ImageGalaxies", "StoreGalaxies", "names_digest", "read_squares"]
+__all__ = [
+    "Chunk",
+    "Galaxies",
+    "ImageGalaxies",
+    "StoreGalaxies",
+    "cut",
+    "names_digest",
+    "read_squares",
+]
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ class ImageGalaxies:
 
     def chunks(self, size: int, start: int, stop: int, block: int) -> Iterator[Chunk]:
         """See `Galaxies`."""
-        for part in _cut(size, start, stop, block):
+        for part in cut(size, start, stop, block):
             ids, files = self.ids[part].to_pylist(), self.images[part]
             yield Chunk(ids, partial(read_squares, files), files, files=files)
 
@@ -106,7 +114,7 @@ class StoreGalaxies:
     def chunks(self, size: int, start: int, stop: int, block: int) -> Iterator[Chunk]:
         """See `Galaxies`."""
         ids = self.store.ids
-        for part in _cut(size, start, stop, block):
+        for part in cut(size, start, stop, block):
             yield Chunk(ids[part], partial(self._squares, part))
 
     def digest(self) -> str:
@@ -131,7 +139,10 @@ def names_digest(images: Iterable[Member]) -> str:
     return blake2b_digest(f"{image.name}\0".encode() for image in images)
 
 
-def _cut(size: int, start: int, stop: int, block: int) -> Iterator[slice]:
+def cut(size: int, start: int, stop: int, block: int) -> Iterator[slice]:
+    """The rows from a place on, up to another, as slices of at most so many, and of one block each;
+    the first block begins at `start`.
+    """
     for first in range(start, stop, block):
         end = min(first + block, stop)
         for place in range(first, end, size):

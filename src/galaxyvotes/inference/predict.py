@@ -7,14 +7,16 @@ decode beside them.
 
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from galaxyvotes.errors import CheckpointError, ConfigError, DataError
+from galaxyvotes.inference.cluster import connected, on_cluster
 from galaxyvotes.inference.job import begun, count_outcome, new_table, predict_blocks, write_whole
 from galaxyvotes.inference.onnx_model import OnnxModule, is_onnx, read_onnx
 from galaxyvotes.inference.opened import ImageSettings, Opened, open_job
@@ -58,6 +60,7 @@ def predict(
     id_column: str | None = None,
     table: TableSettings | None = None,
     shard: str | None = None,
+    ray: str | None = None,
     overwrite: bool = False,
     progress: bool = True,
 ) -> Predicted:
@@ -103,6 +106,11 @@ def predict(
     archives (a tenth of a kilobyte each), and neither their pixels nor their predictions, nor the
     rows of a FITS or Parquet table.
 
+    `ray` is the address of a Ray cluster, or `local` for one on this machine, whose actors
+    (`workers` of them, by default as many as it has GPUs, or else cores) compute the rows. They
+    must reach the images and the run by the same paths, and write nothing: the table is that of a
+    job without Ray, and either goes on with the parts of the other.
+
     Raises ConfigError for an unknown extension, device, tree or number of workers, for a table that
     is there already or has columns called as those of the predictions, for conditional fractions
     that the run cannot have, for a store beside images, for a template or an `id_column` that does
@@ -111,31 +119,53 @@ def predict(
     FITS images of several bands without a stretch; CheckpointError if the run is not
     finished, damaged or not calibrated for the intervals that were asked for, or if the store is
     packed otherwise; DataError if there is no image that can be used, if the table cannot be
-    written, or if memory is short.
+    written, or if memory is short; and with `ray` as `cluster.connected`.
     """
     began = time.monotonic()
     part = _shard(shard, out)
     out = None if out is None else new_table(out, overwrite=overwrite)
     table = table or TableSettings()
     fractions = table.kind(fractions)
-    check_workers(workers)
     paths = [*map(given_source, [images] if isinstance(images, str | Path) else images)]
-    network, origin = open_network(run, device)
-    network = network_for(network, origin, tree, fractions, intervals=bool(intervals))
-    pack = pack_for(network.pack, paths, scale=scale, fit=fit, stretch=stretch)
-    lacking = not_calibrated(network, origin)
-    if intervals is False:
-        network = network.without_intervals
-    settings = ImageSettings(paths, pack, layout, image, id_column, workers, progress=progress)
-    lock = nullcontext() if out is None or part is not None else locked(out)
-    with lock, open_job(settings, network, origin, table, out) as job:
+    opened = partial(_open, run, tree, fractions, intervals)
+    with ExitStack() as stack:
+        cluster = None
+        if ray is None:
+            check_workers(workers)
+        else:
+            cluster = stack.enter_context(connected(ray, device, workers))
+        network, origin = opened(device if cluster is None else "cpu")
+        pack = pack_for(network.pack, paths, scale=scale, fit=fit, stretch=stretch)
+        threads = workers if cluster is None else None
+        settings = ImageSettings(paths, pack, layout, image, id_column, threads, progress=progress)
+        if out is not None and part is None:
+            stack.enter_context(locked(out))
+        job = stack.enter_context(open_job(settings, network, origin, table, out))
+        if cluster is not None:
+            job = stack.enter_context(on_cluster(job, cluster, opened, table, out))
         done = (
             _in_memory(job, scale)
             if out is None
             else _to_table(job, out, part, scale, overwrite=overwrite)
         )
-    made_by = f"{in_words(network, origin)}, in {duration(time.monotonic() - began)}"
+    made_by = in_words(network, origin, "" if cluster is None else str(cluster))
+    made_by += f", in {duration(time.monotonic() - began)}"
+    asked_for_none = intervals is False and network.familiarity is not None
+    lacking = "" if asked_for_none else not_calibrated(network, origin)
     return replace(done, lacking=lacking, made_by=made_by)
+
+
+def _open(
+    run: Run | str | Path | None,
+    tree: str | None,
+    fractions: FractionKind,
+    intervals: bool | None,
+    device: str,
+) -> tuple[Network, Path]:
+    """The network that predicts what was asked for, and where it is."""
+    network, origin = open_network(run, device)
+    network = network_for(network, origin, tree, fractions, intervals=bool(intervals))
+    return (network.without_intervals if intervals is False else network), origin
 
 
 def _shard(text: str | None, out: str | Path | None) -> Shard | None:

@@ -55,17 +55,18 @@ def provenance_of(network: Network, origin: Path) -> dict[str, str]:
     return network_facts(network, origin) | {name: fact for name, fact in facts.items() if fact}
 
 
-def in_words(network: Network, origin: Path) -> str:
+def in_words(network: Network, origin: Path, computed_on: str = "") -> str:
     """Which model and tree predict, on how many galaxies it was trained unless it is an ONNX file,
-    and on what kind of device: "the bundled model (trained on 24,843 galaxies), tree kaggle
-    (others: classes5, gz2), on the CPU".
+    and on what, by default the kind of its device: "the bundled model (trained on 24,843
+    galaxies), tree kaggle (others: classes5, gz2), on the CPU".
     """
     is_onnx = isinstance(network.module, OnnxModule)
     device = "cpu" if is_onnx else next(network.module.parameters()).device.type
+    computed_on = computed_on or _DEVICES.get(device, device)
     others = [head.tree.name for head in network.heads if head is not network.head]
     trees = f"tree {network.tree.name}" + (f" (others: {', '.join(others)})" if others else "")
     model = str(origin) if is_onnx else f"{Run(origin).title} ({_trained_on(Run(origin))})"
-    return f"{model}, {trees}, on {_DEVICES.get(device, device)}"
+    return f"{model}, {trees}, on {computed_on}"
 
 
 def _trained_on(run: Run) -> str:

@@ -104,11 +104,16 @@ class Stream(Generic[Result]):
         stop = len(self.galaxies) if stop is None else stop
         with bar(show=self.progress) as shown:
             task = shown.add_task("predicting", total=len(self.galaxies), completed=start)
-            size = chunk_size(stop - start, self.workers)
-            chunks = self.galaxies.chunks(size, start, stop, block)
-            for chunk, part in on_a_core_each(self._work, chunks, self.workers):
-                shown.advance(task, len(chunk.ids))
+            for part in self.computed(start, stop, block):
+                shown.advance(task, len(part.ids))
                 yield part
+
+    def computed(self, start: int, stop: int, block: int) -> Iterator[Part[Result]]:
+        """The parts, without a bar."""
+        size = chunk_size(stop - start, self.workers)
+        chunks = self.galaxies.chunks(size, start, stop, block)
+        for _, part in on_a_core_each(self._work, chunks, self.workers):
+            yield part
 
     def _work(self, chunk: Chunk) -> Part[Result]:
         stamps = chunk.stamps()  # before: what changes while it is read has changed since
