@@ -162,8 +162,10 @@ def one_worker(cluster: Cluster) -> Cluster:
     return Cluster(cluster.ray, 1, 1, 0)
 
 
-def test_rows_that_end_every_worker_stop_the_job_and_are_named(cluster, monkeypatch):
-    monkeypatch.setattr(cluster_module, "MOST_LOST", 1)
+def test_rows_of_an_ended_worker_are_computed_again_and_those_that_end_every_one_are_named(
+    cluster, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(cluster_module, "MOST_LOST", 2)
 
     class Worker:
         def start(self):
@@ -172,14 +174,16 @@ def test_rows_that_end_every_worker_stop_the_job_and_are_named(cluster, monkeypa
         def parts(self, start, stop):
             import os
 
-            if start == 20:
+            ended = tmp_path / "ended"
+            if start == 30 or (start == 10 and not ended.exists()):
+                ended.touch()
                 os._exit(1)
             return [start]
 
     with one_worker(cluster).start(Worker) as pool:
-        computed = pool.computed(iter([(0, 10), (10, 20), (20, 30), (30, 40)]))
-        assert [next(computed), next(computed)] == [[0], [10]]
-        with pytest.raises(DataError, match=r"1 workers of Ray have ended .* rows 20 to 29"):
+        computed = pool.computed(iter([(0, 10), (10, 20), (20, 30), (30, 40), (40, 50)]))
+        assert [next(computed) for _ in range(3)] == [[0], [10], [20]]
+        with pytest.raises(DataError, match=r"2 workers of Ray have ended .* rows 30 to 39"):
             next(computed)
 
 
