@@ -281,7 +281,7 @@ def _join(ray: Any, address: str, workers: int | None) -> None:
     except (OSError, RuntimeError, ValueError, ImportError) as error:
         raise ConfigError(
             f"no Ray cluster can be used at {address!r}: {' '.join(str(error).split())}; expected"
-            " local, auto or HOST:PORT, of a cluster that `ray start --head` began"
+            " local, auto or HOST:PORT, of a cluster that runs"
         ) from None
 
 

@@ -75,7 +75,7 @@ def _trained_on(run: Run) -> str:
     """
     seen = (run.seen[name].to_pylist() for name in ("id_name", "id", "split"))
     galaxies = len({(*who, split) for *who, split in zip(*seen, strict=True) if split == "train"})
-    stores = run.facts["stores"]
+    stores = run.facts.get("stores", ())
     trained = f"trained on {counted(galaxies, 'galaxy')}"
     if "known_before" in run.facts and len(stores) == 1:  # it began with the weights of another
         trained += f", fine-tuned on {stores[0]['train']:,} of them"
