@@ -1,5 +1,6 @@
 import pytest
 
+from galaxyvotes.cli.messages import as_options
 from galaxyvotes.images.sizes import ImageSizes
 from galaxyvotes.pack_settings import PackSettings
 
@@ -53,6 +54,19 @@ def test_images_are_not_too_large_for_a_crop_of_that_scale_or_whole_images():
     assert sizes.too_large(NETWORK)
     assert sizes.too_large(NETWORK.for_images(scale=2.12)) == ""
     assert sizes.too_large(NETWORK.for_images(fit=True)) == ""
+
+
+@pytest.mark.parametrize("pack", [NETWORK, WHOLE])
+def test_images_as_large_as_mosaics_that_say_where_they_are_have_another_way_out(pack):
+    mosaics = ImageSizes({(4000, 3000): 2, (424, 424): 1}, {0.26: 2})
+    assert as_options(mosaics.too_large(pack)) == (
+        "2 of 3 images are as large as a mosaic (2 of 4000 × 3000 px), and the network takes each"
+        " for the image of one galaxy: to cut galaxies from mosaics, give a table of their"
+        " positions, as galaxyvotes detect MOSAIC --out sources.fits makes one, and --mosaic MOSAIC"
+        " --size 30arcsec"
+    )
+    photographs = ImageSizes({(4000, 3000): 2})
+    assert "mosaic" not in photographs.too_large(pack)
 
 
 def test_images_are_not_too_large_for_a_network_that_learned_from_such():

@@ -91,5 +91,21 @@ def test_sizes_of_no_column_or_of_no_angle_are_refused():
         columns_of(rows, "8*r")
     with pytest.raises(ConfigError, match=r"size: t.csv has no column q, only ra, dec, r"):
         columns_of(rows, "8*q")
-    with pytest.raises(ConfigError, match="nothing says how much of the sky"):
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "example"),
+    [
+        ("petroR90_r", "arcsec", "8.48*petroR90_r"),
+        ("r50", "", "20*r50"),
+        ("radius", "pix", "20*radius"),
+        ("Half_Light_Radius", "arcsec", "20*Half_Light_Radius"),
+        ("r", "mag", "8.48*petro_r90"),
+        ("radius", "kpc", "8.48*petro_r90"),
+    ],
+)
+def test_without_a_size_a_radius_of_the_table_is_the_example(name, unit, example):
+    rows = with_fact("r", unit=unit).rename_columns(["ra", "dec", name])
+    with pytest.raises(ConfigError, match="nothing says how much of the sky") as refused:
         columns_of(rows, "")
+    assert f"`size='{example}'`" in str(refused.value)

@@ -27,6 +27,7 @@ _OPTIONS = {  # that have other names than the arguments
     "lists": "splits",
     "side_px": "pixels",
     "like": "for",
+    "files": "mosaic",
 }
 _TOGETHER = ("bands", "hdu", "position")  # several values are one word, a,b,c
 _BY_PLACE = {"PackSettings": ("crop_px", "size_px")}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from itertools import accumulate
 
 from galaxyvotes.config import PackSettings
+from galaxyvotes.pack_settings import GALAXY_ZOO_PX
 from galaxyvotes.runtime.counted import agreeing, counted
 
 __all__ = ["ImageSizes"]
@@ -15,6 +16,7 @@ Size = tuple[int, int]  # width and height, in pixels
 
 _NAMED = 3  # sizes
 _LARGE = 1.5  # times the usual side
+_MOSAIC_PX = 3 * GALAXY_ZOO_PX  # the shorter side; images of one galaxy are seldom so large
 _ROOM = 100  # of a scale: hundredths, rounded down so that the crop fits
 _MOST = 0.9  # of the images
 _ALIKE = 0.05  # of a pixel's side: those of one camera differ by less
@@ -66,10 +68,13 @@ class ImageSizes:
 
     def too_large(self, pack: PackSettings) -> str:
         """How many images are much larger than those that the crop is meant for, if most are, and
-        the way out; nothing if few are, or if images are taken whole.
+        the way out; nothing if few are, or if images are taken whole. Where most of the sky shows
+        in most of them, as in mosaics, what to do with those.
 
         The scale that it names shows as much of the median image as the crop does of a usual one.
         """
+        if mosaics := self._mosaics(pack):
+            return mosaics
         large = Counter({s: n for s, n in self.counts.items() if min(s) > _LARGE * pack.usual_px})
         if not pack.crop_px or 2 * large.total() <= self.counts.total():
             return ""
@@ -80,6 +85,21 @@ class ImageSizes:
             f" sees only {agreeing(large.total(), 'its')} central {pack.square_px} px: `fit=True`"
             f" takes whole images, `scale={scale:g}` a crop of {round(pack.crop_px * scale)} px, as"
             f" is right if galaxies cover {scale:g} times as many pixels"
+        )
+
+    def _mosaics(self, pack: PackSettings) -> str:
+        """How many images are as large as mosaics, if most are and most say where on the sky they
+        are, and what to do then; else nothing.
+        """
+        least = max(_MOSAIC_PX, _LARGE * pack.usual_px)
+        large = Counter({size: n for size, n in self.counts.items() if min(size) >= least})
+        if 2 * min(large.total(), self.arcsec.total()) <= self.counts.total():
+            return ""
+        return (
+            f"{self._of_all(large)} as large as a mosaic ({_listed(large)}), and the network takes"
+            " each for the image of one galaxy: to cut galaxies from mosaics, give a table of their"
+            " positions, as `galaxyvotes.detect('MOSAIC', out='sources.fits')` makes one, and"
+            " `layout=FitsLayout(mosaic=Mosaic(files=('MOSAIC',), size='30arcsec'))`"
         )
 
     def _of_all(self, some: "Counter[Size]") -> str:

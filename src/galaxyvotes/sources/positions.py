@@ -35,6 +35,13 @@ _PAIRS = (
 _UCDS = (("pos.eq.ra;meta.main", "pos.eq.dec;meta.main"), ("pos.eq.ra", "pos.eq.dec"))
 _SEXAGESIMAL = re.compile(r"[+-]?\d+[: hd°]\s*\d+[: m'′]")
 _SHOWN = 12
+# What catalogues call radii, in lower case, and how many of them an image of Galaxy Zoo shows: of
+# 90 % of the light, and of half of it.
+_RADII = (
+    (re.compile(r"(petro_?)?(theta_?)?(rad_?)?r_?90(_[a-z])?"), 8.48),
+    (re.compile(r"(petro_?|kron_?|flux_?)?(r_?50|radius|r_?half|r_?e|hlr)(_[a-z])?"), 20.0),
+    (re.compile(r"half_?light_?radius|effective_?radius|shape_r|sersic_r(adius)?"), 20.0),
+)
 
 At = Callable[[int], str]  # where a row stands, for people
 
@@ -92,7 +99,7 @@ class PositionColumns:
         if not mosaic.size:
             raise ConfigError(
                 "nothing says how much of the sky an image shows: name its side, such as"
-                ' `size="30arcsec"` or, times a column, `size="8*petro_r50"`'
+                f" `size='30arcsec'` or, times a column, `size={_times_radius(schema)!r}`"
             )
         size = CutoutSize.parse(mosaic.size)
         return PositionColumns(*found, _in_unit_of(size, schema, table))
@@ -133,6 +140,19 @@ def _in_unit_of(size: CutoutSize, schema: pa.Schema, table: str) -> CutoutSize:
             " deg) or pixels"
         )
     return CutoutSize(size.number * ARCSEC_OF.get(unit, 1.0), "arcsec", name)
+
+
+def _times_radius(schema: pa.Schema) -> str:
+    """An example of a size in proportion to each galaxy: by the table's own radius, if it has one,
+    such that images show as much of the sky as those of Galaxy Zoo.
+    """
+    for pattern, radii in _RADII:
+        for field in schema:
+            unit, name = _fact(field, b"unit").lower(), field.name.strip()
+            is_angle = not unit or unit in ARCSEC_OF or unit in PIXEL_UNITS
+            if is_angle and pattern.fullmatch(name.lower()):
+                return f"{radii:g}*{name}"
+    return "8.48*petro_r90"
 
 
 def _numbers(rows: pa.Table, name: str, at: At) -> Float[np.ndarray, " row"]:
