@@ -3,11 +3,13 @@ import io
 import zipfile
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import simplejpeg
+from rich.console import Console
 
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.evaluation.baselines import (
@@ -243,6 +245,18 @@ def test_boosted_trees_repeat_themselves_for_a_seed_and_differ_for_another():
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
     np.testing.assert_allclose(first, other, atol=0.3)
+
+
+def test_boosted_trees_show_on_a_terminal_how_far_they_are(monkeypatch, capsys):
+    terminal = partial(Console, force_terminal=True, width=80)
+    monkeypatch.setattr("galaxyvotes.runtime.progress.Console", terminal)
+    boosted_trees(STORE, TEST, columns=["round", "red"], progress=True)
+    shown = capsys.readouterr().err
+    assert "measuring images" in shown
+    assert "fitting boosted trees" in shown
+    assert "2/2" in shown
+    boosted_trees(STORE, TEST, columns=["round"])
+    assert capsys.readouterr().err == ""
 
 
 def test_boosted_trees_leave_out_galaxies_whose_answer_is_not_known():

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import simplejpeg
@@ -58,6 +60,17 @@ def test_pixels_and_pictures_are_made_on_demand(tmp_path, mosaic):
     made = cutout(table, tmp_path / "b", mosaic=mosaic, like=like, progress=False)
     with fits.open(made.path / Table.read(made.table)["cutout"][0]) as units:
         assert units[0].data.shape == (3, 20, 20)
+
+
+def test_the_folder_is_called_as_it_was_named(tmp_path, mosaic, monkeypatch):
+    table = write_table(tmp_path / "t.csv", SKY, X[:2], Y[:2])
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    for name in ("..//out", "."):
+        made = cutout(table, name, mosaic=mosaic, progress=False)
+        assert (made.path, made.table) == (Path(name), Path(name) / "cutouts.csv")
+        assert (tmp_path / "empty" / made.table).is_file()
+        monkeypatch.chdir(tmp_path / "empty")
 
 
 def test_ids_that_come_twice_make_two_files_and_cells_of_text_stay_as_written(tmp_path, mosaic):

@@ -35,6 +35,7 @@ from galaxyvotes.evaluation.features import image_features
 from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES, Kind
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.runtime.counted import counted
+from galaxyvotes.runtime.progress import counting
 from galaxyvotes.runtime.threads import in_order
 from galaxyvotes.tree import DecisionTree
 
@@ -96,7 +97,7 @@ class Baseline(Protocol):
     """Predictions for rows of a store.
 
     `columns` are the answers to predict, all of the tree's unless given; `seed` is of whatever is
-    random.
+    random; `progress` shows on a terminal how far those are that take a while.
     """
 
     def __call__(
@@ -106,6 +107,7 @@ class Baseline(Protocol):
         *,
         columns: Sequence[str] | None = None,
         seed: int = 0,
+        progress: bool = False,
     ) -> Predictions:
         """Fit to the training split, predict the rows.
 
@@ -122,6 +124,7 @@ def all_zeros(
     *,
     columns: Sequence[str] | None = None,
     seed: int = 0,  # noqa: ARG001 - nothing is random
+    progress: bool = False,  # noqa: ARG001 - done in a moment
 ) -> Predictions:
     """Zero for every answer: the challenge's first benchmark. Most fractions are near it.
 
@@ -137,6 +140,7 @@ def mean_vote(
     *,
     columns: Sequence[str] | None = None,
     seed: int = 0,  # noqa: ARG001 - nothing is random
+    progress: bool = False,  # noqa: ARG001 - done in a moment
 ) -> Predictions:
     """For every galaxy the mean label of the training galaxies: the best constant.
 
@@ -155,6 +159,7 @@ def central_pixel(
     *,
     columns: Sequence[str] | None = None,
     seed: int = 0,  # noqa: ARG001 - nothing is random
+    progress: bool = False,  # noqa: ARG001 - done in a moment
 ) -> Predictions:
     """The mean fractions of the training galaxies whose centre has the same colour, very coarsely.
 
@@ -181,6 +186,7 @@ def boosted_trees(
     *,
     columns: Sequence[str] | None = None,
     seed: int = 0,
+    progress: bool = False,
 ) -> Predictions:
     """Gradient-boosted regression trees on the features of the images, one ensemble an answer.
 
@@ -191,7 +197,7 @@ def boosted_trees(
     each ensemble grows on one. Raises ConfigError and DataError as `mean_vote`.
     """
     names, training, fractions = _training(store, columns)
-    of_training, of_rows = (_of_images(image_features, store, part) for part in (training, rows))
+    of_training, of_rows = _features(store, (training, rows), progress=progress)
 
     def predicted(votes: Float32[np.ndarray, " galaxy"]) -> Float[np.ndarray, " row"]:
         known = ~np.isnan(votes)
@@ -201,7 +207,11 @@ def boosted_trees(
         with threadpool_limits(1, user_api="openmp"):
             return trees.fit(of_training[known], votes[known]).predict(of_rows)
 
-    answers = [values for _, values in in_order(predicted, list(fractions.T), os.cpu_count() or 1)]
+    answers: list[Float[np.ndarray, " row"]] = []
+    with counting("fitting boosted trees", len(names), show=progress) as shown:
+        for _, values in in_order(predicted, list(fractions.T), os.cpu_count() or 1):
+            answers.append(values)
+            shown(len(answers), len(names))
     values = np.reshape(answers, (len(names), len(rows))).T
     bounded = np.clip(values, 0, 1) if store.tree.kind.bounded else values
     return _predictions(store, rows, names, bounded)
@@ -213,6 +223,7 @@ def boosted_classes(
     *,
     columns: Sequence[str] | None = None,
     seed: int = 0,
+    progress: bool = False,
 ) -> Predictions:
     """Gradient-boosted classification trees, otherwise as `boosted_trees`: probabilities of the
     classes.
@@ -225,10 +236,12 @@ def boosted_classes(
     own = fractions[known].argmax(axis=1)
     values = np.zeros((len(rows), len(names)))
     if len(rows) and len(np.unique(own)) > 1:
-        parts = (training[known], rows)
-        of_training, of_rows = (_of_images(image_features, store, part) for part in parts)
+        of_training, of_rows = _features(store, (training[known], rows), progress=progress)
         trees: Any = HistGradientBoostingClassifier(**_BOOSTING, random_state=seed)
-        with threadpool_limits(1, user_api="openmp"):
+        with (
+            counting("fitting boosted trees", 1, show=progress),
+            threadpool_limits(1, user_api="openmp"),
+        ):
             values[:, np.unique(own)] = trees.fit(of_training, own).predict_proba(of_rows)
     else:
         values[:, own[:1]] = 1
@@ -308,6 +321,23 @@ def _predictions(
 ) -> Predictions:
     ids = store.ids
     return Predictions(tuple(ids[int(row)] for row in rows), names, fractions.astype(np.float32))
+
+
+def _features(
+    store: Galaxies, parts: Sequence[Int[np.ndarray, "_"]], *, progress: bool
+) -> list[Float32[np.ndarray, "_ feature"]]:
+    """The features of the images of some parts of the rows."""
+    total, done = sum(map(len, parts)), 0
+    with counting("measuring images", total, show=progress) as shown:
+
+        def measured(images: UInt8[np.ndarray, "row side side 3"]) -> np.ndarray:
+            nonlocal done
+            features = image_features(images)
+            done += len(images)
+            shown(done, total)
+            return features
+
+        return [_of_images(measured, store, part) for part in parts]
 
 
 def _of_images(

@@ -154,7 +154,11 @@ def evaluate(
             refuse_calibrated(run, store, rows, head)
         network = run.network(choose_device(device), tree=head.tree.name)
         seen = seen_by(run, store)
-        fitted, without = _baselines(network, store, rows, seed) if baselines else ({}, _LEFT_OUT)
+        fitted, without = (
+            _baselines(network, store, rows, seed, progress=progress)
+            if baselines
+            else ({}, _LEFT_OUT)
+        )
         if baselines:
             fitted |= _before_fine_tuning(run, network, store, rows, progress=progress)
         comparison = replace(
@@ -251,7 +255,7 @@ def _seen(run: Run, store: Store, rows: Rows, head: Head) -> Seen:
 
 
 def _baselines(
-    network: Network, store: Store, rows: Rows, seed: int
+    network: Network, store: Store, rows: Rows, seed: int, *, progress: bool
 ) -> tuple[dict[str, Predictions], str]:
     """The baselines, fitted to the training galaxies; without any of these, none, and why.
 
@@ -271,7 +275,8 @@ def _baselines(
     fitted: dict[str, Predictions] = {}
     for name, fit in BASELINES[network.head.kind].items():
         # To pyright a cached_property is no property, and so a Store no Galaxies.
-        part = fit(store, rows, columns=known, seed=seed)  # pyright: ignore[reportArgumentType]
+        galaxies: Any = store
+        part = fit(galaxies, rows, columns=known, seed=seed, progress=progress)
         values = np.zeros((len(rows), len(network.columns)), np.float32)
         values[:, trained] = part.values
         fitted[name] = replace(part, columns=network.columns, values=values)

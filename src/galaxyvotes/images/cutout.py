@@ -102,7 +102,8 @@ def cutout(
     if stretch is not None:
         Stretch.load(stretch)
     pixels = (side_px or 0, 0.0) if like is None else pixels_like(like)
-    source, out = given_source(table), given_path(out).absolute()
+    source, named = given_source(table), given_path(out)
+    out = named.absolute()
     tiles = open_tiles(mosaic.files, layout.hdus, layout.bands)
     suffix = _suffix_of(source.name)
     with (
@@ -119,7 +120,7 @@ def cutout(
             for tile in tiles:
                 tile.close()
     problems = dict(counts.problems.most_common())
-    return CutoutFolder(out, out / f"cutouts{suffix}", counts.made, counts.at_edge, problems)
+    return CutoutFolder(named, named / f"cutouts{suffix}", counts.made, counts.at_edge, problems)
 
 
 def _suffix_of(name: str) -> str:
