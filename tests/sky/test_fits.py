@@ -177,7 +177,7 @@ WHOLE = fits_of(BANDS)
         (header_of(*axes(-32, 100_000, 100_000)), "is cut short: the last 40,000,000,000 bytes"),
         (header_of(*axes(-32, -5, 7)), "damaged FITS file"),
         (header_of(*axes(-32, "'a'", 7)), "damaged FITS file"),
-        (header_of(*axes(-33, 7, 7), size=2880), "damaged FITS file"),
+        (header_of(*axes(-33, 7, 7), size=2880), r"damaged FITS file \(BITPIX is -33 in HDU 0;"),
         (header_of(SIMPLE, "BITPIX  = 8", "NAXIS   = 1001"), "damaged FITS file|1001 axes"),
         (header_of(SIMPLE), "holds no image|damaged FITS file"),
         (gzip.compress(WHOLE, mtime=0)[:-900], "ends before what is packed does"),

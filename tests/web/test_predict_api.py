@@ -7,7 +7,7 @@ import pytest
 from astropy.io import fits
 
 import galaxyvotes as gv
-from galaxyvotes.errors import ConfigError
+from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.web.predict_api import ARROW
 
 
@@ -69,9 +69,31 @@ def test_an_image_that_cannot_be_used_stops_no_other(site, zoo):
 def test_images_none_of_which_can_be_used_are_an_error_in_words(site, make_jpeg):
     answered = site.post("/predict", files=[("file", ("small.jpg", make_jpeg(side=24)))])
     assert answered.status_code == 422
-    assert "small is 24 × 24 pixels, smaller than the crop" in answered.json()["error"]
+    assert answered.json()["error"] == (
+        "not one of 1 image could be used: 1 of 1 image is smaller than the crop of 208 px (1 of 24"
+        " × 24 px): `fit=True` takes whole images, `scale=0.11` a crop of 23 px"
+    )
     whole = site.post("/predict?fit=true", files=[("file", ("small.jpg", make_jpeg(side=24)))])
     assert whole.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("text.fits", b"no FITS"),
+        ("short.fits", b"SIMPLE  =                    T".ljust(80)),
+        ("packed.fits.gz", b"\x1f\x8b no gzip"),
+        ("<script>.png", b"\x89PNG"),
+    ],
+)
+def test_an_image_that_is_damaged_is_refused_in_the_words_of_the_command_line(
+    site, tmp_path, name, data
+):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(DataError) as refused:
+        gv.predict(tmp_path / name, progress=False)
+    answered = site.post("/predict", files=[("file", (name, data))])
+    assert (answered.status_code, answered.json()["error"]) == (422, str(refused.value))
 
 
 def test_other_trees_and_fractions_can_be_asked_for(site, zoo):

@@ -21,7 +21,14 @@ from jaxtyping import Float32
 
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.runtime.quiet import quiet
-from galaxyvotes.sky.hdus import Unit, band_names, check_tiles, choose_units, units_of, whole_blocks
+from galaxyvotes.sky.hdus import (
+    Unit,
+    band_names,
+    check_pixels,
+    choose_units,
+    units_of,
+    whole_blocks,
+)
 from galaxyvotes.sky.mosaic import Mosaic
 
 __all__ = ["ANYWHERE", "MAX_BYTES", "FitsImage", "FitsLayout", "is_fits", "read_bands"]
@@ -192,8 +199,8 @@ def _opened(unit: Unit, data: bytes) -> tuple[Unit, Any]:
             " galaxies first"
         )
     part = data[unit.start : whole_blocks(unit.end)]
+    check_pixels(unit)
     if unit.is_packed:
-        check_tiles(unit)
         return unit, fits.CompImageHDU(bintable=fits.BinTableHDU.fromstring(part))
     kind = fits.ImageHDU if unit.number else fits.PrimaryHDU
     return unit, kind.fromstring(part)

@@ -14,7 +14,15 @@ from typing import Any, NamedTuple
 
 from galaxyvotes.errors import DataError
 
-__all__ = ["Unit", "band_names", "check_tiles", "choose_units", "units_of", "whole_blocks"]
+__all__ = [
+    "DTYPES",
+    "Unit",
+    "band_names",
+    "check_pixels",
+    "choose_units",
+    "units_of",
+    "whole_blocks",
+]
 
 _MAX_HDUS = 1000
 _MAX_HEADER_BYTES = 4 * 2**20
@@ -30,6 +38,14 @@ _BESIDE_IMAGES = re.compile(
 # is for masks.
 _SAFE_TILES = ("RICE_1", "RICE_ONE", "GZIP_1", "GZIP_2", "NOCOMPRESS")
 _NAMES = ("IMAGETYP", "EXTTYPE", "EXTNAME")
+DTYPES = {  # of pixels, by BITPIX
+    8: "u1",
+    16: ">i2",
+    32: ">i4",
+    64: ">i8",
+    -32: ">f4",
+    -64: ">f8",
+}
 
 
 class Unit(NamedTuple):
@@ -166,7 +182,18 @@ def band_names(chosen: Sequence[Unit]) -> tuple[str, ...]:
     )
 
 
-def check_tiles(unit: Unit) -> None:
+def check_pixels(unit: Unit) -> None:
+    """Refuse pixels of a kind that there is not, or tiles as below: a DataError."""
+    if unit.is_packed:
+        _check_tiles(unit)
+    elif int(unit.header["BITPIX"]) not in DTYPES:
+        raise DataError(
+            f"is a damaged FITS file (BITPIX is {unit.header['BITPIX']} in HDU {unit.number};"
+            f" expected one of {', '.join(map(str, DTYPES))})"
+        )
+
+
+def _check_tiles(unit: Unit) -> None:
     """Refuse tiles that are no part of the image, because they are unpacked whole, or of a kind
     whose unpacking a damaged file can make overrun its memory: a DataError.
     """

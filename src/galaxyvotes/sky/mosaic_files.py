@@ -17,9 +17,9 @@ import numpy as np
 from galaxyvotes.errors import DataError
 from galaxyvotes.runtime.quiet import quiet
 from galaxyvotes.sky.bands import split_band
-from galaxyvotes.sky.hdus import Unit, band_names, check_tiles, choose_units, units_of
+from galaxyvotes.sky.hdus import Unit, band_names, check_pixels, choose_units, units_of
 from galaxyvotes.sky.stretch import Stretch, stretch_names
-from galaxyvotes.sky.tiles import DTYPES, Tile, unit_vectors
+from galaxyvotes.sky.tiles import Tile, unit_vectors
 
 __all__ = ["open_tiles"]
 
@@ -126,10 +126,7 @@ def _check_start(start: bytes) -> None:
 
 def _planes(unit: Unit) -> int:
     """How many bands an HDU holds."""
-    if unit.is_packed:
-        check_tiles(unit)
-    elif int(unit.header["BITPIX"]) not in DTYPES:
-        raise DataError(f"is a damaged FITS file (BITPIX is {unit.header['BITPIX']})")
+    check_pixels(unit)
     if len(unit.shape) == 2:
         return 1
     count = min(unit.shape[0], unit.shape[-1])

@@ -25,20 +25,12 @@ from jaxtyping import Float, Float32
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.runtime.quiet import quiet
-from galaxyvotes.sky.hdus import Unit
+from galaxyvotes.sky.hdus import DTYPES, Unit
 
-__all__ = ["DTYPES", "Tile", "unit_vectors"]
+__all__ = ["Tile", "unit_vectors"]
 
 _BLOCK_PX = (64, 256)  # rows and columns at least, of packed tiles that are unpacked together
 _KEPT_BYTES = 64 * 2**20  # unpacked, of each tile
-DTYPES = {  # of pixels, by BITPIX
-    8: "u1",
-    16: ">i2",
-    32: ">i4",
-    64: ">i8",
-    -32: ">f4",
-    -64: ">f8",
-}
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -18,13 +18,14 @@ from jaxtyping import UInt8
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.images.read import Square, square_of
+from galaxyvotes.images.sizes import ImageSizes
 from galaxyvotes.inference.predict import open_network
 from galaxyvotes.inference.predicted import Rejected
+from galaxyvotes.inference.stream import none_usable
 from galaxyvotes.kinds import FractionKind
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run
-from galaxyvotes.runtime.counted import counted
 from galaxyvotes.sky.stretch import Stretch
 from galaxyvotes.sources.suffixes import split_suffix
 from galaxyvotes.tree import DecisionTree
@@ -136,17 +137,14 @@ class Model:
             else:
                 usable.append((image.id, square.pixels))
         if not usable:
-            raise DataError(_none_usable(rejected))
+            sizes = ImageSizes()
+            for square in squares:
+                sizes.count(square.size, square.arcsec_px)
+            first = (images[0].name, squares[0].reason)
+            raise DataError(none_usable(len(images), first, sizes, pack))
         pixels = tuple(square for _, square in usable)
         futures = [self.batcher.submit(network, square) for square in pixels]
         parts = await asyncio.gather(*map(asyncio.wrap_future, futures))
         predictions = Predictions.concatenate(parts)
         ids = tuple(name for name, _ in usable)
         return Replies(network.tree, replace(predictions, ids=ids), tuple(rejected), pixels)
-
-
-def _none_usable(rejected: Sequence[Rejected]) -> str:
-    name, reason = rejected[0]
-    if len(rejected) == 1:
-        return f"{name} {reason}"
-    return f"not one of {counted(len(rejected), 'image')} could be used; the first: {name} {reason}"
