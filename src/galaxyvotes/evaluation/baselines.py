@@ -324,8 +324,8 @@ def _predictions(
 
 
 def _features(
-    store: Galaxies, parts: Sequence[Int[np.ndarray, " any"]], *, progress: bool
-) -> list[Float32[np.ndarray, "some feature"]]:
+    store: Galaxies, parts: Sequence[Int[np.ndarray, " _"]], *, progress: bool
+) -> list[Float32[np.ndarray, "_ feature"]]:
     """The features of the images of some parts of the rows."""
     total, done = sum(map(len, parts)), 0
     with counting("measuring images", total, show=progress) as shown:
