@@ -39,6 +39,17 @@ def test_a_server_prints_its_address_and_ends_well(table, end):
     assert (process.returncode, out, err) == (0, "", "")
 
 
+@pytest.mark.parametrize("place", ["Server._start", "Server.wait", "_open_site"])
+def test_a_server_that_is_ended_at_any_moment_ends_well(run, table, monkeypatch, place):
+    def ended(*_, **__):
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(f"galaxyvotes.web.serve.{place}", ended)
+    status, out, err = run("serve", table, "--port", "0")
+    assert (status, err) == (0, "")
+    assert out.startswith("http://") == (place == "Server.wait")
+
+
 def test_what_cannot_be_served_is_one_line(run, tmp_path):
     status, _, err = run("serve", tmp_path / "none.parquet", "--port", "0")
     assert (status, err.count("\n"), "cannot be read" in err) == (2, 1, True)

@@ -49,23 +49,25 @@ def serve(
     """
     from galaxyvotes.web.serve import serve as serve_
 
-    server = serve_(
-        catalogue,
-        images=images,
-        galaxy_map=galaxy_map,
-        id_column=id_column,
-        votes=votes,
-        run=run,
-        stretch=stretch,
-        host=host,
-        port=port,
-        token=token,
-        workers=workers,
-    )
-    print(server.url, flush=True)
-    if open_:
-        import webbrowser
+    with (
+        suppress(KeyboardInterrupt),  # which ends it well, also while it starts
+        serve_(
+            catalogue,
+            images=images,
+            galaxy_map=galaxy_map,
+            id_column=id_column,
+            votes=votes,
+            run=run,
+            stretch=stretch,
+            host=host,
+            port=port,
+            token=token,
+            workers=workers,
+        ) as server,
+    ):
+        print(server.url, flush=True)
+        if open_:
+            import webbrowser
 
-        webbrowser.open(server.url)
-    with suppress(KeyboardInterrupt):
+            webbrowser.open(server.url)
         server.wait()

@@ -46,10 +46,15 @@ class Server:
         )
 
     def _start(self, resources: ExitStack) -> None:
-        self._open = resources
+        """Take over the resources, once it listens; an interruption before that stops it."""
         self._thread.start()
-        while not self._server.started and self._thread.is_alive():
-            self._thread.join(0.01)
+        try:
+            while not self._server.started and self._thread.is_alive():
+                self._thread.join(0.01)
+        except BaseException:
+            self.stop()
+            raise
+        self._open = resources.pop_all()
 
     def wait(self) -> None:
         """Serve until Ctrl-C, or until another thread stops the server."""
@@ -135,7 +140,7 @@ def serve(
             stack, catalogue, images, galaxy_map, id_column, votes, run, stretch, workers
         )
         server = _server(site, listening, host, token)
-        server._start(stack.pop_all())  # pyright: ignore[reportPrivateUsage]
+        server._start(stack)  # pyright: ignore[reportPrivateUsage]
     return server
 
 
