@@ -6,6 +6,7 @@ import pytest
 
 from galaxyvotes.confidence.familiarity import Shift
 from galaxyvotes.kinds import CLASSES, FRACTIONS, QUANTITIES
+from galaxyvotes.metrics.information import entropy
 from galaxyvotes.predictions import Predictions
 from galaxyvotes.reports.comparison import Comparison
 from galaxyvotes.reports.document import CONTENTS, SHOWN, document_of, rows_shown
@@ -65,6 +66,31 @@ def test_no_galaxy_is_shown_in_two_groups(full_comparison):
     for rows in (rows_shown(full_comparison), rows_shown(few)):
         every = np.concatenate(list(rows.values())).tolist()
         assert len(set(every)) == len(every)
+
+
+@pytest.mark.parametrize("fixture", ["full_comparison", "class_comparison"])
+def test_the_most_uncertain_have_the_largest_entropies_of_those_left(request, fixture):
+    comparison = request.getfixturevalue(fixture)
+    predicted, tree = comparison.predicted, comparison.tree
+    entropies = entropy(tree, predicted.values.astype(float), predicted.columns)
+    shown = rows_shown(comparison)
+    first = np.concatenate([shown[name] for name in ("worst", "best", "least_familiar")])
+    left = np.setdiff1d(np.arange(len(predicted)), first)
+    expected = left[np.argsort(-entropies[left], kind="stable")][:SHOWN]
+    assert set(shown["most_uncertain"].tolist()) == set(expected.tolist())
+
+
+def test_nothing_is_called_uncertain_of_which_a_part_is_predicted(make_comparison, make_labels):
+    comparison = make_comparison()
+    places = [0, 3, 4]  # without features or disk, of which the second question is asked
+    predicted = replace(
+        comparison.predicted,
+        columns=tuple(KAGGLE.columns[i] for i in places),
+        values=comparison.predicted.values[:, places],
+    )
+    labels = make_labels()[:, places]
+    part = replace(comparison, labels=labels, predicted=predicted, baselines={})
+    assert len(rows_shown(part)["most_uncertain"]) == 0
 
 
 def test_unknown_labels_count_nowhere(make_comparison, make_labels, quick):

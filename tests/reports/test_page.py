@@ -271,8 +271,27 @@ def test_each_galaxy_has_its_own_image(page_of, full_comparison):
         return np.full((len(rows), 32, 32, 3), 90, np.uint8)
 
     page_of(replace(full_comparison, images=images, contaminated=None))
-    assert len(asked) == 4 * SHOWN
+    assert len(asked) == 5 * SHOWN
     assert asked == np.concatenate([*rows_shown(full_comparison).values()]).tolist()
+
+
+def test_galaxies_come_worst_best_strangest_most_uncertain_and_random(page, page_of):
+    titles = (
+        "Largest errors",
+        "Smallest errors",
+        "Lowest familiarity scores of the others",
+        "Most uncertain of the others",
+        "Drawn at random from the others",
+    )
+    places = [page.text.index(title) for title in titles]
+    assert places == sorted(places)
+    assert places[-1] < page.text.index("Mean AUC")
+    tree = DecisionTree.of_numbers(["colour"])
+    values = np.random.default_rng(0).normal(size=(40, 1)).astype(np.float32)
+    ids = tuple(f"g{i}" for i in range(40))
+    plain = page_of(Comparison(tree, values + 0.1, Predictions(ids, tree.columns, values)))
+    assert "Most uncertain" not in plain.text
+    assert "Drawn at random from the others" in plain.text
 
 
 def test_an_image_becomes_a_small_jpeg_of_the_same_galaxy():

@@ -5,6 +5,8 @@ from galaxyvotes.predictions import Bounds, Predictions
 from galaxyvotes.reports.comparison import Comparison
 from galaxyvotes.reports.quantities import (
     galaxy,
+    galaxy_errors,
+    interval_widths,
     prediction_intervals,
     rmse_differences,
     summarise,
@@ -27,6 +29,16 @@ def test_a_quantity_known_for_no_galaxy_or_for_one_has_no_r2(quick):
     none, one = summarise(compared(labels, np.ones((2, 2))), quick)
     assert (none["rmse"]["value"], none["mean"], none["galaxies"]) == (None, None, 0)
     assert (one["rmse"]["value"], one["r2"]["value"]) == (2.0, None)
+
+
+def test_errors_and_widths_are_in_standard_deviations_of_what_is_known():
+    labels = np.array([[1.0, np.nan], [3.0, 5.0], [np.nan, 7.0], [2.0, 9.0]])
+    deviations = np.nanstd(labels, axis=0)
+    values = np.nan_to_num(labels) + np.array([2.0, 3.0])
+    one, other = (np.array([2.0, 3.0]) / deviations) ** 2
+    both = (one + other) / 2
+    np.testing.assert_allclose(galaxy_errors(labels, values), [one, both, other, both])
+    np.testing.assert_allclose(interval_widths(compared(labels, values)), (2 / deviations).mean())
 
 
 def test_differences_are_per_quantity(quick):

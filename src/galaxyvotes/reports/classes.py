@@ -18,13 +18,14 @@ from galaxyvotes.metrics.classification import (
     membership,
     probabilities,
 )
+from galaxyvotes.metrics.information import entropy
 from galaxyvotes.metrics.roc import auc_statistic
 from galaxyvotes.metrics.scores import FEW_POSITIVES
 from galaxyvotes.metrics.statistic import Statistic, mean_defined
 from galaxyvotes.reports.comparison import Comparison, ReportSettings, Values
 from galaxyvotes.tree import DecisionTree
 
-__all__ = ["differences", "galaxy", "galaxy_errors", "summarise", "table"]
+__all__ = ["differences", "galaxy", "galaxy_entropies", "galaxy_errors", "summarise", "table"]
 
 SHOWN_CLASSES = 3  # of a galaxy, the most probable
 
@@ -109,6 +110,12 @@ def differences(
 def galaxy_errors(labels: Values, predicted: Values) -> Float[np.ndarray, " galaxy"]:
     """1 − the probability of the galaxy's class."""
     return 1 - (np.nan_to_num(membership(labels)) * probabilities(predicted)).sum(axis=1)
+
+
+def galaxy_entropies(comparison: Comparison) -> Float[np.ndarray, " galaxy"]:
+    """The entropy of the probabilities, in bits."""
+    predicted = comparison.predicted
+    return entropy(comparison.tree, probabilities(predicted.values), predicted.columns)
 
 
 def galaxy(row: int, comparison: Comparison) -> dict[str, Any]:

@@ -40,8 +40,8 @@ class Contents:
     """What the document of one kind of labels holds.
 
     `summarise` gives the measures of one predictor, `difference` those of two; `sections` give
-    further keys; `errors` rank the galaxies, and `galaxy` describes one. `summary` and `table` are
-    made of the document.
+    further keys; `errors` and `uncertainties` rank the galaxies (None if nothing is known of
+    these), and `galaxy` describes one. `summary` and `table` are made of the document.
     """
 
     title: str
@@ -49,6 +49,7 @@ class Contents:
     difference: Callable[[Comparison, Comparison, ReportSettings], Any]
     sections: Mapping[str, Section]
     errors: Callable[[Values, Values], Float[np.ndarray, " galaxy"]]
+    uncertainties: Callable[[Comparison], Float[np.ndarray, " galaxy"] | None]
     galaxy: Callable[[int, Comparison], dict[str, Any]]
     summary: Callable[[Mapping[str, Any]], str]
     table: Callable[[Mapping[str, Any], DecisionTree], list[list[Any]]]
@@ -70,6 +71,7 @@ CONTENTS: dict[Kind, Contents] = {
             ),
         },
         errors=fractions.galaxy_errors,
+        uncertainties=fractions.galaxy_entropies,
         galaxy=fractions.galaxy,
         summary=summary_of_fractions,
         table=fractions.table,
@@ -80,6 +82,7 @@ CONTENTS: dict[Kind, Contents] = {
         difference=classes.differences,
         sections={},
         errors=classes.galaxy_errors,
+        uncertainties=classes.galaxy_entropies,
         galaxy=classes.galaxy,
         summary=summary_of_classes,
         table=classes.table,
@@ -90,6 +93,7 @@ CONTENTS: dict[Kind, Contents] = {
         difference=quantities.rmse_differences,
         sections={"intervals": quantities.prediction_intervals},
         errors=quantities.galaxy_errors,
+        uncertainties=quantities.interval_widths,
         galaxy=quantities.galaxy,
         summary=summary_of_quantities,
         table=quantities.table,
@@ -139,23 +143,30 @@ def document_of(comparison: Comparison, settings: ReportSettings) -> dict[str, A
 
 
 def rows_shown(comparison: Comparison) -> dict[str, Int[np.ndarray, " shown"]]:
-    """The galaxies that a report shows, each in one group: `best` and `worst` have the smallest and
-    largest errors; of the others, `least_familiar` have the lowest familiarity scores, and `random`
-    are drawn from the rest, so that they show what is usual.
+    """The galaxies that a report shows, each in one group: `worst` and `best` have the largest and
+    smallest errors; of the others, `least_familiar` have the lowest familiarity scores, of the
+    others again `most_uncertain` the largest uncertainties, and `random` are drawn from the rest,
+    so that they show what is usual.
     """
     labels, predicted = comparison.labels, comparison.predicted
     order = np.argsort(CONTENTS[comparison.kind].errors(labels, predicted.values), kind="stable")
     order = order[~np.isnan(labels[order]).all(axis=1)]
     shown = min(SHOWN, len(order) // 2)
-    least_familiar, others = order[:0], order[shown : len(order) - shown]
+    others = order[shown : len(order) - shown]
+    least_familiar = most_uncertain = order[:0]
     if comparison.shift is not None and predicted.familiarity is not None:
         rising = np.argsort(predicted.familiarity[others], kind="stable")
         least_familiar, others = others[rising[:SHOWN]], others[rising[SHOWN:]]
+    uncertainties = CONTENTS[comparison.kind].uncertainties(comparison)
+    if uncertainties is not None:
+        falling = np.argsort(-uncertainties[others], kind="stable")
+        most_uncertain, others = others[falling[:SHOWN]], others[falling[SHOWN:]]
     return {
-        "best": order[:shown],
         "worst": order[::-1][:shown],
-        "random": np.random.default_rng(0).permutation(np.sort(others))[:SHOWN],
+        "best": order[:shown],
         "least_familiar": least_familiar,
+        "most_uncertain": most_uncertain,
+        "random": np.random.default_rng(0).permutation(np.sort(others))[:SHOWN],
     }
 
 

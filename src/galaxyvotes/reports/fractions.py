@@ -20,6 +20,7 @@ from galaxyvotes.metrics.accuracy import (
 from galaxyvotes.metrics.bootstrap import Interval, Measure, confidence_intervals, number
 from galaxyvotes.metrics.coverage import interval_statistics
 from galaxyvotes.metrics.cuts import CUTS, count_selected, cut_statistics
+from galaxyvotes.metrics.information import entropy
 from galaxyvotes.metrics.reliability import reliability_curve
 from galaxyvotes.metrics.roc import class_sizes
 from galaxyvotes.metrics.scores import FEW_POSITIVES, bootstrap_scores, rmse
@@ -34,6 +35,7 @@ __all__ = [
     "conditional_intervals",
     "cut_tables",
     "galaxy",
+    "galaxy_entropies",
     "galaxy_errors",
     "leaderboard",
     "prediction_intervals",
@@ -265,6 +267,16 @@ def galaxy_errors(labels: Values, predicted: Values) -> Float[np.ndarray, " gala
     known = ~np.isnan(labels)
     squares = np.where(known, (predicted - labels) ** 2, 0.0).sum(axis=1)
     return squares / np.maximum(known.sum(axis=1), 1)
+
+
+def galaxy_entropies(comparison: Comparison) -> Float[np.ndarray, " galaxy"] | None:
+    """The entropy of the answers that one volunteer is predicted to give, in bits; None where an
+    answer is not predicted that a question is asked of.
+    """
+    tree, predicted = comparison.tree, comparison.predicted
+    if tree.orphans(predicted.columns):
+        return None
+    return entropy(tree, predicted.values, predicted.columns)
 
 
 def galaxy(row: int, comparison: Comparison) -> dict[str, Any]:

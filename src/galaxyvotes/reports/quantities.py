@@ -17,6 +17,7 @@ from galaxyvotes.tree import DecisionTree
 __all__ = [
     "galaxy",
     "galaxy_errors",
+    "interval_widths",
     "prediction_intervals",
     "rmse_differences",
     "summarise",
@@ -96,11 +97,29 @@ def galaxy_errors(labels: Values, predicted: Values) -> Float[np.ndarray, " gala
     standard deviation among these galaxies.
     """
     known = ~np.isnan(labels)
-    squares = np.where(known, (labels - known_means(labels)) ** 2, 0).sum(axis=0)
-    variances = squares / np.maximum(known.sum(axis=0), 1)
+    variances = _variances(labels)
     errors = np.where(known, (predicted.astype(np.float64) - labels) ** 2, 0)
     scaled = errors / np.where(variances > 0, variances, 1)
     return scaled.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+
+
+def interval_widths(comparison: Comparison) -> Float[np.ndarray, " galaxy"] | None:
+    """The mean width of the intervals of each galaxy, each in units of the standard deviation of
+    the quantity among these galaxies; None without intervals.
+    """
+    bounds = comparison.predicted.bounds
+    if bounds is None:
+        return None
+    deviations = np.sqrt(_variances(comparison.labels))
+    widths = (bounds.upper - bounds.lower).astype(np.float64)
+    return (widths / np.where(deviations > 0, deviations, 1)).mean(axis=1)
+
+
+def _variances(labels: Values) -> Float[np.ndarray, " quantity"]:
+    """The variance of each quantity over the galaxies where it is known; 0 where it never is."""
+    known = ~np.isnan(labels)
+    squares = np.where(known, (labels - known_means(labels)) ** 2, 0).sum(axis=0)
+    return squares / np.maximum(known.sum(axis=0), 1)
 
 
 def galaxy(row: int, comparison: Comparison) -> dict[str, Any]:

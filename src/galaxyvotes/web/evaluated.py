@@ -27,6 +27,7 @@ from galaxyvotes.predictions import Bounds, Predictions
 from galaxyvotes.questions import BOUNDS
 from galaxyvotes.reports.comparison import Comparison
 from galaxyvotes.reports.document import CONTENTS
+from galaxyvotes.reports.quantities import interval_widths
 from galaxyvotes.tables.ids import id_texts
 from galaxyvotes.web.answer_table import AnswerColumns
 
@@ -105,10 +106,8 @@ def _computed(comparison: Comparison) -> Iterator[tuple[str, pa.Array]]:
     errors = CONTENTS[comparison.kind].errors(labels, predicted.values)
     errors = errors if comparison.kind is CLASSES else np.sqrt(errors)
     yield ERROR, pa.array(errors, mask=np.isnan(labels).all(axis=1))
-    if comparison.kind is QUANTITIES and predicted.bounds is not None:
-        deviations = np.nanstd(np.where(np.isnan(labels).all(axis=0), 0, labels), axis=0)
-        widths = predicted.bounds.upper - predicted.bounds.lower
-        yield WIDTH, pa.array((widths / np.where(deviations > 0, deviations, 1)).mean(axis=1))
+    if comparison.kind is QUANTITIES and (widths := interval_widths(comparison)) is not None:
+        yield WIDTH, pa.array(widths)
     if comparison.kind is FRACTIONS:
         columns = predicted.columns
         for name, given in most_given(
