@@ -191,6 +191,20 @@ def test_a_table_that_names_no_image_is_refused_with_examples_of_both(make_folde
     )
 
 
+@pytest.mark.parametrize(
+    ("images", "name", "what"),
+    [
+        (["7", "8"], "007", "zeros before the number"),
+        (["J1a", "J2"], "j1A", "upper and lower case"),
+    ],
+)
+def test_names_that_differ_in_zeros_or_case_only_are_said_to(make_folder, images, name, what):
+    folder = make_folder(
+        {**{f"{image}.jpg": n for n, image in enumerate(images)}, "t.csv": f"id,class\n{name},a\n"}
+    )
+    assert f" id and the names of images differ in {what} only: " in refusal(folder)
+
+
 # Rows and images that do not fit
 
 

@@ -135,6 +135,16 @@ def test_the_nearest_columns_are_named_for_the_error(kaggle):
     )
 
 
+@pytest.mark.parametrize("sign", ["_", "-", " - "])
+def test_columns_with_other_signs_are_named_for_the_error(kaggle, sign):
+    columns = [column.replace(".", sign) for column in kaggle.columns]
+    for tree in (None, kaggle):
+        assert closest_layout(columns, tree) == (
+            "37 of the 37 columns of the tree 'kaggle' are there with other signs, e.g."
+            f" 'Class1{sign}1' for 'Class1.1': rename them"
+        )
+
+
 # Trees that fit in part
 
 

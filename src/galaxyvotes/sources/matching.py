@@ -7,6 +7,7 @@ column with the first may translate (Galaxy Zoo 2 keeps `objid → asset_id` in 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -266,11 +267,30 @@ def _no_image_named(table: Table, own: Sequence[_Naming], images: Images, choose
         for naming in own[:4]
     )
     called = ", ".join(images.ids[:3].to_pylist())
+    examples = examples or "no column of numbers or texts beside its votes"
     unfit = next((f". {naming.unfit}" for naming in own if naming.unfit), "")
     return (
         f"no column of {table.name} names an image: images are called {called} …, while the table"
-        f" has {examples}. Pass {choose}, or the folder or archive that holds these galaxies{unfit}"
+        f" has {examples}.{_nearly_named(own, images)} Pass {choose}, or the folder or archive that"
+        f" holds these galaxies{unfit}"
     )
+
+
+def _nearly_named(own: Sequence[_Naming], images: Images) -> str:
+    """That a column would name images but for the case of letters or the zeros before numbers."""
+    for change, what in (
+        (pc.utf8_lower, "upper and lower case"),
+        (partial(pc.utf8_ltrim, characters="0"), "zeros before the number"),
+    ):
+        changed = change(images.ids)
+        for naming in own:
+            keys = change(naming.keys)
+            if pc.any(pc.is_in(keys.filter(pc.not_equal(keys, "")), value_set=changed)).as_py():
+                return (
+                    f" {naming.column} and the names of images differ in {what} only: rename the"
+                    " images, or write the column as they are called."
+                )
+    return ""
 
 
 def _namings(table: Table, columns: Sequence[str], images: Images) -> Iterator[_Naming]:

@@ -6,18 +6,20 @@ there by accident (pandas and R call repeated columns `Class1.1`, `Class1.2`), s
 questions of a campaign's, or one if the tree is asked for.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.kinds import FRACTIONS
 from galaxyvotes.runtime.counted import agreeing
-from galaxyvotes.tables.headers import Header
+from galaxyvotes.tables.headers import Header, plain
 from galaxyvotes.tree import DecisionTree, VoteColumns, bundled_trees
 
 __all__ = ["VoteLayout", "campaigns", "closest_layout", "find_layout"]
 
 _LEAST_QUESTIONS = 2  # that are there whole, if the tree is not asked for
+_SIGNS = re.compile(r"[\W_]+")  # between letters and digits
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,8 @@ def closest_layout(columns: Sequence[str], tree: DecisionTree | None = None) -> 
                     candidate.name,
                 )
     others = [tree.name for tree in candidates if tree.name != best[2]]
+    if not best[2] and (spelt := _spelt_otherwise(columns, candidates)):
+        return spelt
     if not best[2] and tree is not None:
         names = ", ".join(tree.tables[0].of(answer) for answer in tree.columns[:4])
         more = " …" if len(tree.columns) > 4 else ""
@@ -211,6 +215,25 @@ def closest_layout(columns: Sequence[str], tree: DecisionTree | None = None) -> 
     if not best[2]:
         return f"no column of the tree {' or '.join(others)} is there"
     return best[1] + (f"; other trees are {', '.join(others)}" if others else "")
+
+
+def _spelt_otherwise(columns: Sequence[str], candidates: Sequence[DecisionTree]) -> str:
+    """That a header has columns of a tree with other signs between letters and digits."""
+    written = {_SIGNS.sub("_", plain(column)).strip("_"): column for column in columns}
+    for tree in candidates:
+        for table in tree.tables:
+            names = {
+                table.of(answer): _SIGNS.sub("_", plain(table.of(answer)))
+                for answer in tree.columns
+            }
+            there = [name for name, bare in names.items() if bare in written]
+            if 2 * len(there) > len(names):
+                return (
+                    f"{len(there)} of the {len(names)} columns of the tree {tree.name!r} are there"
+                    f" with other signs, e.g. {written[names[there[0]]]!r} for {there[0]!r}: rename"
+                    " them"
+                )
+    return ""
 
 
 def _remedy(header: Header, tree: DecisionTree) -> str:

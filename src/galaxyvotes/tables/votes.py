@@ -123,7 +123,10 @@ class _Reader:
         if 1.5 < np.nanmax(values, initial=0) <= 100:
             remedy += " If they are percentages, divide them by 100."
         self._refuse(values > 1 + 1e-6, values, columns, expected + remedy)
-        self._refuse(values < 0, values, columns, expected)
+        unknown = (
+            " If it stands for not known, pass `labels=LabelSettings(missing=…)` with this value."
+        )
+        self._refuse(values < 0, values, columns, expected + unknown)
         unlabelled = np.asarray(np.isnan(values).all(axis=1))
         for index, (question, where) in enumerate(self.tree):
             if question.name in self.layout.unknown:
