@@ -548,11 +548,13 @@ def test_classes_can_be_read_with_a_tree_of_ones_own(make_folder):
     assert message.startswith("t.csv line 2: kind is 'spirall'; did you mean 'spiral'?")
 
 
-@pytest.mark.parametrize(("count", "values"), [(1, ["a"] * 3), (0, [""] * 3)])
-def test_one_class_or_none_is_no_classification(make_folder, count, values):
-    rows = "".join(f"{101 + n},{value},x\n" for n, value in enumerate(values))
+@pytest.mark.parametrize(
+    ("word", "values"), [("a", "1 different value"), ("", "0 different values")]
+)
+def test_one_class_or_none_is_no_classification(make_folder, word, values):
+    rows = "".join(f"{101 + n},{word},x\n" for n in range(3))
     message = refusal(make_folder({**IMAGES, "t.csv": "id,kind,more\n" + rows}), classes="kind")
-    assert message == f"t.csv: the column 'kind' has {count} different values; classes are 2 to 100"
+    assert message == f"t.csv: the column 'kind' has {values}; classes are 2 to 100"
 
 
 def test_a_column_of_numbers_is_not_taken_for_classes(make_folder):

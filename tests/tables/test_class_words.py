@@ -43,6 +43,12 @@ def test_values_that_mean_unknown_are_no_classes(missing):
     assert read.to_pylist() == ["", "", "0", "1"]
 
 
+def test_accents_written_in_two_ways_and_what_nobody_sees_make_no_other_class():
+    written = column("re\u0301gulie\u0300re", "réguli\u200bère", "\u00a0régulière", "missing", "??")
+    assert words().classes(written, "t") == {"régulière"}
+    assert words().read(written).to_pylist() == ["régulière"] * 3 + ["", ""]
+
+
 def test_a_name_for_a_word_that_is_not_there_is_refused():
     with pytest.raises(ConfigError, match="t has no '2', which class names name; it has 0, 1"):
         words(class_names={"2": "both"}).classes(column("0", "1"), "t")

@@ -30,8 +30,8 @@ __all__ = [
 ]
 
 # Words for "nothing is known", in lower case, as pandas, R, databases, Excel and people write them.
-_WORDS = """nan -nan +nan 1.#qnan 1.#ind -1.#ind null nil none nat na n/a n.a. <na> - -- --- − – — ?
-. ... … #n/a #null! #div/0! #value! #ref! #name? #num!"""
+_WORDS = """nan -nan +nan 1.#qnan 1.#ind -1.#ind null nil none nat na n/a n.a. <na> missing
+undefined - -- --- − – — ? ?? ??? . ... … #n/a #null! #div/0! #value! #ref! #name? #num!"""
 _UNKNOWN = frozenset(["", *_WORDS.split()])
 # Whole numbers below this, and not all above, are whole numbers of a float, too.
 LARGEST_WHOLE = {pa.float16(): 2**11, pa.float32(): 2**24, pa.float64(): 2**53}

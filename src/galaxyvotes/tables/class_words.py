@@ -1,7 +1,8 @@
 """What the words in a column of classes mean: a class, or that nothing is known.
 
-Spaces around a word do not matter, and 1.0 is the class 1. NaN, NULL and the like are nobody's
-class, unless a class is so called by name or is an answer of the tree that was asked for.
+Spaces around a word and what nobody sees of it do not matter, and 1.0 is the class 1. NaN, NULL
+and the like are nobody's class, unless a class is so called by name or is an answer of the tree
+that was asked for.
 """
 
 from collections import Counter
@@ -15,6 +16,7 @@ from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.tables.cells import is_unknown, rewrite, without_point
 from galaxyvotes.tables.headers import plain
 from galaxyvotes.tables.lines import split_lines
+from galaxyvotes.tables.names import as_shown
 from galaxyvotes.tree import DecisionTree
 
 __all__ = ["ClassWords"]
@@ -40,7 +42,7 @@ class ClassWords:
 
     def class_of(self, word: str) -> str:
         """The class that a word means, "" if unknown."""
-        word = word.strip()
+        word = as_shown(word)
         if word in self.answers and word not in self.names and word not in self.missing:
             return word
         short = without_point(word)
@@ -70,7 +72,7 @@ class ClassWords:
         Raises ConfigError for a name of a word that is not there, DataError for classes that differ
         only by case or spaces, unless both have names.
         """
-        there = {word.strip() for word in words.unique().to_pylist()}
+        there = {as_shown(word) for word in words.unique().to_pylist()}
         known = there | {without_point(word) for word in there}
         for word in self.names:
             if word not in known:

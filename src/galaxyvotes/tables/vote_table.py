@@ -14,6 +14,7 @@ from galaxyvotes.config import LabelSettings
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.kinds import FRACTIONS, QUANTITIES
 from galaxyvotes.questions import BOUNDS, FAMILIARITY
+from galaxyvotes.runtime.counted import counted
 from galaxyvotes.tables.class_words import ClassWords
 from galaxyvotes.tables.headers import Header
 from galaxyvotes.tables.largest import columns_of_answers, largest_layout
@@ -142,7 +143,8 @@ def class_layout(
         )
     if tree is None and not 2 <= len(classes) <= _MOST_CLASSES:
         raise DataError(
-            f"{where} has {len(classes)} different values; classes are 2 to {_MOST_CLASSES}"
+            f"{where} has {counted(len(classes), 'different value')}; classes are 2 to"
+            f" {_MOST_CLASSES}"
         )
     holds_class = VoteColumns("class", column, "class")
     tree = tree or DecisionTree.of_classes(sorted(classes), as_shown(column))
