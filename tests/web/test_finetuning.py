@@ -1,6 +1,5 @@
 """Fine-tuning beside a server; a few lines of Python play the job, which has tests of its own."""
 
-import sys
 import time
 from pathlib import Path
 
@@ -34,7 +33,7 @@ def tuner(tmp_path, kaggle, monkeypatch):
         return f"{galaxy}.jpg"
 
     def go(code: str) -> FineTuning:
-        monkeypatch.setattr(finetuning, "COMMAND", [sys.executable, "-c", code])
+        monkeypatch.setattr(finetuning, "JOB", ["-c", code])
         return FineTuning((tmp_path,), named, labels, tmp_path / "t.finetuned")
 
     return go
@@ -72,7 +71,7 @@ def test_one_runs_at_a_time_and_can_be_stopped(tuner):
     with pytest.raises(ConfigError, match="is being fine-tuned"):
         one.begin()
     assert one.stop().state == "stopped"
-    one.close()  # nothing runs any more
+    one.stop()  # nothing runs any more
     assert tuner(WAITS).progress().state == "stopped"
 
 

@@ -1,7 +1,5 @@
 """The button that fine-tunes, in Debian's browser; a few lines of Python play the job."""
 
-import sys
-
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
@@ -20,7 +18,7 @@ WAITS = "import time; print('$ galaxyvotes finetune', flush=True); time.sleep(60
 
 
 def test_a_button_fine_tunes_and_shows_both_reports(open_site, start, zoo, tmp_path, monkeypatch):
-    monkeypatch.setattr(finetuning, "COMMAND", [sys.executable, "-c", WAITS])
+    monkeypatch.setattr(finetuning, "JOB", ["-c", WAITS])
     client = start(zoo.table, images=zoo.images, votes=tmp_path / "votes.sqlite", workers=1)
     page = open_site(client, "?tab=label", name="Ada", width=360, scheme="dark")
     page.get_by_text("Fine-tune the network on these votes").click()
@@ -39,7 +37,7 @@ def test_a_button_fine_tunes_and_shows_both_reports(open_site, start, zoo, tmp_p
     assert Axe().run(page).violations_count == 0
     panel.get_by_role("button", name="Stop").click()
     expect(panel.get_by_text("Stopped.")).to_be_visible()
-    monkeypatch.setattr(finetuning, "COMMAND", [sys.executable, "-c", JOB])
+    monkeypatch.setattr(finetuning, "JOB", ["-c", JOB])
     button.click()
     expect(panel.get_by_text("It is better.")).to_be_visible(timeout=20_000)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -28,7 +28,7 @@ from galaxyvotes.inference.galaxies import Chunk, Galaxies, ImageGalaxies, Store
 from galaxyvotes.inference.predicted import Rejected
 from galaxyvotes.networks.batch import Batch
 from galaxyvotes.runtime.counted import counted
-from galaxyvotes.runtime.progress import bar
+from galaxyvotes.runtime.progress import Advance, counting
 from galaxyvotes.runtime.threads import on_a_core_each
 from galaxyvotes.sky.fits import FitsLayout
 from galaxyvotes.sources.listed_images import open_source
@@ -78,7 +78,7 @@ class Stream(Generic[Result]):
     pack: PackSettings
     workers: int
     passed_over: tuple[Rejected, ...] = ()
-    progress: bool = False
+    progress: bool | Advance = False
     rejected: list[Rejected] = field(default_factory=list[Rejected])
     sizes: ImageSizes = field(default_factory=ImageSizes)
 
@@ -102,10 +102,11 @@ class Stream(Generic[Result]):
         part is of one block of so many.
         """
         stop = len(self.galaxies) if stop is None else stop
-        with bar(show=self.progress) as shown:
-            task = shown.add_task("predicting", total=len(self.galaxies), completed=start)
+        done, total = start, len(self.galaxies)
+        with counting("predicting", total, done=done, show=self.progress) as advance:
             for part in self.computed(start, stop, block):
-                shown.advance(task, len(part.ids))
+                done += len(part.ids)
+                advance(done, total)
                 yield part
 
     def computed(self, start: int, stop: int, block: int) -> Iterator[Part[Result]]:
@@ -182,7 +183,7 @@ def open_stream(
     layout: FitsLayout,
     workers: int | None,
     *,
-    progress: bool,
+    progress: bool | Advance,
 ) -> Generator[Stream[Result]]:
     """What is computed from a store or from images, cropped as `pack` has it, whose files are open
     meanwhile.

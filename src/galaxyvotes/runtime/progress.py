@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["announce", "bar", "counting"]
+__all__ = ["Advance", "announce", "bar", "counting"]
+
+Advance = Callable[[int, int], None]  # done, in all
 
 _PERIOD = 300.0  # seconds whose mean speed gives the time left, which jumps with shorter ones
 
@@ -30,10 +32,15 @@ def bar(*, show: bool = True) -> Progress:
 
 
 @contextmanager
-def counting(what: str, total: int, *, show: bool = True) -> Generator[Callable[[int, int], None]]:
-    """A function that moves a bar to (done, total)."""
+def counting(
+    what: str, total: int, *, done: int = 0, show: bool | Advance = True
+) -> Generator[Advance]:
+    """A function that moves a bar to (done, total), or `show` itself if it is one."""
+    if callable(show):
+        yield show
+        return
     with bar(show=show) as progress:
-        task = progress.add_task(what, total=total)
+        task = progress.add_task(what, total=total, completed=done)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 

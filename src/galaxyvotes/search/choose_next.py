@@ -24,6 +24,7 @@ from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.digests import image_digest
 from galaxyvotes.runtime.files import given_source, new_file
 from galaxyvotes.runtime.memory_limits import enough_memory
+from galaxyvotes.runtime.progress import Advance
 from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
 from galaxyvotes.sources.suffixes import called
 from galaxyvotes.table_formats.columns import column
@@ -101,7 +102,7 @@ def choose(
     stretch: str | None = None,
     layout: FitsLayout = ANYWHERE,
     seed: int = 0,
-    progress: bool = True,
+    progress: bool | Advance = True,
 ) -> Queue:
     """The `count` galaxies in folders or archives, or in a store, to ask volunteers about next.
 
@@ -110,7 +111,8 @@ def choose(
     (`information.entropy`); or `random`, from `seed`. Galaxies that the run was trained on are left
     out, and those of the ids in `without`, or of the table at that path: in its `id_column`, or
     else where `tables.ids` finds them. They may be paths of images, too. Images are read and
-    cropped as `predict` does; `tree` names the questions of a run that has several.
+    cropped as `predict` does; `tree` names the questions of a run that has several. `progress` may
+    be a function that gets how many images are done, and how many there are.
 
     Raises ConfigError for a count below 1, an unknown `by`, a run that predicts quantities, a run
     of one view, by `bald`, and an `id_column` that the table has not, or without a table; DataError

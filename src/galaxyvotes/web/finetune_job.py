@@ -7,10 +7,8 @@ folder holds what it makes: `votes.csv`, which is there before, `store`, `run`, 
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,11 +25,11 @@ from galaxyvotes.store.pack import pack
 from galaxyvotes.store.store import Store
 from galaxyvotes.training.finetune import finetune
 from galaxyvotes.tree import DecisionTree
+from galaxyvotes.web.background import be_nice
 
 __all__ = ["Job", "main", "run_job", "with_votes"]
 
 SPLITS = SplitSettings(0.6, 0.2, 0.2)  # tens of galaxies: more of them judge than of thousands
-_NICENESS = 10  # people look at galaxies meanwhile
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -113,8 +111,7 @@ def _is_known(store: Store, start: str | None) -> bool:
 
 def main() -> None:
     """Do the job that is the first argument, as JSON; 2 and a sentence if it cannot be done."""
-    with suppress(AttributeError):  # Windows has no such priority
-        os.nice(_NICENESS)
+    be_nice()
     job = msgspec.convert(json.loads(sys.argv[1]), Job)
     try:
         run_job(job)

@@ -5,9 +5,6 @@ The folder says all that is known of it, so a server that is started again shows
 """
 
 import json
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,16 +15,15 @@ import msgspec
 
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.runtime.counted import counted
+from galaxyvotes.web.background import Background, tail
 from galaxyvotes.web.classifications import Classifications
 from galaxyvotes.web.finetune_job import Job
 
-__all__ = ["COMMAND", "MIN_GALAXIES", "FineTuning", "Progress"]
+__all__ = ["JOB", "MIN_GALAXIES", "FineTuning", "Progress"]
 
 MIN_GALAXIES = 20  # with answers; of fewer, none would be left to judge the network by
-COMMAND = [sys.executable, "-m", "galaxyvotes.web.finetune_job"]
+JOB = ["-m", "galaxyvotes.web.finetune_job"]
 _LINES = 200  # of the log that are shown
-_LOG_BYTES = 256 * 1024
-_STOP_SECONDS = 20
 
 When = Literal["before", "after"]
 
@@ -60,8 +56,7 @@ class FineTuning:
     labels: Classifications
     folder: Path
     start: Path | None = None
-    _stopped: bool = False
-    _process: "subprocess.Popen[bytes] | None" = None
+    process: Background = field(default_factory=Background)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def begin(self) -> Progress:
@@ -70,48 +65,34 @@ class FineTuning:
         Raises ConfigError while another one runs and for fewer galaxies than `MIN_GALAXIES`;
         DataError if the folder cannot be written or the votes cannot be read.
         """
+        if (found := self.labels.answered()) < MIN_GALAXIES:
+            raise ConfigError(
+                f"{counted(found, 'galaxy')} {'has' if found == 1 else 'have'} answers; to"
+                f" fine-tune, label {MIN_GALAXIES} or more"
+            )
         with self._lock:
-            if self._running:
+            if self.process.state == "running":
                 raise ConfigError("the network is being fine-tuned: wait for its end, or stop it")
-            if (found := self._galaxies()) < MIN_GALAXIES:
-                raise ConfigError(
-                    f"{counted(found, 'galaxy')} {'has' if found == 1 else 'have'} answers; to"
-                    f" fine-tune, label {MIN_GALAXIES} or more"
-                )
             try:
                 folder = self._new_folder()
-                self._stopped = False
-                job = self._write(folder)
-                with (folder / "job.log").open("wb") as log:
-                    self._process = subprocess.Popen(
-                        [*COMMAND, json.dumps(msgspec.to_builtins(job))],
-                        stdin=subprocess.DEVNULL,
-                        stdout=log,
-                        stderr=subprocess.STDOUT,
-                        start_new_session=True,  # Ctrl-C is for the server, which passes it on
-                    )
+                job = json.dumps(msgspec.to_builtins(self._write(folder)))
+                self.process.begin(JOB, job, folder / "job.log")
             except OSError as error:
                 raise DataError(f"{self.folder} cannot be written: {error.strerror}") from None
         return self.progress()
 
     def stop(self) -> Progress:
         """Stop what runs, if anything does, and wait for its end; what it made stays."""
-        with self._lock:
-            self._end()
+        self.process.stop()
         return self.progress()
-
-    def close(self) -> None:
-        """Stop what runs, at the end of the server."""
-        with self._lock:
-            self._end()
 
     def progress(self) -> Progress:
         """How far the last one is; DataError if the votes cannot be read."""
-        galaxies = self._galaxies()
+        galaxies = self.labels.answered()
         folder = self._last_folder()
         if folder is None:
             return Progress("never", galaxies, MIN_GALAXIES)
-        lines = _lines(folder / "job.log")
+        lines = tail(folder / "job.log")
         there: list[When] = [when for when in ("before", "after") if _report(folder, when).exists()]
         return Progress(
             self._state(folder),
@@ -131,30 +112,18 @@ class FineTuning:
             raise DataError(f"there is no report of the network {when} fine-tuning yet")
         return _report(folder, when)
 
-    # ---- the process
-
     @property
-    def _running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    def _end(self) -> None:
-        process = self._process
-        if process is None or process.poll() is not None:
-            return
-        self._stopped = True
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    def run(self) -> Path | None:
+        """The run of the last one, or the start if there is none that finished."""
+        folder = self._last_folder()
+        finished = folder is not None and self._state(folder) == "finished"
+        return folder / "run" if folder is not None and finished else self.start
 
     def _state(self, folder: Path) -> Literal["running", "finished", "failed", "stopped"]:
-        if self._running:
-            return "running"
-        if _report(folder, "after").exists():
+        state = self.process.state
+        if state != "running" and _report(folder, "after").exists():
             return "finished"
-        return "stopped" if self._stopped or self._process is None else "failed"
+        return "failed" if state == "ended" else state
 
     # ---- the folder
 
@@ -176,9 +145,6 @@ class FineTuning:
         job.tree.write_text(self.labels.tree.to_toml(), "utf-8")
         return job
 
-    def _galaxies(self) -> int:
-        return self.labels.answered()
-
 
 def _report(folder: Path, when: When) -> Path:
     return folder / when / "report.html"
@@ -191,12 +157,3 @@ def _summary(folder: Path) -> str:
     except OSError:
         return ""
     return str(document["summary"])
-
-
-def _lines(log: Path) -> list[str]:
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _LOG_BYTES))
-            return file.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        return []

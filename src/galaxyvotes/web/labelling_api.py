@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from galaxyvotes.web.catalogue import UNCERTAINTY, Catalogue
 from galaxyvotes.web.gallery_api import Chosen
+from galaxyvotes.web.informative import INFORMATION
 from galaxyvotes.web.selection import Selection
 from galaxyvotes.web.site import InSite
 
@@ -83,13 +84,16 @@ def queue(
     site: InSite,
     chosen: Chosen,
     labeller: Labeller,
-    order: Literal["uncertain", "unfamiliar", "random", "catalogue"] = "uncertain",
+    order: Literal["uncertain", "unfamiliar", "informative", "random", "catalogue"] = "uncertain",
     limit: Annotated[int, Query(ge=1, le=100)] = 10,
 ) -> dict[str, Any]:
     """Galaxies of the selection that this labeller has neither answered nor skipped: those first
-    that volunteers are predicted to differ about most, that look least familiar, or in an order
-    that is random but stays the same for each labeller.
+    that volunteers are predicted to differ about most, that look least familiar, from whose answers
+    the network would learn most (see `/queue/informative`), or in an order that is random but stays
+    the same for each labeller.
     """
+    if order == "informative":
+        site.informative.load()
     table, seen = site.table, site.labels.seen_by(labeller)
     found = list[str]()
     for name in _ids(table, chosen, order, labeller):
@@ -100,8 +104,28 @@ def queue(
     return {"galaxies": found}
 
 
+@router.post("/queue/informative", summary="Find the most informative ones", response_model=None)
+def find_informative(site: InSite) -> dict[str, Any]:
+    """Begin to compare what views of each image are predicted to be, by the network that was
+    fine-tuned last, in the background: galaxies about which they disagree teach it most.
+    """
+    return site.informative.begin()._asdict()
+
+
+@router.get("/queue/informative", summary="How far that is", response_model=None)
+def informative(site: InSite) -> dict[str, Any]:
+    """`state` is `never`, `running`, `finished`, `failed` (for that `reason`) or `stopped`; `done`
+    of `total` images are compared.
+    """
+    return site.informative.progress()._asdict()
+
+
 def _ids(table: Catalogue, chosen: Selection, order: str, labeller: str) -> Iterator[str]:
-    sort = {"uncertain": f"-{UNCERTAINTY}", "unfamiliar": table.familiarity or ""}.get(order, "")
+    sort = {
+        "uncertain": f"-{UNCERTAINTY}",
+        "unfamiliar": table.familiarity or "",
+        "informative": f"-{INFORMATION}",
+    }.get(order, "")
     if order == "uncertain" and table.answers is None:
         sort = ""
     rows = table.rows(Selection(chosen.ranges, chosen.text, chosen.cone, sort))

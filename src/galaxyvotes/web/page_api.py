@@ -64,6 +64,7 @@ def about(site: InSite) -> dict[str, Any]:
             "judge": table.answers is not None and table.answers.is_evaluated,
             "votes": site.classifications is not None,
             "finetune": site.fine_tuner is not None,
+            "informative": site.informed is not None,
         },
     }
 

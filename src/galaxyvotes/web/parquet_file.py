@@ -4,16 +4,17 @@ Galaxies are known by the ids of one column (`tables.ids`). What else names them
 do, may have the words of another one, such as paths: the first rows show which.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Int32
+from jaxtyping import Float32, Int32
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.search.galaxy_map import GalaxyMap
+from galaxyvotes.sources.suffixes import called
 from galaxyvotes.table_formats.read import open_rows
 from galaxyvotes.tables.ids import id_candidates, id_texts, ids_in
 
@@ -24,6 +25,7 @@ __all__ = [
     "is_parquet",
     "naming_column",
     "rows_on_map",
+    "values_named",
     "with_places",
 ]
 
@@ -91,6 +93,21 @@ def rows_on_map(
             " column that has the map's ids, `id_column=…`, or make a map of these galaxies"
         )
     return here
+
+
+def values_named(
+    file: Path, id_column: str, values: Mapping[str, float]
+) -> Float32[np.ndarray, " galaxy"]:
+    """The value of each galaxy in a file, where values are of what its ids, or the words of another
+    column, name; NaN of the others.
+    """
+
+    def value(word: str) -> float:
+        return next((values[tried] for tried in called(word) if tried in values), np.nan)
+
+    column = naming_column(file, id_column, lambda word: not np.isnan(value(word)))
+    words = (word for part in _slices(file, [column]) for word in id_texts(part.column(column)))
+    return np.fromiter(map(value, words), np.float32)
 
 
 def with_places(

@@ -201,6 +201,7 @@ def _open_site(
     from galaxyvotes.web.catalogue import Catalogue
     from galaxyvotes.web.classifications import Classifications
     from galaxyvotes.web.finetuning import FineTuning
+    from galaxyvotes.web.informative import Informative
     from galaxyvotes.web.look_alikes import LookAlikes
     from galaxyvotes.web.model import Model
     from galaxyvotes.web.pictures import OfFiles, OfMap, Pictures, open_images
@@ -236,15 +237,21 @@ def _open_site(
         labels.progress()  # what is wrong with a file that is there is said now
     stars = Stars(VotesFile(file) if labels is None else labels.file, catalogue)
     interest = None if placed is None else Interest(placed, stars)
-    fine_tuner = None
+    fine_tuner, informed = None, None
     if labels is not None and pictures is not None and isinstance(pictures.images, OfFiles):
         named = [images] if isinstance(images, str | Path) else images
         sources = tuple(map(given_source, named))
         folder = catalogue.path.with_name(f"{catalogue.path.name}.finetuned")
         start = run.path if isinstance(run, Run) else None if run is None else given_path(run)
         fine_tuner = FineTuning(sources, pictures.name_of, labels, folder, start)
-        stack.callback(fine_tuner.close)
-    return Site(model, catalogue, pictures, look_alikes, labels, stars, interest, fine_tuner)
+        stack.callback(fine_tuner.stop)
+        if labels.tree.name in [tree.name for tree in model.trees]:
+            tuner = fine_tuner
+            informed = Informative(sources, catalogue, labels.tree.name, lambda: tuner.run)
+            stack.callback(informed.stop)
+    return Site(
+        model, catalogue, pictures, look_alikes, labels, stars, interest, fine_tuner, informed
+    )
 
 
 def _token(host: str, token: str | None) -> str:

@@ -11,6 +11,7 @@ from galaxyvotes.errors import ConfigError
 from galaxyvotes.web.catalogue import Catalogue
 from galaxyvotes.web.classifications import Classifications
 from galaxyvotes.web.finetuning import FineTuning
+from galaxyvotes.web.informative import Informative
 from galaxyvotes.web.look_alikes import LookAlikes
 from galaxyvotes.web.model import Model
 from galaxyvotes.web.pictures import Pictures
@@ -20,6 +21,10 @@ from galaxyvotes.web.statistics import Statistics
 __all__ = ["InSite", "Site"]
 
 _NO_MAP = "this server has no map: start it with `--map MAP`, which `galaxyvotes embed` writes"
+
+_NEEDS_IMAGES = (
+    "the server needs the image files: start it with `--images FOLDER`, a folder or an archive"
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Site:
     given_stars: Stars | None = None
     learned: Interest | None = None
     fine_tuner: FineTuning | None = None
+    informed: Informative | None = None
     statistics: Statistics = field(default_factory=Statistics)
     started: float = field(default_factory=time.time)
     version: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -90,11 +96,16 @@ class Site:
         """What fine-tunes on these answers; ConfigError if there is none."""
         _ = self.labels
         if self.fine_tuner is None:
-            raise ConfigError(
-                "to fine-tune, the server needs the image files: start it with `--images FOLDER`, a"
-                " folder or an archive"
-            )
+            raise ConfigError(f"to fine-tune, {_NEEDS_IMAGES}")
         return self.fine_tuner
+
+    @property
+    def informative(self) -> Informative:
+        """What finds the most informative galaxies; ConfigError if there is none."""
+        _ = self.labels
+        if self.informed is None:
+            raise ConfigError(f"to find the most informative galaxies, {_NEEDS_IMAGES}")
+        return self.informed
 
 
 def _site_of(request: Request) -> Site:

@@ -6,9 +6,13 @@ import { FineTune } from "./finetune.js";
 import { zoomable } from "./galaxy.js";
 import { onChange, selection, view } from "./view.js";
 
+const INFORMATIVE = "informative"; // found in the background, on demand
+const EVERY = 1000; // milliseconds between two looks at how far that is
+
 const ORDERS = [
   ["uncertain", "most uncertain first"],
   ["unfamiliar", "least familiar first"],
+  [INFORMATIVE, "most informative first"],
   ["random", "in random order"],
   ["catalogue", "as in the catalogue"],
 ];
@@ -24,7 +28,7 @@ export class LabelPage {
     this.given = [];
     this.done = 0;
     this.name = h("input", { id: "labeller", value: labeller(), placeholder: "Your name", autocomplete: "nickname", maxlength: "200", onchange: () => this.rename() });
-    this.order = h("select", { id: "order", "aria-label": "Which galaxy is next", onchange: () => this.restart() }, ORDERS.map(([value, text]) => h("option", { value }, text)));
+    this.order = h("select", { id: "order", "aria-label": "Which galaxy is next", onchange: () => this.restart() }, ORDERS.filter(([value]) => value !== INFORMATIVE || about.informative).map(([value, text]) => h("option", { value }, text)));
     this.hints = h("input", { type: "checkbox", id: "hints", onchange: () => this.draw() });
     this.stage = h("div", { class: "label-stage" });
     this.progress = h("p", { class: "small", "aria-live": "polite" });
@@ -64,7 +68,30 @@ export class LabelPage {
       if (this.element.isConnected) this.name.focus();
       return;
     }
+    if (this.order.value === INFORMATIVE && !(await this.informed())) return;
     await Promise.all([this.next(), this.count()]);
+  }
+
+  // Whether it is known which galaxies are the most informative; until it is, how far that is.
+  async informed() {
+    const show = (text) => this.stage.replaceChildren(h("p", { class: "empty", "aria-live": "polite" }, text));
+    try {
+      let found = await get("queue/informative");
+      if (found.state === "finished") return true;
+      if (found.state !== "running") found = await send("queue/informative");
+      while (found.state === "running") {
+        if (this.order.value !== INFORMATIVE || !this.element.isConnected) return false;
+        const far = found.total ? `: ${count(found.done)} of ${count(found.total)} galaxies` : " …";
+        show(`The views of each galaxy are compared, to find those from which the network learns most${far}`);
+        await new Promise((resolve) => setTimeout(resolve, EVERY));
+        found = await get("queue/informative");
+      }
+      if (found.state === "finished") return true;
+      show(found.reason || "The search was stopped.");
+    } catch (error) {
+      show(error.message);
+    }
+    return false;
   }
 
   async count() {
