@@ -9,8 +9,11 @@ import pytest
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.metrics.accuracy import confusion_matrices
+from galaxyvotes.predictions import Predictions
+from galaxyvotes.reports.comparison import Comparison
 from galaxyvotes.reports.document import CONTENTS
 from galaxyvotes.reports.galaxy_table import galaxy_table
+from galaxyvotes.tree import DecisionTree
 from galaxyvotes.web.answer_table import find_answers
 from galaxyvotes.web.catalogue import Catalogue
 from galaxyvotes.web.evaluated import ERROR, WIDTH, most_columns
@@ -68,6 +71,18 @@ def test_a_table_of_predictions_alone_is_not_evaluated(zoo, kaggle):
     names = pq.read_schema(zoo.table).names
     assert not find_answers(names, {"tree": "kaggle"}, []).is_evaluated
     assert find_answers(["id", "x_label", "x_predicted"], {}, []) is None
+
+
+@pytest.mark.parametrize("names", [["NA", "nan"], ["True", "False"], ["1.0", "2.0"], ["01", "1"]])
+def test_classes_are_words_whatever_they_look_like(open_judged, zoo, names):
+    tree = DecisionTree.of_classes(names)
+    labels = np.tile(np.eye(2, dtype=np.float32), (75, 1))
+    comparison = Comparison(tree, labels, Predictions(zoo.predictions.ids, tree.columns, labels))
+    catalogue = open_judged(comparison)
+    for row, name in enumerate(tree.columns):
+        rows = catalogue.rows(Selection.parse([f"class:={name}", f"predicted:={name}"]))
+        assert rows.tolist() == [*range(row, 150, 2)]
+    assert catalogue.values(ERROR).max() == 0
 
 
 def test_a_prediction_that_is_missing_is_named(tmp_path, judged_quantities):

@@ -21,7 +21,7 @@ from galaxyvotes.tables.vote_layout import find_layout
 from galaxyvotes.tree import DecisionTree, bundled_trees
 from galaxyvotes.web.selection import quoted
 
-__all__ = ["AnswerColumns", "find_answers"]
+__all__ = ["AnswerColumns", "columns_of_classes", "find_answers"]
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,22 @@ class AnswerColumns:
         return " + ".join(terms)
 
 
+def columns_of_classes(names: Sequence[str]) -> list[str]:
+    """The columns of words in a table of classes that `evaluate` wrote; none in others."""
+    columns = [CLASS, PREDICTED_CLASS]
+    return columns if {*columns} <= {*names} and len(_classes(names)) > 1 else []
+
+
+def _classes(names: Sequence[str]) -> list[str]:
+    return [name.removeprefix(PROBABILITY) for name in names if name.startswith(PROBABILITY)]
+
+
 def _evaluated(names: Sequence[str], trees: Sequence[DecisionTree]) -> AnswerColumns | None:
     """The answers of a table that `evaluate` wrote (see `reports.galaxy_table`); None for others.
     Classes that are those of no tree make one.
     """
-    classes = [name.removeprefix(PROBABILITY) for name in names if name.startswith(PROBABILITY)]
-    if len({*classes}) > 1 and {CLASS, PREDICTED_CLASS} <= {*names}:
+    if columns_of_classes(names):
+        classes = _classes(names)
         fitting = (tree for tree in trees if {*tree.columns} == {*classes})
         tree = next(fitting, None) or DecisionTree.of_classes(classes)
         columns = {name: PROBABILITY + name for name in tree.columns}

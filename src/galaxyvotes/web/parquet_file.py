@@ -17,6 +17,7 @@ from galaxyvotes.search.galaxy_map import GalaxyMap
 from galaxyvotes.sources.suffixes import called
 from galaxyvotes.table_formats.read import open_rows
 from galaxyvotes.tables.ids import id_candidates, id_texts, ids_in
+from galaxyvotes.web.answer_table import columns_of_classes
 
 __all__ = [
     "PLACES",
@@ -44,11 +45,32 @@ def is_parquet(path: Path) -> bool:
 
 
 def converted(path: Path, file: Path) -> Path:
-    """The table in a file of another format, written as Parquet."""
-    with open_rows(path) as rows, pq.ParquetWriter(file, rows.schema) as writer:
-        for part in rows.slices(_SLICE):
-            writer.write_table(part)
+    """The table in a file of another format, written as Parquet; classes that `evaluate` wrote are
+    words, whatever these look like: "NA", "1.0", "True".
+    """
+    with open_rows(path) as rows:
+        schema, words = rows.schema, _words_of_classes(path, rows.schema.names)
+        for name in words:
+            schema = schema.set(schema.get_field_index(name), pa.field(name, pa.string()))
+        start = 0
+        with pq.ParquetWriter(file, schema) as writer:
+            for part in rows.slices(_SLICE):
+                end = start + len(part)
+                for name, column in words.items():
+                    place = schema.get_field_index(name)
+                    part = part.set_column(place, schema.field(name), column[start:end])
+                writer.write_table(part)
+                start = end
     return file
+
+
+def _words_of_classes(path: Path, names: list[str]) -> dict[str, pa.ChunkedArray]:
+    columns = columns_of_classes(names)
+    if not columns:
+        return {}
+    with open_rows(path, as_text=True) as rows:
+        parts = [part.select(columns) for part in rows.slices(_SLICE)]
+    return {name: pa.concat_tables(parts).column(name).cast(pa.string()) for name in columns}
 
 
 def id_column_of(file: Path, path: Path, wanted: str | None) -> str:
