@@ -82,6 +82,8 @@ def test_classes_are_words_whatever_they_look_like(open_judged, zoo, names):
     for row, name in enumerate(tree.columns):
         rows = catalogue.rows(Selection.parse([f"class:={name}", f"predicted:={name}"]))
         assert rows.tolist() == [*range(row, 150, 2)]
+        labels = catalogue.answers.labels_in(catalogue.whole_row(row))
+        assert labels == {one: float(one == name) for one in tree.columns}
     assert catalogue.values(ERROR).max() == 0
 
 

@@ -38,6 +38,14 @@ def test_programs_get_the_numbers_and_their_galaxies(judged):
     assert len(one["roc"]["curve"]) > 20
 
 
+def test_a_galaxy_has_its_labels_beside_its_predictions(judged, judged_fractions):
+    for row in (3, 9):
+        answers = judged.get(f"/galaxies/g{row:04d}").json()["answers"]
+        labels = [answer["label"] for answer in answers.values()]
+        expected = judged_fractions.labels[row].tolist()
+        assert labels == [None if label != label else pytest.approx(label) for label in expected]
+
+
 def test_what_cannot_be_judged_is_an_error_in_words(judged, site):
     assert not site.get("/about").json()["catalogue"]["judge"]
     for address in ("/judge", "/judge/answer?answer=Class1.1"):

@@ -35,6 +35,7 @@ def test_galaxies_come_before_numbers_and_open_in_their_order(open_site, judged)
     assert page.locator(".strip").first.locator("small:last-child").all_inner_texts() == worst
     page.locator(".strip a").nth(1).click()
     expect(page.get_by_role("dialog", name=f"Galaxy {worst[1]}")).to_be_visible()
+    assert page.locator("#galaxy .track .label-mark").count() >= 3
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("dialog", name=f"Galaxy {worst[2]}")).to_be_visible()
     page.keyboard.press("Escape")
@@ -97,12 +98,19 @@ def test_without_labels_there_is_no_judge(open_site, site):
 
 
 @pytest.mark.parametrize(
-    ("kind", "width", "scheme"),
-    [("judged", 1280, "light"), ("judged", 360, "dark"), ("of_classes", 1280, "dark")],
+    ("kind", "query", "width", "scheme"),
+    [
+        ("judged", "?tab=judge", 1280, "light"),
+        ("judged", "?tab=judge", 360, "dark"),
+        ("judged", "?tab=judge&galaxy=g0009", 1280, "dark"),
+        ("of_classes", "?tab=judge", 1280, "dark"),
+    ],
 )
-def test_the_judge_is_accessible_and_fits(open_site, request, kind, width, scheme):
-    page = open_site(request.getfixturevalue(kind), "?tab=judge", width=width, scheme=scheme)
+def test_the_judge_is_accessible_and_fits(open_site, request, kind, query, width, scheme):
+    page = open_site(request.getfixturevalue(kind), query, width=width, scheme=scheme)
     page.wait_for_selector(".chart")
+    if "galaxy" in query:
+        page.wait_for_selector("#galaxy .label-mark")
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     assert page.evaluate("document.documentElement.scrollWidth") <= width

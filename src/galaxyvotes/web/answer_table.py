@@ -53,6 +53,17 @@ class AnswerColumns:
                 return self.ends(end)[[*self.columns].index(answer)]
         return self.columns.get(name, name)
 
+    def labels_in(self, row: Mapping[str, Any]) -> dict[str, float | None]:
+        """The label of each answer in a row of an evaluated table, None where it is not known; of
+        classes 1 for that of the galaxy and 0 for the others.
+        """
+        if self.own_class:
+            own = row[self.own_class]
+            return {
+                name: float(name == own) if own in self.columns else None for name in self.columns
+            }
+        return {name: row[column] for name, column in self.labels.items()}
+
     @property
     def uncertainty(self) -> str:
         """In SQL, how much volunteers are predicted to differ: the entropy, in nats, of the path

@@ -117,6 +117,8 @@ def galaxy(site: InSite, id: Id) -> Any:  # noqa: A002
     answered: dict[str, Any] = {"id": id}
     if predictions is not None and table.answers is not None:
         answered = galaxy_json(predictions, 0, table.answers.tree)
+        for name, label in _plain(table.answers.labels_in(values)).items():
+            answered["answers"][name]["label"] = label
     place = None
     if table.sky is not None:
         ra, dec = (values[name] for name in table.sky)

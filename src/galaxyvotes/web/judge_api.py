@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from galaxyvotes.web.judge import judged, judged_answer
+from galaxyvotes.web.judge import judged_answer
 from galaxyvotes.web.site import InSite
 
 __all__ = ["router"]
@@ -18,7 +18,7 @@ def judge(site: InSite) -> dict[str, Any]:
     confidence intervals, those of each answer, and confusion matrices. What counts galaxies has the
     words of the `filter` that finds them.
     """
-    return judged(site.table)
+    return site.judged
 
 
 @router.get("/judge/answer", summary="How good those of one answer are", response_model=None)

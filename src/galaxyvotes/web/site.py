@@ -3,7 +3,8 @@
 import secrets
 import time
 from dataclasses import dataclass, field
-from typing import Annotated
+from functools import cached_property
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
@@ -12,6 +13,7 @@ from galaxyvotes.web.catalogue import Catalogue
 from galaxyvotes.web.classifications import Classifications
 from galaxyvotes.web.finetuning import FineTuning
 from galaxyvotes.web.informative import Informative
+from galaxyvotes.web.judge import judged
 from galaxyvotes.web.look_alikes import LookAlikes
 from galaxyvotes.web.model import Model
 from galaxyvotes.web.pictures import Pictures
@@ -83,6 +85,11 @@ class Site:
         if (places := self.table.places) is None:
             raise ConfigError(_NO_MAP)
         return places
+
+    @cached_property
+    def judged(self) -> dict[str, Any]:
+        """How good the predictions of the catalogue are; ConfigError if it has no labels."""
+        return judged(self.table)
 
     @property
     def labels(self) -> Classifications:

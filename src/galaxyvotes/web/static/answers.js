@@ -21,6 +21,7 @@ export function likeliest(question, answers) {
   return known.sort((a, b) => valueOf(answers, b) - valueOf(answers, a))[0];
 }
 
+const known = (value) => value !== null && value !== undefined;
 const valueOf = (answers, answer) => answers[answer.column]?.value ?? null;
 
 export function drawAnswers(tree, answers) {
@@ -28,9 +29,11 @@ export function drawAnswers(tree, answers) {
   const path = pathOf(tree, answers);
   const rest = tree.questions.filter((question) => !path.includes(question));
   const steps = path.map((question, number) => step(question, answers, number));
+  const labelled = Object.values(answers).some((answer) => known(answer.label));
   return h(
     "div",
     { class: "answers" },
+    labelled ? h("p", { class: "note label-key" }, h("span", { class: "label-mark", "aria-hidden": "true" }), "the label") : null,
     h("ol", { class: "path" }, steps),
     rest.length
       ? h(
@@ -72,12 +75,18 @@ function bar(answer, found, best) {
     track.append(whisker);
     interval = ` (${Math.round(100 * found.low)}–${Math.round(100 * found.high)})`;
   }
+  const labelled = known(found?.label) ? `label ${Math.round(100 * found.label)} %` : "";
+  if (labelled) {
+    const mark = h("span", { class: "label-mark" });
+    mark.style.left = `${100 * found.label}%`;
+    track.append(mark);
+  }
   const number = value === null ? "not asked" : `${Math.round(100 * value)} %`;
   return h(
     "div",
-    { class: best ? "share best" : "share", title: answer.column },
+    { class: best ? "share best" : "share", title: [answer.column, labelled].filter(Boolean).join(", ") },
     h("dt", {}, answer.text),
-    h("dd", {}, track, h("span", { class: "number" }, number, h("small", {}, interval))),
+    h("dd", {}, track, h("span", { class: "number" }, number, h("small", {}, interval), labelled ? h("span", { class: "hidden" }, `, ${labelled}`) : null)),
   );
 }
 
@@ -92,7 +101,7 @@ function quantities(tree, answers) {
       );
       return [
         h("dt", {}, question.text),
-        h("dd", {}, `${text[0]} ${question.unit}`, text[1] ? h("small", {}, ` (${text[1]} to ${text[2]})`) : null),
+        h("dd", {}, `${text[0]} ${question.unit}`, text[1] ? h("small", {}, ` (${text[1]} to ${text[2]})`) : null, known(found?.label) ? h("small", {}, `, label ${found.label.toPrecision(3)}`) : null),
       ];
     }),
   );
