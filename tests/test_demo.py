@@ -4,6 +4,7 @@ import pytest
 
 from galaxyvotes.cli.app import app
 from galaxyvotes.demo import demo
+from galaxyvotes.errors import ConfigError
 
 
 def test_a_demo_leaves_pictures_and_a_report_and_goes_on_where_it_was_stopped(tmp_path):
@@ -30,5 +31,11 @@ def test_a_demo_prints_the_commands_that_do_the_same(tmp_path, capsys):
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
-    with pytest.raises(Exception, match="is not empty, and no demo began it"):
+    with pytest.raises(ConfigError, match="is not empty, and no demo began it"):
         demo(tmp_path)
+
+
+def test_a_demo_of_a_few_galaxies_is_refused_before_it_begins(tmp_path):
+    with pytest.raises(ConfigError, match="galaxies is 59; a demo takes 60 or more"):
+        demo(tmp_path / "demo", galaxies=59)
+    assert not (tmp_path / "demo").exists()

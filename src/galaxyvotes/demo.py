@@ -21,6 +21,7 @@ from galaxyvotes.training.finetune import finetune
 
 __all__ = ["demo"]
 
+_LEAST = 60
 SPLITS = SplitSettings(0.5, 0.25, 0.25)
 # Simulated galaxies are less like real ones than another survey is, so the encoder adapts more than
 # by default.
@@ -38,9 +39,14 @@ def demo(
     """Leave in the folder `out` simulated galaxies, the bundled model's predictions of them
     (`answers.csv`, `answers.html`), a fine-tuned run and its `report.html`.
 
-    Raises ConfigError for a folder that is not empty and that no demo began, MissingExtraError
-    without GalSim.
+    Raises ConfigError for a folder that is not empty and that no demo began and for fewer than 60
+    galaxies, MissingExtraError without GalSim.
     """
+    if galaxies < _LEAST:
+        raise ConfigError(
+            f"galaxies is {galaxies}; a demo takes {_LEAST} or more: with fewer nothing can be"
+            " calibrated"
+        )
     out = Path(out)
     zoo, packed, run = out / "zoo", out / "store", out / "run"
     if not zoo.exists() and out.is_dir() and any(out.iterdir()):

@@ -153,9 +153,11 @@ def test_cutout_says_what_became_of_every_galaxy(run, tmp_path):
         "1 galaxy without an image: lies outside the mosaic",
     ]
     status, _, err = run("cutout", table, "--size", "10arcsec", "--out", tmp_path / "x")
-    assert (status, "no mosaic is named" in err) == (2, True)
+    assert (status, "no mosaic is named" in err, "--mosaic sky.fits" in err) == (2, True, True)
     status, _, err = run("cutout", table, *options[:2], "--out", tmp_path / "x")
-    assert "name its side, such as --size 30arcsec or, times a column, --size '8*petro_r50'" in err
+    assert (
+        "name its side, such as --size 30arcsec or, times a column, --size '8.48*petro_r90'" in err
+    )
     status, _, err = run("pack", table, "--size", "10arcsec", "--out", tmp_path / "x")
     assert "--size is for images that are cut from a mosaic: name its files, --mosaic FITS" in err
 

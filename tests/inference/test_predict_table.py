@@ -203,7 +203,9 @@ def test_images_that_are_not_there_are_an_error_before_any_work(ten, blob_run, m
     message = r"no image of the first 2 rows is there, as named by 'objid'; .* from the curr"
     with pytest.raises(DataError, match=message):
         predict(path, run=blob_run, image="{objid}.jpg", progress=False)
-    with pytest.raises(DataError, match=r"has positions on the sky, but no pixels: no column of"):
+    with pytest.raises(
+        DataError, match=r"has positions on the sky, but no pixels: name the mosaic"
+    ):
         predict(path, run=blob_run, progress=False)
     with pytest.raises(ConfigError, match="are tables: name one"):
         predict([path, folder.parent / "absent.csv"], run=blob_run, progress=False)

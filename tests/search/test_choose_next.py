@@ -89,7 +89,7 @@ def test_bald_prefers_galaxies_whose_views_disagree(blob_run, blob_store):
 
 def test_what_cannot_be_chosen_is_refused(blob_run, new_images):
     how = {"run": blob_run, "progress": False}
-    with pytest.raises(ConfigError, match="this run has one: choose by `uncertainty`"):
+    with pytest.raises(ConfigError, match="this run has one: choose with `by='uncertainty'`"):
         choose(new_images, **how)
     with pytest.raises(ConfigError, match="by is 'luck'; expected bald, uncertainty, random"):
         choose(new_images, by="luck", **how)

@@ -138,6 +138,7 @@ def test_a_fits_file_of_a_table_is_a_table(tmp_path):
             "https://a.org/1.jpg",
             r"^https://a\.org/1\.jpg: is a URL, and URLs are not read: download",
         ),
+        ("file:///a/1.jpg", r"^file:///a/1\.jpg: is a URL"),
         ("", r'the path is empty \(""\)'),
     ],
 )

@@ -96,7 +96,11 @@ def path_column(rows: Rows, root: Path) -> str:
             ' images, too, or write a template of their paths, `image="cutouts/{id}.fits"`'
         )
     hint = (
-        f"{rows.name} has positions on the sky, but no pixels: " if has_positions(columns) else ""
+        f"{rows.name} has positions on the sky, but no pixels: name the mosaic that galaxies are"
+        " cut from, `layout=FitsLayout(mosaic=Mosaic(files=('sky.fits',), size='30arcsec'))`, or"
+        " their images; "
+        if has_positions(columns)
+        else ""
     )
     raise DataError(
         f"{hint}no column of {rows.name} holds paths of images that are there; give the folder or"

@@ -137,7 +137,7 @@ def choose(
     if by == "bald" and network.recipe.model.views * len(network.members) < 2:
         raise ConfigError(
             "bald compares the predictions of several views or members, and this run has one:"
-            " choose by `uncertainty`, or make an ensemble of several runs"
+            " choose with `by='uncertainty'`, or make an ensemble of several runs"
         )
     seen = _seen(network, origin)
     pack = pack_for(network.pack, paths, scale=scale, fit=fit, stretch=stretch)

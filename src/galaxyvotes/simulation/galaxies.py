@@ -79,7 +79,7 @@ def simulate(
         ("volunteers", volunteers, 1),
     ):
         if value < least:
-            raise ConfigError(f"simulate: {name} is {value}; it must be {least} or more")
+            raise ConfigError(f"`{name}={value}`: expected {least} or more")
     if seed < 0 or (processes is not None and processes < 1):
         raise ConfigError(
             f"simulate: seed is {seed}, processes {processes}; a seed is ≥ 0, processes are ≥ 1"

@@ -85,7 +85,9 @@ class Mosaic:
     def __post_init__(self) -> None:
         """Refuse a size that is none, and no files."""
         if not self.files:
-            raise ConfigError("no mosaic is named: name its FITS files")
+            raise ConfigError(
+                'no mosaic is named: name its FITS files, or folders of them, `mosaic="sky.fits"`'
+            )
         if len(self.position) not in (0, 2):
             raise ConfigError(
                 f"position {', '.join(self.position)}: expected two columns, of right ascension and"

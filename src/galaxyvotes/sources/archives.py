@@ -209,8 +209,8 @@ def _ask(place: "Folder | Packed", row: int, suffix: str) -> str:
 
 
 def _written(path: Path) -> str:
-    """A path as it was written: of two slashes after a URL's scheme one is lost."""
-    return _URL.sub(r"\1//", str(path))
+    """A path as it was written: of several slashes after a URL's scheme one is left."""
+    return _URL.sub(lambda url: url[1] + ("///" if url[1] == "file:" else "//"), str(path))
 
 
 def _explain_absent(path: Path) -> str:
