@@ -42,6 +42,7 @@ _KINDS = {
     "star": 0.015,
     "artifact": 0.02,
 }
+_LEAST_PX = 32
 _ODDITIES = {"ring": 0.34, "arc": 0.14, "disturbed": 0.20, "other": 0.16, "dust": 0.16}
 _ARMS = {1: 0.07, 2: 0.50, 3: 0.15, 4: 0.12, 5: 0.08, 6: 0.08}
 
@@ -75,11 +76,14 @@ def simulate(
     """
     for name, value, least in (
         ("galaxies", galaxies, 1),
-        ("size_px", size_px, 32),
         ("volunteers", volunteers, 1),
     ):
         if value < least:
-            raise ConfigError(f"`{name}={value}`: expected {least} or more")
+            raise ConfigError(f"simulate: {name} is {value}; expected {least} or more")
+    if size_px < _LEAST_PX:
+        raise ConfigError(
+            f"simulate: images of {size_px} px are too small: pass `size_px=…`, {_LEAST_PX} or more"
+        )
     if seed < 0 or (processes is not None and processes < 1):
         raise ConfigError(
             f"simulate: seed is {seed}, processes {processes}; a seed is ≥ 0, processes are ≥ 1"
