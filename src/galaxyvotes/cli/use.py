@@ -23,6 +23,7 @@ from galaxyvotes.cli.options import (
 )
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.runtime.counted import agreeing, counted
+from galaxyvotes.runtime.object_store import url_of
 from galaxyvotes.table_settings import Naming, TableSettings
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def predict(
 
     Args:
         images: Folders, zips, image files, a table alone or beside its images, or one packed store.
+            A table may be a URL, s3://BUCKET/TABLE, and have a column of URLs.
         run: A run folder, or an ONNX file that export wrote; by default the bundled model.
         tree: The tree to predict, if the run has several; by default its first, or of a calibrated
             copy the one that it was calibrated for. The bundled model has kaggle, classes5 and gz2.
@@ -99,7 +101,7 @@ def predict(
             whatever machines, merge makes the table.
         ray: Let the actors of a Ray cluster compute the rows: its address (HOST:PORT or auto), or
             local, to start one on this machine. --workers is the number of actors.
-        out: The table to write: .csv, .ecsv, .fits, .parquet, .vot or .xml (VOTable).
+        out: The table to write: .csv, .ecsv, .fits, .parquet, .vot or .xml (VOTable); s3://… also.
     """
     from galaxyvotes.inference.predict import predict as predict_
 
@@ -136,7 +138,8 @@ def predict(
     )
     if sheet is not None:
         done.contact_sheet(sheet, overwrite=overwrite)
-    where = f"shard {done.shard}, {done.path}" if done.shard else done.path or sheet
+    path = done.path and (url_of(done.path) or done.path)
+    where = f"shard {done.shard}, {path}" if done.shard else path or sheet
     rows = f"{counted(done.galaxies + done.unpredicted, 'row')}, " if done.of_table else ""
     print(f"{where}: {rows}{counted(done.galaxies, 'galaxy')}")
     if sheet is not None and done.path is not None:
@@ -157,7 +160,7 @@ def _print_left_out(done: "Predicted | Merged", path: Path | None) -> None:
             f" the first, {': '.join(done.rejected[0])}"
         )
     elif done.rejected:
-        where = path or f"the first, {': '.join(done.rejected[0])}"
+        where = (path and url_of(path)) or path or f"the first, {': '.join(done.rejected[0])}"
         print(f"{counted(len(done.rejected), 'image')} could not be used: {where}")
     if done.passed_over:
         where = path or f"the first, {': '.join(done.passed_over[0])}"

@@ -1,4 +1,6 @@
-"""Images that the rows of a table name by their paths, relative to the table or absolute."""
+"""Images that the rows of a table name by their paths, relative to the table or absolute, or by
+their URLs.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ import pyarrow.compute as pc
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.inference.image_names import ImageNames
 from galaxyvotes.runtime.counted import counted
+from galaxyvotes.runtime.object_store import url_of
 from galaxyvotes.sky.fits import FitsLayout
 from galaxyvotes.sources.members import Member, files_at
 from galaxyvotes.sources.no_images import has_positions
@@ -65,6 +68,8 @@ def _unusable(word: str) -> str:
     """Why a word cannot be the path of an image; empty if it can."""
     if not word:
         return NO_NAME
+    if url_of(word):
+        return ""
     suffix = split_suffix(word)[1]
     if "\0" in word:
         return "the path holds a zero byte"
@@ -87,6 +92,9 @@ def path_column(rows: Rows, root: Path) -> str:
         best = max(hits, key=hits.__getitem__, default="")
         if hits.get(best):
             return best
+        by_url = (name for name in texts if any(url_of(root) or url_of(one) for one in paths[name]))
+        if named := next(by_url, ""):
+            return named
         first = ((name, named[0]) for name, named in paths.items() if named)
         absent = absent if any(absent) else next(first, absent)
     if any(absent):
@@ -134,8 +142,10 @@ def refuse_absent(
     """
     looked, word = 0, ""
     for names in first_names:
-        if any(_is_file(root, each) for each in names if not _unusable(each)):
-            return
+        if url_of(root) or any(
+            url_of(each) or _is_file(root, each) for each in names if not _unusable(each)
+        ):
+            return  # of a URL nobody knows before it is read
         looked, word = looked + len(names), word or next(filter(None, names), "")
     where = ", ".join(map(repr, template.columns))
     if not word:

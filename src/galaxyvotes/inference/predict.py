@@ -7,7 +7,7 @@ decode beside them.
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from galaxyvotes.inference.outcome import Outcome
 from galaxyvotes.inference.parts import WHOLE, Parts, Shard
 from galaxyvotes.inference.predicted import Predicted
 from galaxyvotes.inference.provenance import in_words, not_calibrated
+from galaxyvotes.inference.stored import made_here
 from galaxyvotes.inference.stream import pack_for
 from galaxyvotes.kinds import FractionKind
 from galaxyvotes.predictions import Predictions
@@ -34,6 +35,7 @@ from galaxyvotes.runtime.devices import choose_device
 from galaxyvotes.runtime.files import given_source
 from galaxyvotes.runtime.locks import locked
 from galaxyvotes.runtime.memory_limits import enough_memory
+from galaxyvotes.runtime.object_store import url_of
 from galaxyvotes.runtime.threads import check_workers
 from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
 from galaxyvotes.table_settings import TableSettings
@@ -91,6 +93,10 @@ def predict(
     known by the ids in `id_column`, by default one that is called as ids are, or the first of
     texts.
 
+    The table of galaxies may be an object in a store, `s3://BUCKET/KEY`, or on the web, and name
+    its images by URLs, or by paths from there on; `out` may be an object, too, which is made in
+    the current folder.
+
     Images are cropped as the run's own were. Where a galaxy covers `scale` times as many pixels as
     in those, the crop is as many times as wide; `fit` takes whole images instead, whatever their
     size. The bands of FITS images become pictures by `stretch`, by default that of the run's own
@@ -123,12 +129,15 @@ def predict(
     """
     began = time.monotonic()
     part = _shard(shard, out)
-    out = None if out is None else new_table(out, overwrite=overwrite)
+    url = "" if out is None else url_of(out)
     table = table or TableSettings()
     fractions = table.kind(fractions)
     paths = [*map(given_source, [images] if isinstance(images, str | Path) else images)]
     opened = partial(_open, run, tree, fractions, intervals)
     with ExitStack() as stack:
+        if out is not None:
+            here = made_here(Path(out), overwrite=overwrite) if url else nullcontext(out)
+            out = new_table(stack.enter_context(here), overwrite=overwrite and not url)
         cluster = None
         if ray is None:
             check_workers(workers)
@@ -148,6 +157,7 @@ def predict(
             if out is None
             else _to_table(job, out, part, scale, overwrite=overwrite)
         )
+    done = replace(done, path=Path(url)) if url else done
     made_by = in_words(network, origin, "" if cluster is None else str(cluster))
     made_by += f", in {duration(time.monotonic() - began)}"
     asked_for_none = intervals is False and network.familiarity is not None
@@ -171,6 +181,10 @@ def _open(
 def _shard(text: str | None, out: str | Path | None) -> Shard | None:
     if text is not None and out is None:
         raise ConfigError("a shard is kept beside its table, and none is named: pass `out=…`")
+    if text is not None and out is not None and url_of(out):
+        raise ConfigError(
+            f"shard {text} is kept beside its table, in a folder, and {out} is in none: name a file"
+        )
     return None if text is None else Shard.parse(text)
 
 

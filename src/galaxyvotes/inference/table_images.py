@@ -31,6 +31,7 @@ from galaxyvotes.inference.image_paths import (
 )
 from galaxyvotes.runtime.digests import file_digest
 from galaxyvotes.runtime.files import given_source
+from galaxyvotes.runtime.object_store import digest_of_object, url_of
 from galaxyvotes.sky.fits import FitsLayout
 from galaxyvotes.sky.mosaic import Mosaic
 from galaxyvotes.sky.mosaic_files import open_tiles
@@ -41,6 +42,7 @@ from galaxyvotes.sources.cut_outs import CutOuts, cut_outs_of, id_column
 from galaxyvotes.sources.matching import Images, match_images
 from galaxyvotes.sources.members import Member, Members
 from galaxyvotes.sources.positions import find_position
+from galaxyvotes.sources.suffixes import FITS_SUFFIXES, IMAGE_SUFFIXES, split_suffix
 from galaxyvotes.table_formats.read import MemoryRows, Rows, open_rows
 from galaxyvotes.tables.ids import ids_in
 from galaxyvotes.tables.table import Table
@@ -94,7 +96,8 @@ class TableImages:
     def digest(self) -> str:
         """A digest of the table's bytes, and of the names of the images beside it."""
         beside = names_digest(self.beside) if self.beside else ""
-        return f"{file_digest(self.path)} {beside}"
+        url = url_of(self.path)
+        return f"{digest_of_object(url) if url else file_digest(self.path)} {beside}"
 
     def first_images(self) -> list[Member]:
         """The images of the first rows that are there."""
@@ -116,14 +119,26 @@ def named_table(paths: Sequence[Path]) -> tuple[Path | None, list[Path]]:
     """The table among some paths, and the others, which hold its images; none if no table is named,
     or one that is a list of images without a header.
 
-    ConfigError for two tables, DataError as of `Source.open`.
+    ConfigError for two tables, or for images in an object store; DataError as of `Source.open`.
     """
-    tables = [path for path in paths if path.is_file() and _is_table(path)]
+    tables = [path for path in paths if url_of(path) or (path.is_file() and _is_table(path))]
     if len(tables) > 1:
         raise ConfigError(f"{tables[0]} and {tables[1]} are tables: name one, and its images")
+    if tables and (url := url_of(tables[0])):
+        _refuse_images(url)
+        return tables[0], [path for path in paths if path != tables[0]]
     if not tables or _is_list(tables[0]):
         return None, list(paths)
     return tables[0], [path for path in paths if path != tables[0]]
+
+
+def _refuse_images(url: str) -> None:
+    folder, _, name = url.rpartition("/")
+    if split_suffix(name)[1] in (IMAGE_SUFFIXES - FITS_SUFFIXES) | {"", ".zip"}:
+        raise ConfigError(
+            f"{url} is no table: images in a store of objects or on the web are named by a table,"
+            f' whose column has their URLs, or `image="{folder}/{{id}}.jpg"`'
+        )
 
 
 def _is_table(path: Path) -> bool:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from galaxyvotes.errors import DataError
+from galaxyvotes.runtime.object_store import read_object, url_of
 from galaxyvotes.sources.suffixes import HIDDEN, MAX_BYTES, split_suffix
 from galaxyvotes.tables.names import PART, column_of
 
@@ -53,8 +54,8 @@ class Folder(NamedTuple):
 
     @staticmethod
     def listed(root: Path, paths: Sequence[str], problem: str = "") -> "Folder":
-        """Files that are named, by their paths from the root on, or absolute ones; with a problem,
-        all have it.
+        """Files that are named, by their paths from the root on, absolute ones, or URLs; with a
+        problem, all have it.
         """
         encoded = column_of([os.fsencode(path) for path in paths], pa.large_binary())
         return Folder(
@@ -73,8 +74,11 @@ class Folder(NamedTuple):
     def read(self, row: int) -> bytes:
         """A file; DataError if it is larger than files of its kind may be."""
         path = self.path(row)
+        limit = MAX_BYTES.get(split_suffix(path)[1], MAX_BYTES[""])
+        if url := url_of(path) or url_of(self.root / path):
+            return read_object(url, limit)
         with FileIO(self.root / path) as file:
-            size, limit = os.fstat(file.fileno()).st_size, MAX_BYTES[split_suffix(path)[1]]
+            size = os.fstat(file.fileno()).st_size
             if size > limit:
                 raise DataError(f"has {size:,} bytes; at most {limit:,} are read")
             return file.readall()

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from galaxyvotes.errors import DataError
+from galaxyvotes.runtime.object_store import open_file
 from galaxyvotes.table_formats.fits_rows import FitsRows
 from galaxyvotes.table_formats.from_astropy import from_astropy
 from galaxyvotes.table_formats.parquet_rows import ParquetRows
@@ -62,7 +63,7 @@ def open_rows(path: Path, *, as_text: bool = False) -> Generator[Rows]:
     """
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(path.open("rb"))
+            file = stack.enter_context(open_file(path))
             rows = _rows(path.name, file, as_text=as_text)
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
@@ -78,13 +79,13 @@ def open_rows(path: Path, *, as_text: bool = False) -> Generator[Rows]:
 
 def _rows(name: str, file: io.BufferedIOBase, *, as_text: bool) -> Rows:
     start = file.read(_START)
+    file.seek(0)
     rows = None
     if start.startswith(b"SIMPLE  ="):
         rows = FitsRows.of(name, file)
     elif start.startswith(b"PAR1"):
         rows = ParquetRows.of(name, file)
     if rows is None:
-        file.seek(0)
         rows = _in_memory(name, unpacked(name, file.read()), as_text=as_text)
     return rows
 

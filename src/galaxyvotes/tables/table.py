@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from galaxyvotes.errors import DataError
 from galaxyvotes.runtime.files import given_path
+from galaxyvotes.runtime.object_store import open_file
 from galaxyvotes.tables.astropy_tables import read_columns, table_facts, table_format
 from galaxyvotes.tables.cells import (
     LARGEST_WHOLE,
@@ -62,7 +63,8 @@ class Table:
         """The table in a file; DataError if it cannot be read."""
         path = given_path(path)
         try:
-            return Table(str(path), path.read_bytes())
+            with open_file(path) as file:
+                return Table(str(path), file.read())
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
 
