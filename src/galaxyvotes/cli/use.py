@@ -23,7 +23,6 @@ from galaxyvotes.cli.options import (
 )
 from galaxyvotes.errors import ConfigError
 from galaxyvotes.runtime.counted import agreeing, counted
-from galaxyvotes.runtime.object_store import url_of
 from galaxyvotes.table_settings import Naming, TableSettings
 
 if TYPE_CHECKING:
@@ -138,7 +137,7 @@ def predict(
     )
     if sheet is not None:
         done.contact_sheet(sheet, overwrite=overwrite)
-    path = done.path and (url_of(done.path) or done.path)
+    path = _shown(done.path)
     where = f"shard {done.shard}, {path}" if done.shard else path or sheet
     rows = f"{counted(done.galaxies + done.unpredicted, 'row')}, " if done.of_table else ""
     print(f"{where}: {rows}{counted(done.galaxies, 'galaxy')}")
@@ -152,6 +151,13 @@ def predict(
     print(f"predicted by {done.made_by}")
 
 
+def _shown(path: Path | None) -> Path | str | None:
+    """A path, or the URL that it stands for."""
+    from galaxyvotes.runtime.object_store import url_of
+
+    return path and (url_of(path) or path)
+
+
 def _print_left_out(done: "Predicted | Merged", path: Path | None) -> None:
     """Which images could not be used and which files were passed over."""
     if done.unpredicted:
@@ -160,7 +166,7 @@ def _print_left_out(done: "Predicted | Merged", path: Path | None) -> None:
             f" the first, {': '.join(done.rejected[0])}"
         )
     elif done.rejected:
-        where = (path and url_of(path)) or path or f"the first, {': '.join(done.rejected[0])}"
+        where = _shown(path) or f"the first, {': '.join(done.rejected[0])}"
         print(f"{counted(len(done.rejected), 'image')} could not be used: {where}")
     if done.passed_over:
         where = path or f"the first, {': '.join(done.passed_over[0])}"
