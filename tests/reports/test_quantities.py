@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -38,7 +40,14 @@ def test_errors_and_widths_are_in_standard_deviations_of_what_is_known():
     one, other = (np.array([2.0, 3.0]) / deviations) ** 2
     both = (one + other) / 2
     np.testing.assert_allclose(galaxy_errors(labels, values), [one, both, other, both])
-    np.testing.assert_allclose(interval_widths(compared(labels, values)), (2 / deviations).mean())
+    equal = compared(labels, values)
+    assert interval_widths(equal) is None  # all are equally wide
+    bounds = Bounds(values - 1, values + np.array([[1.0], [2.0], [1.0], [1.0]]))
+    wider = replace(equal, predicted=replace(equal.predicted, bounds=bounds))
+    expected = np.array([2, 3, 2, 2]) * (1 / deviations).mean()
+    np.testing.assert_allclose(interval_widths(wider), expected)
+    no_bounds = replace(equal, predicted=replace(equal.predicted, bounds=None))
+    assert interval_widths(no_bounds) is None
 
 
 def test_differences_are_per_quantity(quick):

@@ -11,7 +11,8 @@ ROUTES = ("/galaxies", "/histograms", "/export", "/queue", "/votes", "/about", "
 COLUMNS = st.sampled_from(["Class1.1", "-Class7.1", "id", "-id", "uncertainty", "familiarity", ""])
 NUMBERS = st.one_of(st.floats().map(str), st.integers().map(str), st.just(""))
 RANGES = st.tuples(COLUMNS, NUMBERS, NUMBERS).map(lambda part: f"{part[0]}:{part[1]}..{part[2]}")
-WORDS = st.one_of(st.text(max_size=30), COLUMNS, RANGES, NUMBERS)
+EQUAL = st.tuples(COLUMNS, st.sampled_from([":=", ":!="]), st.text(max_size=9)).map("".join)
+WORDS = st.one_of(st.text(max_size=30), COLUMNS, RANGES, EQUAL, NUMBERS)
 NAMES = st.sampled_from(
     ["filter", "q", "cone", "sort", "offset", "limit", "column", "format", "labeller", "order"]
 )

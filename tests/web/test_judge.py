@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from galaxyvotes.metrics.roc import auc_per_answer
 from galaxyvotes.metrics.scores import bootstrap_scores
 from galaxyvotes.reports.classes import summarise as summarise_classes
 from galaxyvotes.reports.comparison import ReportSettings
+from galaxyvotes.tree import DecisionTree
 from galaxyvotes.web.catalogue import Catalogue
 from galaxyvotes.web.judge import judged, judged_answer
 from galaxyvotes.web.selection import Selection
@@ -101,6 +103,27 @@ def test_measures_of_classes_are_those_of_the_report(classes, judged_classes):
     expected = summarise_classes(judged_classes, ReportSettings(resamples=1))
     for name, value in found.items():
         assert value == pytest.approx(expected[name]["value"], abs=1e-6)
+
+
+def test_quantities_have_no_measures_in_common_but_the_coverage(
+    quantities, judged_quantities, open_judged
+):
+    found = judged(quantities)
+    assert [one["name"] for one in found["measures"]] == ["coverage"]
+    assert [one["rmse"] for one in found["answers"]] == pytest.approx([1.0, 0.1], rel=0.2)
+    predicted = judged_quantities.predicted
+    single = replace(
+        judged_quantities,
+        tree=DecisionTree.of_numbers(["ttype"]),
+        labels=judged_quantities.labels[:, :1],
+        predicted=replace(
+            predicted, columns=("ttype",), values=predicted.values[:, :1], bounds=None
+        ),
+    )
+    found = judged(open_judged(single))
+    assert [one["name"] for one in found["measures"]] == ["rmse", "mae", "bias", "r2"]
+    assert found["measures"][0]["low"] < found["answers"][0]["rmse"] < found["measures"][0]["high"]
+    assert [group["name"] for group in found["groups"]] == ["worst", "best"]
 
 
 def test_galaxies_come_worst_best_least_familiar_and_most_uncertain(fractions, quantities):

@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 _DEFAULT = ReportSettings()
+_ROUNDING = 1e-4  # ends are float32, or as a table has them: widths that differ by less are equal
 
 
 def summarise(comparison: Comparison, settings: ReportSettings = _DEFAULT) -> list[dict[str, Any]]:
@@ -105,14 +106,15 @@ def galaxy_errors(labels: Values, predicted: Values) -> Float[np.ndarray, " gala
 
 def interval_widths(comparison: Comparison) -> Float[np.ndarray, " galaxy"] | None:
     """The mean width of the intervals of each galaxy, each in units of the standard deviation of
-    the quantity among these galaxies; None without intervals.
+    the quantity among these galaxies; None without intervals, or if all are equally wide.
     """
     bounds = comparison.predicted.bounds
     if bounds is None:
         return None
     deviations = np.sqrt(_variances(comparison.labels))
     widths = (bounds.upper - bounds.lower).astype(np.float64)
-    return (widths / np.where(deviations > 0, deviations, 1)).mean(axis=1)
+    mean = (widths / np.where(deviations > 0, deviations, 1)).mean(axis=1)
+    return None if np.ptp(mean) <= _ROUNDING * mean.max() else mean
 
 
 def _variances(labels: Values) -> Float[np.ndarray, " quantity"]:

@@ -56,7 +56,6 @@ _POOLED: Mapping[Kind, Mapping[str, str]] = {
         "macro_f1": "Macro F1",
         "calibration_error": "Calibration error",
     },
-    QUANTITIES: {},
 }
 _INTERVALS = {"coverage": "Coverage of the intervals", "width": "Width of the intervals"}
 _OF_ANSWERS: Mapping[Kind, Mapping[str, str]] = {
@@ -77,7 +76,7 @@ def judged(table: Catalogue) -> dict[str, Any]:
     comparison = read_comparison(table.file, answers, table.id_column)
     statistics, kind = _statistics(comparison), comparison.kind
     bounded = comparison.predicted.bounds is not None
-    pooled = {**_POOLED[kind], **(_INTERVALS if bounded and kind is FRACTIONS else {})}
+    pooled = _over_all(kind, len(answers.columns), bounded=bounded)
     each = {**_OF_ANSWERS[kind], **(_INTERVALS_OF_ANSWERS if bounded else {})}
     return {
         "kind": kind.name,
@@ -118,6 +117,20 @@ def judged_answer(table: Catalogue, answer: str) -> dict[str, Any]:
     }
 
 
+def _over_all(kind: Kind, answers: int, *, bounded: bool) -> dict[str, str]:
+    """The measures over all answers and their titles. Quantities have no common unit: several have
+    the coverage of their intervals in common only.
+    """
+    if kind is not QUANTITIES:
+        return {**_POOLED[kind], **(_INTERVALS if bounded else {})}
+    single = {**_OF_ANSWERS[kind], **_INTERVALS} if answers == 1 else {**_INTERVALS}
+    return {
+        name: title
+        for name, title in single.items()
+        if (bounded or name not in _INTERVALS) and (answers == 1 or name != "width")
+    }
+
+
 def _answers_of(table: Catalogue) -> AnswerColumns:
     if table.answers is None or not table.answers.is_evaluated:
         raise ConfigError(
@@ -150,7 +163,7 @@ def _measures(
 ) -> list[dict[str, Any]]:
     measured = confidence_intervals(statistics, len(comparison.predicted)) if statistics else {}
     return [
-        {"name": name, "title": titles[name], **interval.measure()}
+        {"name": name, "title": titles[name], **interval.measure(*[0] * interval.value.ndim)}
         for name, interval in measured.items()
     ]
 

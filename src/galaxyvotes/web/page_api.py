@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from galaxyvotes.kinds import QUANTITIES
 from galaxyvotes.web.answers import tree_json
 from galaxyvotes.web.catalogue import UNCERTAINTY
 from galaxyvotes.web.site import InSite
@@ -54,7 +55,9 @@ def about(site: InSite) -> dict[str, Any]:
             "tree": None if table.answers is None else tree_json(table.answers.tree),
             "answers": None if table.answers is None else dict(table.answers.columns),
             "numbers": list(table.numbers),
-            "sorts": [UNCERTAINTY] if table.answers is not None else [],
+            "sorts": [UNCERTAINTY]
+            if table.answers is not None and table.answers.tree.kind is not QUANTITIES
+            else [],
             "familiarity": table.familiarity,
             "sky": table.sky is not None,
             "pictures": site.pictures is not None,
