@@ -4,28 +4,32 @@
     python benchmarks/fuzz_http.py --requests 5000 --seed 7 --json fuzz_http.json
 
 Schemathesis generates requests for each route, half of them as the document allows and half as it
-does not. The application answers in this process, with a catalogue of simulated galaxies, its map
-and the bundled model. A failure is a status of 500 or more, but 503, which asks to come again, an
-exception, an error without a sentence, or more than 30 seconds. Needs Schemathesis, which is in the
-environment of `make bench`."""
+does not, many with values that the catalogue has; half of the images that are sent are damaged
+files, those of `fuzz.py`. The application answers in this process, with a catalogue of simulated
+galaxies, its map and the bundled model. A failure is a status of 500 or more but 503, which asks to
+come again, an exception, an error without a sentence, or more than 30 seconds. Needs Schemathesis,
+which is in the environment of `make bench`."""
 
 import argparse
 import contextlib
+import random
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import schemathesis
+from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 from schemathesis.python import asgi
 
 import galaxyvotes as gv
+from fuzz import Sample, damaged, make_fits, make_images
 from galaxyvotes.web.app import create_app
 from galaxyvotes.web.serve import _open_site
 from provenance import write
@@ -46,6 +50,39 @@ def open_app(stack: ExitStack, folder: Path) -> Any:
         stack, folder / "zoo.parquet", (), folder / "map.parquet", None, None, None, None, 1
     )
     return create_app(site)
+
+
+def known_values(folder: Path) -> dict[str, list[str]]:
+    """Values of parameters that the catalogue has, or that are nearly so, by name."""
+    columns = ["id", "Class1.1", "-Class7.1", "familiarity", "entropy", "x", "Class6.1_low"]
+    ids = [path.stem for path in sorted((folder / "zoo" / "images").iterdir())]
+    return {
+        "id": ids,
+        "galaxy": ids,
+        "column": columns,
+        "sort": columns,
+        "filter": ["Class1.1:0.2..0.9", "familiarity:..0.5", "Class2.1:nan..", "-id:1..2", ":.."],
+        "q": ["1000", "100001", "%", "*"],
+        "cone": ["150,2,1", "0,91,1", "nan,0,1", "1,2"],
+        "lasso": ["0,0,1,0,1,1", "-9,-9,9,-9,9,9,-9,9", "0,0,0,0,0,0", "1,1"],
+        "tree": ["kaggle", "gz2", "classes5"],
+        "stretch": ["single", "legacy", "sdss"],
+        "scale": ["0.01", "0.5", "1", "100"],
+        "limit": ["0", "1", "1000"],
+        "offset": ["0", "39", "40"],
+        "row": ["0", "39", "40", "-1"],
+        "count": ["1", "39", "1000"],
+    }
+
+
+def make_known(case: Any, known: dict[str, list[str]], rng: random.Random) -> None:
+    """Give some parameters of a request values that the catalogue has; leave others out."""
+    for given in (case.path_parameters, case.query):
+        for name in [name for name in given or () if name in known]:
+            if rng.random() < 0.7:
+                given[name] = rng.choice(known[name])
+            elif given is case.query and rng.random() < 0.5:
+                del given[name]
 
 
 def check(send: Callable[[], Any]) -> tuple[str, str]:
@@ -78,15 +115,21 @@ def main() -> None:
         app = open_app(stack, Path(folder))
         client = stack.enter_context(asgi.get_client(app))
         document = client.get(f"{ADDRESS}/openapi.json").json()
+        known = known_values(Path(folder))
         schema = schemathesis.openapi.from_dict(document)
         operations = [result.ok() for result in schema.get_all_operations()]
         each = -(-given.requests // (len(operations) * len(MODES)))
+        images = [*make_images(Path(folder)), *make_fits(Path(folder))]
+        images += [
+            Sample(path.name, path.read_bytes())
+            for path in sorted(Path(folder, "zoo", "images").iterdir())[:8]
+        ]
         routes: dict[str, Counter[str]] = {}
         problems: dict[str, str] = {}
         for operation in operations:
             counts = routes.setdefault(operation.label, Counter())
             for mode in MODES:
-                fuzz(operation, mode, each, given.seed, client, counts, problems)
+                fuzz(operation, mode, each, given.seed, client, images, known, counts, problems)
             print(f"{operation.label}: {dict(sorted(counts.items()))}", flush=True)
     total = sum((counts for counts in routes.values()), Counter())
     print(f"{total.total():,} requests: {dict(sorted(total.items()))}")
@@ -112,6 +155,8 @@ def fuzz(
     requests: int,
     seed: int,
     client: Any,
+    images: Sequence[Sample],
+    known: dict[str, list[str]],
     counts: Counter[str],
     problems: dict[str, str],
 ) -> None:
@@ -125,9 +170,24 @@ def fuzz(
         phases=[hypothesis.Phase.generate],
         suppress_health_check=list(hypothesis.HealthCheck),
     )
-    @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
-    def send(case: Any) -> None:
-        status, problem = check(lambda: case.call(session=client, base_url=ADDRESS))
+    @hypothesis.given(
+        case=operation.as_strategy(generation_mode=mode), number=st.integers(0, 2**32 - 1)
+    )
+    def send(case: Any, number: int) -> None:
+        rng = random.Random(number)
+        if rng.random() < 0.7:
+            make_known(case, known, rng)
+
+        def call() -> Any:
+            if operation.path == "/predict" and number % 2:  # files, as browsers send them
+                sample = rng.choice(images)
+                query = case.query if rng.random() < 0.5 else {"fit": "true"}
+                sample = sample if rng.random() < 0.2 else damaged(sample, images, rng)
+                files = [("file", (sample.name, sample.data))]
+                return client.post(f"{ADDRESS}/predict", params=query, files=files)
+            return case.call(session=client, base_url=ADDRESS)
+
+        status, problem = check(call)
         counts[status] += 1
         if problem:
             problems.setdefault(
