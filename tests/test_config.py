@@ -103,6 +103,10 @@ def test_what_a_recipe_file_does_not_name_has_its_default_and_the_file_names_the
     assert recipe == Recipe("quick", ModelSettings(), TrainSettings(epochs=3))
 
 
+def test_a_setting_alone_needs_no_list():
+    assert Recipe.load("small", "train.epochs=3") == Recipe.load("small", ["train.epochs=3"])
+
+
 def test_single_settings_change_a_recipe_in_their_order():
     changed = Recipe.load(
         "small", ["train.epochs=10", "train.epochs=11", "model.batch_norm_momentum=0.5"]

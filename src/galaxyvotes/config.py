@@ -279,14 +279,14 @@ class Recipe:
 
     @staticmethod
     def load(source: "str | Path | Recipe", settings: Sequence[str] = ()) -> "Recipe":
-        """A recipe that ships, by its name, one from a TOML file, or one as it is, with single
-        settings such as `train.epochs=10` on top.
+        """A recipe that ships, by its name, one from a TOML file, or one as it is, with settings
+        such as `train.epochs=10` on top, or a single one.
 
         Raises ConfigError if there is no such recipe or file, or if a setting is unknown or cannot
         be; DataError if the file is not text.
         """
         recipe = source if isinstance(source, Recipe) else _read(source)
-        for setting in settings:
+        for setting in [settings] if isinstance(settings, str) else settings:
             recipe = recipe.changed(setting)
         return recipe
 

@@ -3,10 +3,20 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
+from astropy.table import Table
 
 from galaxyvotes.errors import ConfigError, DataError
-from galaxyvotes.runtime.files import given_path, new_file, read_text, replacing, write_text
+from galaxyvotes.runtime.files import (
+    given_path,
+    given_sources,
+    new_file,
+    read_text,
+    replacing,
+    write_text,
+)
 
 
 def test_a_file_takes_the_place_of_the_old_one_in_one_step(tmp_path):
@@ -17,6 +27,30 @@ def test_a_file_takes_the_place_of_the_old_one_in_one_step(tmp_path):
         assert read_text(path) == "first\nåäö"
     assert read_text(path) == "second"
     assert [each.name for each in path.parent.iterdir()] == ["b.txt"]
+
+
+def test_one_path_or_several_are_the_sources_of_images(tmp_path):
+    assert given_sources("a") == given_sources(Path("a")) == given_sources(("a",)) == [Path("a")]
+    assert given_sources(np.array(["a", "b"])) == [Path("a"), Path("b")]
+    assert given_sources(pa.table({"path": ["a"]})["path"].to_pylist()) == [Path("a")]
+    with pytest.raises(ConfigError, match="the path is empty"):
+        given_sources(["a", ""])
+
+
+@pytest.mark.parametrize(
+    ("paths", "kind"),
+    [
+        (None, "NoneType"),
+        (3, "int"),
+        (np.zeros((2, 8, 8, 3)), "numpy.ndarray"),
+        ({"path": "a"}, "dict"),
+        (Table({"path": ["a"]}), "astropy.table.table.Table"),
+        (["a", 3], "int"),
+    ],
+)
+def test_what_is_no_path_is_refused_in_words(paths, kind):
+    with pytest.raises(ConfigError, match=f"or a table, not {kind}: write pixels or rows into"):
+        given_sources(paths)
 
 
 def test_when_writing_fails_the_old_file_stays_and_nothing_is_left_behind(tmp_path):

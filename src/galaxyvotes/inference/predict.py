@@ -32,7 +32,7 @@ from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run, open_run
 from galaxyvotes.runtime.counted import duration
 from galaxyvotes.runtime.devices import choose_device
-from galaxyvotes.runtime.files import given_source
+from galaxyvotes.runtime.files import given_sources
 from galaxyvotes.runtime.locks import locked
 from galaxyvotes.runtime.memory_limits import enough_memory
 from galaxyvotes.runtime.object_store import url_of
@@ -132,7 +132,7 @@ def predict(
     url = "" if out is None else url_of(out)
     table = table or TableSettings()
     fractions = table.kind(fractions)
-    paths = [*map(given_source, [images] if isinstance(images, str | Path) else images)]
+    paths = given_sources(images)
     opened = partial(_open, run, tree, fractions, intervals)
     with ExitStack() as stack:
         if out is not None:

@@ -3,9 +3,10 @@
 import os
 import shutil
 import uuid
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.runtime.locks import locked
@@ -14,6 +15,7 @@ from galaxyvotes.runtime.rights import check_writable
 __all__ = [
     "given_path",
     "given_source",
+    "given_sources",
     "new_file",
     "new_folder",
     "read_text",
@@ -115,6 +117,26 @@ def given_source(path: str | Path) -> Path:
     if not str(path):
         raise ConfigError('the path is empty (""); is a variable not set?')
     return Path(path)
+
+
+def given_sources(paths: Any) -> list[Path]:
+    """The paths, one or several, of images or tables that a user gave.
+
+    Raises ConfigError for "", and for what is no path, such as an array of pixels or a table.
+    """
+    try:
+        is_table = isinstance(paths, Mapping) or hasattr(paths, "columns")
+        listed: list[Any] = [paths] if isinstance(paths, str | Path) or is_table else [*paths]
+    except TypeError:  # nothing that has items
+        listed = [paths]
+    others: list[type[Any]] = [type(path) for path in listed if not isinstance(path, str | Path)]
+    if others:
+        what = f"{others[0].__module__}.{others[0].__qualname__}".removeprefix("builtins.")
+        raise ConfigError(
+            f"expected the paths of folders, archives, images or a table, not {what}: write pixels"
+            " or rows into a file, or pass the column that holds paths"
+        )
+    return [given_source(path) for path in listed]
 
 
 def read_text(path: Path) -> str:

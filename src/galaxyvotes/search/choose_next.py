@@ -22,7 +22,7 @@ from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run
 from galaxyvotes.runtime.counted import counted
 from galaxyvotes.runtime.digests import image_digest
-from galaxyvotes.runtime.files import given_source, new_file
+from galaxyvotes.runtime.files import given_sources, new_file
 from galaxyvotes.runtime.memory_limits import enough_memory
 from galaxyvotes.runtime.progress import Advance
 from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
@@ -123,7 +123,7 @@ def choose(
         raise ConfigError(f"count is {count}; expected 1 or more")
     if by not in _WAYS:
         raise ConfigError(f"by is {by!r}; expected {', '.join(_WAYS)}")
-    paths = [*map(given_source, [images] if isinstance(images, str | Path) else images)]
+    paths = given_sources(images)
     is_table = isinstance(without, str | Path)
     if id_column is not None and not is_table:
         raise ConfigError(

@@ -30,7 +30,7 @@ from galaxyvotes.reports.html import jpeg_bytes
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run
 from galaxyvotes.runtime.digests import file_digest
-from galaxyvotes.runtime.files import given_source, new_file, replacing
+from galaxyvotes.runtime.files import given_sources, new_file, replacing
 from galaxyvotes.runtime.locks import locked
 from galaxyvotes.runtime.memory_limits import enough_memory
 from galaxyvotes.runtime.progress import bar
@@ -141,7 +141,7 @@ def embed(
     if index:
         new_graph(1)
         new_file(path_of_index(out), overwrite=overwrite)
-    paths = [*map(given_source, [images] if isinstance(images, str | Path) else images)]
+    paths = given_sources(images)
     network, origin = open_network(run, device)
     network = network.folded
     pack = pack_for(network.pack, paths, scale=scale, fit=fit, stretch=stretch)

@@ -18,7 +18,7 @@ from galaxyvotes.reports.contact_sheet import Card
 from galaxyvotes.runs.network import Network
 from galaxyvotes.runs.run import Run
 from galaxyvotes.runtime.counted import counted
-from galaxyvotes.runtime.files import given_source, new_file
+from galaxyvotes.runtime.files import given_sources, new_file
 from galaxyvotes.runtime.memory_limits import enough_memory
 from galaxyvotes.search.embed import Represented, represent, weights_digest
 from galaxyvotes.search.galaxy_map import GalaxyMap
@@ -160,7 +160,7 @@ def similar(
     if count < 1:
         raise ConfigError(f"count is {count}; expected 1 or more")
     ids = (ids,) if isinstance(ids, str) else tuple(ids)
-    paths = [*map(given_source, [images] if isinstance(images, str | Path) else images)]
+    paths = given_sources(images)
     if not ids and not paths:
         raise ConfigError("no galaxy is named: name ids of the map, or images")
     galaxy_map = GalaxyMap.open(galaxy_map)

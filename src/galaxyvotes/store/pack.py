@@ -23,7 +23,7 @@ from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.images.read import read_square, with_stretch
 from galaxyvotes.runtime.counted import agreeing, counted
 from galaxyvotes.runtime.digests import image_digest
-from galaxyvotes.runtime.files import given_path
+from galaxyvotes.runtime.files import given_path, given_sources
 from galaxyvotes.runtime.locks import LOCK, locked_folder
 from galaxyvotes.runtime.memory import keep_freed_memory
 from galaxyvotes.runtime.memory_limits import enough_memory
@@ -73,7 +73,7 @@ def pack(
     check_workers(workers)
     if out.exists():
         raise ConfigError(f"{out} exists already: name another folder, or remove it first")
-    sources = [source] if isinstance(source, str | Path) else source
+    sources = given_sources(source)
     start = _start(splits, settings)
     with open_catalog(sources, labels, layout) as everything:
         catalog = choose_galaxies(everything, splits)
