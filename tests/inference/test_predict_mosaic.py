@@ -12,7 +12,7 @@ from galaxyvotes.runs.run import open_run
 from mosaics import pixels, wcs_of, write_mosaic, write_table
 
 SKY = wcs_of(300, 400)
-X, Y = np.array([60.3, 210, 5000, 330, 100]), np.array([70.1, 150, 0, 100, 200])
+X, Y = np.array([60.3, 210, 5000, 330, 100]), np.array([70.1, 150, 0, 100, 296])
 
 
 @pytest.fixture
@@ -41,6 +41,13 @@ def test_a_mosaic_gives_the_predictions_of_its_cutouts_in_the_tables_order(
     for name in answers:
         mine, other = (np.ma.filled(rows[name], np.nan) for rows in (ours, theirs))
         assert np.array_equal(mine, other, equal_nan=True)
+    for ours_is, theirs_is in (
+        ("image_off_edge", "cutout_off_edge"),
+        ("image_masked", "cutout_masked"),
+    ):
+        mine, other = (np.ma.filled(one, np.nan) for one in (ours[ours_is], theirs[theirs_is]))
+        assert np.array_equal(mine, other, equal_nan=True)
+    assert (ours["image_off_edge"][4] > 0.3, ours["image_off_edge"][0]) == (True, 0)
 
 
 def test_a_job_that_goes_on_predicts_the_rows_of_a_changed_tile_again(

@@ -78,14 +78,17 @@ _UPRIGHT = {  # by EXIF orientation
 
 class Square(NamedTuple):
     """What became of an image: its square as a store holds it, or the reason why it cannot be used;
-    its width and height in pixels, if they were read; and of a FITS image the side of a pixel on
-    the sky, in arcsec, if it says so.
+    its width and height in pixels, if they were read; of a FITS image the side of a pixel on the
+    sky, in arcsec, if it says so; and of one that was cut from a mosaic which share of it is beyond
+    the mosaic's edge, and which share inside it has no value.
     """
 
     pixels: UInt8[np.ndarray, "side side 3"] | None
     reason: str = ""
     size: tuple[int, int] | None = None
     arcsec_px: float | None = None
+    off_edge: float = 0.0
+    masked: float = 0.0
 
 
 class TooSmallError(DataError):
@@ -104,7 +107,8 @@ def read_square(image: Member, settings: PackSettings, *, scaled: bool = False) 
     """
     try:
         if (cutout := image.cut(*pixels_like(settings))) is not None:
-            return _fits_square(_with_scale(cutout.image, image, settings), settings)
+            square = _fits_square(_with_scale(cutout.image, image, settings), settings)
+            return square._replace(off_edge=cutout.off_edge, masked=cutout.masked)
         data = _read(image)
         if image.suffix in FITS_SUFFIXES or is_fits(data):
             return _fits_square(_read_sky(image, data), settings)

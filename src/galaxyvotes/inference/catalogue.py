@@ -29,7 +29,18 @@ STAMP = "stamp"
 _PROBLEM_FIELD = column(
     PROBLEM, pa.string(), description="why the image could not be used; empty if it was"
 )
-
+_SHARES = (
+    column(
+        "image_off_edge",
+        pa.float32(),
+        description="share of the image that lies beyond the edge of the mosaic",
+    ),
+    column(
+        "image_masked",
+        pa.float32(),
+        description="share of the image, inside the mosaic, that has no value",
+    ),
+)
 _OF_ROWS = (
     pa.field(STAMP, pa.int64()),
     pa.field(IMAGE, pa.large_string()),
@@ -44,7 +55,8 @@ class CatalogueColumns:
 
     `schema` is the table's, of which the first `own` columns are not predicted; `answers` are those
     of the predictions, and the others follow as `Predictions.to_table` has them, then a summary
-    of `fractions` of a tree, if there is one.
+    of `fractions` of a tree, if there is one, and, with `shares`, what of each image lies beyond
+    the edge of the mosaic and has no value.
     """
 
     schema: pa.Schema
@@ -53,21 +65,28 @@ class CatalogueColumns:
     bounds: bool = False
     familiarity: bool = False
     summary: bool = False
+    shares: bool = False
     tree: DecisionTree | None = None  # what a summary is made by, and not needed to read it
     fractions: FractionKind = "joint"
 
     @staticmethod
     def behind(
-        own: pa.Schema, predicted: "CatalogueColumns", name: str, prefix: str
+        own: pa.Schema,
+        predicted: "CatalogueColumns",
+        name: str,
+        prefix: str,
+        *,
+        shares: bool = False,
     ) -> "CatalogueColumns":
         """Those of the user's table `name`, then those of a table of predictions, with `prefix`
-        before their names.
+        before their names, with `shares` also those of each image.
 
         Raises ConfigError if a column is called as one of the table's own but for case, which FITS
         and VOTable do not tell apart.
         """
         schema = predicted.schema
-        added = [field.with_name(prefix + field.name) for field in [*schema, _PROBLEM_FIELD][1:]]
+        of_image = [*(_SHARES if shares else ()), _PROBLEM_FIELD]
+        added = [field.with_name(prefix + field.name) for field in [*schema, *of_image][1:]]
         taken = {each.lower() for each in cast("list[str]", own.names)}
         if clash := next((field.name for field in added if field.name.lower() in taken), None):
             raise ConfigError(
@@ -76,7 +95,7 @@ class CatalogueColumns:
             )
         whole = pa.schema([*own, *added], own.metadata)
         whole = with_meta(whole, {**meta_of(own), **meta_of(schema)})
-        return replace(predicted, schema=whole, own=len(own))
+        return replace(predicted, schema=whole, own=len(own), shares=shares)
 
     @property
     def keeps_all(self) -> bool:
@@ -94,7 +113,7 @@ class CatalogueColumns:
     @property
     def of_rows(self) -> pa.Schema:
         """The columns of rows while they are computed."""
-        return pa.schema([*[*self.schema][: self._stop], *_OF_ROWS])
+        return pa.schema([*[*self.schema][: self._kept], *_OF_ROWS])
 
     @property
     def _end(self) -> int:
@@ -107,21 +126,30 @@ class CatalogueColumns:
         """Where the columns end that are predicted."""
         return self._end + (len(SUMMARY_FIELDS) if self.summary else 0)
 
+    @property
+    def _kept(self) -> int:
+        """Where the columns end that rows have while they are computed."""
+        return self._stop + (len(_SHARES) if self.shares else 0)
+
     def rows(self, part: Part[Predictions]) -> pa.Table:
         """The rows of some galaxies; null where nothing is predicted."""
         names, problems = _text_column(part.ids), _text_column(part.problems)
         own = [names.cast(pa.string())] if part.rows is None else part.rows.columns
         added = pa.schema([*self.schema][self.own : self._stop])
+        used = np.array([not problem for problem in part.problems], bool)
         predicted: Sequence[pa.Array | pa.ChunkedArray]
         if part.result is None:
             predicted = [pa.nulls(len(names), field.type) for field in added]
         else:
-            used = np.array([not problem for problem in part.problems])
             places = row_column(np.cumsum(used) - 1, used)
             table = pa.table(self._computed(part.result), schema=added)
             predicted = table.take(places).columns
         stamps = np.zeros(len(names), np.int64) if part.stamps is None else part.stamps
-        columns = [*own, *predicted, row_column(stamps), names, problems]
+        shares = list[pa.Array]()
+        if self.shares:
+            assert part.shares is not None
+            shares = [pa.array(share, mask=~used) for share in part.shares.T]
+        columns = [*own, *predicted, *shares, row_column(stamps), names, problems]
         return pa.table(columns, schema=self.of_rows)
 
     def _computed(self, predictions: Predictions) -> list[pa.Array | pa.ChunkedArray]:
@@ -135,7 +163,7 @@ class CatalogueColumns:
         """These rows as the table has them."""
         if not self.keeps_all:
             rows = _used(rows)
-        columns = rows.columns[: self._stop]
+        columns = rows.columns[: self._kept]
         if self.keeps_all:
             columns.append(rows.column(rows.num_columns - 1).cast(pa.string()))
         return pa.table(columns, schema=self.schema)

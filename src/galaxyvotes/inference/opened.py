@@ -166,7 +166,9 @@ def _of_table(
         network, rows = replace(network, pack=pack), named.rows
         facts = provenance_of(network, origin)
         columns = columns_of(network, facts, table, out)
-        columns = CatalogueColumns.behind(rows.schema, columns, rows.name, table.prefix)
+        columns = CatalogueColumns.behind(
+            rows.schema, columns, rows.name, table.prefix, shares=images.layout.mosaic is not None
+        )
         pictures = (
             partial(pictures_of_rows, source.parent, others, pack, images.layout)
             if images.layout.mosaic is None

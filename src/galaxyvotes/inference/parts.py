@@ -30,7 +30,7 @@ from galaxyvotes.runtime.files import replacing, write_text
 
 __all__ = ["WHOLE", "Parts", "Plan", "Shard"]
 
-FORMAT = 2
+FORMAT = 3
 BLOCK = 4096  # rows: some seconds of work, and about two megabytes
 
 _DIFFERS = {
@@ -127,6 +127,7 @@ class Plan:
                 "bounds": columns.bounds,
                 "familiarity": columns.familiarity,
                 "summary": columns.summary,
+                "shares": columns.shares,
                 "passed_over": self.passed_over,
             },
             indent=1,
@@ -145,6 +146,7 @@ class Plan:
             plan["bounds"],
             plan["familiarity"],
             plan["summary"],
+            plan["shares"],
         )
         passed_over = tuple((str(name), str(reason)) for name, reason in plan["passed_over"])
         facts, rows, shards = dict(plan["facts"]), int(plan["rows"]), int(plan["shards"])

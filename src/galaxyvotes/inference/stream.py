@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 import numpy as np
 import pyarrow as pa
 import torch
-from jaxtyping import Int
+from jaxtyping import Float32, Int
 
 from galaxyvotes.config import PackSettings
 from galaxyvotes.errors import ConfigError, DataError
@@ -47,7 +47,8 @@ Compute = Callable[[Batch, tuple[str, ...]], Result]
 class Part(Generic[Result]):
     """Some galaxies: their ids, why the image of each cannot be used (empty if it can), what was
     computed from the others, None if there are none, the sizes of all, the rows of the table that
-    names them, if one does, and the stamps of their files (see `Chunk`).
+    names them, if one does, the stamps of their files (see `Chunk`), and of each image the shares
+    beyond the edge of a mosaic and without value inside it.
     """
 
     ids: Sequence[str]
@@ -56,6 +57,7 @@ class Part(Generic[Result]):
     sizes: ImageSizes = field(default_factory=ImageSizes)
     rows: pa.Table | None = None
     stamps: Int[np.ndarray, " galaxy"] | None = None
+    shares: Float32[np.ndarray, "galaxy 2"] | None = None
 
     @property
     def rejected(self) -> list[Rejected]:
@@ -127,7 +129,8 @@ class Stream(Generic[Result]):
         result = self.compute(Batch(torch.from_numpy(np.stack(pixels))), usable) if usable else None
         problems = [square.reason for square in squares]
         ids = [chunk.name(row) if bad else chunk.ids[row] for row, bad in enumerate(problems)]
-        return Part(ids, problems, result, sizes, chunk.rows, stamps)
+        shares = np.array([(square.off_edge, square.masked) for square in squares], np.float32)
+        return Part(ids, problems, result, sizes, chunk.rows, stamps, shares)
 
     @property
     def left_out(self) -> list[Rejected]:
