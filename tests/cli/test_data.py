@@ -158,6 +158,8 @@ def test_cutout_says_what_became_of_every_galaxy(run, tmp_path):
     assert (
         "name its side, such as --size 30arcsec or, times a column, --size '8.48*petro_r90'" in err
     )
+    status, _, err = run("pack", table, *options, "--scale", "2", "--out", tmp_path / "x")
+    assert "mosaic shows is its --size: change that, and leave out --scale" in err
     status, _, err = run("pack", table, "--size", "10arcsec", "--out", tmp_path / "x")
     assert "--size is for images that are cut from a mosaic: name its files, --mosaic FITS" in err
 

@@ -107,7 +107,7 @@ def test_what_to_do_about_the_scale_of_the_pixels_is_said():
     assert sizes.pixel_scales(NETWORK) == (
         "0.262 arcsec a pixel; that of the network's images is not known: see on a contact sheet"
         " whether galaxies fill as much of the picture as in its images, and if not, give"
-        " `scale=…`"
+        " `scale=…`, or for images from a mosaic another `size=…`"
     )
     scaled = PackSettings(208, 96, scale=0.5)
     assert sizes.pixel_scales(scaled) == "0.262 arcsec a pixel"

@@ -82,6 +82,8 @@ def test_what_cannot_be_cut_is_refused(blob_run, tmp_path, mosaic):
         predict(far, **options)
     with pytest.raises(ConfigError, match="images are cut from the mosaic: leave out"):
         predict(far, image="{objid}.fits", **options)
+    with pytest.raises(ConfigError, match="change that, and leave out `scale=…`"):
+        predict(far, scale=2.0, **options)
     sizeless = FitsLayout(mosaic=replace(mosaic, size=""))
     with pytest.raises(ConfigError, match="nothing says how much of the sky an image shows"):
         predict(far, **{**options, "layout": sizeless})

@@ -118,6 +118,8 @@ def pack(
 
     meant, start = _meant_for(for_run, recipe)
     size_px, on_sky = _sizes(size)
+    cut = fits_layout(hdu, bands, mosaic, on_sky, position)
+    cut.check_scale(scale)
     store = pack_(
         named(sources, "pack"),
         out,
@@ -134,7 +136,7 @@ def pack(
             largest,
         ),
         settings=_pack_settings(meant, crop, size_px, scale=scale, fit=fit, stretch=stretch),
-        layout=fits_layout(hdu, bands, mosaic, on_sky, position),
+        layout=cut,
         splits=replace(_split_settings(splits, split_key, split_turn, limit), start=start),
         scaled=scaled,
         workers=workers,

@@ -156,7 +156,7 @@ class ImageSizes:
             return (
                 "; that of the network's images is not known: see on a contact sheet whether"
                 " galaxies fill as much of the picture as in its images, and if not, give"
-                " `scale=…`"
+                " `scale=…`, or for images from a mosaic another `size=…`"
             )
         alike = pack.arcsec_px and not self.other_scale(pack)
         return ", as in the images of the network" if alike else ""

@@ -121,9 +121,9 @@ def predict(
     is there already or has columns called as those of the predictions, for conditional fractions
     that the run cannot have, for a store beside images, for a template or an `id_column` that does
     not fit the table,
-    for a shard that cannot be, for parts of a job with other images, model or settings, and for
-    FITS images of several bands without a stretch; CheckpointError if the run is not
-    finished, damaged or not calibrated for the intervals that were asked for, or if the store is
+    for a shard that cannot be, for parts of a job with other images, model or settings, for FITS
+    images of several bands without a stretch, and for a scale of images from a mosaic;
+    CheckpointError if the run is not finished, damaged or not calibrated for the intervals that were asked for, or if the store is
     packed otherwise; DataError if there is no image that can be used, if the table cannot be
     written, or if memory is short; and with `ray` as `cluster.connected`.
     """
@@ -133,6 +133,7 @@ def predict(
     table = table or TableSettings()
     fractions = table.kind(fractions)
     paths = given_sources(images)
+    layout.check_scale(scale)
     opened = partial(_open, run, tree, fractions, intervals)
     with ExitStack() as stack:
         if out is not None:

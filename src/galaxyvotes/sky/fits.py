@@ -59,6 +59,16 @@ class FitsLayout:
         if len({band.lower() for band in self.bands}) < len(self.bands):
             raise ConfigError(f"bands {', '.join(self.bands)}: one is named twice")
 
+    def check_scale(self, scale: float | None) -> None:
+        """Raise ConfigError for a scale of images from a mosaic: they are cut to the pixels that a
+        network takes, so that it would change nothing but their resolution.
+        """
+        if self.mosaic is not None and scale is not None:
+            raise ConfigError(
+                "how much of the sky an image from a mosaic shows is its `size=…`: change that, and"
+                " leave out `scale=…`"
+            )
+
     def to_table(self) -> dict[str, Any]:
         """What is named, as TOML has it; empty if nothing is."""
         named = {"hdu": list(self.hdus), "bands": list(self.bands)}
