@@ -123,9 +123,10 @@ def predict(
     not fit the table,
     for a shard that cannot be, for parts of a job with other images, model or settings, for FITS
     images of several bands without a stretch, and for a scale of images from a mosaic;
-    CheckpointError if the run is not finished, damaged or not calibrated for the intervals that were asked for, or if the store is
-    packed otherwise; DataError if there is no image that can be used, if the table cannot be
-    written, or if memory is short; and with `ray` as `cluster.connected`.
+    CheckpointError if the run is not finished, damaged or not calibrated for the intervals that
+    were asked for, or if the store is packed otherwise; DataError if there is no image that can be
+    used, if the table cannot be written, or if memory is short; and with `ray` as
+    `cluster.connected`.
     """
     began = time.monotonic()
     part = _shard(shard, out)
