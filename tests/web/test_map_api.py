@@ -39,6 +39,9 @@ def test_a_lasso_selects_what_lies_inside(mapped, zoo, zoo_map):
     assert {one["id"] for one in page["galaxies"]} == {name for name in ids if smooth[name] >= 0.3}
     counted = mapped.get(f"/histograms?column=Class1.1&lasso={lasso}").json()["Class1.1"]
     assert sum(counted["counts"]) == len(ids)
+    queue = mapped.get(f"/queue?labeller=Eve&limit=100&lasso={lasso}").json()["galaxies"]
+    assert len(queue) == min(len(ids), 100)
+    assert set(queue) <= ids
 
 
 @pytest.mark.parametrize("lasso", ["1", "1,2;3,4", "1,2;3,4;x,5", "1,2;3,4;inf,5", "1,2,3;3,4;5,6"])

@@ -1,6 +1,7 @@
 """`/votes`: people answer the questions of the tree, and `/queue`: which galaxy is next."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -128,7 +129,7 @@ def _ids(table: Catalogue, chosen: Selection, order: str, labeller: str) -> Iter
     }.get(order, "")
     if order == "uncertain" and table.answers is None:
         sort = ""
-    rows = table.rows(Selection(chosen.ranges, chosen.text, chosen.cone, sort))
+    rows = table.rows(replace(chosen, sort=sort))
     if order == "random":
         seed = xxhash.xxh3_64_intdigest(labeller.encode("utf-8", "surrogatepass"))
         rows = np.random.default_rng(seed).permutation(rows)
