@@ -143,6 +143,9 @@ def test_columns_with_other_signs_are_named_for_the_error(kaggle, sign):
             "37 of the 37 columns of the tree 'kaggle' are there with other signs, e.g."
             f" 'Class1{sign}1' for 'Class1.1': rename them"
         )
+    predicted = [*columns, *(f"{column}_low" for column in columns)]
+    for named in (predicted, [*columns, "familiarity"]):
+        assert closest_layout(named) == "it is a table of predictions, not of volunteers' votes"
 
 
 # Trees that fit in part

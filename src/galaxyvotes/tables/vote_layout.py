@@ -227,12 +227,14 @@ def _spelt_otherwise(columns: Sequence[str], candidates: Sequence[DecisionTree])
                 for answer in tree.columns
             }
             there = [name for name, bare in names.items() if bare in written]
-            if 2 * len(there) > len(names):
-                return (
-                    f"{len(there)} of the {len(names)} columns of the tree {tree.name!r} are there"
-                    f" with other signs, e.g. {written[names[there[0]]]!r} for {there[0]!r}: rename"
-                    " them"
-                )
+            if 2 * len(there) <= len(names):
+                continue
+            if f"{names[there[0]]}_low" in written or "familiarity" in written:
+                return "it is a table of predictions, not of volunteers' votes"
+            return (
+                f"{len(there)} of the {len(names)} columns of the tree {tree.name!r} are there with"
+                f" other signs, e.g. {written[names[there[0]]]!r} for {there[0]!r}: rename them"
+            )
     return ""
 
 
