@@ -88,8 +88,23 @@ def test_the_search_writes_scores_and_says_how_far_it_is(zoo, tmp_path, monkeypa
         informative_job.main()
 
 
+SLOW = """
+const fetched = window.fetch;
+window.fetch = async (address, options) => {
+  if (String(address).includes("order=random")) await new Promise((done) => setTimeout(done, 700));
+  return fetched(address, options);
+};
+"""
+
+
 def test_the_page_searches_and_then_asks(open_site, labelled, monkeypatch):
     monkeypatch.setattr(informative, "JOB", ["-c", SEARCH])
     page = open_site(labelled, "?tab=label", name="Bob")
-    page.get_by_label("Which galaxy is next").select_option("informative")
-    expect(page.get_by_alt_text("The galaxy g0007")).to_be_visible(timeout=20_000)
+    page.evaluate(SLOW)
+    order = page.get_by_label("Which galaxy is next")
+    with page.expect_request("**/queue?*order=random*"):
+        order.select_option("random")
+        order.select_option("informative")
+        expect(page.get_by_alt_text("The galaxy g0007")).to_be_visible(timeout=20_000)
+    page.wait_for_timeout(800)  # what comes too late is not shown
+    expect(page.get_by_alt_text("The galaxy g0007")).to_be_visible()

@@ -28,7 +28,7 @@ from galaxyvotes.runtime.progress import Advance
 from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
 from galaxyvotes.sources.suffixes import called
 from galaxyvotes.table_formats.columns import column
-from galaxyvotes.table_formats.write import check_format, write_table
+from galaxyvotes.table_formats.write import write_table
 from galaxyvotes.tables.ids import ids_of
 from galaxyvotes.tables.table import Table
 
@@ -74,7 +74,6 @@ class Queue:
         DataError if it cannot be written.
         """
         out = new_file(out, overwrite=overwrite)
-        check_format(out)
         write_table(out, _SCHEMA, [self.to_table()])
         return out
 

@@ -22,7 +22,7 @@ from galaxyvotes.search.galaxy_map import GalaxyMap
 from galaxyvotes.search.interest import checked_stars, interest, read_stars
 from galaxyvotes.search.sheet import card, write_cards
 from galaxyvotes.table_formats.columns import column
-from galaxyvotes.table_formats.write import check_format, write_table
+from galaxyvotes.table_formats.write import write_table
 
 __all__ = ["OddGalaxies", "odd", "oddness_of"]
 
@@ -74,7 +74,6 @@ class OddGalaxies:
         DataError if it cannot be written.
         """
         out = new_file(out, overwrite=overwrite)
-        check_format(out)
         table = self.to_table()
         write_table(out, table.schema, [table])
         return out

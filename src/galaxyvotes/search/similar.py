@@ -26,7 +26,7 @@ from galaxyvotes.search.neighbours import Neighbours, nearest
 from galaxyvotes.search.sheet import Picture, card, write_cards
 from galaxyvotes.sky.fits import ANYWHERE, FitsLayout
 from galaxyvotes.table_formats.columns import column
-from galaxyvotes.table_formats.write import check_format, write_table
+from galaxyvotes.table_formats.write import write_table
 
 __all__ = ["Similar", "similar"]
 
@@ -90,7 +90,6 @@ class Similar:
         DataError if it cannot be written.
         """
         out = new_file(out, overwrite=overwrite)
-        check_format(out)
         table = self.to_table()
         write_table(out, table.schema, [table])
         return out

@@ -7,15 +7,22 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
-__all__ = ["Background", "State", "be_nice", "tail"]
+import msgspec
+
+from galaxyvotes.errors import GalaxyVotesError
+from galaxyvotes.runtime.notes import note
+
+__all__ = ["Background", "State", "do_job", "tail"]
 
 State = Literal["running", "ended", "failed", "stopped"]
+
+Job = TypeVar("Job", bound=msgspec.Struct)
 
 _STOP_SECONDS = 20
 _NICENESS = 10
@@ -30,16 +37,16 @@ class Background:
     _process: "subprocess.Popen[bytes] | None" = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def begin(self, module: Sequence[str], argument: str, log: Path) -> bool:
-        """Run a module, `python -m …`, with an argument, what it prints in the file `log`; False
-        while one runs. OSError if the file cannot be written.
+    def begin(self, program: Sequence[str], job: msgspec.Struct, log: Path) -> bool:
+        """Run a program of Python, `-m MODULE`, with a job (see `do_job`); what it prints is in the
+        file `log`. False while one runs. OSError if the file cannot be written.
         """
         with self._lock:
             if self.state == "running":
                 return False
             with log.open("wb") as out:
                 self._process = subprocess.Popen(
-                    [sys.executable, *module, argument],
+                    [sys.executable, *program, msgspec.json.encode(job).decode()],
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=subprocess.STDOUT,
@@ -73,10 +80,19 @@ class Background:
         return "stopped" if self._stopped else "failed"
 
 
-def be_nice() -> None:
-    """Give this process a low priority, where there are any."""
-    with suppress(AttributeError):  # Windows has none such
+def do_job(kind: type[Job], work: Callable[[Job], None]) -> None:
+    """The program of such a process: do the job of a kind that its argument holds, as JSON, at low
+    priority. It ends with 2 and a sentence if that cannot be done, with 130 after Ctrl-C.
+    """
+    with suppress(AttributeError):  # Windows has no priorities of this kind
         os.nice(_NICENESS)
+    try:
+        work(msgspec.json.decode(sys.argv[1], type=kind))
+    except GalaxyVotesError as error:
+        note(f"error: {error}")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def tail(log: Path) -> list[str]:

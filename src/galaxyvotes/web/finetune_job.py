@@ -6,8 +6,6 @@ folder holds what it makes: `votes.csv`, which is there before, `store`, `run`, 
 `before` and `after`.
 """
 
-import json
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from galaxyvotes.config import LabelSettings, SplitSettings
-from galaxyvotes.errors import DataError, GalaxyVotesError
+from galaxyvotes.errors import DataError
 from galaxyvotes.evaluation.calibrate import calibrate
 from galaxyvotes.evaluation.evaluate import evaluate
 from galaxyvotes.questions import VoteColumns
@@ -25,7 +23,7 @@ from galaxyvotes.store.pack import pack
 from galaxyvotes.store.store import Store
 from galaxyvotes.training.finetune import finetune
 from galaxyvotes.tree import DecisionTree
-from galaxyvotes.web.background import be_nice
+from galaxyvotes.web.background import do_job
 
 __all__ = ["Job", "main", "run_job", "with_votes"]
 
@@ -110,16 +108,8 @@ def _is_known(store: Store, start: str | None) -> bool:
 
 
 def main() -> None:
-    """Do the job that is the first argument, as JSON; 2 and a sentence if it cannot be done."""
-    be_nice()
-    job = msgspec.convert(json.loads(sys.argv[1]), Job)
-    try:
-        run_job(job)
-    except GalaxyVotesError as error:
-        note(f"error: {error}")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    """Do the job that is the first argument (see `background.do_job`)."""
+    do_job(Job, run_job)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import msgspec
-
 from galaxyvotes.errors import ConfigError, DataError
 from galaxyvotes.runtime.counted import counted
 from galaxyvotes.web.background import Background, tail
@@ -75,8 +73,7 @@ class FineTuning:
                 raise ConfigError("the network is being fine-tuned: wait for its end, or stop it")
             try:
                 folder = self._new_folder()
-                job = json.dumps(msgspec.to_builtins(self._write(folder)))
-                self.process.begin(JOB, job, folder / "job.log")
+                self.process.begin(JOB, self._write(folder), folder / "job.log")
             except OSError as error:
                 raise DataError(f"{self.folder} cannot be written: {error.strerror}") from None
         return self.progress()

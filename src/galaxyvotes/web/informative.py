@@ -2,7 +2,6 @@
 the background and kept beside the catalogue, `<catalogue>.informative.parquet`.
 """
 
-import json
 import re
 import threading
 from collections.abc import Callable
@@ -10,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -67,7 +65,7 @@ class Informative:
             None if run is None else str(run),
         )
         try:
-            self.process.begin(JOB, json.dumps(msgspec.to_builtins(job)), self._log)
+            self.process.begin(JOB, job, self._log)
         except OSError as error:
             raise DataError(f"{self._log} cannot be written: {error.strerror}") from None
         return self.progress()

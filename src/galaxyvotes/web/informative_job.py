@@ -3,19 +3,16 @@
 It prints how many images are done, a line now and then: `done of all`.
 """
 
-import json
-import sys
 import time
 from pathlib import Path
 
 import msgspec
 
-from galaxyvotes.errors import GalaxyVotesError
 from galaxyvotes.runtime.notes import note
 from galaxyvotes.search.choose_next import choose
-from galaxyvotes.web.background import be_nice
+from galaxyvotes.web.background import do_job
 
-__all__ = ["Job", "main"]
+__all__ = ["Job", "main", "run_job"]
 
 _SECONDS = 1.0  # between two lines
 
@@ -32,10 +29,8 @@ class Job(msgspec.Struct, frozen=True):
     run: str | None = None
 
 
-def main() -> None:
-    """Do the job that is the first argument, as JSON; 2 and a sentence if it cannot be done."""
-    be_nice()
-    job = msgspec.convert(json.loads(sys.argv[1]), Job)
+def run_job(job: Job) -> None:
+    """Find the galaxies and write the table; what `choose` raises."""
     said = 0.0
 
     def advance(done: int, total: int) -> None:
@@ -44,14 +39,13 @@ def main() -> None:
             said = time.monotonic()
             note(f"{done} of {total}")
 
-    try:
-        queue = choose(job.images, job.count, run=job.run, tree=job.tree, progress=advance)
-        queue.write(Path(job.out), overwrite=True)
-    except GalaxyVotesError as error:
-        note(f"error: {error}")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    queue = choose(job.images, job.count, run=job.run, tree=job.tree, progress=advance)
+    queue.write(Path(job.out), overwrite=True)
+
+
+def main() -> None:
+    """Do the job that is the first argument (see `background.do_job`)."""
+    do_job(Job, run_job)
 
 
 if __name__ == "__main__":

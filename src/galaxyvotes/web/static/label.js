@@ -61,6 +61,7 @@ export class LabelPage {
   }
 
   async restart() {
+    const turn = (this.turn = {}); // what was asked before a new start comes too late
     this.queue = [];
     this.current = null;
     if (!labeller()) {
@@ -69,6 +70,7 @@ export class LabelPage {
       return;
     }
     if (this.order.value === INFORMATIVE && !(await this.informed())) return;
+    if (this.turn !== turn) return;
     await Promise.all([this.next(), this.count()]);
   }
 
@@ -108,9 +110,13 @@ export class LabelPage {
       const query = selection({ sort: false });
       query.set("labeller", labeller());
       query.set("order", this.order.value);
+      const turn = this.turn;
       try {
-        this.queue = (await get(`queue?${query}`)).galaxies;
+        const { galaxies } = await get(`queue?${query}`);
+        if (this.turn !== turn) return;
+        this.queue = galaxies;
       } catch (error) {
+        if (this.turn !== turn) return;
         this.stage.replaceChildren(h("p", { class: "empty" }, error.message));
         return;
       }
