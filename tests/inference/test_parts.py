@@ -227,6 +227,20 @@ def test_a_damaged_block_is_predicted_again(small_blocks, blob_run, blobs, tmp_p
     assert out.read_bytes() == whole.path.read_bytes()
 
 
+def test_a_job_that_was_stopped_while_it_wrote_its_plan_begins_again(blob_run, blobs, tmp_path):
+    folder, how = tmp_path / "out.csv.parts", {"run": blob_run, "progress": False}
+    folder.mkdir()
+    (folder / ".plan.json.0123abcd.partial").write_text('{"format"')
+    assert predict(blobs, tmp_path / "out.csv", **how).galaxies == 80
+    assert not folder.exists()
+    folder = tmp_path / "other.csv.parts"
+    folder.mkdir()
+    (folder / "mine.txt").touch()
+    with pytest.raises(ConfigError, match="no plan that can be read"):
+        predict(blobs, tmp_path / "other.csv", **how)
+    assert (folder / "mine.txt").exists()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -168,7 +168,7 @@ class Parts:
         Raises ConfigError if the plans differ otherwise, or the folder is something else.
         """
         parts = Parts(_folder_of(out), plan)
-        if parts.folder.exists():
+        if parts.folder.exists() and not _is_unbegun(parts.folder):
             before = _plan_of(parts.folder)
             differs = before.unlike(plan) if before else "no plan that can be read"
             if not differs:
@@ -276,6 +276,11 @@ class Parts:
 
 def _folder_of(out: Path) -> Path:
     return out.with_name(out.name + ".parts")
+
+
+def _is_unbegun(folder: Path) -> bool:
+    """Whether there is nothing but what a kill or a full disk leaves of a plan that was written."""
+    return folder.is_dir() and all(path.name.startswith(".plan.json.") for path in folder.iterdir())
 
 
 def _plan_of(folder: Path) -> Plan | None:
