@@ -198,7 +198,7 @@ def test_workers_that_end_while_they_start_stop_the_job(cluster, monkeypatch):
 
     with (
         one_worker(cluster).start(Worker) as pool,
-        pytest.raises(DataError, match="workers of Ray have ended while they started"),
+        pytest.raises(DataError, match="all workers of Ray have ended while they started"),
     ):
         next(pool.computed(iter([(0, 10)])))
 

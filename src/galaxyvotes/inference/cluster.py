@@ -142,11 +142,12 @@ class Pool:
     tasks: Counter[int] = field(default_factory=Counter[int])  # that each actor has
     up: set[int] = field(default_factory=set[int])
     starting: dict[Any, int] = field(default_factory=dict[Any, int])
-    ends: int = 0  # of actors while they started, since one computed something
+    failed: set[int] = field(default_factory=set[int])  # to start, since one computed something
 
     def __post_init__(self) -> None:
         """Wait for no actor: those that are up begin."""
-        self.starting = {actor.start.remote(): number for number, actor in enumerate(self.actors)}
+        for actor in range(len(self.actors)):
+            self._start(actor)
 
     def computed(self, tasks: Iterator[tuple[int, int]]) -> Iterator[Any]:
         """What `parts` gives for each task, the first row and the one behind the last, in order.
@@ -176,12 +177,12 @@ class Pool:
                 except _LostError as error:
                     lost = [other for other, task in running.items() if task[0] == actor]
                     again.extend(running.pop(other)[1:] for other in lost)
-                    self._start_again(actor)
+                    self._start(actor)
                     self._count_loss(losses, *again[-len(lost)], error)  # it computed the first
                 else:
                     del running[ref]
                     self.tasks[actor] -= 1
-                    self.ends = 0
+                    self.failed.clear()
             while first in done:
                 yield done.pop(first)
                 first += 1
@@ -211,19 +212,22 @@ class Pool:
                 self._result(ref)
                 self.up.add(actor)
             except _LostError as error:
-                self.ends += 1
-                if self.ends >= MOST_LOST * len(self.actors):
+                self.failed.add(actor)
+                if len(self.failed) == len(self.actors):
                     raise DataError(
-                        f"{self.ends} workers of Ray have ended while they started: {error}"
+                        f"all workers of Ray have ended while they started, {MOST_LOST} times each:"
+                        f" {error}"
                     ) from None
-                self._start_again(actor)
+                self._start(actor)
         return [ref for ref in ready if ref in running]
 
-    def _start_again(self, actor: int) -> None:
-        """Give an actor no tasks until Ray has started it again."""
+    def _start(self, actor: int) -> None:
+        """Give an actor no tasks until Ray has started it."""
         self.tasks[actor] = 0
         self.up.discard(actor)
-        self.starting[self.actors[actor].start.remote()] = actor
+        # Without retries Ray refuses what is asked of an actor that it is starting again.
+        start = self.actors[actor].start.options(max_task_retries=MOST_LOST - 1)
+        self.starting[start.remote()] = actor
 
     def _result(self, ref: Any) -> Any:
         """What an actor gives; an error of ours is raised as it is, without Ray's traceback."""
