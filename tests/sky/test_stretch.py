@@ -125,6 +125,16 @@ def test_one_band_needs_no_name_and_several_ask_for_one():
         choose_stretch("", FitsImage(BANDS, ("g", "r", "z")))
 
 
+@pytest.mark.parametrize(
+    ("names", "stretch"),
+    [("grz", "legacy"), ("gri", "hsc"), (("VIS", "Y", "J"), "euclid"), ("abc", "legacy")],
+)
+def test_the_stretch_that_is_proposed_is_for_the_bands_that_there_are(names, stretch):
+    image = FitsImage(np.ones((3, 9, 9), np.float32), tuple(names))
+    with pytest.raises(DataError, match=f"name a stretch, such as {stretch};"):
+        choose_stretch("", image)
+
+
 def test_a_stretch_for_another_number_of_bands_is_refused():
     with pytest.raises(DataError, match=r"has 2 bands; the stretch legacy is for 3 \(g, r, z\)"):
         choose_stretch("legacy", FitsImage(bands_of(2)))

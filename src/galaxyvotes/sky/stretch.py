@@ -198,7 +198,7 @@ def choose_stretch(name: str, image: FitsImage) -> tuple[Stretch, Bands]:
     if name in ("", SINGLE) and len(image.bands) > 1:
         raise DataError(
             f"has {_counted(image)}, and nothing says how they become colours: name a stretch, such"
-            f" as legacy; known are {_listed()}"
+            f" as {_fitting(image)}; known are {_listed()}"
         )
     stretch = Stretch.load(name or SINGLE)
     return stretch, stretch.order(image, str(name or SINGLE))
@@ -228,6 +228,17 @@ def _load(name: str) -> Stretch:
 def _listed() -> str:
     """The stretches that come with the package, each with its bands."""
     return ", ".join(f"{name} ({' '.join(_load(name).bands)})" for name in stretch_names())
+
+
+def _fitting(image: FitsImage) -> str:
+    """The first stretch for bands that an image has, by their names; else `legacy`."""
+    names = {name.lower() for name in image.names}
+    fit = (
+        name
+        for name in ("legacy", *stretch_names())
+        if (bands := _load(name).bands) and {band.lower() for band in bands} <= names
+    )
+    return next(fit, "legacy")
 
 
 def _counted(image: FitsImage) -> str:
