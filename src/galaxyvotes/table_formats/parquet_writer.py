@@ -60,7 +60,9 @@ def _with_descriptions(schema: pa.Schema, name: str, longest: dict[str, int]) ->
     these know.
     """
     facts = {field.name: facts_of(field) for field in schema if facts_of(field)}
-    schema = schema.with_metadata({**(schema.metadata or {}), COLUMNS: json.dumps(facts)})
+    lengths = {f"table::len::{name}": str(length) for name, length in longest.items()}
+    known_facts = {COLUMNS: json.dumps(facts), **lengths}
+    schema = schema.with_metadata({**(schema.metadata or {}), **known_facts})
     try:
         known = plain_schema(schema, name)
     except DataError:
@@ -68,7 +70,6 @@ def _with_descriptions(schema: pa.Schema, name: str, longest: dict[str, int]) ->
     yaml = {"datatype": astropy_columns(known), "meta": meta_of(schema)}
     return schema.with_metadata({
         **(schema.metadata or {}),
-        **{f"table::len::{name}": str(length) for name, length in longest.items()},
         "table_meta_yaml": json.dumps(yaml),
         "IVOA.VOTable-Parquet.version": "1.0",
         "IVOA.VOTable-Parquet.content": votable_header(known),
