@@ -13,7 +13,7 @@ install: .venv/installed
 	@echo "Installed. Now: source .venv/bin/activate && galaxyvotes --help"
 
 demo: install
-	$(BIN)/galaxyvotes demo demo
+	$(BIN)/galaxyvotes demo --out demo
 
 lint: install
 	$(BIN)/ruff check .

@@ -53,3 +53,10 @@ def test_the_readme_shows_every_room():
         if (path / "__init__.py").is_file()
     }
     assert shown == rooms
+
+
+def test_commands_of_the_makefile_are_ones_that_there_are():
+    lines = re.findall(r"^\t\$\(BIN\)/galaxyvotes (.+)$", (ROOT / "Makefile").read_text(), re.M)
+    assert lines
+    for line in lines:
+        app.parse_args(line, exit_on_error=False, print_error=False)

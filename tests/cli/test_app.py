@@ -164,6 +164,12 @@ def test_an_option_that_is_lacking_is_named_with_the_usage(run, arguments):
     )
 
 
+def test_an_argument_too_many_is_named_with_the_usage(run):
+    status, _, err = run("tree", "kaggle", "gz2")
+    assert status == 2
+    assert err == "galaxyvotes: tree takes no 'gz2' here; usage: galaxyvotes tree [NAME]\n"
+
+
 @pytest.mark.parametrize("option", ["--gpu", "--cuda", "--mps", "--cpu", "--GPU", "--cuda=0"])
 @pytest.mark.parametrize(
     "command", ["predict", "train", "finetune", "evaluate", "calibrate", "figures"]

@@ -15,7 +15,14 @@ from inspect import cleandoc
 from itertools import pairwise
 from pathlib import Path
 
-from cyclopts import App, CycloptsError, Group, MissingArgumentError, UnknownOptionError
+from cyclopts import (
+    App,
+    CycloptsError,
+    Group,
+    MissingArgumentError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
 
 from galaxyvotes.cli import data, learn, search, use, web
 from galaxyvotes.cli.messages import as_options
@@ -162,6 +169,12 @@ def _message(end: BaseException, arguments: Sequence[str]) -> str:
         if other := other_option(option, options):
             command = next(iter(end.command_chain or ()), "galaxyvotes")
             return f"{command} has no {option}: write {other}"
+    if isinstance(end, UnusedCliTokensError) and end.command_chain:
+        command, more = end.command_chain[0], " ".join(end.unused_tokens or ())
+        return (
+            f"{command} takes no {more!r} here; usage: galaxyvotes {command}"
+            f" {USAGES.get(command, '[OPTIONS]')}"
+        )
     return as_options(str(end))
 
 
