@@ -55,3 +55,15 @@ def test_a_store_whose_galaxies_are_all_held_out_elsewhere_is_refused(blobs, blo
     )
     with pytest.raises(DataError, match="no galaxy with a class in its train split"):
         TrainingBatches.of([blob_store, only], Recipe.load("small"))
+
+
+def test_a_store_without_galaxies_for_validation_says_what_would_give_it_some(blobs, tmp_path):
+    unvalidated = pack(
+        blobs,
+        tmp_path / "store",
+        settings=PackSettings(32, 32),
+        splits=SplitSettings(0.9, 0.0, 0.1),
+        progress=False,
+    )
+    with pytest.raises(DataError, match="validation split; pack more galaxies, or with a larger"):
+        TrainingBatches.of([unvalidated], Recipe.load("small"))

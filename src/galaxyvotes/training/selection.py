@@ -57,7 +57,7 @@ def _split(
         if not len(kept) and (split == "train" or store.largest is None):
             raise DataError(
                 f"{store.path} has no galaxy with {store.tree.kind.label} in its {split} split;"
-                " pack more galaxies"
+                " pack more galaxies, or with a larger share for that split"
             )
         left_out += len(rows) - len(kept)
         parts.append(kept)
